@@ -1,0 +1,66 @@
+"""metabench: the benchmark suite for offline meta-RL.
+
+The public API, imported on first use so that `import metabench` costs nothing. Baselines use these names only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metabench.data.load import load_data as load_data
+    from metabench.data.training_data import TrainingData as TrainingData
+    from metabench.data.training_data import Windows as Windows
+    from metabench.envs import Array as Array
+    from metabench.envs import Spaces as Spaces
+    from metabench.errors import DataError as DataError
+    from metabench.errors import MetabenchError as MetabenchError
+    from metabench.errors import MethodError as MethodError
+    from metabench.evaluation.evaluate import evaluate as evaluate
+    from metabench.methods.contract import Config as Config
+    from metabench.methods.contract import Episode as Episode
+    from metabench.methods.contract import Method as Method
+    from metabench.methods.contract import Policy as Policy
+    from metabench.methods.contract import Step as Step
+    from metabench.methods.registry import load_method as load_method
+    from metabench.methods.state_files import load_state as load_state
+    from metabench.methods.state_files import save_state as save_state
+    from metabench.methods.training_run import TrainingRun as TrainingRun
+    from metabench.suites import Suite as Suite
+    from metabench.suites import load_suite as load_suite
+
+_HOMES = {
+    "Array": "metabench.envs",
+    "Config": "metabench.methods.contract",
+    "DataError": "metabench.errors",
+    "Episode": "metabench.methods.contract",
+    "MetabenchError": "metabench.errors",
+    "Method": "metabench.methods.contract",
+    "MethodError": "metabench.errors",
+    "Policy": "metabench.methods.contract",
+    "Spaces": "metabench.envs",
+    "Step": "metabench.methods.contract",
+    "Suite": "metabench.suites",
+    "TrainingData": "metabench.data.training_data",
+    "TrainingRun": "metabench.methods.training_run",
+    "Windows": "metabench.data.training_data",
+    "evaluate": "metabench.evaluation.evaluate",
+    "load_data": "metabench.data.load",
+    "load_method": "metabench.methods.registry",
+    "load_state": "metabench.methods.state_files",
+    "load_suite": "metabench.suites",
+    "save_state": "metabench.methods.state_files",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'metabench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

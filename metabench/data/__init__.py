@@ -1,0 +1,1 @@
+"""Data: collected, stored as Minari, read through a memory-mapped store, gathered in batches."""

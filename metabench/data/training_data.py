@@ -1,0 +1,281 @@
+"""Logged data as a method sees it: transitions, whole episodes, or windows gathered by index."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metabench.envs import Array, Spaces
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Episodes of many tasks as flat arrays, sorted by task; E episodes with N transitions in all.
+
+    Attributes:
+        observations: `(N + E, observation_dim)` float32: each episode's T+1 observations, one after another.
+        actions: `(N, action_dim)` float32, or `(N,)` int64 for discrete actions.
+        rewards: `(N,)` float32.
+        offsets: `(E + 1,)` int64: episode e holds transitions `offsets[e]:offsets[e + 1]`.
+        terminated: `(E,)` bool: the task ended the episode (else the horizon did).
+        tasks: `(E,)` int64, ascending: the task of each episode, counted from 0 without gaps.
+    """
+
+    observations: Array
+    actions: Array
+    rewards: Array
+    offsets: Array
+    terminated: Array
+    tasks: Array
+
+    def select(self, episodes: Array) -> Columns:
+        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0."""
+        lengths = np.diff(self.offsets)[episodes]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        steps = _ranges(self.offsets[episodes], lengths)
+        seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
+        _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
+        return Columns(
+            self.observations[seen],
+            self.actions[steps],
+            self.rewards[steps],
+            offsets,
+            self.terminated[episodes],
+            tasks.astype(np.int64),
+        )
+
+
+def _ranges(starts: Array, lengths: Array) -> Array:
+    """Concatenated `arange(start, start + length)`."""
+    ends = np.cumsum(lengths)
+    return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of B windows of K steps, left-padded with zeros; every array is NumPy, or torch after `TrainingData.to`.
+
+    Attributes:
+        observations: `(B, K, observation_dim)` before each action.
+        next_observations: `(B, K, observation_dim)` after each action.
+        actions: `(B, K, action_dim)` features as `Spaces.action_features` gives them (one-hot if discrete).
+        rewards: `(B, K)`.
+        returns_to_go: `(B, K)` undiscounted sum of this and all later rewards of the episode.
+        timesteps: `(B, K)` int64, steps since the episode's start; 0 in padding.
+        mask: `(B, K)` bool, true at real steps.
+        tasks: `(B,)` int64 task of each window.
+        episodes: `(B,)` int64 episode of each window.
+    """
+
+    observations: Any
+    next_observations: Any
+    actions: Any
+    rewards: Any
+    returns_to_go: Any
+    timesteps: Any
+    mask: Any
+    tasks: Any
+    episodes: Any
+
+
+class TrainingData:
+    """Logged episodes of training tasks, which are known by index only.
+
+    `data.fitting` and `data.validation` part it by task: a method that chooses between models, or stops early,
+    fits on the one and compares on the other.
+    """
+
+    def __init__(
+        self, columns: Columns, spaces: Spaces, validation_tasks: Sequence[int] = (), device: Any = None
+    ) -> None:
+        """Wrap `columns`; `validation_tasks` are indices into its tasks. See `to` for `device`."""
+        self.columns = columns
+        self.spaces = spaces
+        self.validation_tasks = tuple(sorted(validation_tasks))
+        self.device = device
+
+    @property
+    def num_tasks(self) -> int:
+        """Number of tasks."""
+        return int(self.columns.tasks[-1]) + 1
+
+    @property
+    def num_episodes(self) -> int:
+        """Number of episodes, E."""
+        return len(self.columns.tasks)
+
+    @property
+    def num_transitions(self) -> int:
+        """Number of transitions, N."""
+        return int(self.columns.offsets[-1])
+
+    @functools.cached_property
+    def lengths(self) -> Array:
+        """`(E,)` int64: steps of each episode."""
+        return np.diff(self.columns.offsets)
+
+    @functools.cached_property
+    def action_features(self) -> Array:
+        """`(N, action_dim)` float32: actions as networks read them."""
+        return self.spaces.action_features(self.columns.actions)
+
+    @functools.cached_property
+    def returns_to_go(self) -> Array:
+        """`(N,)` float32: undiscounted sum of this and all later rewards of the episode."""
+        total = np.concatenate([[0.0], np.cumsum(self.columns.rewards, dtype=np.float64)])
+        ends = np.repeat(self.columns.offsets[1:], self.lengths)
+        return np.asarray(total[ends] - total[:-1], np.float32)
+
+    @functools.cached_property
+    def episode_returns(self) -> Array:
+        """`(E,)` float64: undiscounted return of each episode."""
+        total = np.concatenate([[0.0], np.cumsum(self.columns.rewards, dtype=np.float64)])
+        return np.asarray(total[self.columns.offsets[1:]] - total[self.columns.offsets[:-1]])
+
+    @functools.cached_property
+    def transition_episodes(self) -> Array:
+        """`(N,)` int64: the episode of each transition."""
+        return np.repeat(np.arange(self.num_episodes), self.lengths)
+
+    @functools.cached_property
+    def task_offsets(self) -> Array:
+        """`(num_tasks + 1,)` int64: task m holds episodes `task_offsets[m]:task_offsets[m + 1]`."""
+        return np.searchsorted(self.columns.tasks, np.arange(self.num_tasks + 1)).astype(np.int64)
+
+    @functools.cached_property
+    def observation_statistics(self) -> tuple[Array, Array]:
+        """Mean and standard deviation (plus 1e-6) of all observations, each `(observation_dim,)` float32."""
+        mean = self.columns.observations.mean(axis=0, dtype=np.float64)
+        deviation = self.columns.observations.std(axis=0, dtype=np.float64) + 1e-6
+        return mean.astype(np.float32), deviation.astype(np.float32)
+
+    def part(self, tasks: Sequence[int]) -> TrainingData:
+        """The data of some tasks only, counted anew from 0 in ascending order; without a validation part."""
+        episodes = np.flatnonzero(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
+        return TrainingData(self.columns.select(episodes), self.spaces, (), self.device)
+
+    @functools.cached_property
+    def validation(self) -> TrainingData:
+        """The validation tasks' data."""
+        return self.part(self.validation_tasks)
+
+    @functools.cached_property
+    def fitting(self) -> TrainingData:
+        """The data of all tasks but the validation tasks."""
+        return self.part([task for task in range(self.num_tasks) if task not in self.validation_tasks])
+
+    def to(self, device: Any) -> TrainingData:
+        """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""
+        return TrainingData(self.columns, self.spaces, self.validation_tasks, device)
+
+    def sample_episodes(self, generator: np.random.Generator, count: int) -> Array:
+        """`(count,)` episode indices, uniform with replacement."""
+        return generator.integers(self.num_episodes, size=count)
+
+    def sample_same_task(self, generator: np.random.Generator, episodes: Array, count: int) -> Array:
+        """`(B, count)` indices of episodes of the same tasks as `(B,)` `episodes`, never those themselves.
+
+        Uniform with replacement; a task with one single episode gives that episode.
+        """
+        tasks = self.columns.tasks[episodes]
+        first = self.task_offsets[tasks][:, None]
+        size = (self.task_offsets[tasks + 1] - self.task_offsets[tasks])[:, None]
+        step = 1 + (generator.random((len(episodes), count)) * (size - 1)).astype(np.int64)
+        return np.asarray(first + (episodes[:, None] - first + np.minimum(step, size - 1)) % size)
+
+    def sample_windows(self, generator: np.random.Generator, count: int, length: int, full: bool = True) -> Windows:
+        """Draw windows at random.
+
+        Args:
+            generator: the randomness.
+            count: number of windows, B.
+            length: steps of a window, K.
+            full: windows begin early enough to hold K steps (or the whole episode, if shorter), uniform over
+                such begins; otherwise they begin at any step and may be cut by the episode's end.
+        """
+        if full:
+            episodes = self.sample_episodes(generator, count)
+            latest = np.maximum(self.lengths[episodes] - length, 0)
+            starts = (generator.random(count) * (latest + 1)).astype(np.int64)
+        else:
+            transitions = generator.integers(self.num_transitions, size=count)
+            episodes = self.transition_episodes[transitions]
+            starts = transitions - self.columns.offsets[episodes]
+        return self.windows(episodes, starts, length)
+
+    def windows(self, episodes: Array, starts: Array, length: int) -> Windows:
+        """Gather windows by index; none crosses an episode's end, short ones are padded on the left.
+
+        Args:
+            episodes: `(B,)` episode of each window.
+            starts: `(B,)` first step of each window in its episode.
+            length: K, at most this many steps are taken.
+        """
+        count = np.minimum(self.lengths[episodes] - starts, length)
+        position = np.arange(length) - (length - count)[:, None]  # (B, K); negative in padding
+        mask = position >= 0
+        timesteps = np.where(mask, starts[:, None] + position, 0)
+        index = self.columns.offsets[episodes][:, None] + timesteps
+        seen = index + episodes[:, None]
+        take = self._take
+        return Windows(
+            observations=take("observations", seen, mask),
+            next_observations=take("observations", seen + 1, mask),
+            actions=take("action_features", index, mask),
+            rewards=take("rewards", index, mask),
+            returns_to_go=take("returns_to_go", index, mask),
+            timesteps=self._placed(timesteps),
+            mask=self._placed(mask),
+            tasks=self._placed(self.columns.tasks[episodes]),
+            episodes=self._placed(np.asarray(episodes)),
+        )
+
+    def transitions(self, index: Array) -> Windows:
+        """Single transitions by `(...,)` flat index, in the fields of `Windows` with that leading shape."""
+        episodes = self.transition_episodes[index]
+        seen = index + episodes
+        take = self._take
+        everywhere = np.ones(index.shape, bool)
+        return Windows(
+            observations=take("observations", seen, None),
+            next_observations=take("observations", seen + 1, None),
+            actions=take("action_features", index, None),
+            rewards=take("rewards", index, None),
+            returns_to_go=take("returns_to_go", index, None),
+            timesteps=self._placed(index - self.columns.offsets[episodes]),
+            mask=self._placed(everywhere),
+            tasks=self._placed(self.columns.tasks[episodes]),
+            episodes=self._placed(episodes),
+        )
+
+    @functools.cached_property
+    def _on_device(self) -> dict[str, Any]:
+        return {}
+
+    def _take(self, name: str, index: Array, mask: Array | None) -> Any:
+        """Rows `index` of a column, zero where `mask` is false."""
+        column = getattr(self.columns, name) if hasattr(self.columns, name) else getattr(self, name)
+        if self.device is None:
+            rows = column[index]
+            if mask is not None:
+                rows[~mask] = 0
+            return rows
+        import torch
+
+        if name not in self._on_device:
+            self._on_device[name] = torch.as_tensor(np.ascontiguousarray(column)).to(self.device)
+        rows = self._on_device[name][torch.as_tensor(index).to(self.device)]
+        if mask is not None:
+            rows[~torch.as_tensor(mask).to(self.device)] = 0
+        return rows
+
+    def _placed(self, values: Array) -> Any:
+        if self.device is None:
+            return values
+        import torch
+
+        return torch.as_tensor(values).to(self.device)

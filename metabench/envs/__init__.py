@@ -1,0 +1,17 @@
+"""Task families as batched simulators: many lanes of different tasks step at once."""
+
+from metabench.envs.batched import BatchedEnvironment, BatchStep
+from metabench.envs.family import TaskFamily, TaskParameters, Teacher, family_names, load_family
+from metabench.envs.spaces import Array, Spaces
+
+__all__ = [
+    "Array",
+    "BatchStep",
+    "BatchedEnvironment",
+    "Spaces",
+    "TaskFamily",
+    "TaskParameters",
+    "Teacher",
+    "family_names",
+    "load_family",
+]

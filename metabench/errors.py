@@ -1,0 +1,40 @@
+"""The errors that users meet: one line that names the thing and the nearest valid choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MetabenchError(Exception):
+    """A mistake in what the user gave: the CLI prints its one line and exits with status 2."""
+
+
+class UnknownNameError(MetabenchError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Name the `kind` of thing, the unknown `name`, and the nearest of the `known` names."""
+        choices = sorted(known)
+        nearest = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
+        if nearest:
+            hint = f"did you mean {nearest[0]!r}?"
+        elif choices:
+            hint = f"known: {', '.join(choices)}"
+        else:
+            hint = "none is known"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        self.kind = kind
+        self.name = name
+
+
+class DataError(MetabenchError):
+    """Stored data (a Minari folder, a store, a checkpoint, a record) that is damaged or does not fit."""
+
+
+class MethodError(MetabenchError):
+    """A method or policy that broke its contract; the message names method, lane and step."""
+
+
+class CancelledError(MetabenchError):
+    """The run was asked to stop; what had been checkpointed is kept."""

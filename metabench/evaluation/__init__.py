@@ -1,0 +1,1 @@
+"""Evaluation: tracks, the rollout loop, scores and statistics."""

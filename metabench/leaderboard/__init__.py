@@ -1,0 +1,1 @@
+"""Leaderboards: from records to tables, JSON and a page."""

@@ -1,0 +1,154 @@
+"""The plugin contract: what a method gives and what it is given."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from metabench.envs import Array, Spaces
+
+if TYPE_CHECKING:
+    from metabench.data.training_data import TrainingData
+    from metabench.methods.training_run import TrainingRun
+
+
+class Config(BaseModel):
+    """Base of all configurations: frozen, typed, and strict about unknown keys.
+
+    Give every field a type, a default and a `Field(description=...)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One whole episode, as a policy's support or a data set holds it.
+
+    Attributes:
+        observations: `(T+1, observation_dim)` float32; the last is the one after the last action.
+        actions: `(T, action_dim)` float32, or `(T,)` int64 for discrete actions.
+        rewards: `(T,)` float32.
+        terminated: the task itself ended the episode.
+        truncated: the horizon ended it.
+    """
+
+    observations: Array
+    actions: Array
+    rewards: Array
+    terminated: bool
+    truncated: bool
+
+    def __len__(self) -> int:
+        """Number of steps, T."""
+        return len(self.rewards)
+
+    @property
+    def total_return(self) -> float:
+        """Undiscounted sum of rewards."""
+        return float(self.rewards.sum(dtype="float64"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a policy sees before it acts, for all lanes at once.
+
+    Attributes:
+        observation: `(lanes, observation_dim)` float32.
+        previous_action: `(lanes, action_dim)` float32 or `(lanes,)` int64; zero at an episode's start.
+        previous_reward: `(lanes,)` float32; zero at an episode's start.
+        timestep: `(lanes,)` int64, steps since the episode's start.
+        active: `(lanes,)` bool, false once the lane's episode has ended; its action is then ignored.
+        scored: `(lanes,)` bool, false in support episodes, in which the policy may explore.
+    """
+
+    observation: Array
+    previous_action: Array
+    previous_reward: Array
+    timestep: Array
+    active: Array
+    scored: Array
+
+
+class Policy(ABC):
+    """What training returns: acts in many lanes of unknown tasks at once."""
+
+    @abstractmethod
+    def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
+        """Forget everything and start one episode in every lane.
+
+        Args:
+            groups: lane i acts in an unknown task with a support, together named `groups[i]`: lanes of one group
+                share both. The numbers mean nothing else.
+            seeds: `seeds[i]` is the only randomness that lane i may use.
+        """
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Learn from support episodes; called once after `reset` where there are any. The default ignores them.
+
+        Args:
+            support: for each group, all its support episodes so far, oldest first.
+        """
+        del support
+
+    @abstractmethod
+    def act(self, step: Step) -> Array:
+        """Choose actions: `(lanes, action_dim)` floats in bounds, or `(lanes,)` integers for discrete actions."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything `Method.load` needs into `folder` as safetensors and JSON, never pickle."""
+
+    def parameter_count(self) -> int:
+        """Number of trained parameters that acting uses; 0 where the idea does not apply."""
+        return 0
+
+    def reveal(self, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Privileged methods only: the parameters of each lane's task, called after `reset`."""
+        del tasks
+
+
+class Method(ABC):
+    """An algorithm with its configuration.
+
+    Class attributes:
+        name: the name it is registered under, used in records.
+        version: raise it whenever the results of an unchanged configuration change.
+        privileged: it is shown the test tasks (`Policy.reveal`); its rows are marked and never ranked.
+        trains: false for methods with nothing to train.
+        discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
+        variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    privileged: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    discrete_actions: ClassVar[bool] = True
+    continuous_actions: ClassVar[bool] = True
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    config_class: ClassVar[type[Config]] = Config
+
+    def __init__(self, config: Config | None = None) -> None:
+        """Keep `config`; None takes the defaults of `config_class`."""
+        self.config = self.config_class() if config is None else config
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, Config]:
+        """Named budgets for `suite`: `tiny`, `demo`, `cpu`, `paper`, as far as the method has them."""
+        del suite
+        return {name: cls.config_class() for name in ("tiny", "demo", "cpu", "paper")}
+
+    @abstractmethod
+    def train(self, data: TrainingData, run: TrainingRun) -> Policy:
+        """Train on logged data of the training tasks; no simulator is within reach."""
+
+    @abstractmethod
+    def load(self, folder: Path, spaces: Spaces) -> Policy:
+        """Read back what `Policy.save` wrote; raises `DataError` naming a missing or damaged file."""

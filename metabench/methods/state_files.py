@@ -1,0 +1,124 @@
+"""Nested training state (tensors, arrays, numbers, strings, lists, mappings) as safetensors and JSON, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metabench.errors import DataError
+
+TENSORS = "tensors.safetensors"
+STRUCTURE = "structure.json"
+
+
+def save_state(state: Mapping[str, Any], folder: Path) -> None:
+    """Write `state` into `folder`, replacing what was there, so that a reader finds the old or the new, whole.
+
+    Raises:
+        TypeError: a value is not a tensor, array, number, string, bool, None, list, tuple or mapping.
+    """
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Any] = {}
+    structure = _describe(state, tensors, "state")
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(tensors, fresh / TENSORS)
+    (fresh / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
+    previous = folder.with_name(folder.name + ".old")
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, previous)
+    os.replace(fresh, folder)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def has_state(folder: Path) -> bool:
+    """Whether `save_state` ever wrote to `folder`."""
+    return folder.exists() or folder.with_name(folder.name + ".old").exists()
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """Read what `save_state` wrote; where a crash damaged it, the state before, if that is whole.
+
+    Raises:
+        DataError: nothing was saved there, or all of it is damaged; the message names the folder.
+    """
+    candidates = [path for path in (folder, folder.with_name(folder.name + ".old")) if path.exists()]
+    problem = ""
+    for path in candidates:
+        try:
+            return _read(path)
+        except DataError as error:
+            problem = problem or str(error)
+    raise DataError(problem or f"{folder}: nothing was saved here")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        structure = json.loads((folder / STRUCTURE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / TENSORS)
+        state = _rebuild(structure, tensors)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        raise DataError(f"{folder}: damaged checkpoint ({error}); delete the folder to start again") from error
+    if not isinstance(state, dict):
+        raise DataError(f"{folder}: damaged checkpoint (not a mapping); delete the folder to start again")
+    return state
+
+
+def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        tensors[path] = value.detach().cpu().contiguous().clone()
+        return {"tensor": path}
+    if isinstance(value, np.ndarray):
+        tensors[path] = torch.from_numpy(np.ascontiguousarray(value).copy())
+        return {"array": path}
+    if isinstance(value, np.generic):
+        return {"value": value.item()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    if isinstance(value, Mapping):
+        items = [[_describe_key(key, path), _describe(item, tensors, f"{path}.{key}")] for key, item in value.items()]
+        return {"mapping": items}
+    if isinstance(value, list | tuple):
+        items = [_describe(item, tensors, f"{path}.{i}") for i, item in enumerate(value)]
+        return {"list" if isinstance(value, list) else "tuple": items}
+    raise TypeError(
+        f"{path}: a checkpoint cannot hold {type(value).__name__}; expected tensors, arrays or plain values"
+    )
+
+
+def _describe_key(key: Any, path: str) -> Any:
+    if not isinstance(key, str | int):
+        raise TypeError(f"{path}: keys of a checkpoint must be strings or integers, found {type(key).__name__}")
+    return key
+
+
+def _rebuild(node: Any, tensors: Mapping[str, Any]) -> Any:
+    ((kind, content),) = node.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "array":
+        return tensors[content].numpy()
+    if kind == "value":
+        return content
+    if kind == "mapping":
+        return {key: _rebuild(item, tensors) for key, item in content}
+    items = [_rebuild(item, tensors) for item in content]
+    if kind == "list":
+        return items
+    if kind == "tuple":
+        return tuple(items)
+    raise ValueError(f"unknown node {kind!r}")

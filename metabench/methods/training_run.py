@@ -1,0 +1,154 @@
+"""What a method's training is given beside its data: seed, device, progress, checkpoints, cancellation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from metabench.errors import CancelledError
+from metabench.methods.state_files import has_state, load_state, save_state
+from metabench.seeding import derived_seed
+
+
+class Stateful(Protocol):
+    """Anything whose state can be taken and put back: modules, optimisers, schedulers."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """The state, as tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Put back what `state_dict` returned."""
+        ...
+
+
+class Progress(Protocol):
+    """Where a run reports how far it is."""
+
+    def __call__(self, stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        """`done` of `total` updates of `stage`; the latest metrics."""
+        ...
+
+
+class TrainingRun:
+    """One training: its only randomness, its log, its checkpoints.
+
+    With `steps` a method has resuming, progress and reproducible randomness without code of its own::
+
+        for update in run.steps("policy", total, model=model, optimizer=optimizer):
+            batch = data.sample_windows(run.generator("policy", update), 64, 20)
+            ...
+            run.log(loss=loss.item())
+
+    Attributes:
+        seed: the training seed.
+        device: where to train: `cpu`, `cuda`, `cuda:1`.
+        curve: all that was logged: `{"stage": ..., "update": ..., metric: value, ...}`.
+        summary: named results of the training (diagnostics); becomes part of the record.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        device: str = "cpu",
+        folder: Path | None = None,
+        checkpoint_seconds: float = 30.0,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Make a run.
+
+        Args:
+            seed: the training seed.
+            device: a torch device.
+            folder: where checkpoints go; None keeps none.
+            checkpoint_seconds: least time between two checkpoints of `steps`.
+            progress: called after every update of `steps`.
+            cancelled: asked after every update of `steps`; true ends it with `CancelledError`, checkpoint written.
+        """
+        self.seed = seed
+        self.device = device
+        self.curve: list[dict[str, Any]] = []
+        self.summary: dict[str, Any] = {}
+        self._folder = folder
+        self._checkpoint_seconds = checkpoint_seconds
+        self._progress = progress
+        self._cancelled = cancelled
+        self._position: tuple[str, int] = ("", 0)
+
+    def generator(self, *purpose: int | str) -> np.random.Generator:
+        """NumPy randomness for a named purpose: the same seed and purpose give the same stream."""
+        return np.random.default_rng(derived_seed(self.seed, *purpose))
+
+    def torch_seed(self, *purpose: int | str) -> None:
+        """Seed torch's generators (initialisation, dropout) for a named purpose; `steps` does so before each update."""
+        import torch
+
+        torch.manual_seed(derived_seed(self.seed, *purpose))
+
+    def log(self, **metrics: float) -> None:
+        """Add a row to `curve`, at the current stage and update."""
+        stage, update = self._position
+        self.curve.append({"stage": stage, "update": update, **{key: float(value) for key, value in metrics.items()}})
+
+    def checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
+        """Keep `state` (tensors, arrays, plain values, nested) under `name`, with the curve and summary so far."""
+        if self._folder is not None:
+            content = {"state": state, "curve": self.curve, "summary": self.summary}
+            save_state(content, self._folder / name)
+
+    def restore(self, name: str) -> dict[str, Any] | None:
+        """The state last kept under `name`, or None; the curve and summary go back to that moment, too."""
+        if self._folder is None or not has_state(self._folder / name):
+            return None
+        content = load_state(self._folder / name)
+        self.curve, self.summary = content["curve"], content["summary"]
+        state: dict[str, Any] = content["state"]
+        return state
+
+    def steps(self, stage: str, total: int, **parts: Stateful) -> Iterator[int]:
+        """Count updates 1 to `total` of `stage`, resuming where a killed run had its last checkpoint.
+
+        Args:
+            stage: name of this part of the training; each is trained once a run.
+            total: number of updates.
+            **parts: what the updates change: modules, optimisers. They are restored before the first update, and
+                kept at intervals and at the end.
+
+        Yields:
+            The number of the update to do now. Before each, torch's generators are seeded for it.
+        """
+        done = 0
+        state = self.restore(stage)
+        if state is not None:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            done = int(state["update"])
+
+        def keep(update: int) -> None:
+            self.checkpoint(
+                stage, {"update": update, **{name: dict(part.state_dict()) for name, part in parts.items()}}
+            )
+
+        kept = time.monotonic()
+        while done < total:
+            done += 1
+            self._position = (stage, done)
+            self.torch_seed(stage, done)
+            yield done
+            if self._progress is not None:
+                self._progress(stage, done, total, self._latest(stage))
+            cancelled = self._cancelled is not None and self._cancelled()
+            if cancelled or done == total or time.monotonic() - kept >= self._checkpoint_seconds:
+                keep(done)
+                kept = time.monotonic()
+            if cancelled:
+                raise CancelledError(f"stopped in stage {stage!r} after update {done} of {total}")
+
+    def _latest(self, stage: str) -> Mapping[str, float]:
+        row = self.curve[-1] if self.curve and self.curve[-1]["stage"] == stage else {}
+        return {key: value for key, value in row.items() if key not in ("stage", "update")}

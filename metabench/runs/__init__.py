@@ -1,0 +1,1 @@
+"""Runs: cells, their execution, their records."""

@@ -1,0 +1,100 @@
+"""A suite: a named, versioned family of tasks with equal spaces and horizon."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
+from metabench.errors import MetabenchError, UnknownNameError
+from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite.toml and the folder it lies in (its card and teacher weights are beside it).
+
+    Attributes:
+        entry: the content of suite.toml.
+        folder: the folder of suite.toml.
+    """
+
+    entry: SuiteEntry
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The suite's name: `point-robot`."""
+        return self.entry.name
+
+    @property
+    def identity(self) -> str:
+        """Name and version: `point-robot-v1`."""
+        return f"{self.entry.name}-v{self.entry.version}"
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
+        content = self.entry.model_dump(mode="json", exclude={"datasets", "title"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    @functools.cached_property
+    def family(self) -> TaskFamily:
+        """The task family."""
+        return load_family(self.entry.family)
+
+    @functools.cached_property
+    def spaces(self) -> Spaces:
+        """Observation and action spaces and the horizon, equal in all tasks."""
+        return self.family.spaces(self.entry.horizon)
+
+    @property
+    def tasks(self) -> tuple[TaskEntry, ...]:
+        """All tasks, in the order of their ids."""
+        return self.entry.task
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have tasks: `train`, `test`, perhaps `test-far`."""
+        return tuple(name for name in ("train", "test", "test-far") if self.split(name, allow_empty=True))
+
+    def split(self, name: str, allow_empty: bool = False) -> tuple[TaskEntry, ...]:
+        """Tasks of split `name`; raises `UnknownNameError` if there is none, unless `allow_empty`."""
+        tasks = tuple(task for task in self.entry.task if task.split == name)
+        if not tasks and not allow_empty:
+            raise UnknownNameError(f"split of suite {self.name}", name, self.splits)
+        return tasks
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """The recipe of dataset `name`; raises `UnknownNameError`."""
+        if name not in self.entry.datasets:
+            raise UnknownNameError(f"dataset of suite {self.name}", name, self.entry.datasets)
+        return self.entry.datasets[name]
+
+    def dataset_tasks(self, name: str) -> tuple[TaskEntry, ...]:
+        """Tasks that dataset `name` covers, in the order of their ids."""
+        splits = self.dataset(name).splits
+        return tuple(task for task in self.entry.task if task.split in splits)
+
+    def environment(self) -> BatchedEnvironment:
+        """A new batched simulator of the suite's family."""
+        return self.family.environment(self.entry.horizon)
+
+    def teacher(self) -> Teacher:
+        """The suite's teacher, with the weights of `teachers/` where its family has any."""
+        return self.family.teacher(self.folder / "teachers", self.entry.horizon)
+
+    def normalised(self, tasks: Sequence[int], returns: Sequence[float]) -> list[float]:
+        """Scores 100 (R - random) / (expert - random) of `returns`, the i-th in task `tasks[i]`."""
+        if len(tasks) != len(returns):
+            raise MetabenchError(f"{len(tasks)} tasks and {len(returns)} returns: expected as many of each")
+        references = [self.entry.task[task].reference for task in tasks]
+        return [
+            100.0 * (value - reference.random) / (reference.expert - reference.random)
+            for value, reference in zip(returns, references, strict=True)
+        ]

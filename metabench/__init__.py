@@ -5,6 +5,7 @@ The public API, imported on first use so that `import metabench` costs nothing. 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from metabench.methods.state_files import load_state as load_state
     from metabench.methods.state_files import save_state as save_state
     from metabench.methods.training_run import TrainingRun as TrainingRun
+    from metabench.runs.check import check_method as check_method
     from metabench.suites import Suite as Suite
     from metabench.suites import load_suite as load_suite
 
@@ -45,6 +47,7 @@ _HOMES = {
     "TrainingData": "metabench.data.training_data",
     "TrainingRun": "metabench.methods.training_run",
     "Windows": "metabench.data.training_data",
+    "check_method": "metabench.runs.check",
     "evaluate": "metabench.evaluation.evaluate",
     "load_data": "metabench.data.load",
     "load_method": "metabench.methods.registry",
@@ -56,11 +59,21 @@ _HOMES = {
 __all__ = [*_HOMES]
 
 
+def _register_gymnasium_ids() -> None:
+    """Give Gymnasium the suites' ids, if it is in use: metabench itself never imports it for that."""
+    if hasattr(sys.modules.get("gymnasium"), "register"):
+        import_module("metabench.suites.gymnasium_ids").register_ids()
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'metabench' has no attribute {name!r}")
+    _register_gymnasium_ids()
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+_register_gymnasium_ids()

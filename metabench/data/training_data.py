@@ -33,19 +33,34 @@ class Columns:
     tasks: Array
 
     def select(self, episodes: Array) -> Columns:
-        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0."""
+        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.
+
+        Neighbouring episodes are not copied: the arrays are views.
+        """
+        _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
+        tasks = tasks.astype(np.int64)
+        if len(episodes) and episodes[-1] - episodes[0] + 1 == len(episodes):
+            first, last = int(episodes[0]), int(episodes[-1]) + 1
+            start, stop = int(self.offsets[first]), int(self.offsets[last])
+            return Columns(
+                self.observations[start + first : stop + last],
+                self.actions[start:stop],
+                self.rewards[start:stop],
+                self.offsets[first : last + 1] - start,
+                self.terminated[first:last],
+                tasks,
+            )
         lengths = np.diff(self.offsets)[episodes]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         steps = _ranges(self.offsets[episodes], lengths)
         seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
-        _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
         return Columns(
             self.observations[seen],
             self.actions[steps],
             self.rewards[steps],
             offsets,
             self.terminated[episodes],
-            tasks.astype(np.int64),
+            tasks,
         )
 
 
@@ -90,9 +105,18 @@ class TrainingData:
     """
 
     def __init__(
-        self, columns: Columns, spaces: Spaces, validation_tasks: Sequence[int] = (), device: Any = None
+        self,
+        columns: Columns,
+        spaces: Spaces,
+        validation_tasks: Sequence[int] = (),
+        device: Any = None,
+        suite_name: str = "",
     ) -> None:
-        """Wrap `columns`; `validation_tasks` are indices into its tasks. See `to` for `device`."""
+        """Wrap `columns`; `validation_tasks` are indices into its tasks. See `to` for `device`.
+
+        `suite_name` is the suite that the data are of; empty for data of no suite.
+        """
+        self.suite_name = suite_name
         self.columns = columns
         self.spaces = spaces
         self.validation_tasks = tuple(sorted(validation_tasks))
@@ -101,7 +125,7 @@ class TrainingData:
     @property
     def num_tasks(self) -> int:
         """Number of tasks."""
-        return int(self.columns.tasks[-1]) + 1
+        return int(self.columns.tasks[-1]) + 1 if self.num_episodes else 0
 
     @property
     def num_episodes(self) -> int:
@@ -156,7 +180,7 @@ class TrainingData:
     def part(self, tasks: Sequence[int]) -> TrainingData:
         """The data of some tasks only, counted anew from 0 in ascending order; without a validation part."""
         episodes = np.flatnonzero(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
-        return TrainingData(self.columns.select(episodes), self.spaces, (), self.device)
+        return TrainingData(self.columns.select(episodes), self.spaces, (), self.device, self.suite_name)
 
     @functools.cached_property
     def validation(self) -> TrainingData:
@@ -170,7 +194,7 @@ class TrainingData:
 
     def to(self, device: Any) -> TrainingData:
         """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""
-        return TrainingData(self.columns, self.spaces, self.validation_tasks, device)
+        return TrainingData(self.columns, self.spaces, self.validation_tasks, device, self.suite_name)
 
     def sample_episodes(self, generator: np.random.Generator, count: int) -> Array:
         """`(count,)` episode indices, uniform with replacement."""
@@ -207,73 +231,65 @@ class TrainingData:
             starts = transitions - self.columns.offsets[episodes]
         return self.windows(episodes, starts, length)
 
-    def windows(self, episodes: Array, starts: Array, length: int) -> Windows:
+    def windows(self, episodes: Array, starts: Array, length: int, stops: Array | None = None) -> Windows:
         """Gather windows by index; none crosses an episode's end, short ones are padded on the left.
 
         Args:
             episodes: `(B,)` episode of each window.
             starts: `(B,)` first step of each window in its episode.
             length: K, at most this many steps are taken.
+            stops: `(B,)` steps before which windows end, at least `starts`; None: the episodes' ends.
         """
-        count = np.minimum(self.lengths[episodes] - starts, length)
+        ends = self.lengths[episodes] if stops is None else np.minimum(stops, self.lengths[episodes])
+        count = np.clip(ends - starts, 0, length)
         position = np.arange(length) - (length - count)[:, None]  # (B, K); negative in padding
         mask = position >= 0
         timesteps = np.where(mask, starts[:, None] + position, 0)
         index = self.columns.offsets[episodes][:, None] + timesteps
-        seen = index + episodes[:, None]
+        return self._gathered(index, timesteps, mask, episodes)
+
+    def transitions(self, index: Array) -> Windows:
+        """Single transitions by `(...,)` flat index, in the fields of `Windows` with that leading shape."""
+        episodes = self.transition_episodes[index]
+        timesteps = index - self.columns.offsets[episodes]
+        return self._gathered(index, timesteps, np.ones(index.shape, bool), episodes)
+
+    def _gathered(self, index: Array, timesteps: Array, mask: Array, episodes: Array) -> Windows:
+        """Rows `index` of all columns, zero where `mask` is false; `episodes` has the leading axes of `index`."""
+        before = index + episodes.reshape(episodes.shape + (1,) * (index.ndim - episodes.ndim))
+        padding = None if mask.all() else self._placed(~mask)
+        placed_index, placed_before = self._placed(index), self._placed(before)
         take = self._take
         return Windows(
-            observations=take("observations", seen, mask),
-            next_observations=take("observations", seen + 1, mask),
-            actions=take("action_features", index, mask),
-            rewards=take("rewards", index, mask),
-            returns_to_go=take("returns_to_go", index, mask),
+            observations=take("observations", placed_before, padding),
+            next_observations=take("observations", placed_before + 1, padding),
+            actions=take("action_features", placed_index, padding),
+            rewards=take("rewards", placed_index, padding),
+            returns_to_go=take("returns_to_go", placed_index, padding),
             timesteps=self._placed(timesteps),
             mask=self._placed(mask),
             tasks=self._placed(self.columns.tasks[episodes]),
             episodes=self._placed(np.asarray(episodes)),
         )
 
-    def transitions(self, index: Array) -> Windows:
-        """Single transitions by `(...,)` flat index, in the fields of `Windows` with that leading shape."""
-        episodes = self.transition_episodes[index]
-        seen = index + episodes
-        take = self._take
-        everywhere = np.ones(index.shape, bool)
-        return Windows(
-            observations=take("observations", seen, None),
-            next_observations=take("observations", seen + 1, None),
-            actions=take("action_features", index, None),
-            rewards=take("rewards", index, None),
-            returns_to_go=take("returns_to_go", index, None),
-            timesteps=self._placed(index - self.columns.offsets[episodes]),
-            mask=self._placed(everywhere),
-            tasks=self._placed(self.columns.tasks[episodes]),
-            episodes=self._placed(episodes),
-        )
-
     @functools.cached_property
     def _on_device(self) -> dict[str, Any]:
         return {}
 
-    def _take(self, name: str, index: Array, mask: Array | None) -> Any:
-        """Rows `index` of a column, zero where `mask` is false."""
+    def _take(self, name: str, index: Any, padding: Any) -> Any:
+        """Rows `index` of a column, zero where `padding` (None: nowhere) is true."""
         column = getattr(self.columns, name) if hasattr(self.columns, name) else getattr(self, name)
-        if self.device is None:
-            rows = column[index]
-            if mask is not None:
-                rows[~mask] = 0
-            return rows
-        import torch
-
-        if name not in self._on_device:
-            self._on_device[name] = torch.as_tensor(np.ascontiguousarray(column)).to(self.device)
-        rows = self._on_device[name][torch.as_tensor(index).to(self.device)]
-        if mask is not None:
-            rows[~torch.as_tensor(mask).to(self.device)] = 0
+        if self.device is not None:
+            if name not in self._on_device:
+                self._on_device[name] = self._placed(np.array(column))
+            column = self._on_device[name]
+        rows = column[index]
+        if padding is not None:
+            rows[padding] = 0
         return rows
 
     def _placed(self, values: Array) -> Any:
+        """`values` as they are, or as a torch tensor on the device."""
         if self.device is None:
             return values
         import torch

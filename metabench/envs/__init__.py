@@ -1,7 +1,7 @@
 """Task families as batched simulators: many lanes of different tasks step at once."""
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep
-from metabench.envs.family import TaskFamily, TaskParameters, Teacher, family_names, load_family
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.family import TaskFamily, Teacher, family_names, load_family
 from metabench.envs.spaces import Array, Spaces
 
 __all__ = [

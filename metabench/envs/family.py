@@ -13,6 +13,7 @@ from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
 
 FAMILIES: Mapping[str, str] = {
+    "corridor": "metabench.envs.corridor:CorridorFamily",
     "point-robot": "metabench.envs.point_robot:PointRobotFamily",
 }
 """Family name to `module:class`; modules are imported on first use."""

@@ -106,7 +106,7 @@ class PointRobotTeacher(Teacher):
         move = np.clip(self._aim - np.asarray(observation, np.float64), -self._reach, self._reach)
         move = move + self._noise[:, self._timestep]
         self._timestep += 1
-        return np.clip(move, -MAX_MOVE, MAX_MOVE)
+        return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE))
 
 
 class PointRobotFamily(TaskFamily):

@@ -79,7 +79,7 @@ class Spaces:
             return np.asarray(np.argmax(features, axis=-1), np.int64)
         low, high = self._bounds()
         unit = (np.clip(np.asarray(features, np.float32), -1.0, 1.0) + 1.0) / 2.0
-        return np.clip(low + unit * (high - low), low, high)
+        return np.asarray(np.clip(low + unit * (high - low), low, high))
 
     def null_actions(self, lanes: int) -> Array:
         """The previous action at an episode's start: zeros, `(lanes, action_dim)` or `(lanes,)`."""
@@ -93,7 +93,7 @@ class Spaces:
             return generator.integers(self.num_actions, size=size)
         low, high = self._bounds()
         draw = generator.random((*size, self.action_dim))
-        return np.clip((low + draw * (high - low)).astype(np.float32), low, high)
+        return np.asarray(np.clip((low + draw * (high - low)).astype(np.float32), low, high))
 
     def _bounds(self) -> tuple[Array, Array]:
         return np.asarray(self.action_low, np.float32), np.asarray(self.action_high, np.float32)

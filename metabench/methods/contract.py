@@ -108,6 +108,19 @@ class Policy(ABC):
         """Number of trained parameters that acting uses; 0 where the idea does not apply."""
         return 0
 
+    def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
+        """What the policy makes of an unknown task, for diagnostics: metabench regresses task parameters on it.
+
+        Args:
+            episodes: episodes of any tasks, each taken alone.
+            steps: only the first `steps` steps of each may be used.
+
+        Returns:
+            `(len(episodes), code_dim)` floats, or None for a policy that has no code of the task.
+        """
+        del episodes, steps
+        return None
+
     def reveal(self, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Privileged methods only: the parameters of each lane's task, called after `reset`."""
         del tasks

@@ -32,9 +32,12 @@ def save_state(state: Mapping[str, Any], folder: Path) -> None:
     fresh.mkdir(parents=True)
     save_file(tensors, fresh / TENSORS)
     (fresh / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
+    for name in (TENSORS, STRUCTURE):
+        with (fresh / name).open("rb") as file:
+            os.fsync(file.fileno())
     previous = folder.with_name(folder.name + ".old")
-    shutil.rmtree(previous, ignore_errors=True)
-    if folder.exists():
+    if folder.exists():  # after a crash between the two renames, the state before is all there is: keep it till the end
+        shutil.rmtree(previous, ignore_errors=True)
         os.replace(folder, previous)
     os.replace(fresh, folder)
     shutil.rmtree(previous, ignore_errors=True)
@@ -79,12 +82,13 @@ def _read(folder: Path) -> dict[str, Any]:
 def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
     import torch
 
+    name = f"{len(tensors)}:{path}"  # keys may hold dots, so paths alone need not differ
     if isinstance(value, torch.Tensor):
-        tensors[path] = value.detach().cpu().contiguous().clone()
-        return {"tensor": path}
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": name}
     if isinstance(value, np.ndarray):
-        tensors[path] = torch.from_numpy(np.ascontiguousarray(value).copy())
-        return {"array": path}
+        tensors[name] = torch.from_numpy(value.copy(order="C"))
+        return {"array": name}
     if isinstance(value, np.generic):
         return {"value": value.item()}
     if value is None or isinstance(value, bool | int | float | str):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from metabench.errors import CancelledError
+from metabench.errors import CancelledError, DataError
 from metabench.methods.state_files import has_state, load_state, save_state
 from metabench.seeding import derived_seed
 
@@ -121,13 +121,16 @@ class TrainingRun:
 
         Yields:
             The number of the update to do now. Before each, torch's generators are seeded for it.
+
+        Raises:
+            CancelledError: the run was asked to stop.
+            DataError: the checkpoint is damaged, or is not of these parts.
         """
         done = 0
         state = self.restore(stage)
         if state is not None:
-            for name, part in parts.items():
-                part.load_state_dict(state[name])
-            done = int(state["update"])
+            done = _put_back(stage, state, parts)
+        self._position = (stage, done)
 
         def keep(update: int) -> None:
             self.checkpoint(
@@ -148,7 +151,22 @@ class TrainingRun:
                 kept = time.monotonic()
             if cancelled:
                 raise CancelledError(f"stopped in stage {stage!r} after update {done} of {total}")
+        self.torch_seed(stage, "end")  # what follows draws the same numbers, whether this stage was resumed or not
 
     def _latest(self, stage: str) -> Mapping[str, float]:
         row = self.curve[-1] if self.curve and self.curve[-1]["stage"] == stage else {}
         return {key: value for key, value in row.items() if key not in ("stage", "update")}
+
+
+def _put_back(stage: str, state: Mapping[str, Any], parts: Mapping[str, Stateful]) -> int:
+    """Restore `parts`; the number of updates done."""
+    if set(state) != {"update", *parts}:
+        expected, found = ", ".join(sorted(parts)), ", ".join(sorted(set(state) - {"update"}))
+        raise DataError(f"checkpoint of stage {stage!r}: expected the parts {expected}; found {found}")
+    for name, part in parts.items():
+        try:
+            part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            problem = " ".join(str(error).split())
+            raise DataError(f"checkpoint of stage {stage!r}: {name} does not fit: {problem}") from error
+    return int(state["update"])

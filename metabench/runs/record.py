@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from metabench.errors import DataError
 from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.runs.files import write_whole
 
 
 class _Strict(BaseModel):
@@ -106,16 +106,7 @@ def make_record(result: Result, provenance: Provenance) -> Record:
 
 def write_record(record: Record, path: Path) -> None:
     """Write `record` to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(record.model_dump_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_whole(path, record.model_dump_json() + "\n")
 
 
 def read_record(path: Path) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -22,11 +21,16 @@ ENTRY_POINT_GROUP = "metabench.suites"
 
 
 def datasets_folder() -> Path:
-    """The folder that holds the built-in suites: beside the package in a checkout, else the installed one."""
-    checkout = Path(metabench.__file__).parents[1] / "datasets"
-    if any(checkout.glob("*/suite.toml")):
-        return checkout
-    return Path(sysconfig.get_path("data")) / "share" / "metabench" / "datasets"
+    """The folder that holds the built-in suites: `datasets/` in a checkout, `metabench_datasets/` once installed.
+
+    Both lie beside the package. A folder counts only if it holds suites: an installed metabench may have the Hugging
+    Face library `datasets` beside it.
+    """
+    beside = Path(metabench.__file__).parents[1]
+    for folder in (beside / "datasets", beside / "metabench_datasets"):
+        if any(folder.glob("*/suite.toml")):
+            return folder
+    raise DataError(f"{beside}: expected datasets/ or metabench_datasets/ with */suite.toml, found neither")
 
 
 def built_in_suites() -> dict[str, Path]:
@@ -34,18 +38,14 @@ def built_in_suites() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(datasets_folder().glob("*/suite.toml"))}
 
 
-def plugin_suites() -> dict[str, EntryPoint]:
-    """Name to entry point of every plugin suite; a built-in name wins, a name given twice raises."""
-    found: dict[str, EntryPoint] = {}
+def plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
+    """Name to entry points of every plugin suite: one, or more where distributions compete; a built-in name wins."""
     built_in = built_in_suites()
+    found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        if point.name in found and found[point.name].value != point.value:
-            raise MetabenchError(
-                f"suite {point.name!r} is registered twice: by {found[point.name].value} and {point.value}"
-            )
         if point.name not in built_in:
-            found[point.name] = point
-    return found
+            found.setdefault(point.name, {})[point.value] = point
+    return {name: tuple(points.values()) for name, points in found.items()}
 
 
 def suite_names() -> tuple[str, ...]:
@@ -59,6 +59,7 @@ def load_suite(name: str | Path) -> Suite:
     Raises:
         UnknownNameError: no suite has this name.
         DataError: suite.toml is broken; the message names file, key and what was expected.
+        MetabenchError: a plugin cannot be loaded, or two plugins give this name.
     """
     if isinstance(name, Path):
         return read_suite(name)
@@ -68,7 +69,10 @@ def load_suite(name: str | Path) -> Suite:
     plugins = plugin_suites()
     if name not in plugins:
         raise UnknownNameError("suite", name, suite_names())
-    point = plugins[name]
+    if len(plugins[name]) > 1:
+        values = " and ".join(sorted(point.value for point in plugins[name]))
+        raise MetabenchError(f"suite {name!r} is registered twice: by {values}; uninstall one of them")
+    (point,) = plugins[name]
     try:
         folder = Path(point.load())
     except Exception as error:

@@ -1,0 +1,39 @@
+# `make demo` and `make test` do all the set-up on a fresh machine, and nothing twice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Two processes at once, of one thread each: more threads than cores make everything slower.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint performance clean
+
+demo: $(INSTALLED)
+	$(BIN)/metabench run point-robot --dataset medium \
+		--method meta-dt-plus,meta-dt,prompt-dt,bc,random,teacher --preset demo --seeds 1 --workers 2 \
+		--results results/demo
+	$(BIN)/metabench leaderboard build --records results/demo --output results/leaderboard
+	@echo "The leaderboard of this run: file://$(CURDIR)/results/leaderboard/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+performance: $(INSTALLED)
+	$(BIN)/python -m pytest tests/performance -o addopts="" -q -s --import-mode=importlib
+
+# The environment, results and caches; published records stay.
+clean:
+	rm -rf $(VENV) build dist results metabench.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache .grimp_cache
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,54 @@
+"""Training: batches of single transitions of all fitting tasks."""
+
+from __future__ import annotations
+
+import torch
+
+from metabench import TrainingData, TrainingRun, Windows
+
+from .config import BCConfig
+from .model import BCNetwork
+
+VALIDATION_TRANSITIONS = 4096
+"""Largest number of transitions that the validation loss is averaged over; they are drawn once."""
+
+
+def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCNetwork:
+    """Fit the network to the fitting tasks; the loss on the validation tasks is logged and chooses nothing."""
+    run.torch_seed("initialisation")
+    network = BCNetwork(data.spaces, config.width, config.depth)
+    network.normalise_by(*data.fitting.observation_statistics)
+    network.to(run.device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
+    fitting = data.fitting.to(run.device)
+    held_out = _held_out(data, run)
+
+    for update in run.steps("policy", config.updates, network=network, optimizer=optimizer, schedule=schedule):
+        generator = run.generator("batch", update)
+        index = generator.integers(fitting.num_transitions, size=config.batch_size)
+        loss = _loss(network, fitting.transitions(index))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        if update % config.log_interval == 0 or update == config.updates:
+            metrics = {"loss": loss.item()}
+            if held_out is not None:
+                with torch.no_grad():
+                    metrics["validation_loss"] = _loss(network, held_out).item()
+            run.log(**metrics)
+    return network.eval()
+
+
+def _loss(network: BCNetwork, batch: Windows) -> torch.Tensor:
+    return network.loss(batch.observations, batch.timesteps, batch.actions)
+
+
+def _held_out(data: TrainingData, run: TrainingRun) -> Windows | None:
+    """Transitions of the validation tasks, the same at every update; None in a suite that has no such tasks."""
+    if not data.validation_tasks:
+        return None
+    total = data.validation.num_transitions
+    index = run.generator("validation").permutation(total)[:VALIDATION_TRANSITIONS]
+    return data.validation.to(run.device).transitions(index)

@@ -1,0 +1,1 @@
+"""The causal transformer over (return-to-go, observation, action) steps that prompt-dt and meta-dt share."""

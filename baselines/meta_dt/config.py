@@ -1,0 +1,110 @@
+"""Configuration of Meta-DT and Meta-DT-plus, and their presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..decision_transformer.config import TransformerConfig
+from ..prompt_dt.config import SMALL_BUDGET
+
+
+class MetaDTConfig(TransformerConfig):
+    """Meta-DT as its paper says; where its released code differs, a field chooses."""
+
+    no_context: bool = Field(False, description="ablation: no task code")
+    no_complementary_prompt: bool = Field(False, description="ablation: a random segment of a random support episode")
+    no_prompt: bool = Field(False, description="ablation: no prompt at any number of shots")
+    separate_zero_shot: bool = Field(
+        False, description="train a second model without prompts for zero shots, as the paper does"
+    )
+    code_in_observation: bool = Field(
+        False, description="the code is part of the observation's token (released code) instead of an own token (paper)"
+    )
+    segment_choice: Literal["largest-error", "sampled"] = Field(
+        "largest-error",
+        description="prompt: the support segment of the largest world-model error (paper), or one drawn with a "
+        "probability proportional to its error (released code)",
+    )
+    history: Literal["recent", "all"] = Field(
+        "recent", description="the code reads the last `context_horizon` transitions, or episode so far and support"
+    )
+    objective: Literal["next", "elsewhere"] = Field(
+        "next", description="the code must predict its own next transition, or transitions elsewhere in the same task"
+    )
+    decoders: Literal["both", "reward", "transition"] = Field(
+        "both", description="what is predicted: reward and transition (paper), or one (released code, by family)"
+    )
+    code_dim: int = Field(16, ge=1, description="length of the task code")
+    context_horizon: int = Field(4, ge=1, description="h: transitions that `recent` codes read")
+    model_width: int = Field(128, ge=1, description="width of the world model's encoder and decoders")
+    model_updates: int = Field(100_000, ge=1, description="world-model updates")
+    model_batch_size: int = Field(
+        128, ge=1, description="`next`: transitions an update; `elsewhere`: episodes an update"
+    )
+    model_learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate for the world model")
+    model_decay: bool = Field(False, description="cosine decay of the world model's learning rate to a hundredth")
+    relabelled_context: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="`elsewhere`: share of codes read from transitions of *other* tasks' episodes, their rewards and "
+        "changes predicted for the code's own task, so that the behaviour in the data tells nothing of the task",
+    )
+    support_episodes: int = Field(5, ge=1, description="`all`: most support episodes that training codes read")
+    exploration: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of a uniformly random action at each step of unscored support episodes",
+    )
+    probe_steps: int = Field(
+        0, ge=0, description="uniformly random first actions of a scored episode that has no support"
+    )
+
+
+PLUS: Mapping[str, Any] = {
+    "history": "all",
+    "objective": "elsewhere",
+    "code_dim": 32,
+    "model_batch_size": 64,
+    "model_decay": True,
+    "relabelled_context": 0.75,
+    "exploration": 0.7,
+    "probe_steps": 3,
+    "target_return": "predicted",
+}
+"""What makes Meta-DT-plus of Meta-DT; its README gives the evidence for each."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        **SMALL_BUDGET,
+        "width": 16,
+        "layers": 1,
+        "updates": 12,
+        "warmup": 2,
+        "batch_size": 8,
+        "log_interval": 4,
+        "model_updates": 12,
+        "model_width": 16,
+        "model_batch_size": 8,
+    },
+    "demo": {**SMALL_BUDGET, "updates": 200, "warmup": 20, "model_updates": 800},
+    "cpu": {**SMALL_BUDGET, "updates": 600, "warmup": 50, "model_updates": 3000},
+}
+"""Overrides of the published configuration by preset."""
+
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    name: {name: True} for name in ("no_context", "no_complementary_prompt", "no_prompt", "separate_zero_shot")
+}
+"""Named variants: `meta-dt/no_context`."""
+
+
+def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
+    """Configurations for `suite` by preset."""
+    published: dict[str, Any] = {"return_scale": 10.0} if suite == "point-robot" else {}
+    method = {**published, **PLUS} if plus else published
+    budgets = {**BUDGETS, "paper": {}}
+    return {name: MetaDTConfig(**{**method, **budget}) for name, budget in budgets.items()}

@@ -1,0 +1,53 @@
+"""Prompt-DT: a decision transformer prompted by a segment of an episode of the same task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun, load_state
+
+from ..decision_transformer.train import Scales, build_networks, measure_scales, random_segments, train_networks
+from .config import PromptDTConfig, presets
+from .policy import PromptDTPolicy
+
+
+class PromptDT(Method):
+    """Prompt-DT (Xu et al., ICML 2022): prompts are segments of support episodes; none at zero shots."""
+
+    name: ClassVar[str] = "prompt-dt"
+    config_class: ClassVar[type[Config]] = PromptDTConfig
+    config: PromptDTConfig
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, Config]:
+        """Configurations for `suite` by preset."""
+        return presets(suite)
+
+    def train(self, data: TrainingData, run: TrainingRun) -> Policy:
+        """Train on windows, half of them prompted by a random segment of another episode of the same task."""
+        config = self.config
+        scales = measure_scales(config, data)
+        run.torch_seed("networks")
+        networks = build_networks(config, data.spaces)
+        for module in networks.modules().values():
+            module.to(run.device)
+        train_networks(
+            config,
+            networks,
+            data.to(run.device),
+            scales,
+            run,
+            segments=lambda part: random_segments(part, config.prompt_length),
+        )
+        return PromptDTPolicy(config, networks, data.spaces, scales)
+
+    def load(self, folder: Path, spaces: Spaces) -> Policy:
+        """Read back a saved policy."""
+        state = load_state(folder)
+        config = PromptDTConfig(**state["config"])
+        networks = build_networks(config, spaces)
+        for name, module in networks.modules().items():
+            module.load_state_dict(state["networks"][name])
+        return PromptDTPolicy(config, networks, spaces, Scales(**state["scales"]))

@@ -1,0 +1,29 @@
+"""Configuration of Prompt-DT, and its presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..decision_transformer.config import TransformerConfig
+
+SMALL_BUDGET: Mapping[str, Any] = {"dropout": 0.0, "learning_rate": 1e-3, "batch_size": 64, "decay": True}
+"""What few updates want: a learning rate near 1e-3, a short warm-up, no dropout."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {**SMALL_BUDGET, "width": 16, "layers": 1, "updates": 12, "warmup": 2, "batch_size": 8, "log_interval": 4},
+    "demo": {**SMALL_BUDGET, "updates": 200, "warmup": 20},
+    "cpu": {**SMALL_BUDGET, "updates": 700, "warmup": 50},
+}
+"""Overrides of the published configuration by preset."""
+
+
+class PromptDTConfig(TransformerConfig):
+    """Prompt-DT as published (`paper`), with 5-step prompts from the method's own support episodes."""
+
+
+def presets(suite: str) -> dict[str, PromptDTConfig]:
+    """Configurations for `suite` by preset."""
+    scale = {"return_scale": 10.0} if suite == "point-robot" else {}
+    budgets = {**BUDGETS, "paper": {"updates": 50_000, "learning_rate": 1e-4}}
+    return {name: PromptDTConfig(**{**scale, **budget}) for name, budget in budgets.items()}

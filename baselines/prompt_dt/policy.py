@@ -1,0 +1,47 @@
+"""Acting with a prompted transformer that has no task code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from metabench import Array, Episode, Policy, Spaces, Step, save_state
+
+from ..decision_transformer.policy import Actor, prompts_for, random_prompt
+from ..decision_transformer.train import Networks, Scales
+from .config import PromptDTConfig
+
+
+class PromptDTPolicy(Policy):
+    """Prompts each lane with a random segment of its group's support; acts without a prompt at zero shots."""
+
+    def __init__(self, config: PromptDTConfig, networks: Networks, spaces: Spaces, scales: Scales) -> None:
+        """Wrap trained networks."""
+        self.config, self.networks, self.spaces, self.scales = config, networks, spaces, scales
+        self._actor = Actor(config, networks, spaces, scales)
+        self._choose = random_prompt(config.prompt_length)
+
+    def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
+        """Start without support."""
+        self._groups, self._seeds = list(groups), list(seeds)
+        self._actor.reset(len(self._groups), [None] * len(self._groups))
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Choose every lane's prompt."""
+        self._actor.reset(len(self._groups), prompts_for(self._groups, support, self._seeds, self._choose))
+
+    def act(self, step: Step) -> Array:
+        """The predicted actions."""
+        return self.spaces.actions_from_features(self._actor.act(step, None))
+
+    def save(self, folder: Path) -> None:
+        """Write networks, scales and configuration."""
+        modules = {name: dict(module.state_dict()) for name, module in self.networks.modules().items()}
+        state = {"config": self.config.model_dump(), "scales": asdict(self.scales), "networks": modules}
+        save_state(state, folder)
+
+    def parameter_count(self) -> int:
+        """Trained parameters."""
+        modules = self.networks.modules().values()
+        return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)

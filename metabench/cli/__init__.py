@@ -1,0 +1,117 @@
+"""The command line: one file a verb, each imported only when it is used, so that `metabench --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from metabench.errors import CancelledError, MetabenchError, UnknownNameError
+
+
+class Verb(NamedTuple):
+    """Where a verb lives.
+
+    Attributes:
+        module: its module.
+        attribute: a function, or a `typer.Typer` with verbs of its own.
+        summary: its line in `metabench --help`.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "list": Verb("metabench.cli.listing", "list_", "List suites, datasets and methods."),
+    "describe": Verb("metabench.cli.listing", "describe", "Describe a suite or a method."),
+    "data": Verb("metabench.cli.data", "app", "Build, list, show, verify and delete datasets."),
+    "run": Verb("metabench.cli.run", "run", "Train and evaluate methods; skips what is finished, resumes what is not."),
+    "evaluate": Verb("metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."),
+    "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
+    "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
+    "check": Verb("metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."),
+}
+
+
+class _LazyCommand(TyperCommand):
+    """A verb's name and summary; it is imported when its arguments are to be read."""
+
+    def __init__(self, name: str, verb: Verb) -> None:
+        super().__init__(name, help=verb.summary, add_help_option=False)
+        self._verb = verb
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the arguments as the verb itself does; what is run then is the verb."""
+        return self._imported().make_context(*arguments, **options)
+
+    def _imported(self) -> Any:
+        found = getattr(import_module(self._verb.module), self._verb.attribute)
+        if not isinstance(found, typer.Typer):
+            app = typer.Typer(add_completion=False)
+            app.command(self.name)(found)
+            found = app
+        found._add_completion = False
+        return typer.main.get_command(found)
+
+
+class _Verbs(TyperGroup):
+    """All verbs, none of them imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order of a user's first day."""
+        del ctx
+        return [*VERBS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb called `cmd_name`, or None."""
+        del ctx
+        return _LazyCommand(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that `args` begin with; raises `UnknownNameError`."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            raise UnknownNameError("verb", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Verbs, no_args_is_help=True, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"metabench {version('metabench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _metabench(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+) -> None:
+    """The benchmark suite for offline meta-RL: tasks, data, methods, one evaluator, leaderboards to recompute."""
+    del version
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends it with one line and status 2, Ctrl-C with status 130."""
+    try:
+        typer.main.get_command(app)(args=None if arguments is None else list(arguments), prog_name="metabench")
+    except CancelledError as error:
+        typer.echo(f"interrupted: {_one_line(error)}", err=True)
+        sys.exit(130)
+    except MetabenchError as error:
+        typer.echo(f"error: {_one_line(error)}", err=True)
+        sys.exit(2)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,248 @@
+"""`metabench data`: build, list, show, verify and delete datasets; measure reference returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from metabench.errors import DataError
+from metabench.suites import Suite, load_suite, suite_names
+
+if TYPE_CHECKING:
+    from metabench.data.catalogue import SplitSummary
+
+app = typer.Typer(no_args_is_help=True, help="Make, list, check and delete logged data.")
+
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name")]
+DatasetNames = Annotated[
+    list[str] | None, typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+_NUMBERS: dict[str, Callable[[SplitSummary], str]] = {
+    "tasks": lambda split: str(len(split.tasks)),
+    "trajectories": lambda split: str(split.trajectories),
+    "steps": lambda split: str(split.steps),
+    "mean return": lambda split: f"{split.mean_return:.3f}",
+    "lowest return": lambda split: f"{split.return_quantiles[0]:.3f}",
+    "return at 25 %": lambda split: f"{split.return_quantiles[1]:.3f}",
+    "median return": lambda split: f"{split.return_quantiles[2]:.3f}",
+    "return at 75 %": lambda split: f"{split.return_quantiles[3]:.3f}",
+    "highest return": lambda split: f"{split.return_quantiles[4]:.3f}",
+    "normalised score": lambda split: f"{split.normalised:.1f}",
+    "ended by the task": lambda split: f"{split.terminated:.0%}",
+    "success": lambda split: "" if split.success is None else f"{split.success:.0%}",
+}
+"""Lines of `show`, one column a split."""
+
+
+@app.command()
+def build(
+    suite: SuiteName,
+    dataset: DatasetNames = None,
+    force: Annotated[bool, typer.Option("--force", help="make it anew, whatever is there")] = False,
+    write_manifest: Annotated[
+        bool, typer.Option("--write-manifest", help="for maintainers: write the digests into suite.toml")
+    ] = False,
+) -> None:
+    """Make datasets: roll out the suite's teacher, store as Minari and for training."""
+    from metabench.data.build import build_dataset
+    from metabench.data.suite_file import write_digests
+
+    loaded = load_suite(suite)
+    console = Console()
+    digests = {}
+    for name in _chosen(loaded, dataset):
+        with _progress_bar(console, f"{suite} {name}") as progress:
+            identity = build_dataset(loaded, name, force=force, progress=progress)
+        digests[name] = identity.digest
+        console.print(
+            f"[green]built[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
+        )
+        if not identity.as_published and not write_manifest:
+            _warn_of_other_digest(name, identity.expected)
+    if write_manifest:
+        write_digests(loaded.folder / "suite.toml", digests)
+        console.print(f"wrote {len(digests)} digests into {loaded.folder / 'suite.toml'}", soft_wrap=True)
+
+
+@app.command("list")
+def list_(
+    suite: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="one suite only")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List datasets and whether they are built."""
+    from metabench.data.catalogue import list_datasets
+
+    suites = (
+        [load_suite(suite)] if suite else [each for each in map(load_suite, suite_names()) if not each.entry.internal]
+    )
+    states = [state for each in suites for state in list_datasets(each)]
+    if as_json:
+        typer.echo(json.dumps([state.model_dump(mode="json") for state in states], indent=1))
+        return
+    table = Table("suite", "dataset", "state", "tasks", "trajectories", "MB", "digest")
+    colours = {"built": "green", "minari": "yellow", "missing": "dim", "damaged": "red"}
+    for state in states:
+        table.add_row(
+            state.suite,
+            f"{state.dataset}-v{state.version}",
+            f"[{colours[state.state]}]{state.state}[/]",
+            str(state.tasks),
+            str(state.trajectories),
+            f"{state.bytes / 1e6:.1f}" if state.bytes else "",
+            _short_digest(state.digest, state.expected),
+        )
+    console = Console()
+    console.print(table)
+    if any(state.digest and state.expected not in (None, state.digest) for state in states):
+        console.print("[yellow]≠[/] not the digest that suite.toml names")
+    for state in states:
+        if state.problem:
+            console.print(f"[red]damaged[/] {state.problem}", soft_wrap=True)
+
+
+@app.command()
+def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
+    """Show a built dataset in numbers."""
+    from metabench.data.catalogue import describe_dataset
+
+    description = describe_dataset(load_suite(suite), dataset)
+    if as_json:
+        typer.echo(description.model_dump_json(indent=1))
+        return
+    console = Console()
+    behaviours = ", ".join(f"{count} {name}" for name, count in description.behaviours.items())
+    console.print(
+        f"[bold]{suite}-v{description.suite_version} {dataset}-v{description.version}[/]: "
+        f"{description.trajectories} trajectories, {description.steps} steps; {behaviours}"
+    )
+    table = Table("", *description.splits)
+    splits = description.splits.values()
+    for label, of in _NUMBERS.items():
+        table.add_row(label, *(of(split) for split in splits))
+    console.print(table)
+    console.print(f"digest  {description.digest}", soft_wrap=True)
+    if description.expected not in (None, description.digest):
+        console.print(f"[yellow]suite.toml names {description.expected}[/]", soft_wrap=True)
+    console.print(
+        f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}", soft_wrap=True
+    )
+
+
+@app.command()
+def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
+    """Recompute every hash; names the first wrong file. Without --dataset, all that are built."""
+    from metabench.data.build import verify_dataset
+    from metabench.data.catalogue import list_datasets
+
+    loaded = load_suite(suite)
+    names = _chosen(loaded, dataset)
+    if not dataset:
+        names = [state.dataset for state in list_datasets(loaded) if state.state != "missing"]
+        if not names:
+            raise DataError(f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`")
+    console = Console()
+    for name in names:
+        with _progress_bar(console, f"{suite} {name}") as progress:
+            identity = verify_dataset(loaded, name, progress)
+        console.print(
+            f"[green]sound[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
+        )
+        if not identity.as_published:
+            _warn_of_other_digest(name, identity.expected)
+
+
+@app.command()
+def delete(
+    suite: SuiteName,
+    dataset: Annotated[list[str], typer.Option("--dataset", "-d", help="a dataset; may be repeated")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+) -> None:
+    """Delete datasets: the store and the Minari files."""
+    from metabench.data.build import delete_dataset
+
+    loaded = load_suite(suite)
+    names = _chosen(loaded, dataset)
+    if not yes:
+        typer.confirm(f"delete {', '.join(names)} of {loaded.identity}?", abort=True)
+    for name in names:
+        folders = delete_dataset(loaded, name)
+        for folder in folders:
+            typer.echo(f"deleted {folder}")
+        if not folders:
+            typer.echo(f"{loaded.identity} {name}: nothing was there")
+
+
+@app.command()
+def references(
+    suite: SuiteName,
+    episodes: Annotated[int, typer.Option(min=100, help="episodes a task and behaviour")] = 500,
+    write: Annotated[bool, typer.Option("--write", help="for maintainers: write them into suite.toml")] = False,
+) -> None:
+    """Measure the ends of the normalised score: random actions and the teacher's expert."""
+    from metabench.data.references import measure_references
+    from metabench.data.suite_file import write_references
+
+    loaded = load_suite(suite)
+    measured = measure_references(loaded, episodes)
+    table = Table("task", "split", "random", "expert", "random in suite.toml", "expert in suite.toml")
+    for task in loaded.tasks:
+        now = (measured[task.id]["random"], measured[task.id]["expert"])
+        before = (task.reference.random, task.reference.expert)
+        table.add_row(str(task.id), task.split, *(f"{value:.4f}" for value in (*now, *before)))
+    console = Console()
+    console.print(table)
+    if write:
+        write_references(loaded.folder / "suite.toml", measured)
+        console.print(f"wrote {len(measured)} references into {loaded.folder / 'suite.toml'}", soft_wrap=True)
+
+
+def _chosen(suite: Suite, names: list[str] | None) -> list[str]:
+    """The datasets asked for, each known to the suite; all without any, or for `all`."""
+    if not names or names == ["all"]:
+        return list(suite.entry.datasets)
+    for name in names:
+        suite.dataset(name)
+    return list(dict.fromkeys(names))
+
+
+@contextmanager
+def _progress_bar(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that restarts with each stage of a build."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        current = ""
+
+        def update(stage: str, done: int, total: int) -> None:
+            nonlocal current
+            if stage != current:
+                current = stage
+                bar.reset(task, total=total, description=f"{label}: {stage}")
+            bar.update(task, completed=done)
+
+        yield update
+
+
+def _warn_of_other_digest(dataset: str, expected: str | None) -> None:
+    Console(stderr=True).print(
+        f"[yellow]warning[/] {dataset}: suite.toml names {expected}; another machine or library made other data: "
+        "results are shown as a data version of their own",
+        soft_wrap=True,
+    )
+
+
+def _short_digest(digest: str | None, expected: str | None) -> str:
+    if digest is None:
+        return ""
+    short = digest.removeprefix("sha256:")[:12]
+    return short if expected in (None, digest) else f"[yellow]{short} ≠[/]"

@@ -1,0 +1,65 @@
+"""`metabench evaluate`: a saved policy in one or all tracks, without training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from metabench.evaluation.evaluate import Evaluation
+    from metabench.suites import Suite
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="folder of a saved policy, as a run leaves it")],
+    suite: Annotated[str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")] = None,
+    track: Annotated[list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="test, test-far (default: all)")] = None,
+    shots: Annotated[str | None, typer.Option(help="numbers of shots (1,3,5) (default: the protocol's)")] = None,
+    seed: Annotated[int | None, typer.Option(help="evaluation seed (default: the training seed)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print every episode's row as JSON")] = False,
+) -> None:
+    """Evaluate a saved policy; nothing is trained and no record is written."""
+    from metabench.runs.arguments import read_names, read_shots
+    from metabench.runs.reevaluate import evaluate_saved
+
+    loaded, measured = evaluate_saved(
+        folder,
+        suite=suite,
+        tracks=None if track is None else read_names(track),
+        splits=None if split is None else read_names(split),
+        shots=read_shots(shots),
+        seed=seed,
+    )
+    if as_json:
+        blocks = [block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks]
+        typer.echo(json.dumps({"suite": loaded.identity, "blocks": blocks}))
+    else:
+        _show(loaded, measured, Console())
+
+
+def _show(suite: Suite, measured: Sequence[Evaluation], console: Console) -> None:
+    from metabench.evaluation.scores import score_rows
+
+    table = Table(
+        "split", "track", "shots", "episodes", "normalised IQM", "mean return", "success", title=suite.identity
+    )
+    for evaluation in measured:
+        for block in evaluation.blocks:
+            score = score_rows(block.rows, suite)
+            table.add_row(
+                block.split,
+                block.track,
+                str(block.shots),
+                str(len(block.rows)),
+                f"{score.iqm:.1f}",
+                f"{score.mean_return:.3f}",
+                "" if score.success_any is None else f"{score.success_any:.0%}",
+            )
+    console.print(table)

@@ -1,0 +1,95 @@
+"""`metabench leaderboard`: from records to tables, JSON and the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="Build, check and export leaderboards from records.")
+
+Records = Annotated[Path, typer.Option("--records", help="the folder of records")]
+_PUBLISHED = Path("leaderboard/records")
+
+
+@app.command()
+def build(
+    records: Records = _PUBLISHED,
+    output: Annotated[Path, typer.Option("--output", "-o", help="where the page goes")] = Path("leaderboard"),
+) -> None:
+    """Write leaderboard.json, its CSV, the schemas and the page."""
+    from metabench.leaderboard.build import build_leaderboard
+
+    board = build_leaderboard(records, output)
+    Console().print(
+        f"{len(board.sources)} records, {len({entry.id for entry in board.entries})} rows -> {output / 'index.html'}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+@app.command()
+def check(records: Records = _PUBLISHED) -> None:
+    """Check records against schema, digest, suite and quotas: one line a finding, exit status 1 if there is any."""
+    from metabench.leaderboard.check import check_records
+    from metabench.leaderboard.files import record_paths
+
+    console = Console()
+    count = 0
+    for finding in check_records(records):
+        count += 1
+        console.print(finding, soft_wrap=True, markup=False, highlight=False)
+    if count:
+        raise typer.Exit(1)
+    console.print(f"{len(record_paths(records))} records, nothing found")
+
+
+@app.command()
+def add(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder, or one record")],
+    records: Records = _PUBLISHED,
+    replace: Annotated[bool, typer.Option("--replace", help="let records take the place of older ones")] = False,
+) -> None:
+    """Check finished records and copy them into the leaderboard: all of them, or none if one is not fit."""
+    from metabench.leaderboard.add import add_records
+
+    console = Console()
+    addition = add_records(results, records, replace=replace)
+    for finding in addition.findings:
+        console.print(finding, soft_wrap=True, markup=False, highlight=False)
+    if addition.findings:
+        raise typer.Exit(1)
+    console.print(f"{len(addition.added)} added to {records}, {len(addition.unchanged)} there already", soft_wrap=True)
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Option("--format", "-f", help="csv, json, latex or markdown")] = "markdown",
+    records: Records = _PUBLISHED,
+    suite: Annotated[str | None, typer.Option(help="only this suite")] = None,
+    dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
+    method: Annotated[str | None, typer.Option(help="only this method, with all its variants")] = None,
+    preset: Annotated[str | None, typer.Option(help="only this preset")] = None,
+    split: Annotated[str | None, typer.Option(help="only this split")] = None,
+    track: Annotated[str | None, typer.Option(help="only this track")] = None,
+    shots: Annotated[int | None, typer.Option(help="only this number of shots")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
+) -> None:
+    """Export the aggregates as CSV, JSON, LaTeX or Markdown."""
+    from metabench.leaderboard.aggregate import aggregate
+    from metabench.leaderboard.export import export as export_entries
+    from metabench.leaderboard.export import select
+    from metabench.leaderboard.files import read_records
+    from metabench.runs.files import write_whole
+
+    entries = aggregate(record for _, record in read_records(records))
+    entries = select(
+        entries, suite=suite, dataset=dataset, method=method, preset=preset, split=split, track=track, shots=shots
+    )
+    text = export_entries(entries, form)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_whole(output, text)

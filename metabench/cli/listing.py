@@ -1,0 +1,177 @@
+"""`metabench list` and `metabench describe`: what there is, and what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from metabench.errors import UnknownNameError
+from metabench.methods.registry import method_names, registered_methods
+from metabench.suites import load_suite, suite_names
+from metabench.suites.catalogue import describe_suite, suite_summaries
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    SUITES = "suites"
+    METHODS = "methods"
+    DATASETS = "datasets"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="one kind only")] = None,
+    internal: Annotated[bool, typer.Option("--all", help="the suites for tests, too")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List suites, methods and datasets."""
+    kinds = list(Kind) if kind is None else [kind]
+    rows = {each: _ROWS[each](internal) for each in kinds}
+    if as_json:
+        typer.echo(json.dumps({each.value: rows[each] for each in kinds}, indent=1))
+        return
+    console = Console()
+    for each in kinds:
+        console.print(_TABLES[each](rows[each]))
+
+
+def describe(
+    name: Annotated[
+        str, typer.Argument(metavar="SUITE_OR_METHOD", help="a name from `metabench list`, or file.py:Class")
+    ],
+    suite: Annotated[str, typer.Option(help="for a method: the suite whose presets to show")] = "point-robot",
+    as_json: AsJson = False,
+) -> None:
+    """Describe a suite or a method; a suite is validated first."""
+    if name in suite_names():
+        content, show = describe_suite(load_suite(name)), _show_suite
+    elif ".py:" in name or name.partition("/")[0] in method_names():
+        from metabench.methods.description import describe_method
+
+        content, show = describe_method(name, load_suite(suite).name), _show_method
+    else:
+        raise UnknownNameError("suite or method", name, {*suite_names(), *method_names()})
+    if as_json:
+        typer.echo(json.dumps(content, indent=1))
+    else:
+        show(content, Console())
+
+
+def _suite_rows(internal: bool) -> list[dict[str, Any]]:
+    return [asdict(summary) for summary in suite_summaries(internal)]
+
+
+def _method_rows(internal: bool) -> list[dict[str, Any]]:
+    del internal
+    return [
+        {"name": method.name, "built_in": method.built_in, "origin": method.origin, "problem": method.conflict}
+        for method in registered_methods().values()
+    ]
+
+
+def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
+    return [
+        {"suite": summary.name, "dataset": name, **dataset.model_dump(mode="json")}
+        for summary in suite_summaries(internal)
+        if not summary.problem
+        for name, dataset in load_suite(summary.name).entry.datasets.items()
+    ]
+
+
+def _suite_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("suite", "title", "tasks", "datasets", title="Suites", title_justify="left")
+    for row in rows:
+        tasks = ", ".join(f"{count} {split}" for split, count in row["tasks"].items())
+        if row["problem"]:
+            table.add_row(row["name"], f"[red]{row['problem']}[/]")
+        else:
+            table.add_row(f"{row['name']}-v{row['version']}", row["title"], tasks, ", ".join(row["datasets"]))
+    return table
+
+
+def _method_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("method", "from", title="Methods", title_justify="left")
+    for row in rows:
+        table.add_row(row["name"], f"[red]{row['problem']}[/]" if row["problem"] else row["origin"])
+    return table
+
+
+def _dataset_table(rows: list[dict[str, Any]]) -> Table:
+    title = "Datasets (whether they are built: metabench data list)"
+    table = Table("suite", "dataset", "trajectories a task", "behaviours", title=title, title_justify="left")
+    for row in rows:
+        table.add_row(row["suite"], f"{row['dataset']}-v{row['version']}", str(row["trajectories"]), _shares(row))
+    return table
+
+
+_ROWS = {Kind.SUITES: _suite_rows, Kind.METHODS: _method_rows, Kind.DATASETS: _dataset_rows}
+_TABLES = {Kind.SUITES: _suite_table, Kind.METHODS: _method_table, Kind.DATASETS: _dataset_table}
+
+
+def _shares(dataset: Mapping[str, Any]) -> str:
+    return ", ".join(f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items())
+
+
+def _show_suite(content: dict[str, Any], console: Console) -> None:
+    actions = content["actions"]
+    bounds = (
+        f"{actions['discrete']} discrete actions"
+        if "discrete" in actions
+        else (f"{len(actions['low'])} action coordinates in {actions['low']} to {actions['high']}")
+    )
+    seen = "; test tasks are also training tasks: kept out of overall tables" if content["seen_tasks"] else ""
+    console.print(f"[bold]{content['name']}[/] version {content['version']}: {content['title']}\n", highlight=False)
+    console.print(f"{content['rules']}\n", highlight=False)
+    console.print(
+        f"Observations: {content['observation_dim']} coordinates. Actions: {bounds}. "
+        f"Horizon: {content['horizon']} steps.\n"
+        f"Tasks: {content['distribution']}{seen}.\n"
+        f"Scored: {content['episodes']} episodes a test task, few-shot from {content['supports']} supports each; "
+        f"headline: {content['headline']}.\n",
+        highlight=False,
+        markup=False,
+    )
+    table = Table("split", "tasks", "of these validation", "mean return of random actions", "of the expert")
+    for name, split in content["splits"].items():
+        ends = (f"{split['mean_random_return']:.2f}", f"{split['mean_expert_return']:.2f}")
+        table.add_row(name, str(split["tasks"]), str(split["validation_tasks"]), *ends)
+    console.print(table)
+    table = Table("dataset", "trajectories a task", "behaviours", "splits")
+    for name, dataset in content["datasets"].items():
+        splits = ", ".join(dataset["splits"])
+        table.add_row(f"{name}-v{dataset['version']}", str(dataset["trajectories"]), _shares(dataset), splits)
+    console.print(table)
+    console.print(f"digest  {content['digest']}\nfolder  {content['folder']}", soft_wrap=True, highlight=False)
+
+
+def _show_method(content: dict[str, Any], console: Console) -> None:
+    console.print(
+        f"[bold]{content['name']}[/] version {content['version']}, from {content['origin']}\n", highlight=False
+    )
+    console.print(f"{content['description']}\n", highlight=False, markup=False)
+    kinds = [kind for kind in ("continuous", "discrete") if content[f"{kind}_actions"]]
+    facts = [f"{' and '.join(kinds)} actions"]
+    if content["privileged"]:
+        facts.append("privileged: it is shown the test tasks, marked in tables, never ranked")
+    if not content["trains"]:
+        facts.append("nothing to train")
+    console.print(f"{'; '.join(facts)}\n", highlight=False)
+    if content["keys"]:
+        table = Table("key", *content["presets"], "what it is")
+        for key, what in content["keys"].items():
+            values = (json.dumps(preset[key]) for preset in content["presets"].values())
+            table.add_row(key, *values, what)
+        console.print(table)
+    for name, changes in content["variants"].items():
+        setting = ", ".join(f"{key} = {json.dumps(value)}" for key, value in changes.items())
+        console.print(f"variant {content['name']}/{name}: {setting}", highlight=False, markup=False)

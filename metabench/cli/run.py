@@ -1,0 +1,130 @@
+"""`metabench run`: plan cells, run what is left of them, show the tables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from metabench.errors import CancelledError
+
+if TYPE_CHECKING:
+    from metabench.runs.cells import PlannedCell
+    from metabench.runs.local import Outcome
+
+
+def run(
+    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="suites, by name")],
+    dataset: Annotated[list[str], typer.Option("--dataset", "-d", help="datasets: medium,expert")],
+    method: Annotated[
+        list[str],
+        typer.Option("--method", "-m", help="methods: bc,meta-dt,meta-dt/no_context or path/to/file.py:Class"),
+    ],
+    preset: Annotated[str, typer.Option(help="budget and size: tiny, demo, cpu, paper")] = "cpu",
+    seeds: Annotated[str, typer.Option(help="how many (5) or which (0,3,4)")] = "1",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated")
+    ] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="where records go")] = Path("results"),
+    workers: Annotated[int, typer.Option(min=1, help="cells at once, each in a process of its own")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="threads a worker (default: cores divided by workers)")
+    ] = None,
+    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")] = "cpu",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="begin anew: forget records, checkpoints and trained policies")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be done")] = False,
+) -> None:
+    """Train and evaluate methods on suites; one record a cell.
+
+    Finished cells are skipped, interrupted ones go on where they were.
+
+    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
+    """
+    from metabench.runs.arguments import read_names, read_overrides, read_seeds
+    from metabench.runs.cells import plan_cells
+    from metabench.runs.display import make_display
+    from metabench.runs.execute import Settings
+    from metabench.runs.interrupt import interruptible
+    from metabench.runs.local import check_device, run_cells
+
+    console = Console()
+    settings = Settings(
+        device=device,
+        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        overwrite=overwrite,
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    )
+    planned: Sequence[PlannedCell] = ()
+    with make_display(console, lambda: planned) as display:
+        planned = plan_cells(
+            read_names(suites),
+            read_names(dataset),
+            read_names(method),
+            preset=preset,
+            seeds=read_seeds(seeds),
+            overrides=read_overrides(set_ or []),
+            tracks=None if track is None else read_names(track),
+            results=results,
+            overwrite=overwrite,
+            build=not dry_run,
+            check=lambda: check_device(device),
+            progress=display.building,
+        )
+        if dry_run:
+            _show_plan(planned, console)
+            return
+        with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
+            outcome = run_cells(planned, settings, workers=workers, listener=display.hear, cancelled=cancelled)
+    _show_outcome(planned, outcome, console)
+
+
+def _show_plan(planned: Sequence[PlannedCell], console: Console) -> None:
+    for cell in planned:
+        note = f" ({cell.note})" if cell.note else ""
+        console.print(f"{cell.state:8} {cell.record_path}{note}", markup=False, highlight=False, soft_wrap=True)
+    _say_counts({state: sum(cell.state == state for cell in planned) for state in ("waiting", "finished", "corrupt")})
+
+
+def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, console: Console) -> None:
+    from metabench.cli.tables import print_tables
+    from metabench.leaderboard.aggregate import aggregate
+    from metabench.runs.record import read_record
+
+    done = sorted({*outcome.finished, *outcome.skipped})
+    if done:
+        print_tables(aggregate(read_record(planned[index].record_path) for index in done), console)
+    for index in outcome.failed:
+        cell = planned[index]
+        place = cell.record_path if cell.state == "corrupt" else cell.failure_path
+        _say(f"failed: {cell.label}; see {place}")
+    _say_counts(
+        {
+            "done": len(outcome.finished),
+            "skipped": len(outcome.skipped),
+            "failed": len(outcome.failed),
+            "stopped": len(outcome.stopped),
+        }
+    )
+    if outcome.stopped:
+        raise CancelledError("the same command goes on from here")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _say_counts(counts: dict[str, int]) -> None:
+    typer.echo("cells: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,97 @@
+"""Entries as tables for a terminal, readable in 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from metabench.leaderboard.entries import Entry
+
+_Key = tuple[str | int, ...]
+
+
+def print_tables(entries: Iterable[Entry], console: Console) -> None:
+    """Print one table a suite, dataset, preset, split and track, best method first.
+
+    A track with several numbers of shots has a column for each and is sorted by its headline number. Privileged
+    methods are marked and come last.
+    """
+    groups: dict[_Key, list[Entry]] = {}
+    for entry in entries:
+        key = (entry.suite, entry.suite_version, entry.suite_digest, entry.dataset, entry.dataset_version)
+        groups.setdefault((*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []).append(entry)
+    for group in groups.values():
+        console.print(_table(group))
+        for note in _notes(group):
+            console.print(f"  {escape(note)}", style="dim")
+        console.print()
+
+
+def _table(entries: Sequence[Entry]) -> Table:
+    from metabench.leaderboard.export import interval_text
+    from metabench.leaderboard.overall import HEADLINE_SHOTS
+    from metabench.leaderboard.standings import by_rank, distinct_labels, is_ranked
+
+    first = entries[0]
+    shots = sorted({entry.shots for entry in entries})
+    chosen = HEADLINE_SHOTS[first.track] if HEADLINE_SHOTS[first.track] in shots else shots[-1]
+    found = {(entry.id, entry.shots): entry for entry in entries}
+    representatives = {entry.id: found.get((entry.id, chosen), entry) for entry in entries}
+    labels = distinct_labels(list(representatives.values()))
+    table = Table(
+        title=f"{first.suite} · {first.dataset} · preset {first.preset} · [bold]{first.split} {first.track}[/]",
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("", justify="right")
+    table.add_column("method", overflow="fold")
+    unit = "success %" if first.metric == "success" else "IQM"
+    for count in shots:
+        table.add_column(_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True)
+    table.add_column(_heading("return", chosen, first.track), justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right", no_wrap=True)
+    rank = 0
+    for entry in by_rank(representatives.values()):
+        ranked = is_ranked(entry)
+        rank += ranked
+        label = Text(labels[entry.id])
+        if entry.privileged:
+            label.append(" privileged", style="italic")
+        scores = [found.get((entry.id, count)) for count in shots]
+        table.add_row(
+            str(rank) if ranked else "–",
+            label,
+            *(Text(interval_text(each.headline if each else None)) for each in scores),
+            "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
+            str(len(entry.seeds)),
+            style="" if ranked else "dim",
+        )
+    return table
+
+
+def _heading(name: str, shots: int, track: str) -> Text:
+    return Text(name if track == "zero-shot" else f"{shots} shot{'s'[: shots != 1]}\n{name}")
+
+
+def _notes(entries: Sequence[Entry]) -> list[str]:
+    from metabench.evaluation.statistics import SEEDS_FOR_A_VERDICT
+
+    notes = []
+    for entry in entries:
+        where = f"{entry.label}, {entry.shots} shot{'s'[: entry.shots != 1]}" if entry.shots else entry.label
+        if entry.outdated and f"{entry.label}: outdated: {entry.outdated}" not in notes:
+            notes.append(f"{entry.label}: outdated: {entry.outdated}")
+        notes += [f"{where}: {text}" for text in entry.missing]
+    counts = [len(entry.seeds) for entry in entries if entry.seeds and not entry.privileged]
+    if counts and min(counts) < SEEDS_FOR_A_VERDICT:
+        notes.append(f"intervals need 2 seeds; with fewer than {SEEDS_FOR_A_VERDICT} the order is no verdict")
+    return notes

@@ -1,0 +1,71 @@
+"""Loading a suite's data: the training tasks' for methods, any split's as plain columns for the evaluator."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from metabench.data.build import DatasetIdentity, build_dataset, identity_of
+from metabench.data.minari_files import Progress
+from metabench.data.store import Store, open_store, store_exists
+from metabench.data.training_data import Columns, TrainingData
+from metabench.errors import DataError
+from metabench.suites import Suite, load_suite
+
+
+def load_data(
+    suite: Suite | str, dataset: str, *, build: bool = True, progress: Progress | None = None
+) -> TrainingData:
+    """The training tasks' trajectories of `dataset`, tasks as indices in ascending order of their ids.
+
+    Args:
+        suite: the suite or its name.
+        dataset: the dataset's name: `medium`.
+        build: make the data when it is missing.
+        progress: told how far a build is: what, how much is done, how much there is.
+
+    Raises:
+        UnknownNameError: no such suite or dataset.
+        DataError: the data is missing (without `build`), damaged, or made for something else.
+    """
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    columns = _split_columns(_store(suite, dataset, build, progress), suite, "train")
+    tasks = np.unique(columns.tasks)
+    validation = [task.id for task in suite.split("train") if task.validation]
+    counted_anew = dataclasses.replace(columns, tasks=np.searchsorted(tasks, columns.tasks))
+    return TrainingData(counted_anew, suite.spaces, np.searchsorted(tasks, validation).tolist(), suite_name=suite.name)
+
+
+def load_columns(
+    suite: Suite, dataset: str, split: str, *, build: bool = True, progress: Progress | None = None
+) -> Columns:
+    """The trajectories of one split's tasks; `columns.tasks` holds suite task ids. Raises as `load_data`.
+
+    Raises:
+        UnknownNameError: the suite has no such split.
+        DataError: as `load_data`, or the dataset does not cover the split.
+    """
+    if not suite.split(split) or split not in suite.dataset(dataset).splits:
+        covered = ", ".join(suite.dataset(dataset).splits)
+        raise DataError(f"dataset {dataset!r} of {suite.identity} does not cover split {split!r}, only {covered}")
+    return _split_columns(_store(suite, dataset, build, progress), suite, split)
+
+
+def dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
+    """Version and digest of the built `dataset`; raises `DataError` if it is not built."""
+    return identity_of(open_store(suite, dataset), suite, dataset)
+
+
+def _store(suite: Suite, dataset: str, build: bool, progress: Progress | None) -> Store:
+    suite.dataset(dataset)
+    if build and not store_exists(suite, dataset):
+        build_dataset(suite, dataset, progress=progress)
+    return open_store(suite, dataset)
+
+
+def _split_columns(store: Store, suite: Suite, split: str) -> Columns:
+    columns = store.trajectories.columns
+    tasks = [task.id for task in suite.split(split)]
+    episodes = np.flatnonzero(np.isin(columns.tasks, tasks))
+    return dataclasses.replace(columns.select(episodes), tasks=columns.tasks[episodes])

@@ -1,0 +1,225 @@
+"""What a stored dataset says of itself: which suite and recipe it was made from, and the digest of its arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metabench.data.collect import ACTION_DECIMALS
+from metabench.data.training_data import Columns
+from metabench.envs import Array
+from metabench.errors import DataError
+from metabench.seeding import derived_seed
+from metabench.suites import Suite
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """A whole dataset as decoded arrays: E episodes with N transitions in all, sorted by task.
+
+    Attributes:
+        columns: the episodes; `columns.tasks` holds suite task ids.
+        behaviours: `(E,)` text: what acted.
+        seeds: `(E,)` int64: each episode's only randomness.
+        success: `(N,)` bool a transition, or None where the family has no notion of success.
+    """
+
+    columns: Columns
+    behaviours: Array
+    seeds: Array
+    success: Array | None
+
+    def arrays(self) -> dict[str, Array]:
+        """All arrays by name, in the fixed order in which they are stored and hashed."""
+        columns = self.columns
+        arrays = {
+            "observations": columns.observations,
+            "actions": columns.actions,
+            "rewards": columns.rewards,
+            "offsets": columns.offsets,
+            "terminated": columns.terminated,
+            "tasks": columns.tasks,
+            "behaviours": self.behaviours,
+            "seeds": self.seeds,
+        }
+        return arrays if self.success is None else {**arrays, "success": self.success}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Array]) -> Trajectories:
+        """The inverse of `arrays`; raises `KeyError` if one is missing."""
+        return Trajectories(
+            Columns(
+                observations=arrays["observations"],
+                actions=arrays["actions"],
+                rewards=arrays["rewards"],
+                offsets=arrays["offsets"],
+                terminated=arrays["terminated"],
+                tasks=arrays["tasks"],
+            ),
+            behaviours=arrays["behaviours"],
+            seeds=arrays["seeds"],
+            success=arrays.get("success"),
+        )
+
+
+def content_digest(trajectories: Trajectories) -> str:
+    """`sha256:...` of the decoded arrays, independent of the libraries that stored them.
+
+    Hashed are, for each of `Trajectories.arrays` in its order, the line `name dtype shape` and then the values in C
+    order, little-endian; the behaviours as their UTF-8 names, each ended by a line feed.
+    """
+    total = hashlib.sha256()
+    for name, values in trajectories.arrays().items():
+        if values.dtype.kind == "U":
+            total.update(f"{name} text {values.shape}\n".encode())
+            total.update("".join(f"{text}\n" for text in values.tolist()).encode())
+        else:
+            little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+            total.update(f"{name} {values.dtype.kind}{values.dtype.itemsize} {values.shape}\n".encode())
+            total.update(little.data)
+    return f"sha256:{total.hexdigest()}"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ManifestTask(_Strict):
+    """One task that the dataset covers."""
+
+    id: int
+    split: str
+    parameters: dict[str, Any]
+
+
+class Manifest(_Strict):
+    """Identity of a stored dataset: in the store's header, and under `metabench` in Minari's metadata."""
+
+    format: Literal[1] = 1
+    suite: str
+    suite_version: int
+    suite_digest: str = Field(description="the suite as it was when the data was made")
+    dataset: str
+    dataset_version: int
+    recipe_digest: str = Field(description="hash of all that the data depends on; the reference scores are not")
+    behaviours: dict[str, float] = Field(description="share of trajectories of each behaviour")
+    trajectories: int = Field(description="trajectories a task")
+    seed: int
+    tasks: tuple[ManifestTask, ...]
+    digest: str = Field(description="hash of the decoded arrays")
+
+
+def make_manifest(suite: Suite, dataset: str, digest: str) -> Manifest:
+    """The manifest of `dataset` as the suite describes it today, with the digest of its arrays."""
+    recipe = suite.dataset(dataset)
+    return Manifest(
+        suite=suite.name,
+        suite_version=suite.entry.version,
+        suite_digest=suite.digest,
+        dataset=dataset,
+        dataset_version=recipe.version,
+        recipe_digest=recipe_digest(suite, dataset),
+        behaviours=recipe.behaviours,
+        trajectories=recipe.trajectories,
+        seed=recipe.seed,
+        tasks=tuple(
+            ManifestTask(id=task.id, split=task.split, parameters=task.parameters)
+            for task in suite.dataset_tasks(dataset)
+        ),
+        digest=digest,
+    )
+
+
+def read_manifest(content: Any, path: Path) -> Manifest:
+    """Validate a manifest found in `path`; raises `DataError` naming file and key."""
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(whole manifest)"
+        raise DataError(f"{path}: metabench.{key}: {first['msg']}") from error
+
+
+def check_manifest(manifest: Manifest, suite: Suite, dataset: str, path: Path) -> None:
+    """Raise `DataError` unless the data in `path` was made from `suite`'s present tasks and recipe."""
+    if manifest.recipe_digest != recipe_digest(suite, dataset):
+        raise DataError(
+            f"{path}: made from other tasks, teachers or another recipe than {suite.identity} has now for {dataset!r}"
+        )
+
+
+@contextmanager
+def remedy(suite: Suite, dataset: str) -> Iterator[None]:
+    """Let every `DataError` raised within say how to make the data anew."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{error}; run `metabench data build {suite.name} --dataset {dataset} --force`") from error
+
+
+def recipe_digest(suite: Suite, dataset: str) -> str:
+    """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights and the recipe."""
+    recipe = suite.dataset(dataset)
+    teachers = suite.folder / "teachers"
+    content = {
+        "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
+        "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
+        "dataset": dataset,
+        "recipe": recipe.model_dump(mode="json", exclude={"digest"}),
+        "action_decimals": ACTION_DECIMALS,
+        "teachers": {
+            path.relative_to(teachers).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(teachers.rglob("*"))
+            if path.is_file()
+        },
+    }
+    # The order of the behaviours is part of the recipe: keys are not sorted.
+    text = json.dumps(content, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trajectories of a dataset, one an entry, in the order in which they are stored.
+
+    Attributes:
+        tasks: suite task id of each.
+        splits: its task's split.
+        behaviours: what acts.
+        seeds: its only randomness.
+    """
+
+    tasks: tuple[int, ...]
+    splits: tuple[str, ...]
+    behaviours: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """Number of trajectories."""
+        return len(self.tasks)
+
+
+def plan_trajectories(suite: Suite, dataset: str) -> Plan:
+    """All trajectories of `dataset`: for each task, each behaviour's share in the recipe's order."""
+    recipe = suite.dataset(dataset)
+    behaviours = [name for name, share in recipe.behaviours.items() for _ in range(round(share * recipe.trajectories))]
+    tasks = [task for task in suite.dataset_tasks(dataset) for _ in behaviours]
+    return Plan(
+        tasks=tuple(task.id for task in tasks),
+        splits=tuple(task.split for task in tasks),
+        behaviours=tuple(behaviours * len(suite.dataset_tasks(dataset))),
+        seeds=tuple(
+            derived_seed(
+                "data", suite.name, suite.entry.version, dataset, recipe.seed, task.id, position % len(behaviours)
+            )
+            for position, task in enumerate(tasks)
+        ),
+    )

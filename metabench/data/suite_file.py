@@ -1,0 +1,83 @@
+"""Writing measured numbers into a suite.toml: the digests of its datasets and its tasks' references.
+
+Only the lines concerned change; everything else stays byte for byte, and the result is read back before it replaces
+the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import DataError
+
+_TABLE = re.compile(r"^[ \t]*\[")
+_DIGEST = re.compile(r"^[ \t]*digest[ \t]*=")
+_REFERENCE = re.compile(r"^[ \t]*reference[ \t]*=")
+_ID = re.compile(r"^[ \t]*id[ \t]*=[ \t]*(\d+)[ \t]*(#.*)?$")
+
+
+def write_digests(path: Path, digests: Mapping[str, str]) -> None:
+    """Set `digest` in the table `[datasets.NAME]` of each name; raises `DataError` where there is no such table."""
+    lines = _read(path).split("\n")
+    expected = tomllib.loads("\n".join(lines))
+    for name, digest in digests.items():
+        start, stop = _table(lines, f"[datasets.{name}]", path)
+        line = f'digest = "{digest}"'
+        present = [i for i in range(start, stop) if _DIGEST.match(lines[i])]
+        if present:
+            lines[present[0]] = line
+        else:
+            end = max(i for i in range(start - 1, stop) if lines[i].strip())
+            lines.insert(end + 1, line)
+        expected["datasets"][name]["digest"] = digest
+    _replace(path, "\n".join(lines), expected)
+
+
+def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) -> None:
+    """Set `reference` in the `[[task]]` of each id; raises `DataError` where a task has no such line."""
+    lines = _read(path).split("\n")
+    expected = tomllib.loads("\n".join(lines))
+    missing = dict(references)
+    task = None
+    for i, line in enumerate(lines):
+        if _TABLE.match(line):
+            task = None
+        elif found := _ID.match(line):
+            task = int(found.group(1))
+        elif task in missing and _REFERENCE.match(line):
+            measured = missing.pop(task)
+            lines[i] = f"reference = {{ random = {measured['random']!r}, expert = {measured['expert']!r} }}"
+            expected["task"][task]["reference"] = dict(measured)
+    if missing:
+        raise DataError(f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id")
+    _replace(path, "\n".join(lines), expected)
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("utf-8")
+
+
+def _table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
+    """Lines after `header` and before the next table."""
+    headers = [line.split("#")[0].strip() for line in lines]
+    if header not in headers:
+        raise DataError(f"{path}: expected a line {header}")
+    start = headers.index(header) + 1
+    return start, next((i for i in range(start, len(lines)) if _TABLE.match(lines[i])), len(lines))
+
+
+def _replace(path: Path, text: str, expected: Mapping[str, Any]) -> None:
+    """Replace the file if `text` says exactly what is `expected` of it."""
+    if tomllib.loads(text) != expected:
+        raise DataError(f"{path}: is written in a way that cannot be edited line by line; edit it by hand")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        fresh.write_bytes(text.encode("utf-8"))
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""A policy behind its contract: what it may see is copied, what it returns is checked, what it raises is named."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metabench.envs import Array, Spaces
+from metabench.errors import MethodError
+from metabench.methods.contract import Episode, Policy, Step
+
+TOLERANCE = 1e-6
+"""Actions out of bounds by no more than this are clipped, by more they are errors."""
+
+
+class GuardedPolicy:
+    """Calls a policy, and counts and times the calls.
+
+    Attributes:
+        seconds_acting: spent in `Policy.act`.
+        seconds_adapting: spent in `Policy.adapt`.
+        act_calls: calls of `Policy.act`, each for all lanes.
+        adapt_calls: calls of `Policy.adapt`.
+    """
+
+    def __init__(self, policy: Policy, name: str, spaces: Spaces) -> None:
+        """Guard `policy`; errors call it `name`."""
+        self._policy = policy
+        self._name = name
+        self._spaces = spaces
+        self._low, self._high = np.asarray(spaces.action_low), np.asarray(spaces.action_high)
+        self.seconds_acting = 0.0
+        self.seconds_adapting = 0.0
+        self.act_calls = 0
+        self.adapt_calls = 0
+
+    def reset(self, groups: Sequence[int], seeds: Sequence[int], revealed: Sequence[Mapping[str, Any]] | None) -> None:
+        """Start one episode a lane; `revealed` task parameters are for privileged policies."""
+        try:
+            self._policy.reset(list(groups), list(seeds))
+        except Exception as error:
+            raise self._raised("reset", error) from error
+        if revealed is not None:
+            try:
+                self._policy.reveal([copy.deepcopy(dict(task)) for task in revealed])
+            except Exception as error:
+                raise self._raised("reveal", error) from error
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Hand over copies of the support."""
+        given = {group: [_copied(episode) for episode in episodes] for group, episodes in support.items()}
+        start = time.perf_counter()
+        try:
+            self._policy.adapt(given)
+        except Exception as error:
+            raise self._raised("adapt", error) from error
+        self.seconds_adapting += time.perf_counter() - start
+        self.adapt_calls += 1
+
+    def act(self, step: Step, timestep: int) -> Array:
+        """Actions that the simulator can take: `(lanes, action_dim)` float32 in bounds, or `(lanes,)` int64.
+
+        Inactive lanes get null actions, whatever the policy chose for them.
+
+        Raises:
+            MethodError: the policy raised, or returned a wrong type, shape or number; names method, lane and step.
+        """
+        active = step.active.copy()
+        start = time.perf_counter()
+        try:
+            chosen = self._policy.act(step)
+        except Exception as error:
+            raise self._raised(f"act at step {timestep}", error) from error
+        self.seconds_acting += time.perf_counter() - start
+        self.act_calls += 1
+        return self._checked(chosen, active, timestep)
+
+    def _checked(self, chosen: Any, active: Array, timestep: int) -> Array:
+        lanes, spaces = len(active), self._spaces
+        where = f"method {self._name!r}, step {timestep}"
+        if not isinstance(chosen, np.ndarray):
+            raise MethodError(f"{where}: act must return a NumPy array, not {type(chosen).__name__}")
+        kinds, noun = ("iu", "integers") if spaces.discrete else ("f", "floats")
+        if chosen.dtype.kind not in kinds:
+            raise MethodError(f"{where}: act must return {noun}, not {chosen.dtype}")
+        shape = (lanes,) if spaces.discrete else (lanes, spaces.action_dim)
+        if chosen.shape != shape:
+            raise MethodError(f"{where}: act must return shape {shape}, not {chosen.shape}")
+        values = chosen.reshape(lanes, -1)
+        if spaces.discrete:
+            low, high = np.zeros(1), np.full(1, spaces.num_actions - 1)
+        else:
+            low, high = self._low - TOLERANCE, self._high + TOLERANCE
+        wrong = active & ~((values >= low) & (values <= high)).all(axis=1)
+        if wrong.any():
+            lane = int(np.flatnonzero(wrong)[0])
+            action = values[lane].tolist()
+            if not np.isfinite(values[lane]).all():
+                problem = f"action {action} is not finite"
+            elif spaces.discrete:
+                problem = f"action {action[0]} is not in 0 to {spaces.num_actions - 1}"
+            else:
+                problem = f"action {action} is out of bounds {list(spaces.action_low)} to {list(spaces.action_high)}"
+            raise MethodError(f"method {self._name!r}, lane {lane}, step {timestep}: {problem}")
+        if spaces.discrete:
+            return np.where(active, chosen, 0).astype(np.int64)
+        finite = np.where(active[:, None], chosen, 0.0).astype(np.float32)
+        return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
+
+    def _raised(self, call: str, error: Exception) -> MethodError:
+        return MethodError(f"method {self._name!r}: {call} raised {type(error).__name__}: {error}")
+
+
+def _copied(episode: Episode) -> Episode:
+    return Episode(
+        episode.observations.copy(),
+        episode.actions.copy(),
+        episode.rewards.copy(),
+        episode.terminated,
+        episode.truncated,
+    )

@@ -1,0 +1,163 @@
+"""The rollout loop: all lanes of a track at once, one policy call a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabench.envs import Array
+from metabench.evaluation.guarded_policy import GuardedPolicy
+from metabench.evaluation.protocol import Lane
+from metabench.evaluation.rows import Row
+from metabench.methods.contract import Episode, Step
+from metabench.suites import Suite
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What came of one episode in every lane.
+
+    Attributes:
+        rows: one a lane, sorted by task, support and episode, in the order of ascending shots.
+        shots: shot count of each row.
+        episodes: one a lane, in the order of the lanes; empty unless they were to be kept.
+        steps: real environment steps in all lanes.
+    """
+
+    rows: tuple[Row, ...]
+    shots: tuple[int, ...]
+    episodes: tuple[Episode, ...]
+    steps: int
+
+
+def roll_out_policy(
+    policy: GuardedPolicy,
+    suite: Suite,
+    lanes: Sequence[Lane],
+    reset_seeds: Sequence[int],
+    policy_seeds: Sequence[int],
+    support: Mapping[int, Sequence[Episode]],
+    *,
+    scored: bool,
+    keep: bool = False,
+    privileged: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Rollout:
+    """Act one episode in every lane; quotas are fixed: an ended lane waits until all have ended.
+
+    Args:
+        policy: the policy behind its contract.
+        suite: whose tasks the lanes name.
+        lanes: one episode each, with the groups that the policy is told.
+        reset_seeds: each lane's reset noise.
+        policy_seeds: each lane's policy randomness.
+        support: each group's support; if it is empty, `adapt` is not called.
+        scored: what the policy is told of the episodes.
+        keep: whether to return the episodes themselves.
+        privileged: whether to reveal the lanes' tasks to the policy.
+        progress: told (steps done, horizon).
+    """
+    spaces, count = suite.spaces, len(lanes)
+    parameters = [suite.tasks[lane.task].parameters for lane in lanes]
+    policy.reset([lane.group for lane in lanes], policy_seeds, parameters if privileged else None)
+    if support:
+        policy.adapt(support)
+    environment = suite.environment()
+    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)
+    previous_action = spaces.null_actions(count)
+    previous_reward = np.zeros(count, np.float32)
+    track = _Track(observation, keep)
+    for timestep in range(spaces.horizon):
+        active = track.active
+        step = Step(
+            observation=observation.copy(),
+            previous_action=previous_action.copy(),
+            previous_reward=previous_reward.copy(),
+            timestep=np.full(count, timestep, np.int64),
+            active=active.copy(),
+            scored=np.full(count, scored),
+        )
+        actions = policy.act(step, timestep)
+        outcome = environment.step(actions.copy())
+        track.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
+        # An ended lane keeps showing what the policy last acted on: its last transition is for `adapt` only.
+        going = track.active
+        observation[going] = outcome.observation[going]
+        previous_action[going] = actions[going]
+        previous_reward[going] = outcome.reward[going]
+        if progress is not None:
+            progress(timestep + 1, spaces.horizon)
+        if not going.any():
+            break
+    return track.rollout(lanes)
+
+
+class _Track:
+    """What happened so far in all lanes."""
+
+    def __init__(self, observation: Array, keep: bool) -> None:
+        lanes = len(observation)
+        self.active = np.ones(lanes, bool)
+        self._returns = np.zeros(lanes)
+        self._lengths = np.zeros(lanes, np.int64)
+        self._terminated = np.zeros(lanes, bool)
+        self._success_any = np.zeros(lanes, bool)
+        self._success_last = np.zeros(lanes, bool)
+        self._has_success = False
+        self._keep = keep
+        self._observations: list[Array] = [observation.copy()]
+        self._actions: list[Array] = []
+        self._rewards: list[Array] = []
+
+    def add(self, actions: Array, observation: Array, reward: Array, terminated: Array, success: Array | None) -> None:
+        """One step of all lanes; only active ones count."""
+        active = self.active
+        self._returns[active] += np.asarray(reward, np.float64)[active]
+        self._lengths[active] += 1
+        if success is not None:
+            self._has_success = True
+            self._success_any |= active & success
+            self._success_last = np.where(active, success, self._success_last)
+        if self._keep:
+            self._actions.append(actions.copy())
+            self._rewards.append(np.asarray(reward, np.float32).copy())
+            self._observations.append(np.asarray(observation, np.float32).copy())
+        self._terminated |= active & terminated
+        self.active = active & ~self._terminated
+
+    def rollout(self, lanes: Sequence[Lane]) -> Rollout:
+        """Rows in the order of the lanes' names, episodes in the order of the lanes."""
+        order = sorted(range(len(lanes)), key=lambda i: (lanes[i].shots, lanes[i]))
+        return Rollout(
+            rows=tuple(self._row(lanes[i], i) for i in order),
+            shots=tuple(lanes[i].shots for i in order),
+            episodes=self._episodes() if self._keep else (),
+            steps=int(self._lengths.sum()),
+        )
+
+    def _row(self, lane: Lane, i: int) -> Row:
+        return Row(
+            task=lane.task,
+            support=lane.support,
+            episode=lane.episode,
+            total_return=float(self._returns[i]),
+            length=int(self._lengths[i]),
+            success_any=bool(self._success_any[i]) if self._has_success else None,
+            success_last=bool(self._success_last[i]) if self._has_success else None,
+        )
+
+    def _episodes(self) -> tuple[Episode, ...]:
+        observations, actions = np.stack(self._observations, 1), np.stack(self._actions, 1)
+        rewards = np.stack(self._rewards, 1)
+        return tuple(
+            Episode(
+                observations=observations[i, : length + 1].copy(),
+                actions=actions[i, :length].copy(),
+                rewards=rewards[i, :length].copy(),
+                terminated=bool(self._terminated[i]),
+                truncated=not self._terminated[i],
+            )
+            for i, length in enumerate(self._lengths.tolist())
+        )

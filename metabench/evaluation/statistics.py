@@ -1,0 +1,185 @@
+"""Statistics of the protocol: the training seed is the unit, every number has an interval.
+
+Aggregates over a matrix of run x task scores follow the definitions of rliable (Agarwal et al., NeurIPS 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Any]
+"""Maps scores `(..., runs, tasks)` to one number for each leading index, `(...)`."""
+
+CONFIDENCE = 0.95
+SEEDS_FOR_A_VERDICT = 5
+"""With fewer seeds than this in either method an interval is shown and no verdict is given."""
+
+_BOOTSTRAP_CHUNK = 4_000_000
+"""Scores that the bootstrap resamples at once, which bounds its memory."""
+
+
+class Interval(NamedTuple):
+    """A confidence interval, in the unit of what it is about."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods compared by their per-seed scores.
+
+    Attributes:
+        difference: mean of the first minus mean of the second.
+        interval: Welch's interval of the difference; None with fewer than two seeds in either.
+        probability_of_improvement: share of seed pairs in which the first scores higher, ties counted half.
+        verdict: whether the interval excludes zero; None with fewer than `SEEDS_FOR_A_VERDICT` seeds in either.
+    """
+
+    difference: float
+    interval: Interval | None
+    probability_of_improvement: float
+    verdict: Literal["better", "worse", "undecided"] | None
+
+
+def interquartile_mean(scores: ArrayLike) -> float:
+    """Mean of `(n,)` scores without the floor(n/4) lowest and the floor(n/4) highest; any shape is flattened."""
+    return float(_trimmed_mean(np.asarray(scores, np.float64).reshape(-1)))
+
+
+def matrix_interquartile_mean(scores: Floats) -> Floats:
+    """Interquartile mean over all run x task scores: `(..., runs, tasks)` to `(...)`."""
+    return _trimmed_mean(scores.reshape(*scores.shape[:-2], -1))
+
+
+def matrix_mean(scores: Floats) -> Floats:
+    """Mean over tasks of the mean over runs: `(..., runs, tasks)` to `(...)`."""
+    return np.asarray(scores.mean(axis=(-2, -1)))
+
+
+def matrix_median(scores: Floats) -> Floats:
+    """Median over tasks of the mean over runs: `(..., runs, tasks)` to `(...)`."""
+    return np.asarray(np.median(scores.mean(axis=-2), axis=-1))
+
+
+def optimality_gap(scores: Floats, target: float = 100.0) -> Floats:
+    """How far scores stay below `target` on average, what exceeds it not counted: `(..., runs, tasks)` to `(...)`."""
+    return np.asarray(target - np.minimum(scores, target).mean(axis=(-2, -1)))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Share of scores strictly above each threshold: scores of any shape and `(t,)` thresholds to `(t,)`."""
+    ascending = np.sort(np.asarray(scores, np.float64).reshape(-1))
+    above = len(ascending) - np.searchsorted(ascending, np.asarray(thresholds, np.float64), side="right")
+    return np.asarray(above / len(ascending))
+
+
+def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
+    """Mean over tasks of the share of run pairs in which `first` is higher, ties counted half.
+
+    Args:
+        first: scores `(runs, tasks)`; `(runs,)` is taken as one task.
+        second: scores `(other_runs, tasks)` or `(other_runs,)`.
+    """
+    x, y = (_as_matrix(scores) for scores in (first, second))
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"{x.shape[1]} and {y.shape[1]} tasks: expected as many of each")
+    wins = (x[:, None, :] > y[None, :, :]).mean(axis=(0, 1))
+    ties = (x[:, None, :] == y[None, :, :]).mean(axis=(0, 1))
+    return float((wins + 0.5 * ties).mean())
+
+
+def t_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t interval of the mean of `(seeds,)` scores; None for fewer than two."""
+    return combined_interval([scores], [1.0], confidence)
+
+
+def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+    """Welch's interval of mean(first) - mean(second), scores `(seeds,)` each; None with fewer than two of either."""
+    return combined_interval([first, second], [1.0, -1.0], confidence)
+
+
+def combined_interval(
+    samples: Sequence[ArrayLike], weights: Sequence[float], confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Interval of a weighted sum of the means of independent samples, degrees of freedom by Welch and Satterthwaite.
+
+    Args:
+        samples: k arrays of scores, `(seeds_i,)` each.
+        weights: k numbers.
+        confidence: probability with which such intervals cover the true value.
+
+    Returns:
+        The interval, of width zero where no sample varies; None if a sample has fewer than two scores.
+    """
+    from scipy.special import stdtrit
+
+    arrays = [np.asarray(sample, np.float64).reshape(-1) for sample in samples]
+    if any(len(array) < 2 for array in arrays):
+        return None
+    centre = sum(weight * float(array.mean()) for weight, array in zip(weights, arrays, strict=True))
+    parts = [weight**2 * float(array.var(ddof=1)) / len(array) for weight, array in zip(weights, arrays, strict=True)]
+    variance = sum(parts)
+    if variance == 0.0:
+        return Interval(centre, centre)
+    shares = [part / variance for part in parts]
+    freedom = 1.0 / sum(share**2 / (len(array) - 1) for share, array in zip(shares, arrays, strict=True))
+    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(variance)
+    return Interval(centre - half, centre + half)
+
+
+def compare(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Comparison:
+    """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
+    x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
+    interval = welch_interval(x, y, confidence)
+    verdict: Literal["better", "worse", "undecided"] | None = None
+    if interval is not None and min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT:
+        verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
+    return Comparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
+
+
+def stratified_bootstrap(
+    scores: ArrayLike,
+    statistic: Statistic,
+    generator: np.random.Generator,
+    replications: int = 50_000,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Percentile interval as rliable defines it: runs are resampled with replacement, for each task independently.
+
+    Args:
+        scores: `(runs, tasks)`.
+        statistic: maps `(..., runs, tasks)` to `(...)`.
+        generator: the only randomness.
+        replications: how often the scores are resampled.
+        confidence: share of replications that the interval holds.
+    """
+    matrix = _as_matrix(scores)
+    runs, tasks = matrix.shape
+    size = max(1, _BOOTSTRAP_CHUNK // matrix.size)
+    values = np.empty(replications)
+    for start in range(0, replications, size):
+        count = min(size, replications - start)
+        drawn = generator.integers(runs, size=(count, runs, tasks))
+        values[start : start + count] = statistic(matrix[drawn, np.arange(tasks)])
+    low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Interval(float(low), float(high))
+
+
+def _trimmed_mean(scores: Floats) -> Floats:
+    """Mean along the last axis without floor(n/4) scores at each end."""
+    count = scores.shape[-1]
+    cut = count // 4
+    return np.asarray(np.sort(scores, axis=-1)[..., cut : count - cut].mean(axis=-1))
+
+
+def _as_matrix(scores: ArrayLike) -> Floats:
+    array = np.asarray(scores, np.float64)
+    return array[:, None] if array.ndim == 1 else array

@@ -1,0 +1,119 @@
+"""From a folder of records to leaderboard.json, CSV, schemas and the page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
+from metabench.leaderboard.aggregate import aggregate, contender_id, contender_of
+from metabench.leaderboard.completeness import SuiteShelf
+from metabench.leaderboard.entries import Entry, Leaderboard, Source, SuiteSummary
+from metabench.leaderboard.export import as_csv
+from metabench.leaderboard.files import read_records
+from metabench.leaderboard.overall import overall_tables
+from metabench.leaderboard.page import render_page, rows_script
+from metabench.leaderboard.standings import boards
+from metabench.runs.files import write_whole
+from metabench.runs.record import Record
+from metabench.suites import Suite
+
+ROWS = "rows"
+"""Folder beside the page with one small script a record, loaded when a reader asks for it."""
+
+
+def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = None) -> Leaderboard:
+    """Write all that the leaderboard consists of into `output`; the same records give the same bytes.
+
+    Args:
+        records: a folder of records.
+        output: gets leaderboard.json, leaderboard.csv, index.html, rows/ and the two schemas.
+        shelf: the suites to score with; by default those of the registry.
+
+    Raises:
+        DataError: there is no such folder, a record in it is not valid, or two are of one cell.
+    """
+    shelf = shelf or SuiteShelf()
+    sources: list[Source] = []
+    fresh = output / f".{ROWS}.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        board = compile_leaderboard(aggregate(_noted(records, sources, fresh), shelf), sources, shelf)
+        rows = output / ROWS
+        shutil.rmtree(rows, ignore_errors=True)
+        fresh.replace(rows)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    write_whole(output / "leaderboard.json", board.model_dump_json(indent=1) + "\n")
+    write_whole(output / "leaderboard.csv", as_csv(board.entries))
+    write_whole(output / "leaderboard.schema.json", schema_text(Leaderboard.model_json_schema(mode="serialization")))
+    write_whole(output / "record.schema.json", schema_text(Record.model_json_schema(mode="serialization")))
+    write_whole(output / "index.html", render_page(board, _link(records, output)))
+    return board
+
+
+def compile_leaderboard(entries: list[Entry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
+    """Put standings and overall tables beside `entries`."""
+    suites = [suite for suite in shelf.suites() if any(entry.suite == suite.name for entry in entries)]
+    return Leaderboard(
+        confidence=CONFIDENCE,
+        seeds_for_a_verdict=SEEDS_FOR_A_VERDICT,
+        suites=tuple(_summary(suite) for suite in suites),
+        entries=tuple(entries),
+        boards=tuple(boards(entries)),
+        overall=tuple(overall_tables(entries, [suite.name for suite in suites if suite.entry.seen_tasks])),
+        sources=tuple(sorted(sources, key=lambda source: (source.contender, source.seed))),
+    )
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """A JSON Schema as text, naming its dialect."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**dialect, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _noted(folder: Path, sources: list[Source], rows: Path) -> Iterator[Record]:
+    """Pass records on; note each one's source and write its rows."""
+    for path, record in read_records(folder):
+        source = _source(record, path.relative_to(folder))
+        sources.append(source)
+        (rows / f"{source.contender}-{source.seed}.js").write_text(rows_script(record, source), encoding="utf-8")
+        yield record
+
+
+def _source(record: Record, path: Path) -> Source:
+    provenance = record.provenance
+    return Source(
+        contender=contender_id(contender_of(record)),
+        seed=record.result.cell.seed,
+        path=path.as_posix(),
+        digest=record.digest,
+        **provenance.model_dump(include=set(Source.model_fields) & set(type(provenance).model_fields)),
+    )
+
+
+def _summary(suite: Suite) -> SuiteSummary:
+    entry = suite.entry
+    return SuiteSummary(
+        name=suite.name,
+        version=entry.version,
+        digest=suite.digest,
+        title=entry.title,
+        distribution=entry.distribution,
+        horizon=entry.horizon,
+        metric=entry.headline,
+        seen_tasks=entry.seen_tasks,
+        episodes=entry.evaluation.episodes,
+        supports=entry.evaluation.supports,
+        tasks={name: len(suite.split(name)) for name in suite.splits},
+    )
+
+
+def _link(records: Path, output: Path) -> str | None:
+    """How the page links to records: only where they lie below it, so that the link is the same everywhere."""
+    folder, page = records.resolve(), output.resolve()
+    return folder.relative_to(page).as_posix() if folder.is_relative_to(page) else None

@@ -1,0 +1,192 @@
+"""Entries as CSV, JSON, LaTeX and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from metabench.errors import UnknownNameError
+from metabench.leaderboard.entries import Entry, Estimate
+from metabench.leaderboard.standings import boards, distinct_labels
+
+_ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
+_NAMES = ("label", "method", "method_version", "suite", "suite_version", "dataset", "dataset_version")
+_SETTING = ("split", "track", "shots", "preset", "metric")
+_REMAINDER = ("privileged", "parameters", "seconds_training", "protocol", "suite_digest", "dataset_digest")
+_PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "id"))
+_CSV_COLUMNS = (
+    *("rank", *_NAMES, *_SETTING),
+    *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
+    *("optimality_gap", "seeds", "devices", *_REMAINDER, "config_digest", "missing", "outdated", "id"),
+)
+
+
+def export(entries: Sequence[Entry], form: str) -> str:
+    """All `entries` as text in one of `FORMATS`; raises `UnknownNameError` for another."""
+    if form not in FORMATS:
+        raise UnknownNameError("export format", form, FORMATS)
+    return FORMATS[form](entries)
+
+
+def select(entries: Iterable[Entry], *, method: str | None = None, **criteria: str | int | None) -> list[Entry]:
+    """Entries that meet all criteria; None is met by all.
+
+    Args:
+        entries: entries.
+        method: a method's name stands for its variants as well.
+        criteria: values of fields of `Entry`.
+
+    Raises:
+        UnknownNameError: there are entries, but none has this value.
+    """
+    found = list(entries)
+    for name, value in criteria.items():
+        if value is not None:
+            found = _with(found, name, str(value), operator.attrgetter(name))
+    if method is not None:
+        base = "/" not in method
+        found = _with(found, "method", method, lambda entry: entry.method.partition("/")[0] if base else entry.method)
+    return found
+
+
+def _with(entries: list[Entry], name: str, value: str, get: Callable[[Entry], object]) -> list[Entry]:
+    found = [entry for entry in entries if str(get(entry)) == value]
+    if entries and not found:
+        raise UnknownNameError(name, value, {str(get(entry)) for entry in entries})
+    return found
+
+
+def as_csv(entries: Sequence[Entry]) -> str:
+    """One line an entry; empty cells where there is no value."""
+    ranks = _ranks(entries)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
+        for name in _ESTIMATES:
+            cells.update(zip((name, f"{name}_low", f"{name}_high"), _bounds(getattr(entry, name)), strict=True))
+        writer.writerow(
+            {
+                **cells,
+                "rank": ranks[_key(entry)],
+                "optimality_gap": entry.bootstrap.optimality_gap.mean if entry.bootstrap else None,
+                "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
+                "devices": "; ".join(entry.devices),
+                "missing": "; ".join(entry.missing),
+            }
+        )
+    return file.getvalue()
+
+
+def as_json(entries: Sequence[Entry]) -> str:
+    """A JSON array of entries, as in leaderboard.json."""
+    return json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1, ensure_ascii=False) + "\n"
+
+
+def as_markdown(entries: Sequence[Entry]) -> str:
+    """One table a board, best first."""
+    parts = []
+    for title, rows in _tables(entries):
+        lines = [f"### {_escaped(title, _MARKDOWN)}", "", "| " + " | ".join(_HEADINGS) + " |", "|--:|:--|--:|--:|--:|"]
+        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in row) + " |" for row in rows]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def as_latex(entries: Sequence[Entry]) -> str:
+    """One booktabs table a board, best first."""
+    parts = []
+    for title, rows in _tables(entries):
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(title, _LATEX)}}}", r"\begin{tabular}{rlrrr}"]
+        lines += [r"\toprule", " & ".join(_escaped(cell, _LATEX) for cell in _HEADINGS) + r" \\", r"\midrule"]
+        lines += [" & ".join(_escaped(cell, _LATEX) for cell in row) + r" \\" for row in rows]
+        lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Entry]], str]] = {
+    "csv": as_csv,
+    "json": as_json,
+    "latex": as_latex,
+    "markdown": as_markdown,
+}
+"""Every format by its name."""
+
+_HEADINGS = ("rank", "method", "score [95 %]", "mean return [95 %]", "seeds")
+_MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
+_LATEX = {
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "…": r"\ldots{}",
+    "\n": " ",
+}
+
+
+def interval_text(estimate: Estimate | None, digits: int = 1) -> str:
+    """`78.3 [71.0, 85.6]`; without an interval where there is one seed, a dash where there is nothing."""
+    if estimate is None:
+        return "–"
+    if estimate.interval is None:
+        return f"{estimate.mean:.{digits}f}"
+    low, high = estimate.interval
+    return f"{estimate.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    by_key = {_key(entry): entry for entry in entries}
+    found = []
+    for board in boards(entries):
+        rows = [
+            (standing, by_key[standing.entry, board.split, board.track, board.shots]) for standing in board.standings
+        ]
+        labels = distinct_labels([entry for _, entry in rows])
+        shots = f", {board.shots} shots" if board.shots else ""
+        title = (
+            f"{board.suite}-v{board.suite_version}, {board.dataset}-v{board.dataset_version}"
+            f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"
+        )
+        lines: list[tuple[str, ...]] = [
+            (
+                "–" if standing.rank is None else str(standing.rank),
+                labels[entry.id] + (" (privileged)" if entry.privileged else ""),
+                interval_text(entry.headline),
+                interval_text(entry.mean_return, 2),
+                str(len(entry.seeds)),
+            )
+            for standing, entry in rows
+        ]
+        found.append((title, lines))
+    return found
+
+
+def _ranks(entries: Sequence[Entry]) -> dict[tuple[str, str, str, int], int | None]:
+    return {
+        (standing.entry, board.split, board.track, board.shots): standing.rank
+        for board in boards(entries)
+        for standing in board.standings
+    }
+
+
+def _key(entry: Entry) -> tuple[str, str, str, int]:
+    return entry.id, entry.split, entry.track, entry.shots
+
+
+def _bounds(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    if estimate is None:
+        return None, None, None
+    low, high = estimate.interval or (None, None)
+    return estimate.mean, low, high
+
+
+def _escaped(text: str, replacements: Mapping[str, str]) -> str:
+    return "".join(replacements.get(character, character) for character in text)

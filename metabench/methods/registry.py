@@ -1,0 +1,216 @@
+"""Methods by name, from installed packages, and by path, from files; nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from metabench.errors import MetabenchError, UnknownNameError
+
+if TYPE_CHECKING:
+    from metabench.methods.contract import Config, Method
+
+ENTRY_POINT_GROUP = "metabench.methods"
+"""An entry point names a method and points at its class: `my-method = "my_method:MyMethod"`."""
+
+OWN_DISTRIBUTION = "metabench"
+
+
+@dataclass(frozen=True)
+class RegisteredMethod:
+    """A name and what installed packages registered under it.
+
+    Attributes:
+        name: the method's name.
+        points: its entry point; several if plugins disagree, and the name cannot be used before that is settled.
+    """
+
+    name: str
+    points: tuple[EntryPoint, ...]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it ships with metabench."""
+        return _distribution(self.points[0]) == OWN_DISTRIBUTION
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from: `metabench_baselines.bc:BC (metabench)`."""
+        return " and ".join(f"{point.value} ({_distribution(point)})" for point in self.points)
+
+    @property
+    def conflict(self) -> str | None:
+        """What is wrong with the name, in one line; None where one class is registered under it."""
+        return f"method {self.name!r} is registered twice: by {self.origin}" if len(self.points) > 1 else None
+
+
+def registered_methods() -> dict[str, RegisteredMethod]:
+    """All installed methods by name, sorted, without importing any; built-in names win over plugins'."""
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        found.setdefault(point.name, {}).setdefault(point.value, point)
+    registered = {}
+    for name in sorted(found):
+        points = tuple(found[name].values())
+        own = tuple(point for point in points if _distribution(point) == OWN_DISTRIBUTION)
+        registered[name] = RegisteredMethod(name, own or points)
+    return registered
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all installed methods, without importing any."""
+    return tuple(registered_methods())
+
+
+def load_method_class(spec: str) -> tuple[type[Method], str | None]:
+    """Import the class that `spec` names; the second value is the variant's name, if `spec` has one.
+
+    Args:
+        spec: `NAME`, `NAME/VARIANT`, `path/to/file.py:Class` or `path/to/file.py:Class/VARIANT`.
+
+    Raises:
+        UnknownNameError: no such method, class or variant.
+        MetabenchError: its import fails, its name is registered twice, or it is no method.
+    """
+    path, is_file, rest = spec.partition(".py:")
+    if is_file:
+        attribute, _, variant = rest.partition("/")
+        method = _from_file(Path(path + ".py"), attribute)
+    else:
+        name, _, variant = spec.partition("/")
+        method = _from_entry_point(name)
+    if variant and variant not in method.variants:
+        raise UnknownNameError(f"variant of method {method.name}", variant, method.variants)
+    return method, variant or None
+
+
+def load_method(
+    spec: str, *, preset: str = "cpu", suite: str = "point-robot", overrides: Mapping[str, Any] | None = None
+) -> Method:
+    """Import a method and configure it: the preset for `suite`, then the variant, then `overrides`.
+
+    Args:
+        spec: `NAME`, `NAME/VARIANT`, `path/to/file.py:Class` or `path/to/file.py:Class/VARIANT`.
+        preset: name of one of the method's presets.
+        suite: name of the suite to configure it for.
+        overrides: configuration keys and their values; strings are read as the key's type.
+
+    Raises:
+        UnknownNameError: no such method, class, variant, preset or configuration key.
+        MetabenchError: its import fails, its name is registered twice, it is no method, or a value is invalid.
+    """
+    method, variant = load_method_class(spec)
+    presets = method.presets(suite)
+    if preset not in presets:
+        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
+    return method(_configured(method.name, presets[preset], changes))
+
+
+def method_label(spec: str, method: Method) -> str:
+    """The name of `method`, loaded from `spec`, in records and tables: `meta-dt`, `meta-dt/no_context`."""
+    variant = spec.rpartition(".py:")[2].partition("/")[2]
+    return f"{method.name}/{variant}" if variant else method.name
+
+
+def method_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
+    """The configuration keys of `method` that differ from its `preset` for `suite`, with their values as JSON."""
+    presets = type(method).presets(suite)
+    if preset not in presets:
+        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    usual = presets[preset].model_dump(mode="json")
+    return {key: value for key, value in method.config.model_dump(mode="json").items() if value != usual[key]}
+
+
+def _configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
+    from pydantic import ValidationError
+
+    keys = type(preset).model_fields
+    for key in changes:
+        if key not in keys:
+            raise UnknownNameError(f"configuration key of method {name}", key, keys)
+    if not changes:
+        return preset
+    try:
+        return type(preset).model_validate({**preset.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = f"configuration key {key!r}" if key else "configuration"
+        found = "" if first["type"] == "value_error" else f", found {first['input']!r:.60}"
+        problem = first["msg"].removeprefix("Value error, ")
+        raise MetabenchError(f"method {name!r}: {what}: {problem}{found}") from error
+
+
+def _from_entry_point(name: str) -> type[Method]:
+    registered = registered_methods()
+    if name not in registered:
+        raise UnknownNameError("method", name, registered)
+    entry = registered[name]
+    if entry.conflict:
+        raise MetabenchError(f"{entry.conflict}; uninstall one of them")
+    try:
+        found = entry.points[0].load()
+    except Exception as error:  # a plugin's import may raise anything
+        raise MetabenchError(
+            f"method {name!r}: its plugin {entry.origin} failed to load: {type(error).__name__}: {error}"
+        ) from error
+    method = _as_method(found, f"method {name!r} ({entry.origin})")
+    if method.name != name:
+        raise MetabenchError(
+            f"method {name!r} ({entry.origin}): expected its name to be {name!r}, found {method.name!r}"
+        )
+    return method
+
+
+def _from_file(path: Path, attribute: str) -> type[Method]:
+    if not path.is_file():
+        raise MetabenchError(f"{path}: no such file; expected path/to/file.py:Class")
+    module = _import_file(path)
+    if not attribute or not hasattr(module, attribute):
+        classes = [
+            name
+            for name, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]
+        raise UnknownNameError(f"class of {path}", attribute, classes)
+    return _as_method(getattr(module, attribute), f"{path}:{attribute}")
+
+
+def _import_file(path: Path) -> ModuleType:
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module  # dataclasses and pydantic look annotations up there
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # a file's import may raise anything
+        del sys.modules[module.__name__]
+        raise MetabenchError(f"{path}: failed to load: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _as_method(found: Any, what: str) -> type[Method]:
+    from metabench.methods.contract import Method
+
+    if not isinstance(found, type) or not issubclass(found, Method):
+        raise MetabenchError(f"{what}: expected a subclass of metabench.Method, found {found!r:.80}")
+    if not isinstance(getattr(found, "name", None), str):
+        raise MetabenchError(f"{what}: expected a class attribute `name`, the method's name as a string")
+    missing = sorted(found.__abstractmethods__)
+    if missing:
+        raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")
+    return found
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown package"

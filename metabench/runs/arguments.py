@@ -1,0 +1,67 @@
+"""Reading what users type: lists of names, seeds, configuration values, shots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from metabench.errors import MetabenchError
+
+
+def read_names(values: Iterable[str]) -> list[str]:
+    """Names given as several values or with commas, each once, in order: `["a,b", "c"]` are a, b, c."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def read_seeds(value: str) -> tuple[int, ...]:
+    """A number of seeds (`5` is 0 to 4) or an explicit list (`0,3,4`; `3,` is seed 3 alone).
+
+    Raises:
+        MetabenchError: it is neither.
+    """
+    try:
+        numbers = [int(part) for part in value.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if "," not in value and numbers and numbers[0] > 0:
+        return tuple(range(numbers[0]))
+    if "," in value and numbers and min(numbers) >= 0:
+        return tuple(dict.fromkeys(numbers))
+    raise MetabenchError(f"--seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found {value!r}")
+
+
+def read_overrides(values: Iterable[str]) -> dict[str, Any]:
+    """Configuration keys and values: `key=value`, the value JSON or else a string.
+
+    Raises:
+        MetabenchError: a value has no key, or a key is given twice.
+    """
+    overrides: dict[str, Any] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise MetabenchError(f"--set: expected key=value, found {value!r}")
+        if key in overrides:
+            raise MetabenchError(f"--set: key {key!r} is given twice")
+        try:
+            overrides[key] = json.loads(text)
+        except ValueError:
+            overrides[key] = text
+    return overrides
+
+
+def read_shots(value: str | None) -> tuple[int, ...] | None:
+    """Shot counts with commas (`1,3,5`); None stays None.
+
+    Raises:
+        MetabenchError: a count is not a whole number.
+    """
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError as error:
+        raise MetabenchError(f"--shots: expected whole numbers (1,3,5), found {value!r}") from error

@@ -1,0 +1,262 @@
+"""Running one cell: train, save, evaluate what was saved, write the record; resumable at any moment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metabench.data.load import load_data
+from metabench.errors import CancelledError, MethodError
+from metabench.evaluation.evaluate import evaluate
+from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.methods.contract import Method, Policy
+from metabench.methods.registry import load_method, method_overrides
+from metabench.methods.training_run import Progress, TrainingRun
+from metabench.runs.cells import PlannedCell, covers
+from metabench.runs.files import write_whole
+from metabench.runs.provenance import Timings, make_provenance
+from metabench.runs.record import Record, Result, digest_of, make_record, read_record, write_record
+from metabench.runs.run_folder import Clock, claimed
+from metabench.runs.saved_policy import Training, copy_trained, load_policy, policy_folder, read_training, save_trained
+from metabench.suites import Suite, load_suite
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How cells are run; results do not depend on it but for the last bits of arithmetic (device, threads).
+
+    Attributes:
+        device: where to train: `cpu`, `cuda`, `cuda:1`.
+        threads: torch's threads a cell.
+        overwrite: begin every cell anew: forget its record, checkpoints and kept evaluations.
+        checkpoint_seconds: least time between two checkpoints.
+        command: what the user typed, for the record.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    overwrite: bool = False
+    checkpoint_seconds: float = 30.0
+    command: str = ""
+
+
+class _Track(BaseModel):
+    """A finished evaluation, kept until the cell is finished."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    blocks: tuple[Block, ...]
+    collection: Collection | None
+    counts: Counts
+    seconds_acting: float = Field(ge=0)
+    seconds_adapting: float = Field(ge=0)
+    seconds_evaluating: float = Field(ge=0)
+
+
+def execute_cell(
+    planned: PlannedCell, settings: Settings, progress: Progress, cancelled: Callable[[], bool] = lambda: False
+) -> Record:
+    """Run a cell from where it was left, and write its record.
+
+    Raises:
+        CancelledError: `cancelled` said so; what had been done is kept.
+        MetabenchError: another process runs this cell, or a contract was broken.
+    """
+    with claimed(planned.cell) as folder, _torch_settings(settings):
+        if settings.overwrite:
+            planned.record_path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        elif planned.record_path.exists():
+            record = read_record(planned.record_path)
+            if covers(record, planned):
+                return record
+        folder.mkdir(parents=True, exist_ok=True)
+        return _Execution(planned, settings, folder, progress, cancelled).run()
+
+
+class _Execution:
+    """One attempt at a cell; `folder` holds what earlier attempts left."""
+
+    def __init__(
+        self,
+        planned: PlannedCell,
+        settings: Settings,
+        folder: Path,
+        progress: Progress,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.planned = planned
+        self.settings = settings
+        self.folder = folder
+        self.progress = progress
+        self.cancelled = cancelled
+        self.suite: Suite = load_suite(planned.suite_folder)
+        self.method: Method = load_method(
+            planned.spec, preset=planned.cell.preset, suite=planned.cell.suite, overrides=planned.overrides
+        )
+        if digest_of(self.method.config.model_dump(mode="json")) != planned.cell.config_digest:
+            raise MethodError(f"method {planned.cell.method!r}: its configuration changed after the cell was planned")
+
+    def run(self) -> Record:
+        """Do what is left of the cell."""
+        trained, training = self._trained()
+        tracks = [self._evaluated(trained, split, track) for split, track in self.planned.tracks]
+        record = self._record(training, tracks)
+        if trained != policy_folder(self.planned.cell):
+            copy_trained(trained, policy_folder(self.planned.cell))
+        write_record(record, self.planned.record_path)
+        self.planned.failure_path.unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
+        return record
+
+    def _trained(self) -> tuple[Path, Training]:
+        """The folder of the trained policy, trained now if need be."""
+        candidates = [self.folder / "trained"]
+        if self.planned.extends:
+            candidates.append(policy_folder(self.planned.cell))
+        for folder in candidates:
+            if folder.exists():
+                training = read_training(folder)
+                if training.cell == self.planned.cell:
+                    return folder, training
+        shutil.rmtree(self.folder / "evaluated", ignore_errors=True)
+        return candidates[0], self._train(candidates[0])
+
+    def _train(self, folder: Path) -> Training:
+        cell, clock = self.planned.cell, Clock(self.folder / "clock.json")
+        data = load_data(self.suite, cell.dataset)
+
+        def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+            clock.tick()
+            self.progress(f"training: {stage}", done, total, metrics)
+
+        run = TrainingRun(
+            cell.seed,
+            self.settings.device,
+            self.folder / "checkpoints",
+            self.settings.checkpoint_seconds,
+            progress,
+            self.cancelled,
+        )
+        self.progress("training", 0, 0, {})
+        try:
+            policy = self.method.train(data, run)
+        finally:
+            clock.write()
+        if not isinstance(policy, Policy):
+            raise MethodError(f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}")
+        try:
+            training = Training(
+                cell=cell,
+                spec=self.planned.spec,
+                overrides=dict(self.planned.overrides),
+                parameters=policy.parameter_count(),
+                training_tasks=data.num_tasks,
+                curve=tuple(run.curve),
+                summary=run.summary,
+                seconds=clock.seconds,
+                resumed=clock.attempts - 1,
+                device=self.settings.device,
+                threads=self.settings.threads,
+            )
+            json.dumps(training.model_dump(mode="json"), allow_nan=False)
+        except (ValidationError, ValueError, TypeError) as error:
+            first = " ".join(str(error).split())
+            raise MethodError(
+                f"method {cell.method!r}: training logged what a record cannot hold: {first:.300}"
+            ) from error
+        save_trained(policy, training, folder)
+        return read_training(folder)
+
+    def _evaluated(self, trained: Path, split: str, track: str) -> _Track:
+        """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""
+        path = self.folder / "evaluated" / f"{split}.{track}.json"
+        if path.exists():
+            try:
+                return _Track.model_validate_json(path.read_bytes())
+            except ValidationError:
+                path.unlink()  # only ever a shortcut: measure again
+        cell, start = self.planned.cell, time.perf_counter()
+
+        def progress(stage: str, done: int, total: int) -> None:
+            self.progress(f"evaluating: {stage}", done, total, {})
+            if self.cancelled():
+                raise CancelledError(f"stopped in evaluation {split} {track}")
+
+        evaluation = evaluate(
+            load_policy(self.method, trained, self.suite.spaces),
+            self.suite,
+            track,
+            split=split,
+            seed=cell.seed,
+            privileged=self.method.privileged,
+            name=cell.method,
+            progress=progress,
+        )
+        measured = _Track(
+            blocks=evaluation.blocks,
+            collection=evaluation.collection,
+            counts=evaluation.counts,
+            seconds_acting=evaluation.seconds_acting,
+            seconds_adapting=evaluation.seconds_adapting,
+            seconds_evaluating=time.perf_counter() - start,
+        )
+        write_whole(path, measured.model_dump_json())
+        return measured
+
+    def _record(self, training: Training, tracks: list[_Track]) -> Record:
+        cell = self.planned.cell
+        result = Result(
+            cell=cell,
+            configuration=self.method.config.model_dump(mode="json"),
+            overrides=method_overrides(self.method, cell.preset, cell.suite),
+            privileged=self.method.privileged,
+            parameters=training.parameters,
+            training_tasks=training.training_tasks,
+            curve=training.curve,
+            summary=training.summary,
+            blocks=tuple(block for track in tracks for block in track.blocks),
+            collections=tuple(track.collection for track in tracks if track.collection is not None),
+            counts=_summed([track.counts for track in tracks]),
+        )
+        timings = Timings(
+            training=training.seconds,
+            adapting=sum(track.seconds_adapting for track in tracks),
+            acting=sum(track.seconds_acting for track in tracks),
+            evaluating=sum(track.seconds_evaluating for track in tracks),
+        )
+        provenance = make_provenance(
+            timings,
+            resumed=training.resumed,
+            device=training.device,
+            threads=training.threads,
+            command=self.settings.command,
+            warnings=self.planned.warnings,
+        )
+        return make_record(result, provenance)
+
+
+@contextmanager
+def _torch_settings(settings: Settings) -> Iterator[None]:
+    """Threads and determinism for one cell; put back afterwards."""
+    import torch
+
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode(mode)
+
+
+def _summed(counts: list[Counts]) -> Counts:
+    return Counts(**{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields})

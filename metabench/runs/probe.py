@@ -1,0 +1,80 @@
+"""The linear probe: how well a linear map of a policy's task code tells the parameters of held-out training tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from metabench.data.load import load_columns
+from metabench.data.training_data import Columns
+from metabench.envs import Array
+from metabench.methods.contract import Episode, Policy
+from metabench.suites import Suite
+
+EPISODES = 20
+"""Logged episodes a training task that the probe reads."""
+
+PENALTY = 1e-3
+"""Ridge penalty for each example, on standardised codes."""
+
+
+def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, Any] | None:
+    """Regress task parameters on task codes by ridge: fitted on the training tasks, judged on the validation tasks.
+
+    Returns:
+        For each number of steps (1, 4, 16, ... as the horizon allows) `r2` (1 - squared error / squared error of the
+        fitted tasks' mean), `distance` (mean Euclidean error), and `mean_distance` (the same for that mean); None for
+        a policy without a code, or a suite whose validation tasks leave nothing to compare.
+    """
+    tasks = suite.split("train")
+    held_out = np.array([task.validation for task in tasks])
+    if not held_out.any() or held_out.all():
+        return None
+    columns = load_columns(suite, dataset, "train")
+    chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
+    episodes = [episode_of(columns, int(e)) for part in chosen for e in part]
+    owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
+    targets = np.stack([_vector(task.parameters) for task in tasks])[owner]
+    fitted, judged = ~held_out[owner], held_out[owner]
+    mean = targets[fitted].mean(axis=0)
+    baseline = targets[judged] - mean
+    report: dict[str, Any] = {"mean_distance": float(np.linalg.norm(baseline, axis=1).mean())}
+    for steps in (n for n in (1, 4, 16, 64) if n <= suite.spaces.horizon):
+        codes = policy.task_codes(episodes, steps)
+        if codes is None:
+            return None
+        error = targets[judged] - _ridge(codes[fitted], targets[fitted], codes[judged])
+        report[f"after_{steps}_steps"] = {
+            "r2": float(1.0 - (error**2).sum() / (baseline**2).sum()),
+            "distance": float(np.linalg.norm(error, axis=1).mean()),
+        }
+    return report
+
+
+def episode_of(columns: Columns, episode: int) -> Episode:
+    """Episode number `episode` of `columns`, as policies get it."""
+    first, last = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
+    terminated = bool(columns.terminated[episode])
+    return Episode(
+        observations=np.array(columns.observations[first + episode : last + episode + 1]),
+        actions=np.array(columns.actions[first:last]),
+        rewards=np.array(columns.rewards[first:last]),
+        terminated=terminated,
+        truncated=not terminated,
+    )
+
+
+def _vector(parameters: Mapping[str, Any]) -> Array:
+    """All numbers of a task's parameters, by name."""
+    return np.concatenate([np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)])
+
+
+def _ridge(inputs: Array, targets: Array, queries: Array) -> Array:
+    """Predictions at `queries` of ridge regression with an unpenalised intercept."""
+    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-8
+    scaled, asked = (inputs - mean) / deviation, (queries - mean) / deviation
+    centre = targets.mean(axis=0)
+    gram = scaled.T @ scaled + PENALTY * len(scaled) * np.eye(scaled.shape[1])
+    return np.asarray(asked @ np.linalg.solve(gram, scaled.T @ (targets - centre)) + centre)

@@ -1,0 +1,50 @@
+"""Gymnasium ids of the built-in suites: `gym.make("metabench:metabench/PointRobot-v1", task=3)`."""
+
+from __future__ import annotations
+
+import functools
+
+import gymnasium
+
+from metabench.envs.gymnasium_view import GymnasiumView
+from metabench.errors import DataError, MetabenchError
+from metabench.suites.registry import built_in_suites, load_suite, read_suite
+from metabench.suites.suite import Suite
+
+
+def gymnasium_id(suite: Suite) -> str:
+    """The id of a suite: `metabench/PointRobot-v1` for version 1 of `point-robot`."""
+    name = "".join(part.capitalize() for part in suite.name.split("-"))
+    return f"metabench/{name}-v{suite.entry.version}"
+
+
+def make_view(suite: str, task: int) -> GymnasiumView:
+    """A Gymnasium environment of task id `task` of any suite, plugins' included.
+
+    Raises:
+        UnknownNameError: no suite has this name.
+        MetabenchError: the suite has no such task.
+    """
+    loaded = load_suite(suite)
+    if not 0 <= task < len(loaded.tasks):
+        raise MetabenchError(f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}")
+    return GymnasiumView(loaded.environment(), loaded.tasks[task].parameters)
+
+
+@functools.cache
+def register_ids() -> None:
+    """Register every built-in suite with Gymnasium, once a process.
+
+    A suite whose suite.toml is broken gets no id: loading it by name says what is wrong.
+    """
+    for name, folder in built_in_suites().items():
+        try:
+            suite = read_suite(folder)
+        except DataError:
+            continue
+        gymnasium.register(
+            gymnasium_id(suite),
+            entry_point=f"{__name__}:make_view",
+            max_episode_steps=suite.entry.horizon,
+            kwargs={"suite": name},
+        )

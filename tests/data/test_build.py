@@ -1,0 +1,317 @@
+"""Building datasets: what is stored, twice the same, whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metabench.data import build as building
+from metabench.data.build import build_dataset, delete_dataset, verify_dataset
+from metabench.data.collect import roll_out
+from metabench.data.load import dataset_identity, load_columns, load_data
+from metabench.data.manifest import Trajectories, content_digest, plan_trajectories
+from metabench.data.store import open_store
+from metabench.errors import DataError, UnknownNameError
+from metabench.seeding import derived_seed
+from metabench.suites import load_suite
+
+
+def files_below(folder: Path) -> dict[str, str]:
+    """Path to SHA-256 of every file but the empty lock files."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if path.suffix != ".lock"]
+
+
+def plain_digest(trajectories: Trajectories) -> str:
+    """The digest as documented, written once more."""
+    text = b""
+    for name, values in trajectories.arrays().items():
+        if name == "behaviours":
+            text += f"{name} text {values.shape}\n".encode() + b"".join(f"{v}\n".encode() for v in values)
+        else:
+            kind = {"f": "f4", "b": "b1", "i": "i8"}[values.dtype.kind]
+            text += f"{name} {kind} {values.shape}\n".encode() + values.astype("<" + kind).tobytes(order="C")
+    return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+def test_the_plan_gives_each_task_its_shares_and_its_own_seeds():
+    suite = load_suite("tiny")
+    plan = plan_trajectories(suite, "mixed")
+    assert plan.tasks == (0,) * 10 + (1,) * 10 + (2,) * 10
+    assert plan.splits == ("train",) * 20 + ("test",) * 10
+    assert plan.behaviours == (("medium",) * 7 + ("expert",) * 3) * 3
+    assert plan.seeds[13] == derived_seed("data", "tiny", 1, "mixed", 4, 1, 3)
+    assert len(set(plan.seeds)) == 30
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("tiny", "mixed"), ("tiny-discrete", "medium")])
+def test_minari_alone_can_load_it(name, dataset):
+    import minari
+
+    suite = load_suite(name)
+    build_dataset(suite, dataset)
+    plan = plan_trajectories(suite, dataset)
+    rolled = roll_out(suite, plan.tasks, plan.behaviours, plan.seeds)
+    columns = rolled.columns
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stored = minari.load_dataset(f"metabench/{name}/{dataset}-v1")
+    assert f"metabench/{name}/{dataset}-v1" in minari.list_local_datasets()
+    assert stored.total_episodes == len(plan)
+    assert stored.total_steps == len(columns.rewards)
+    metadata = list(stored.storage.get_episode_metadata(range(len(plan))))
+    for e, episode in enumerate(stored.iterate_episodes()):
+        start, stop = columns.offsets[e], columns.offsets[e + 1]
+        repr(episode)
+        assert all(stored.observation_space.contains(row) for row in episode.observations)
+        assert all(stored.action_space.contains(action) for action in episode.actions)
+        np.testing.assert_array_equal(episode.observations, columns.observations[start + e : stop + e + 1])
+        np.testing.assert_array_equal(episode.actions, columns.actions[start:stop])
+        np.testing.assert_array_equal(episode.rewards, columns.rewards[start:stop])
+        assert episode.terminations.tolist() == [False] * int(stop - start - 1) + [bool(columns.terminated[e])]
+        assert episode.truncations.tolist() == [False] * int(stop - start - 1) + [not columns.terminated[e]]
+        assert (metadata[e]["task"], metadata[e]["split"]) == (plan.tasks[e], plan.splits[e])
+        assert (metadata[e]["behaviour"], metadata[e]["seed"]) == (plan.behaviours[e], plan.seeds[e])
+        if rolled.success is not None:
+            np.testing.assert_array_equal(episode.infos["success"], rolled.success[start:stop])
+            assert metadata[e]["success"] == rolled.success[start:stop].any()
+    manifest = stored.storage.metadata["metabench"]
+    assert (manifest["suite"], manifest["suite_digest"]) == (name, suite.digest)
+    assert manifest["tasks"][1]["parameters"] == suite.tasks[1].parameters
+    assert manifest["digest"] == dataset_identity(suite, dataset).digest
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("tiny", "replay"), ("tiny-discrete", "medium")])
+def test_the_store_holds_what_was_rolled_out_and_the_digest_is_of_that(name, dataset):
+    suite = load_suite(name)
+    identity = build_dataset(suite, dataset)
+    plan = plan_trajectories(suite, dataset)
+    rolled = roll_out(suite, plan.tasks, plan.behaviours, plan.seeds)
+    made = Trajectories(rolled.columns, np.array(plan.behaviours), np.array(plan.seeds), rolled.success)
+    store = open_store(suite, dataset)
+    for (key, values), stored in zip(made.arrays().items(), store.trajectories.arrays().values(), strict=True):
+        np.testing.assert_array_equal(stored, values, err_msg=key)
+        assert not stored.flags.writeable
+    assert identity.digest == store.header.manifest.digest == plain_digest(made) == content_digest(made)
+    assert identity == dataset_identity(suite, dataset) == verify_dataset(suite, dataset)
+
+
+def test_the_digest_depends_on_every_array():
+    suite = load_suite("tiny-discrete")
+    build_dataset(suite, "medium")
+    stored = open_store(suite, "medium").trajectories
+    digests = {content_digest(stored)}
+    for name, values in stored.arrays().items():
+        changed = values.copy()
+        changed.flat[-1] = "expert" if name == "behaviours" else not changed.flat[-1] if changed.dtype == bool else 7
+        digests.add(content_digest(Trajectories.from_arrays({**stored.arrays(), name: changed})))
+    assert len(digests) == 1 + len(stored.arrays())
+
+
+def test_building_twice_gives_the_same_bytes(folders, monkeypatch, tmp_path):
+    build_dataset("tiny", "medium")
+    first = files_below(folders)
+    assert build_dataset("tiny", "medium") == build_dataset("tiny", "medium", force=True)
+    assert files_below(folders) == first
+    monkeypatch.setenv("METABENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    build_dataset("tiny", "medium")
+    assert files_below(tmp_path) == first
+
+
+def test_a_built_dataset_is_not_built_again(monkeypatch):
+    first = build_dataset("tiny", "medium")
+    monkeypatch.setattr(building, "write_minari", None)
+    monkeypatch.setattr(building, "read_minari", None)
+    assert build_dataset("tiny", "medium") == first
+
+
+def test_a_missing_store_is_made_again_from_the_minari_files(folders, monkeypatch):
+    first = build_dataset("tiny", "medium")
+    before = files_below(folders)
+    for path in (folders / "home" / "stores" / "tiny-v1" / "medium-v1").iterdir():
+        path.unlink()
+    (folders / "home" / "stores" / "tiny-v1" / "medium-v1").rmdir()
+    monkeypatch.setattr(building, "write_minari", None)
+    load_data("tiny", "medium")
+    assert build_dataset("tiny", "medium") == first
+    assert files_below(folders) == before
+
+
+@pytest.mark.parametrize("stage", ["rolling out", "reading back"])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_build_leaves_nothing_and_keeps_what_was_there(folders, stage, stop):
+    def progress(now: str, done: int, total: int) -> None:
+        if now == stage:
+            raise stop
+
+    with pytest.raises(stop):
+        build_dataset("tiny", "medium", progress=progress)
+    assert files_below(folders) == {}
+    assert leftovers(folders) == []
+    build_dataset("tiny", "medium")
+    whole = files_below(folders)
+    with pytest.raises(stop):
+        build_dataset("tiny", "medium", force=True, progress=progress)
+    assert files_below(folders) == whole
+    assert leftovers(folders) == []
+
+
+BUILD = """
+import os, signal, sys
+from metabench.data.build import build_dataset
+def progress(stage, done, total):
+    if stage == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+print(build_dataset("tiny", "medium", force="force" in sys.argv, progress=progress).digest)
+"""
+
+
+@pytest.mark.parametrize("stage", ["rolling out", "reading back"])
+def test_what_a_killed_build_leaves_is_never_used_and_goes_with_the_next(folders, stage):
+    killed = subprocess.run([sys.executable, "-c", BUILD, stage], env=dict(os.environ), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert leftovers(folders) != []
+    with pytest.raises(DataError, match="not built"):
+        load_data("tiny", "medium", build=False)
+    build_dataset("tiny", "medium")
+    assert leftovers(folders) == []
+    verify_dataset(load_suite("tiny"), "medium")
+
+
+def test_builds_at_once_wait_for_each_other(folders):
+    command = [sys.executable, "-c", BUILD, "never", "force"]
+    running = [subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    digests = [process.communicate(timeout=120)[0].strip() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    identity = verify_dataset(load_suite("tiny"), "medium")
+    assert set(digests) == {identity.digest}
+    assert leftovers(folders) == []
+
+
+def test_delete_removes_both(folders):
+    suite = load_suite("tiny")
+    build_dataset(suite, "medium")
+    assert len(delete_dataset(suite, "medium")) == 2
+    assert [path for path in folders.rglob("*") if "medium-v1" in path.name and path.suffix != ".lock"] == []
+    assert delete_dataset(suite, "medium") == ()
+
+
+def test_load_data_gives_training_tasks_only_by_index(tiny_built):
+    suite = load_suite("tiny")
+    for dataset in suite.entry.datasets:
+        data = load_data(suite, dataset)
+        assert (data.num_tasks, data.num_episodes, data.num_transitions) == (2, 20, 400)
+        assert data.validation_tasks == (1,)
+        assert (data.spaces, data.suite_name) == (suite.spaces, "tiny")
+        whole = open_store(suite, dataset).trajectories.columns
+        np.testing.assert_array_equal(data.columns.rewards, whole.rewards[:400])
+        np.testing.assert_array_equal(data.columns.observations, whole.observations[:420])
+
+
+def test_load_columns_gives_one_split_with_suite_task_ids(tiny_built):
+    suite = load_suite("tiny")
+    whole = open_store(suite, "medium").trajectories.columns
+    for split, tasks, episodes in (("train", [0, 1], 0), ("test", [2], 20), ("test-far", [3], 30)):
+        columns = load_columns(suite, "medium", split)
+        assert np.unique(columns.tasks).tolist() == tasks
+        assert columns.offsets[0] == 0
+        np.testing.assert_array_equal(columns.observations[:21], whole.observations[episodes * 21 : episodes * 21 + 21])
+    with pytest.raises(DataError, match=r"'expert'.*'test-far'.*train, test"):
+        load_columns(suite, "expert", "test-far")
+    with pytest.raises(UnknownNameError, match="did you mean 'test'"):
+        load_columns(suite, "medium", "tests")
+
+
+def test_interleaved_splits_are_sorted_out(tmp_path):
+    text = (load_suite("tiny").folder / "suite.toml").read_text()
+    head, *tasks = text.split("[[task]]")
+    order = [2, 0, 3, 1]  # test, train, test-far, validation
+    renamed = [tasks[old].replace(f"id = {old}", f"id = {new}").rstrip() + "\n\n" for new, old in enumerate(order)]
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "suite.toml").write_text("[[task]]".join([head, *renamed]))
+    suite = load_suite(tmp_path / "tiny")
+    data = load_data(suite, "medium")
+    assert data.validation_tasks == (1,)
+    whole = open_store(suite, "medium").trajectories.columns.rewards.reshape(40, 20)
+    np.testing.assert_array_equal(data.columns.rewards.reshape(20, 20), np.concatenate([whole[10:20], whole[30:]]))
+    np.testing.assert_array_equal(load_columns(suite, "medium", "test-far").rewards, whole[20:30].ravel())
+
+
+def test_unknown_names_and_missing_data_are_named():
+    with pytest.raises(UnknownNameError, match="did you mean 'medium'"):
+        load_data("tiny", "medum")
+    with pytest.raises(UnknownNameError, match="unknown suite 'tinny'"):
+        load_data("tinny", "medium")
+    with pytest.raises(DataError, match="metabench data build tiny --dataset medium"):
+        load_data("tiny", "medium", build=False)
+    with pytest.raises(DataError, match="not built"):
+        dataset_identity(load_suite("tiny"), "medium")
+
+
+def test_another_digest_than_published_is_no_error():
+    suite = load_suite("tiny")
+    other = suite.entry.datasets["medium"].model_copy(update={"digest": "sha256:" + "0" * 64})
+    entry = suite.entry.model_copy(update={"datasets": {**suite.entry.datasets, "medium": other}})
+    identity = build_dataset(dataclasses.replace(suite, entry=entry), "medium")
+    assert identity.expected == "sha256:" + "0" * 64 != identity.digest
+    assert not identity.as_published
+
+
+def test_published_digests_are_what_is_built(tiny_built):
+    suite = load_suite("tiny")
+    for dataset in suite.entry.datasets:
+        identity = dataset_identity(suite, dataset)
+        assert identity.expected is not None
+        assert identity.as_published, f"{dataset}: built {identity.digest}"
+
+
+def test_every_dataset_of_point_robot_has_a_published_digest():
+    assert all(recipe.digest for recipe in load_suite("point-robot").entry.datasets.values())
+
+
+def test_a_large_dataset_opens_at_once(folders, monkeypatch):
+    """900,000 steps, to the first batch: a loose bound, the store is not read as a whole."""
+    from metabench.data.home import store_folder
+    from metabench.data.manifest import make_manifest
+    from metabench.data.store import write_store
+    from metabench.data.training_data import Columns
+
+    suite = load_suite("tiny")
+    generator = np.random.default_rng(0)
+    steps, episodes = 900_000, 45_000
+    columns = Columns(
+        observations=generator.standard_normal((steps + episodes, 2)).astype(np.float32),
+        actions=generator.uniform(-0.1, 0.1, (steps, 2)).astype(np.float32),
+        rewards=generator.standard_normal(steps).astype(np.float32),
+        offsets=np.arange(episodes + 1) * 20,
+        terminated=np.zeros(episodes, bool),
+        tasks=np.arange(episodes) * 4 // episodes,
+    )
+    made = Trajectories(columns, np.repeat(["medium"], episodes), np.arange(episodes), None)
+    folder = store_folder(suite, "medium")
+    folder.mkdir(parents=True)
+    write_store(folder, made, make_manifest(suite, "medium", content_digest(made)), suite.spaces)
+    begin = time.perf_counter()
+    windows = load_data(suite, "medium", build=False).sample_windows(generator, 128, 20)
+    assert time.perf_counter() - begin < 1.0
+    assert windows.observations.shape == (128, 20, 2)
+    assert json.loads((folder / "header.json").read_text())["transitions"] == steps

@@ -1,0 +1,80 @@
+"""What README and CONTRIBUTING say is so: their programs run, their links lead somewhere, their verbs exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import metabench
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SHELL = re.findall(r"```sh\n(.*?)```", README + CONTRIBUTING, flags=re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def program(word: str) -> str:
+    (found,) = [text for text in PROGRAMS if word in text]
+    return found
+
+
+def test_the_method_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
+    text = program("class Ridge(Method)")
+    code = [line for line in text.splitlines() if line.strip() and not line.startswith(("import", "from"))]
+    assert len(code) <= 30
+    path = tmp_path / "ridge.py"
+    path.write_text(text)
+    findings = metabench.check_method(f"{path}:Ridge")
+    assert len(findings) > 10
+    assert [finding for finding in findings if not finding.passed] == []
+
+
+def test_the_method_of_the_readme_clones_behaviour(tmp_path: Path, tiny_built: Path) -> None:
+    path = tmp_path / "ridge.py"
+    path.write_text(program("class Ridge(Method)"))
+    data = metabench.load_data("tiny", "expert")
+    policy = metabench.load_method(f"{path}:Ridge", suite="tiny").train(data, metabench.TrainingRun(seed=0))
+    block = metabench.evaluate(policy, "tiny", "zero-shot").blocks[0]
+    assert len(block.rows) == 2
+
+
+def test_the_program_of_the_readme_runs(tiny_built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = program("metabench.load_data").replace('"point-robot"', '"tiny"').replace('"demo"', '"tiny"')
+    exec(compile(text, "README.md", "exec"), {})
+    shots = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert shots == ["1", "3", "5"]
+
+
+def test_the_gymnasium_program_of_the_readme_runs() -> None:
+    exec(compile(program("gym.make"), "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_links_lead_somewhere(text: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
+    assert links or text is CONTRIBUTING
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_verbs_exist() -> None:
+    text = README + CONTRIBUTING
+    commands = re.findall(r"`(metabench [^`]*)`", text) + re.findall(
+        r"^(metabench .*)$", "\n".join(SHELL), re.MULTILINE
+    )
+    found = [re.match(r"metabench ([a-z]+(?: (?:build|method)\b)?)", command) for command in commands]
+    verbs = {match.group(1) for match in found if match}
+    assert {"run", "list", "data build", "leaderboard build", "new method", "check"} <= verbs
+    for verb in sorted(verbs):
+        command = [Path(sys.executable).parent / "metabench", *verb.split(), "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"metabench {verb}: {done.stderr}"
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)`?  ?[#\n` ]", README)) <= targets
+    assert {"demo", "test", "lint", "performance", "clean"} <= targets

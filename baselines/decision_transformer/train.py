@@ -44,7 +44,8 @@ class Scales:
 
 
 def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
-    """Scales and target return of `data`'s tasks."""
+    """Scales and target return of the fitting tasks."""
+    data = data.fitting if data.validation_tasks else data
     mean, deviation = data.observation_statistics
     returns = data.episode_returns
     best = np.maximum.reduceat(returns, data.task_offsets[:-1])
@@ -183,7 +184,7 @@ def train_networks(
     segments: Callable[[TrainingData], ChooseSegments] | None = None,
     stage: str = STAGE,
 ) -> None:
-    """Train in place; logs the action loss, and at a tenth of its rows the same on the validation tasks.
+    """Train in place on the fitting tasks; logs the action loss, and in every tenth row that on the validation tasks.
 
     Args:
         config: sizes and budget.
@@ -197,7 +198,8 @@ def train_networks(
     """
     parameters = [p for module in networks.modules().values() for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    batches = Batches(config, data, scales, codes, segments(data) if segments else None)
+    fitting = data.fitting if data.validation_tasks else data
+    batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
     held_out = data.validation if data.validation_tasks else None
     checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
     plain = round(config.batch_size * config.prompt_dropout) if segments else config.batch_size

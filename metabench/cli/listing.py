@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -14,35 +13,27 @@ from rich.table import Table
 
 from metabench.errors import UnknownNameError
 from metabench.methods.registry import method_names, registered_methods
-from metabench.suites import load_suite, suite_names
 from metabench.suites.catalogue import describe_suite, suite_summaries
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    SUITES = "suites"
-    METHODS = "methods"
-    DATASETS = "datasets"
-
+from metabench.suites.folders import suite_names
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="one kind only")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[suites|methods|datasets]", help="one kind only")] = None,
     internal: Annotated[bool, typer.Option("--all", help="the suites for tests, too")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List suites, methods and datasets."""
-    kinds = list(Kind) if kind is None else [kind]
-    rows = {each: _ROWS[each](internal) for each in kinds}
+    if kind is not None and kind not in _ROWS:
+        raise UnknownNameError("kind of list", kind, _ROWS)
+    rows = {each: _ROWS[each](internal) for each in _ROWS if kind in (None, each)}
     if as_json:
-        typer.echo(json.dumps({each.value: rows[each] for each in kinds}, indent=1))
+        typer.echo(json.dumps(rows, indent=1))
         return
     console = Console()
-    for each in kinds:
-        console.print(_TABLES[each](rows[each]))
+    for each, content in rows.items():
+        console.print(_TABLES[each](content))
 
 
 def describe(
@@ -53,6 +44,8 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Describe a suite or a method; a suite is validated first."""
+    from metabench.suites import load_suite
+
     if name in suite_names():
         content, show = describe_suite(load_suite(name)), _show_suite
     elif ".py:" in name or name.partition("/")[0] in method_names():
@@ -81,10 +74,9 @@ def _method_rows(internal: bool) -> list[dict[str, Any]]:
 
 def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
     return [
-        {"suite": summary.name, "dataset": name, **dataset.model_dump(mode="json")}
+        {"suite": summary.name, "dataset": name, **recipe}
         for summary in suite_summaries(internal)
-        if not summary.problem
-        for name, dataset in load_suite(summary.name).entry.datasets.items()
+        for name, recipe in summary.datasets.items()
     ]
 
 
@@ -114,8 +106,8 @@ def _dataset_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-_ROWS = {Kind.SUITES: _suite_rows, Kind.METHODS: _method_rows, Kind.DATASETS: _dataset_rows}
-_TABLES = {Kind.SUITES: _suite_table, Kind.METHODS: _method_table, Kind.DATASETS: _dataset_table}
+_ROWS = {"suites": _suite_rows, "methods": _method_rows, "datasets": _dataset_rows}
+_TABLES = {"suites": _suite_table, "methods": _method_table, "datasets": _dataset_table}
 
 
 def _shares(dataset: Mapping[str, Any]) -> str:

@@ -107,11 +107,12 @@ def logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
             drawn = protocol.logged_draw(suite, split, task.id, support, len(episodes), shots)
-            supports[task.id, support] = [_logged_episode(columns, int(episodes[i])) for i in drawn]
+            supports[task.id, support] = [logged_episode(columns, int(episodes[i])) for i in drawn]
     return supports
 
 
-def _logged_episode(columns: Columns, episode: int) -> Episode:
+def logged_episode(columns: Columns, episode: int) -> Episode:
+    """Episode number `episode` of `columns`, as policies get it."""
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     terminated = bool(columns.terminated[episode])
     return Episode(

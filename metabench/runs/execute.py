@@ -21,6 +21,7 @@ from metabench.methods.registry import load_method, method_overrides
 from metabench.methods.training_run import Progress, TrainingRun
 from metabench.runs.cells import PlannedCell, covers
 from metabench.runs.files import write_whole
+from metabench.runs.probe import probe_task_codes
 from metabench.runs.provenance import Timings, make_provenance
 from metabench.runs.record import Record, Result, digest_of, make_record, read_record, write_record
 from metabench.runs.run_folder import Clock, claimed
@@ -152,6 +153,7 @@ class _Execution:
             clock.write()
         if not isinstance(policy, Policy):
             raise MethodError(f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}")
+        probe = probe_task_codes(policy, self.suite, cell.dataset)
         try:
             training = Training(
                 cell=cell,
@@ -160,7 +162,7 @@ class _Execution:
                 parameters=policy.parameter_count(),
                 training_tasks=data.num_tasks,
                 curve=tuple(run.curve),
-                summary=run.summary,
+                summary=run.summary if probe is None else {**run.summary, "task_probe": probe},
                 seconds=clock.seconds,
                 resumed=clock.attempts - 1,
                 device=self.settings.device,
@@ -250,7 +252,7 @@ def _torch_settings(settings: Settings) -> Iterator[None]:
 
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     try:
         yield
     finally:

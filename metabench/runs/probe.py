@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from metabench.data.load import load_columns
-from metabench.data.training_data import Columns
 from metabench.envs import Array
-from metabench.methods.contract import Episode, Policy
+from metabench.evaluation.evaluate import logged_episode
+from metabench.methods.contract import Policy
 from metabench.suites import Suite
 
 EPISODES = 20
@@ -34,7 +34,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
         return None
     columns = load_columns(suite, dataset, "train")
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
-    episodes = [episode_of(columns, int(e)) for part in chosen for e in part]
+    episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
     targets = np.stack([_vector(task.parameters) for task in tasks])[owner]
     fitted, judged = ~held_out[owner], held_out[owner]
@@ -51,19 +51,6 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
             "distance": float(np.linalg.norm(error, axis=1).mean()),
         }
     return report
-
-
-def episode_of(columns: Columns, episode: int) -> Episode:
-    """Episode number `episode` of `columns`, as policies get it."""
-    first, last = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    terminated = bool(columns.terminated[episode])
-    return Episode(
-        observations=np.array(columns.observations[first + episode : last + episode + 1]),
-        actions=np.array(columns.actions[first:last]),
-        rewards=np.array(columns.rewards[first:last]),
-        terminated=terminated,
-        truncated=not terminated,
-    )
 
 
 def _vector(parameters: Mapping[str, Any]) -> Array:

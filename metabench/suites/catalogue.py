@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
-from metabench.suites.registry import load_suite, suite_names
-from metabench.suites.suite import Suite
+from metabench.suites.folders import suite_folder, suite_names
+
+if TYPE_CHECKING:
+    from metabench.suites.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class SuiteSummary:
         title: its title.
         internal: it is for tests.
         tasks: number of tasks by split.
-        datasets: names of its datasets.
-        problem: why it cannot be used, in one line; None for a valid suite.
+        datasets: name to recipe of each dataset, as written in suite.toml.
+        problem: why it cannot be used, in one line; None where nothing was found.
     """
 
     name: str
@@ -32,12 +37,15 @@ class SuiteSummary:
     title: str
     internal: bool
     tasks: Mapping[str, int]
-    datasets: tuple[str, ...]
+    datasets: Mapping[str, Mapping[str, Any]]
     problem: str | None = None
 
 
 def suite_summaries(internal: bool = False) -> list[SuiteSummary]:
-    """All suites by name, broken ones with what is wrong; those for tests only if `internal`."""
+    """All suites by name, broken ones with what is wrong; those for tests only if `internal`.
+
+    The files are read, not validated, which would import their task families; `load_suite` validates.
+    """
     summaries = [_summary(name) for name in suite_names()]
     return [summary for summary in summaries if internal or not summary.internal]
 
@@ -70,12 +78,37 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
 
 def _summary(name: str) -> SuiteSummary:
     try:
-        suite = load_suite(name)
+        folder = suite_folder(name)
+        return _read(name, folder)
     except MetabenchError as error:
-        return SuiteSummary(name, 0, "", False, {}, (), str(error))
-    tasks = {split: len(suite.split(split)) for split in suite.splits}
-    entry = suite.entry
-    return SuiteSummary(name, entry.version, entry.title, entry.internal, tasks, tuple(entry.datasets))
+        return SuiteSummary(name, 0, "", False, {}, {}, str(error))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return SuiteSummary(name, 0, "", False, {}, {}, _problem(folder))
+
+
+def _read(name: str, folder: Path) -> SuiteSummary:
+    content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8"))
+    tasks = dict(Counter(task["split"] for task in content["task"]))
+    datasets = {
+        key: {
+            "version": recipe.get("version", 1),
+            "trajectories": recipe["trajectories"],
+            "behaviours": {behaviour: float(share) for behaviour, share in recipe["behaviours"].items()},
+        }
+        for key, recipe in content["datasets"].items()
+    }
+    return SuiteSummary(name, content["version"], content["title"], content.get("internal", False), tasks, datasets)
+
+
+def _problem(folder: Path) -> str:
+    """What validation says of a suite.toml that cannot even be listed."""
+    from metabench.suites.registry import read_suite
+
+    try:
+        read_suite(folder)
+    except MetabenchError as error:
+        return str(error)
+    return f"{folder / 'suite.toml'}: cannot be listed"
 
 
 def _split(suite: Suite, name: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import gymnasium
 
 from metabench.envs.gymnasium_view import GymnasiumView
 from metabench.errors import DataError, MetabenchError
-from metabench.suites.registry import built_in_suites, load_suite, read_suite
+from metabench.suites.folders import built_in_suites
+from metabench.suites.registry import load_suite, read_suite
 from metabench.suites.suite import Suite
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from metabench.cli.data import app
 from metabench.data.load import dataset_identity, load_data
 from metabench.errors import DataError, UnknownNameError
-from metabench.suites import load_suite, registry
+from metabench.suites import load_suite
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
@@ -28,10 +28,11 @@ def succeed(*arguments: str) -> str:
 
 @pytest.fixture
 def editable_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of `tiny` that stands in for the built-in suites."""
-    shutil.copytree(load_suite("tiny").folder, tmp_path / "datasets" / "tiny")
-    monkeypatch.setattr(registry, "datasets_folder", lambda: tmp_path / "datasets")
-    return tmp_path / "datasets" / "tiny" / "suite.toml"
+    """The suite.toml of a copy of `tiny` that the verbs find in its place."""
+    copy = tmp_path / "tiny"
+    shutil.copytree(load_suite("tiny").folder, copy)
+    monkeypatch.setattr("metabench.cli.data.load_suite", lambda name: load_suite(copy))
+    return copy / "suite.toml"
 
 
 def test_build_verify_show_delete():
@@ -135,11 +136,11 @@ def test_digests_are_written_and_a_difference_is_a_warning(editable_suite):
 
 
 def test_references_are_measured_and_written(editable_suite):
-    before = load_suite("tiny")
+    before = load_suite(editable_suite.parent)
     assert f"{before.tasks[0].reference.expert:.4f}" in succeed("references", "tiny", "--episodes", "100")
-    assert load_suite("tiny").tasks == before.tasks
+    assert load_suite(editable_suite.parent).tasks == before.tasks
     succeed("references", "tiny", "--episodes", "100", "--write")
-    after = load_suite("tiny")
+    after = load_suite(editable_suite.parent)
     assert after.tasks != before.tasks
     for task, old in zip(after.tasks, before.tasks, strict=True):
         assert task.reference.expert == pytest.approx(old.reference.expert, abs=0.1)

@@ -50,7 +50,7 @@ function taskStrip(entry, contents) {
   const values = found.flatMap((returns) => Object.values(returns).flat());
   if (!values.length) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const width = 560, left = 62, right = 96, line = 24, top = 6;
+  const width = 900, left = 66, right = 96, line = 25, top = 6;
   const height = top + tasks.length * line + 26;
   const x = (value) => left + ((value - low) / (high - low || 1)) * (width - left - right);
   const { ticks, digits } = ticksOf(low, high > low ? high : low + 1, 4);
@@ -111,15 +111,16 @@ const entryOverrides = (content) => data.contenders[content.contender].overrides
 
 function details(entry) {
   const { contender } = entry;
-  const bootstrap = entry.bootstrap && `rliable’s stratified bootstrap: IQM of run × task means ${estimateText(entry.bootstrap, 1)}, `
+  const bootstrap = entry.bootstrap && `By rliable’s stratified bootstrap: IQM of run × task means ${estimateText(entry.bootstrap, 1)}, `
     + `optimality gap ${estimateText(entry.gap, 1)}.`;
+  const returned = entry.return && `Mean return ${estimateText(entry.return, 2)}.`;
   const collection = entry.collection && `Support episodes it acted itself returned ${entry.collection.map((each) => fixed(each[0], 2)).join(", ")}.`;
   const success = entry.successAny && `Success at any step ${estimateText(entry.successAny, 1)} %, at the last step ${estimateText(entry.successLast, 1)} %.`;
   const over = entry.improvement !== undefined && `Probability of improvement over the best row, by seeds: ${entry.improvement.toFixed(2)}.`;
   const panel = element("div", { class: "panel" },
     element("div", {}, element("h3", {}, "Seeds"), seedsTable(entry)),
     element("div", {}, element("h3", {}, `${contender.label}, version ${contender.methodVersion}`),
-      [success, collection, bootstrap, over].filter(Boolean).map((text) => element("p", {}, text))),
+      [returned, success, collection, bootstrap, over].filter(Boolean).map((text) => element("p", {}, text))),
     element("p", { class: "wide" }, "Loading rows …"));
   loadRows(entry).then((contents) => {
     panel.lastChild.remove();

@@ -32,7 +32,7 @@ function drawOverall() {
     element("thead", {}, element("tr", {}, element("th", { class: "rank number", scope: "col" }, "#"),
       element("th", { scope: "col" }, "Method"), element("th", { class: "number", scope: "col" }, "Mean"),
       table.suites.map((suite) => element("th", { class: "number", scope: "col" }, suite)))),
-    element("tbody", {}, table.rows.map((each) => element("tr", { class: each.rank ? (each.rank === 1 ? "first" : null) : "aside" },
+    element("tbody", {}, table.rows.map((each) => element("tr", { class: each.privileged ? "aside" : each.rank === 1 ? "first" : null },
       element("td", { class: "rank number" }, each.rank ?? DASH),
       element("th", { scope: "row" }, each.label, each.privileged && element("span", { class: "mark" }, "privileged"),
         each.missing.length > 0 && element("span", { class: "mark" },

@@ -39,7 +39,7 @@ function drawCurve() {
   const section = document.getElementById("curve");
   if (!methods.length || state.view === "overall") { section.replaceChildren(); return; }
   const narrow = innerWidth < 700;
-  const margin = { left: 46, right: narrow ? 12 : 210, top: 14, bottom: 44 };
+  const margin = { left: 46, right: narrow ? 12 : 226, top: 14, bottom: 44 };
   const width = narrow ? Math.max(320, innerWidth - 40) : 960;
   const height = Math.max(narrow ? 300 : 380, narrow ? 0 : methods.length * 17 + 80);
   const shots = [...new Set(methods.flatMap((method) => method.points.map((point) => point.shots)))].sort((a, b) => a - b);
@@ -91,7 +91,7 @@ function drawCurve() {
   if (!narrow) {
     spread(labels, 15, margin.top, height - margin.bottom + 10);
     for (const label of labels) {
-      const text = label.text.length > 30 ? `${label.text.slice(0, 29)}…` : label.text;
+      const text = label.text.length > 29 ? `${label.text.slice(0, 28)}…` : label.text;
       label.group.append(
         shape("line", { class: "whisker", x1: label.x + 7, y1: label.y, x2: width - margin.right + 8, y2: label.at }),
         shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, text));

@@ -3,16 +3,16 @@ const bySeeds = (entry) => entry.seeds?.length ?? 0;
 const COLUMNS = [
   { key: "rank", title: "", value: (entry) => entry.rank ?? null, ascending: true, kind: "rank number" },
   { key: "method", title: "Method", value: (entry) => entry.contender.label.toLowerCase(), ascending: true },
-  { key: "score", title: () => headlineName(), value: (entry) => entry.headline?.[0] ?? null, kind: "number" },
+  { key: "score", title: () => headlineName(), value: (entry) => entry.headline?.[0] ?? null, kind: "number", span: 2 },
   { key: "meter", title: null, kind: "meter" },
-  { key: "difference", title: "To the best", value: (entry) => (entry.rank === 1 ? 0 : entry.difference ?? null), kind: "number medium" },
+  { key: "difference", title: "To the best", value: (entry) => (entry.rank === 1 ? 0 : entry.difference ?? null), kind: "number medium", span: 2 },
   { key: "return", title: "Mean return", value: (entry) => entry.return?.[0] ?? null, kind: "number medium" },
   { key: "seeds", title: "Seeds", value: bySeeds, kind: "number medium" },
   { key: "parameters", title: "Parameters", value: (entry) => entry.contender.parameters, kind: "number extra" },
   { key: "training", title: "Training", value: (entry) => entry.contender.seconds, kind: "number extra" },
   { key: "device", title: "Device", value: (entry) => entry.contender.devices.join(", "), ascending: true, kind: "extra" },
 ];
-const VERDICTS = { better: "better", worse: "worse", undecided: "not separable" };
+const WIDTH = COLUMNS.reduce((sum, column) => sum + (column.span ?? 1), 0);
 
 function headlineName() {
   const entry = shared(data.entries, ["suite"])[0];
@@ -68,23 +68,28 @@ function headings(scale) {
       document.querySelector(`[data-sort="${column.key}"]`).focus();
     };
     const direction = active ? (state.sort.ascending ? "ascending" : "descending") : null;
-    return element("th", { scope: "col", class: column.kind, "aria-sort": direction },
+    return element("th", { scope: "col", class: column.kind + (column.span ? " pair" : ""), colspan: column.span, "aria-sort": direction },
       element("button", { type: "button", "data-sort": column.key, onclick: sort, "aria-label": title ? null : "Rank" }, title || "#"));
   });
 }
 
-function estimateCell(estimate, digits, kind) {
-  if (!estimate) return element("td", { class: kind }, DASH);
-  return element("td", { class: kind }, element("span", { class: "value" }, fixed(estimate[0], digits)), " ",
-    element("span", { class: "bounds" }, estimate.length === 3 ? bounds(estimate[1], estimate[2], digits) : ""));
+// A number and its interval, in two cells so that both stand in columns.
+function pair(value, interval, digits, kind, faint) {
+  return [
+    element("td", { class: `number value ${kind}${faint ? " faint" : ""}` }, value),
+    element("td", { class: `bounds ${kind}${faint ? " faint" : ""}` }, interval ? bounds(...interval, digits) : ""),
+  ];
 }
 
-function differenceCell(entry) {
-  if (entry.difference === undefined) return element("td", { class: "number medium" }, entry.rank === 1 ? "best" : DASH);
-  const interval = entry.differenceInterval;
-  return element("td", { class: "number medium" }, signed(entry.difference, 1), " ",
-    element("span", { class: "bounds" }, interval ? bounds(...interval, 1) : ""),
-    entry.verdict && element("span", { class: "verdict" }, VERDICTS[entry.verdict]));
+function scoreCells({ headline }) {
+  return pair(headline ? fixed(headline[0], 1) : DASH, headline?.length === 3 && headline.slice(1), 1, "");
+}
+
+function differenceCells(entry) {
+  if (entry.difference === undefined) return pair(entry.rank === 1 ? "best" : DASH, null, 1, "medium", true);
+  const cells = pair(signed(entry.difference, 1), entry.differenceInterval, 1, "medium", entry.verdict !== "worse");
+  if (entry.verdict === "undecided") cells[1].append(element("span", { class: "verdict" }, "not separable"));
+  return cells;
 }
 
 function row(entry, scale, colour) {
@@ -99,16 +104,16 @@ function row(entry, scale, colour) {
     element("th", { scope: "row" }, name,
       contender.privileged && element("span", { class: "mark" }, "privileged"),
       reasons.map((reason) => element("span", { class: "why" }, reason))),
-    estimateCell(entry.headline, 1, "number"),
+    scoreCells(entry),
     element("td", { class: "meter" }, meter(entry, scale)),
-    differenceCell(entry),
-    estimateCell(entry.return, 2, "number medium"),
+    differenceCells(entry),
+    element("td", { class: "number medium", title: estimateText(entry.return, 2) }, entry.return ? fixed(entry.return[0], 2) : DASH),
     element("td", { class: "number medium" }, bySeeds(entry)),
     element("td", { class: "number extra", title: count(contender.parameters) }, compact(contender.parameters)),
     element("td", { class: "number extra" }, duration(contender.seconds)),
     element("td", { class: "extra" }, contender.devices.join(", ")));
   if (!open) return [node];
-  return [node, element("tr", { class: `details ${colour}` }, element("td", { colspan: COLUMNS.length }, details(entry)))];
+  return [node, element("tr", { class: `details ${colour}` }, element("td", { colspan: WIDTH }, details(entry)))];
 }
 
 function toggle(id) {

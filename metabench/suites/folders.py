@@ -1,0 +1,71 @@
+"""Where suites lie: `datasets/` of the checkout or the installation, and the folders that plugins' entry points name.
+
+Finding them imports neither their families nor the schema, so that listing suites is quick.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import metabench
+from metabench.errors import DataError, MetabenchError, UnknownNameError
+
+ENTRY_POINT_GROUP = "metabench.suites"
+"""A plugin's entry point names a suite and points at the folder of its suite.toml (a `Path` or a string)."""
+
+
+def datasets_folder() -> Path:
+    """The folder that holds the built-in suites: `datasets/` in a checkout, `metabench_datasets/` once installed.
+
+    Both lie beside the package. A folder counts only if it holds suites: an installed metabench may have the Hugging
+    Face library `datasets` beside it.
+    """
+    beside = Path(metabench.__file__).parents[1]
+    for folder in (beside / "datasets", beside / "metabench_datasets"):
+        if any(folder.glob("*/suite.toml")):
+            return folder
+    raise DataError(f"{beside}: expected datasets/ or metabench_datasets/ with */suite.toml, found neither")
+
+
+def built_in_suites() -> dict[str, Path]:
+    """Name to folder of every built-in suite."""
+    return {path.parent.name: path.parent for path in sorted(datasets_folder().glob("*/suite.toml"))}
+
+
+def plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
+    """Name to entry points of every plugin suite: one, or more where distributions compete; a built-in name wins."""
+    built_in = built_in_suites()
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name not in built_in:
+            found.setdefault(point.name, {})[point.value] = point
+    return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def suite_names() -> tuple[str, ...]:
+    """Names of all suites, built in and plugins."""
+    return tuple(sorted({*built_in_suites(), *plugin_suites()}))
+
+
+def suite_folder(name: str) -> Path:
+    """The folder of the suite `name`.
+
+    Raises:
+        UnknownNameError: no suite has this name.
+        MetabenchError: a plugin cannot be loaded, or two plugins give this name.
+    """
+    built_in = built_in_suites()
+    if name in built_in:
+        return built_in[name]
+    plugins = plugin_suites()
+    if name not in plugins:
+        raise UnknownNameError("suite", name, suite_names())
+    if len(plugins[name]) > 1:
+        values = " and ".join(sorted(point.value for point in plugins[name]))
+        raise MetabenchError(f"suite {name!r} is registered twice: by {values}; uninstall one of them")
+    (point,) = plugins[name]
+    try:
+        return Path(point.load())
+    except Exception as error:
+        raise MetabenchError(f"suite {name!r}: its plugin {point.value} failed to load: {error}") from error

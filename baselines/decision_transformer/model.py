@@ -213,7 +213,7 @@ class PromptedTransformer(nn.Module):
             prompt_tokens = first.shape[1]
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
-        hidden = self.transformer(tokens, visible)
+        hidden = self.transformer(tokens[:, :-1], visible[:, :-1])  # no prediction needs the last action
         main = self.predict(hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step])
         return main, self.predict(hidden[:, 1:prompt_tokens:3]) if prompt is not None else None
 

@@ -87,6 +87,10 @@ def run(
         with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
             outcome = run_cells(planned, settings, workers=workers, listener=display.hear, cancelled=cancelled)
     _show_outcome(planned, outcome, console)
+    if outcome.stopped:
+        raise CancelledError(f"the same command {'without --overwrite ' * overwrite}goes on from here")
+    if outcome.failed:
+        raise typer.Exit(1)
 
 
 def _show_plan(planned: Sequence[PlannedCell], console: Console) -> None:
@@ -116,10 +120,6 @@ def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, console: Con
             "stopped": len(outcome.stopped),
         }
     )
-    if outcome.stopped:
-        raise CancelledError("the same command goes on from here")
-    if outcome.failed:
-        raise typer.Exit(1)
 
 
 def _say_counts(counts: dict[str, int]) -> None:

@@ -46,7 +46,9 @@ def _table(entries: Sequence[Entry]) -> Table:
     representatives = {entry.id: found.get((entry.id, chosen), entry) for entry in entries}
     labels = distinct_labels(list(representatives.values()))
     table = Table(
-        title=f"{first.suite} · {first.dataset} · preset {first.preset} · [bold]{first.split} {first.track}[/]",
+        title=Text.assemble(
+            f"{first.suite} · {first.dataset} · preset {first.preset} · ", (f"{first.split} {first.track}", "bold")
+        ),
         title_justify="left",
         title_style="",
         box=box.SIMPLE_HEAD,

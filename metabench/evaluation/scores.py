@@ -54,13 +54,13 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
     """
     if not rows:
         raise DataError(f"suite {suite.name}: no episodes to score")
-    unknown = sorted({row.task for row in rows if not 0 <= row.task < len(suite.tasks)})
-    if unknown:
-        raise DataError(f"suite {suite.name}: task {unknown[0]} is unknown; expected 0 to {len(suite.tasks) - 1}")
     tasks = np.array([row.task for row in rows])
+    unknown = tasks[(tasks < 0) | (tasks >= len(suite.tasks))]
+    if len(unknown):
+        raise DataError(f"suite {suite.name}: task {unknown.min()} is unknown; expected 0 to {len(suite.tasks) - 1}")
     returns = np.array([row.total_return for row in rows], np.float64)
     normalised = np.array(suite.normalised(tasks.tolist(), returns.tolist()))
-    identifiers = np.unique(tasks)
+    identifiers, places, counts = np.unique(tasks, return_inverse=True, return_counts=True)
     return Score(
         iqm=interquartile_mean(normalised),
         mean=float(normalised.mean()),
@@ -69,7 +69,7 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
         success_any=_share([row.success_any for row in rows], suite),
         success_last=_share([row.success_last for row in rows], suite),
         tasks=tuple(identifiers.tolist()),
-        task_scores=tuple(float(normalised[tasks == task].mean()) for task in identifiers),
+        task_scores=tuple((np.bincount(places, weights=normalised) / counts).tolist()),
     )
 
 

@@ -72,7 +72,7 @@ def _read(folder: Path) -> dict[str, Any]:
         structure = json.loads((folder / STRUCTURE).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS)
         state = _rebuild(structure, tensors)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged checkpoint ({error}); delete the folder to start again") from error
     if not isinstance(state, dict):
         raise DataError(f"{folder}: damaged checkpoint (not a mapping); delete the folder to start again")

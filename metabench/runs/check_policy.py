@@ -17,7 +17,7 @@ from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.protocol import supported_tracks
 from metabench.methods.contract import Policy
-from metabench.runs.scripted_lanes import SHOTS, Script, difference, play
+from metabench.runs.scripted_lanes import Script, difference, play
 
 if TYPE_CHECKING:
     from metabench.envs import Array, Spaces
@@ -43,7 +43,6 @@ class PolicyChecks:
     def checks(self) -> Iterator[Check]:
         """The checks, in order; those of loading need what `saves` wrote."""
         near = f"to {TOLERANCE:g}"
-        yield "acts", f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes", self._acts
         yield "seeds", "the same lanes and seeds give the same actions, exactly", self._seeds
         yield "forgets", "after reset nothing of earlier episodes and support remains", self._forgets
         yield "lanes", f"a lane alone acts as it does among others ({near})", self._alone
@@ -59,11 +58,6 @@ class PolicyChecks:
     def _play(self, script: Script, policy: Policy | None = None) -> Array:
         training = self._training
         return play(policy or self._policy, script, self._suite.spaces, training.name, training.privileged)
-
-    def _acts(self) -> str | None:
-        for shots in (0, 1, SHOTS):
-            self._play(self._script.with_shots(shots))
-        return None
 
     def _seeds(self) -> str | None:
         return difference(self._play(self._script), self._play(self._script), 0.0)

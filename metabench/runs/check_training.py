@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from metabench.errors import CancelledError
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import load_method, method_label
 from metabench.methods.training_run import TrainingRun
-from metabench.runs.scripted_lanes import difference, make_script, play
+from metabench.runs.scripted_lanes import SHOTS, difference, make_script, play
 from metabench.suites import Suite
 
 Check: TypeAlias = tuple[str, str, Callable[[], str | None]]
@@ -23,6 +23,7 @@ Check: TypeAlias = tuple[str, str, Callable[[], str | None]]
 
 DATASET = "medium"
 SEED = 7
+INTERRUPTIONS = 2
 
 
 class TrainingChecks:
@@ -49,18 +50,19 @@ class TrainingChecks:
         """The method, made anew."""
         return load_method(self._spec, preset=self._preset, suite=self.suite.name)
 
-    def actions(self, policy: Policy) -> Array:
-        """What `policy` does in the scripted lanes with all their support."""
-        return play(policy, self.script, self.suite.spaces, self.name, self.privileged)
+    def actions(self, policy: Policy, shots: int = SHOTS) -> Array:
+        """What `policy` does in the scripted lanes with `shots` support episodes."""
+        return play(policy, self.script.with_shots(shots), self.suite.spaces, self.name, self.privileged)
 
     def checks(self) -> Iterator[Check]:
         """The checks, in order; the later ones need what the earlier ones trained."""
         yield "trains", f"train returns a policy with the preset {self._preset!r}", self._trains
+        yield "acts", f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes", self._acts
         if self.method().trains:
             yield "curve", "training logs at least one row, all numbers finite", self._curve_problem
         yield "deterministic", "training again with the same seed: same curve, same actions", self._again
         if self._asked > 1:
-            yield "resumes", "cancelled half-way and resumed: same curve, same actions", self._resumed
+            yield "resumes", "cancelled twice and resumed: same curve, same actions", self._resumed
 
     def _trains(self) -> str | None:
         self._run = TrainingRun(SEED, cancelled=self._count)
@@ -68,7 +70,12 @@ class TrainingChecks:
         if not isinstance(policy, Policy):
             return f"train returned {type(policy).__name__}, expected a metabench.Policy"
         self.policy = policy
-        self._expected = self.actions(policy)
+        return None
+
+    def _acts(self) -> str | None:
+        assert self.policy is not None
+        for shots in (0, 1, SHOTS):
+            self._expected = self.actions(self.policy, shots)
         return None
 
     def _count(self) -> bool:
@@ -90,20 +97,17 @@ class TrainingChecks:
 
     def _resumed(self) -> str | None:
         folder = self._scratch / "checkpoints"
-        shutil.rmtree(folder, ignore_errors=True)
-        stop, asked = self._asked // 2, 0
-
-        def cancelled() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked >= stop
-
-        try:
-            self.method().train(self._data, TrainingRun(SEED, folder=folder, cancelled=cancelled))
-        except CancelledError:
-            run = TrainingRun(SEED, folder=folder)
-            return self._compare(self.method().train(self._data, run), run)
-        return f"asked to stop after update {stop} of {self._asked}, it went on"
+        for _ in range(INTERRUPTIONS):
+            calls = itertools.count(1)
+            stop = max(1, self._asked // (INTERRUPTIONS + 1))
+            run = TrainingRun(SEED, folder=folder, cancelled=lambda calls=calls: next(calls) >= stop)
+            try:
+                self.method().train(self._data, run)
+            except CancelledError:
+                continue
+            return f"asked to stop after {stop} of {self._asked} updates, it went on"
+        run = TrainingRun(SEED, folder=folder)
+        return self._compare(self.method().train(self._data, run), run)
 
     def _compare(self, policy: Policy, run: TrainingRun) -> str | None:
         for first, second in zip(self._run.curve, run.curve, strict=False):

@@ -95,10 +95,11 @@ class Bars:
             self._progress.console.print(f"[{colour}]{event.kind}[/] {escape(label)}{reason}", highlight=False)
 
     def _update(self, key: int | str, text: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        description, shown, metric_words = escape(text), total or None, _words(metrics)
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task("", metrics="")
+            self._bars[key] = self._progress.add_task(description, total=shown, completed=done, metrics=metric_words)
         self._progress.update(
-            self._bars[key], description=escape(text), completed=done, total=total or None, metrics=_words(metrics)
+            self._bars[key], description=description, completed=done, total=shown, metrics=metric_words
         )
 
     def _remove(self, key: int | str) -> None:

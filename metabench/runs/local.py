@@ -215,15 +215,21 @@ class _Workers:
             connection.close()
             del self._running[connection]
             if index is not None:
-                message = f"the worker process ended with status {process.exitcode}"
-                _write_failure(self._planned[index], message, "")
-                self._listener(Event(index, "failed", message=message))
-                if queue:
-                    self._start(queue)
+                self._lost(index, f"the worker process ended with status {process.exitcode}", queue)
             return
         self._listener(event)
         if event.kind in ("finished", "failed", "stopped"):
             self._next(connection, queue)
+
+    def _lost(self, index: int, message: str, queue: deque[int]) -> None:
+        """A cell's worker died: by Ctrl-C, or by a fault of the cell; another goes on with the rest."""
+        if self._cancelled():
+            self._listener(Event(index, "stopped", message=message))
+            return
+        _write_failure(self._planned[index], message, "")
+        self._listener(Event(index, "failed", message=message))
+        if queue:
+            self._start(queue)
 
 
 def _work(connection: Connection, stop: Any, settings: Settings) -> None:

@@ -33,6 +33,7 @@ class CountdownEnvironment(BatchedEnvironment):
         return self._observation()
 
     def step(self, actions):
+        assert np.isfinite(actions).all()
         reward = np.asarray(actions, np.float64)[:, 0] + self._time + 1e-9
         self._time += 1
         ended = self._time == self._length

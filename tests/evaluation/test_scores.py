@@ -23,7 +23,8 @@ def rows_of(returns, success=None):
 def test_scores_are_normalised_by_each_tasks_own_references(returns):
     score = score_rows(rows_of(returns), SUITE)
     normalised = [
-        100 * (value - SUITE.tasks[2 + i % 2].reference.random)
+        100
+        * (value - SUITE.tasks[2 + i % 2].reference.random)
         / (SUITE.tasks[2 + i % 2].reference.expert - SUITE.tasks[2 + i % 2].reference.random)
         for i, value in enumerate(returns)
     ]

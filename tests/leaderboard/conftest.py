@@ -143,11 +143,11 @@ def write_all(records: list[Record], folder: Path) -> list[Path]:
     return [folder / record.result.cell.path for record in records]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> RecordFactory:
     return synthetic_record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write() -> Callable[[list[Record], Path], list[Path]]:
     return write_all

@@ -17,8 +17,8 @@ def train(run: TrainingRun) -> torch.nn.Module:
     """Two stages with dropout and momentum; the second begins from drawn weights and uses what lies between them."""
     run.torch_seed("initialisation")
     encoder = fit(run, "encoder", FIRST, torch.nn.Linear(3, 3), 1.0)
-    run.log(between=float(encoder.weight.sum()))
-    run.summary["between"] = float(encoder.weight.sum())
+    run.log(between=encoder.weight.detach().sum().item())
+    run.summary["between"] = encoder.weight.detach().sum().item()
     return fit(run, "policy", SECOND, torch.nn.Linear(3, 1), run.summary["between"])
 
 

@@ -66,7 +66,7 @@ class Small(Method):
                 loss.backward()
                 optimizer.step()
                 run.log(loss=loss.item())
-        run.summary["norm"] = float(model[1].weight.norm())
+        run.summary["norm"] = float(model[1].weight.detach().norm())
         return SmallPolicy(model[1].weight.detach().numpy().T.copy(), data.spaces)
 
     def before_update(self, stage, update):

@@ -4,6 +4,9 @@ const CURVES = {
   return: { title: "Return", pick: (entry) => entry.return, digits: 2 },
 };
 
+const LABELLED = 12;
+
+// All methods with something to draw, worst first so that the best lie on top; beyond the best few they are quiet.
 function curvePoints() {
   const entries = shared(data.entries, ["suite", "dataset", "preset", "split"])
     .filter((entry) => entry.track === "zero-shot" || entry.track === "few-shot");
@@ -15,7 +18,14 @@ function curvePoints() {
     methods.get(entry.id).points.push({ shots: entry.shots, estimate, seeds: entry.seeds?.length ?? 0 });
   }
   for (const method of methods.values()) method.points.sort((a, b) => a.shots - b.shots);
-  return [...methods.values()];
+  const height = (method) => method.points.at(-1).estimate[0];
+  const ordered = [...methods.values()].sort((a, b) => height(b) - height(a));
+  let labelled = 0;
+  for (const method of ordered) {
+    const reference = method.contender.privileged || method.contender.method === "random";
+    method.quiet = !reference && ++labelled > LABELLED;
+  }
+  return ordered.reverse();
 }
 
 function ticksOf(low, high, parts) {
@@ -41,7 +51,7 @@ function drawCurve() {
   const narrow = innerWidth < 700;
   const margin = { left: 46, right: narrow ? 12 : 226, top: 14, bottom: 44 };
   const width = narrow ? Math.max(320, innerWidth - 40) : 960;
-  const height = Math.max(narrow ? 300 : 380, narrow ? 0 : methods.length * 17 + 80);
+  const height = Math.max(narrow ? 300 : 380, narrow ? 0 : methods.filter((method) => !method.quiet).length * 17 + 80);
   const shots = [...new Set(methods.flatMap((method) => method.points.map((point) => point.shots)))].sort((a, b) => a - b);
   const values = methods.flatMap((method) => method.points.flatMap((point) => point.estimate));
   let [low, high] = [Math.min(...values), Math.max(...values)];
@@ -66,16 +76,16 @@ function drawCurve() {
   const labels = [];
   const drawn = methods.map((method, place) => {
     const { points, contender } = method;
-    const shift = (place - (methods.length - 1) / 2) * Math.min(3, 24 / methods.length);
+    const shift = ((methods.length - 1) / 2 - place) * Math.min(3, 24 / methods.length);
     const at = (point) => x(point.shots) + shift;
     const path = points.map((point, i) => `${i ? "L" : "M"}${at(point).toFixed(1)},${y(point.estimate[0]).toFixed(1)}`).join("");
     const held = points.filter((point) => point.estimate.length === 3);
-    const band = held.length > 1 && "M" + held.map((point) => `${at(point)},${y(point.estimate[2])}`).join("L")
+    const band = !method.quiet && held.length > 1 && "M" + held.map((point) => `${at(point)},${y(point.estimate[2])}`).join("L")
       + "L" + [...held].reverse().map((point) => `${at(point)},${y(point.estimate[1])}`).join("L") + "Z";
-    const group = shape("g", { class: `method ${colour.get(method.id)}`, "data-id": method.id },
+    const group = shape("g", { class: `method ${colour.get(method.id)}${method.quiet ? " quiet" : ""}`, "data-id": method.id },
       band && shape("path", { class: "band", d: band }),
       shape("path", { class: contender.privileged || contender.method === "random" ? "series dashed" : "series", d: path }),
-      points.map((point) => [
+      !method.quiet && points.map((point) => [
         point.estimate.length === 3 && shape("line", { class: "whisker", x1: at(point), x2: at(point),
           y1: y(point.estimate[1]), y2: y(point.estimate[2]) }),
         shape("circle", { cx: at(point), cy: y(point.estimate[0]), r: 4 }),
@@ -83,7 +93,7 @@ function drawCurve() {
           ...telling(`${contender.label}, ${plural(point.shots, "shot")}\n${title} ${estimateText(point.estimate, digits)}\n`
             + plural(point.seeds, "seed")) }),
       ]));
-    labels.push({ y: y(points.at(-1).estimate[0]), x: at(points.at(-1)), group, text: contender.label });
+    if (!method.quiet) labels.push({ y: y(points.at(-1).estimate[0]), x: at(points.at(-1)), group, text: contender.label });
     group.addEventListener("pointerenter", () => light(method.id));
     group.addEventListener("pointerleave", () => light(null));
     return group;
@@ -91,7 +101,7 @@ function drawCurve() {
   if (!narrow) {
     spread(labels, 15, margin.top, height - margin.bottom + 10);
     for (const label of labels) {
-      const text = label.text.length > 29 ? `${label.text.slice(0, 28)}…` : label.text;
+      const text = label.text.length > 27 ? `${label.text.slice(0, 26)}…` : label.text;
       label.group.append(
         shape("line", { class: "whisker", x1: label.x + 7, y1: label.y, x2: width - margin.right + 8, y2: label.at }),
         shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, text));
@@ -100,7 +110,8 @@ function drawCurve() {
   const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group",
     "aria-label": `${title} against number of support episodes for ${plural(methods.length, "method")}` }, grid, axis, drawn);
   const note = `${title === "Score" ? headlineName() : "Mean return"} at 0 shots (zero-shot) and after self-collected episodes `
-    + `(few-shot), ${state.split}. Bands and whiskers are 95 % intervals over seeds.`;
+    + `(few-shot), ${state.split}. Bands and whiskers are 95 % intervals over seeds.`
+    + (methods.some((method) => method.quiet) ? ` The best ${LABELLED} are labelled.` : "");
   section.replaceChildren(
     element("div", { class: "head" },
       element("div", {}, element("h2", {}, "Adaptation"), element("p", {}, note)),

@@ -77,14 +77,15 @@ function address(changes) {
 const writeAddress = () => history.replaceState(null, "", address({}));
 const shared = (entries, keys) => entries.filter((entry) => keys.every((key) => entry.values[key] === state[key]));
 
-// A method keeps its colour whatever is shown: by its place among the methods of suite, dataset and preset.
+// A method keeps its colour whatever split, track and shots are shown; the best of suite, dataset and preset get one.
 function colours() {
-  const entries = shared(data.entries, ["suite", "dataset", "preset"]);
+  const best = new Map();
   const found = new Map();
-  for (const { id, contender } of entries) {
-    if (found.has(id)) continue;
-    const plain = contender.privileged || contender.outdated || contender.method === "random" || found.used >= 8;
-    found.set(id, plain ? "plain" : `c${(found.used = (found.used ?? 0) + 1) - 1}`);
+  for (const { id, contender, headline } of shared(data.entries, ["suite", "dataset", "preset"])) {
+    found.set(id, "plain");
+    if (contender.privileged || contender.outdated || contender.method === "random") continue;
+    best.set(id, Math.max(best.get(id) ?? -Infinity, headline?.[0] ?? -Infinity));
   }
+  [...best].sort((a, b) => b[1] - a[1]).slice(0, 8).forEach(([id], place) => found.set(id, `c${place}`));
   return found;
 }

@@ -1,0 +1,116 @@
+"""`list`, `describe`, `check` and `new` as a user meets them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from metabench.cli import main
+from metabench.suites import datasets_folder, load_suite
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Runs a command line; returns status, standard output, standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def test_everything_is_listed(command: object) -> None:
+    status, out, _ = command("list")
+    assert status == 0
+    assert "point-robot-v1" in out
+    assert "45 train, 5 test, 8 test-far" in out
+    assert "metabench_baselines.bc:BC (metabench)" in out
+    assert "70% medium, 30% expert" in out
+    assert "tiny" not in out
+    assert "tiny-discrete-v1" in command("list", "suites", "--all")[1]
+
+
+def test_the_json_list_agrees_with_the_validated_suites(command: object) -> None:
+    listed = json.loads(command("list", "--json", "--all")[1])
+    assert set(listed) == {"suites", "methods", "datasets"}
+    for row in listed["suites"]:
+        suite = load_suite(row["name"])
+        assert row["version"] == suite.entry.version
+        assert row["title"] == suite.entry.title
+        assert row["internal"] == suite.entry.internal
+        assert row["tasks"] == {split: len(suite.split(split)) for split in suite.splits}
+        assert row["problem"] is None
+    for row in listed["datasets"]:
+        entry = load_suite(row["suite"]).dataset(row["dataset"])
+        assert (row["version"], row["trajectories"]) == (entry.version, entry.trajectories)
+        assert row["behaviours"] == entry.behaviours
+    assert set(json.loads(command("list", "methods", "--json")[1])) == {"methods"}
+
+
+def test_a_broken_suite_is_listed_with_its_problem(
+    command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(datasets_folder() / "tiny", tmp_path / "good")
+    text = (tmp_path / "good/suite.toml").read_text().replace('name = "tiny"', 'name = "good"')
+    (tmp_path / "good/suite.toml").write_text(text)
+    for name, content in [("no-toml", "= 3"), ("no-title", text.replace("title =", "titel ="))]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "suite.toml").write_text(content)
+    monkeypatch.setattr("metabench.suites.folders.datasets_folder", lambda: tmp_path)
+    rows = {row["name"]: row for row in json.loads(command("list", "suites", "--all", "--json")[1])["suites"]}
+    assert rows["good"]["problem"] is None
+    assert "not valid TOML" in rows["no-toml"]["problem"]
+    assert "title" in rows["no-title"]["problem"]
+
+
+def test_an_unknown_kind_or_name_gets_one_line(command: object) -> None:
+    assert command("list", "suits") == (2, "", "error: unknown kind of list 'suits'; did you mean 'suites'?\n")
+    status, _, err = command("describe", "point-robto")
+    assert (status, err) == (2, "error: unknown suite or method 'point-robto'; did you mean 'point-robot'?\n")
+
+
+def test_a_suite_is_described(command: object) -> None:
+    out = command("describe", "point-robot")[1]
+    for part in ("minus the Euclidean distance", "Horizon: 20 steps", "20 episodes a test task", "sha256:"):
+        assert part in out
+    content = json.loads(command("describe", "tiny-discrete", "--json")[1])
+    assert content["actions"] == {"discrete": 3}
+    assert content["splits"]["train"]["validation_tasks"] == 1
+    assert content["splits"]["test"]["mean_expert_return"] == load_suite("tiny-discrete").tasks[2].reference.expert
+
+
+def test_a_method_is_described(command: object) -> None:
+    out = command("describe", "bc")[1]
+    assert "gradient steps" in out
+    assert "Behaviour cloning on all training tasks" in out
+    assert "privileged" in command("describe", "teacher")[1]
+    content = json.loads(command("describe", "meta-dt", "--json")[1])
+    assert {"tiny", "cpu", "paper"} <= set(content["presets"])
+    assert {"no_context", "no_complementary_prompt", "no_prompt"} <= set(content["variants"])
+    assert set(content["keys"]) == set(content["presets"]["cpu"])
+    assert all(content["keys"].values())
+
+
+def test_a_new_method_is_written_and_checked(
+    command: object, tmp_path: Path, tiny_copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = command("new", "method", "my-method")
+    assert status == 0
+    assert "wrote my-method/my_method/method.py" in out
+    status, out, _ = command("check", "my-method/my_method/method.py:MyMethod")
+    assert status == 0
+    assert "pass  tiny: deterministic: training again with the same seed: same curve, same actions" in out
+    assert "FAIL" not in out
+    path = Path("my-method/my_method/method.py")
+    path.write_text(path.read_text().replace("run.log(", "dict("))
+    status, out, _ = command("check", f"{path}:MyMethod")
+    assert status == 1
+    assert "FAIL  tiny: curve: expected: training logs at least one row, all numbers finite" in out
+    assert "found: nothing was logged" in out
+    assert "2 of " in out.splitlines()[-1]

@@ -9,6 +9,10 @@ from pydantic import Field
 from metabench import Config
 
 
+CodePlacement = Literal["token", "features", "sum"]
+"""A token of its own; beside 16 observation features in the observation's token; added to the observation's token."""
+
+
 class TransformerConfig(Config):
     """Size, training budget and conditioning of a prompted decision transformer."""
 

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2Model
 
 from metabench import Spaces
 
-from .config import TransformerConfig
+from .config import CodePlacement, TransformerConfig
 
 
 @dataclass
@@ -111,29 +111,29 @@ class PromptedTransformer(nn.Module):
     task code. The action is read at the observation's token.
     """
 
-    def __init__(self, config: TransformerConfig, spaces: Spaces, code_dim: int, code_in_observation: bool) -> None:
+    def __init__(self, config: TransformerConfig, spaces: Spaces, code_dim: int, placement: CodePlacement) -> None:
         """Make the network.
 
         Args:
             config: sizes.
             spaces: the suite's spaces.
             code_dim: length of the task code; 0 for none.
-            code_in_observation: the code is joined with 16 observation features in the observation's token (as in
-                Meta-DT's released code), instead of having a token of its own (as in its paper).
+            placement: where the task code goes.
         """
         super().__init__()
         width, action_dim = config.width, spaces.action_dim
         self.config, self.spaces, self.code_dim = config, spaces, code_dim
-        self.code_token = code_dim > 0 and not code_in_observation
+        self.code_token = code_dim > 0 and placement == "token"
+        self.code_features = code_dim > 0 and placement == "features"
         self.embed_return = nn.Linear(1, width)
         self.embed_action = nn.Linear(action_dim, width)
         self.embed_timestep = nn.Embedding(spaces.horizon, width)
-        if code_dim > 0 and code_in_observation:
+        if self.code_features:
             self.observation_features = nn.Linear(spaces.observation_dim, 16)
             self.embed_observation = nn.Linear(16 + code_dim, width)
         else:
             self.embed_observation = nn.Linear(spaces.observation_dim, width)
-        if self.code_token:
+        if code_dim > 0 and not self.code_features:
             self.embed_code = nn.Linear(code_dim, width)
         self.embed_norm = nn.LayerNorm(width)
         self.prompt_return = nn.Linear(1, width)
@@ -158,13 +158,16 @@ class PromptedTransformer(nn.Module):
             timesteps: `(B, K)` int64.
         """
         time = self.embed_timestep(timesteps)
-        if self.code_dim and not self.code_token:
+        if self.code_features:
             assert codes is not None
             observations = torch.cat([self.observation_features(observations), codes], dim=-1)
         tokens = [self.embed_return(returns[..., None]) + time, self.embed_observation(observations) + time]
         if self.code_token:
             assert codes is not None
             tokens.insert(1, self.embed_code(codes) + time)
+        elif self.code_dim and not self.code_features:
+            assert codes is not None
+            tokens[1] = tokens[1] + self.embed_code(codes)
         output: Tensor = self.embed_norm(torch.stack(tokens, dim=2))
         return output
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 
-from .config import TransformerConfig
+from .config import CodePlacement, TransformerConfig
 from .model import AchievableReturn, PromptedTransformer, expectile_loss
 
 STAGE = "policy"
@@ -82,10 +82,10 @@ class Networks:
 
 
 def build_networks(
-    config: TransformerConfig, spaces: Spaces, code_dim: int = 0, code_in_observation: bool = False
+    config: TransformerConfig, spaces: Spaces, code_dim: int = 0, placement: CodePlacement = "token"
 ) -> Networks:
     """Make the networks, untrained."""
-    transformer = PromptedTransformer(config, spaces, code_dim, code_in_observation)
+    transformer = PromptedTransformer(config, spaces, code_dim, placement)
     return Networks(transformer, AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None)
 
 

@@ -97,4 +97,4 @@ class MetaDTPlus(MetaDT):
 
 
 def _networks(config: MetaDTConfig, spaces: Spaces) -> Networks:
-    return build_networks(config, spaces, 0 if config.no_context else config.code_dim, config.code_in_observation)
+    return build_networks(config, spaces, 0 if config.no_context else config.code_dim, config.code_placement)

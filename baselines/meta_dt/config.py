@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..decision_transformer.config import TransformerConfig
+from ..decision_transformer.config import CodePlacement, TransformerConfig
 from ..prompt_dt.config import SMALL_BUDGET
 
 
@@ -20,8 +20,10 @@ class MetaDTConfig(TransformerConfig):
     separate_zero_shot: bool = Field(
         False, description="train a second model without prompts for zero shots, as the paper does"
     )
-    code_in_observation: bool = Field(
-        False, description="the code is part of the observation's token (released code) instead of an own token (paper)"
+    code_placement: CodePlacement = Field(
+        "token",
+        description="the code is a token of its own (paper), stands beside 16 observation features in the "
+        "observation's token (released code), or is added to that token at full width",
     )
     segment_choice: Literal["largest-error", "sampled"] = Field(
         "largest-error",
@@ -72,6 +74,7 @@ PLUS: Mapping[str, Any] = {
     "model_batch_size": 64,
     "model_decay": True,
     "relabelled_context": 0.75,
+    "code_placement": "sum",
     "exploration": 0.7,
     "probe_steps": 3,
     "target_return": "predicted",

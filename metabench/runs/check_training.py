@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -23,7 +24,6 @@ Check: TypeAlias = tuple[str, str, Callable[[], str | None]]
 
 DATASET = "medium"
 SEED = 7
-INTERRUPTIONS = 2
 
 
 class TrainingChecks:
@@ -97,10 +97,10 @@ class TrainingChecks:
 
     def _resumed(self) -> str | None:
         folder = self._scratch / "checkpoints"
-        for _ in range(INTERRUPTIONS):
+        first = self._asked // 3 + 1  # one more than a third: not where a curve's intervals and stages tend to end
+        for stop in (first, (self._asked - first) // 2 + 1):
             calls = itertools.count(1)
-            stop = max(1, self._asked // (INTERRUPTIONS + 1))
-            run = TrainingRun(SEED, folder=folder, cancelled=lambda calls=calls: next(calls) >= stop)
+            run = TrainingRun(SEED, folder=folder, cancelled=functools.partial(_reached, calls, stop))
             try:
                 self.method().train(self._data, run)
             except CancelledError:
@@ -116,3 +116,7 @@ class TrainingChecks:
         if len(run.curve) != len(self._run.curve):
             return f"logged {len(run.curve)} rows, before {len(self._run.curve)}"
         return difference(self._expected, self.actions(policy), 0.0)
+
+
+def _reached(calls: Iterator[int], stop: int) -> bool:
+    return next(calls) >= stop

@@ -35,11 +35,11 @@ def batch(spaces, lanes=5, steps=6, code_dim=4, seed=0):
     }
 
 
-@pytest.mark.parametrize("code_in_observation", [False, True])
+@pytest.mark.parametrize("placement", ["token", "features", "sum"])
 @pytest.mark.parametrize("prompted", [False, True])
-def test_actions_depend_on_the_past_and_never_on_the_future(code_in_observation, prompted):
+def test_actions_depend_on_the_past_and_never_on_the_future(placement, prompted):
     spaces = SPACES["continuous"]
-    model = PromptedTransformer(config(), spaces, 4, code_in_observation).eval()
+    model = PromptedTransformer(config(), spaces, 4, placement).eval()
     steps = batch(spaces)
     prompt = batch(spaces, steps=2, seed=1) if prompted else None
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_actions_depend_on_the_past_and_never_on_the_future(code_in_observation,
 
 def test_padding_on_the_left_changes_nothing():
     spaces = SPACES["continuous"]
-    model = PromptedTransformer(config(window=8), spaces, 4, False).eval()
+    model = PromptedTransformer(config(window=8), spaces, 4, "token").eval()
     steps = batch(spaces)
     padded = {
         name: torch.cat([torch.full_like(value[:, :2], 7 if value.dtype.is_floating_point else 0), value], dim=1)
@@ -143,7 +143,7 @@ def test_the_window_slides_over_long_episodes():
 
 
 def test_the_position_table_is_zero_and_not_trained():
-    model = PromptedTransformer(config(), SPACES["continuous"], 0, False)
+    model = PromptedTransformer(config(), SPACES["continuous"], 0, "token")
     table = model.transformer.backbone.wpe.weight
     assert not table.requires_grad
     assert not table.any()

@@ -18,7 +18,8 @@ function loadRows(entry) {
 }
 
 function pairs(content, changed) {
-  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const short = (_, value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value);
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value, short));
   return element("dl", {}, Object.keys(content).sort().map((key) => [
     element("dt", {}, key),
     element("dd", { class: changed && key in changed ? "changed" : null }, text(content[key])),
@@ -50,10 +51,10 @@ function taskStrip(entry, contents) {
   const values = found.flatMap((returns) => Object.values(returns).flat());
   if (!values.length) return null;
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const width = 900, left = 66, right = 96, line = 25, top = 6;
+  const width = Math.max(300, Math.min(900, innerWidth - 70)), left = 66, right = 90, line = 25, top = 6;
   const height = top + tasks.length * line + 26;
   const x = (value) => left + ((value - low) / (high - low || 1)) * (width - left - right);
-  const { ticks, digits } = ticksOf(low, high > low ? high : low + 1, 4);
+  const { ticks, digits } = ticksOf(low, high > low ? high : low + 1, width < 600 ? 2 : 4);
   const axis = ticks.map((tick) => [
     shape("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - 22 }),
     shape("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, fixed(tick, digits)),

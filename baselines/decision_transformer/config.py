@@ -8,7 +8,6 @@ from pydantic import Field
 
 from metabench import Config
 
-
 CodePlacement = Literal["token", "features", "sum"]
 """A token of its own; beside 16 observation features in the observation's token; added to the observation's token."""
 
@@ -22,7 +21,9 @@ class TransformerConfig(Config):
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings, attention and residual branches")
     window: int = Field(20, ge=1, description="K: steps of the main window")
     prompt_length: int = Field(5, ge=1, description="k: steps of the prompt segment")
-    prompt_dropout: float = Field(0.5, ge=0, le=1, description="share of training windows that see no prompt")
+    prompt_dropout: float = Field(
+        0.5, ge=0, le=1, description="share of training windows without support: no prompt, none in their code"
+    )
     prompt_loss: bool = Field(True, description="actions of the prompt are predicted, too (k + K losses)")
     updates: int = Field(100_000, ge=1, description="gradient updates")
     batch_size: int = Field(128, ge=2, description="windows an update")

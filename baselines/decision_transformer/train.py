@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 
 from .config import CodePlacement, TransformerConfig
 from .model import AchievableReturn, PromptedTransformer, expectile_loss
+from .schedule import RecentLosses, learning_rate_factor
 
 STAGE = "policy"
 
@@ -45,7 +45,7 @@ class Scales:
 
 def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
     """Scales and target return of the fitting tasks."""
-    data = data.fitting if data.validation_tasks else data
+    data = data.fitting
     mean, deviation = data.observation_statistics
     returns = data.episode_returns
     best = np.maximum.reduceat(returns, data.task_offsets[:-1])
@@ -58,9 +58,9 @@ class TaskCodes(Protocol):
     """Where a batch's task codes come from, if the method has any."""
 
     def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, prompted: bool, generator: np.random.Generator
+        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
     ) -> Tensor:
-        """Codes `(B, K, code_dim)` of windows that begin at `starts`, known before each step."""
+        """Codes `(B, K, code_dim)` of windows that begin at `starts`, known before each step; perhaps with support."""
         ...
 
 
@@ -113,17 +113,17 @@ class Batches:
         """Keep the parts; `segments` None means that no window has a prompt."""
         self._config, self._data, self._scales, self._codes, self._segments = config, data, scales, codes, segments
 
-    def draw(self, generator: np.random.Generator, count: int, prompted: bool) -> tuple[dict[str, Any], Any]:
-        """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows."""
+    def draw(self, generator: np.random.Generator, count: int, supported: bool) -> tuple[dict[str, Any], Any]:
+        """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
         latest = np.maximum(data.lengths[episodes] - config.window, 0)
         starts = (generator.random(count) * (latest + 1)).astype(np.int64)
         windows = data.windows(episodes, starts, config.window)
         steps = self._tensors(windows)
-        steps["codes"] = self._codes(data, windows, starts, prompted, generator) if self._codes else None
+        steps["codes"] = self._codes(data, windows, starts, supported, generator) if self._codes else None
         prompt = None
-        if prompted and self._segments is not None:
+        if supported and self._segments is not None:
             sources = data.sample_same_task(generator, episodes, 1)[:, 0]
             first = self._segments(generator, sources)
             prompt = self._tensors(data.windows(sources, first, config.prompt_length))
@@ -166,14 +166,6 @@ def batch_loss(
     return actions, total
 
 
-def learning_rate_factor(config: TransformerConfig, update: int) -> float:
-    """Linear warm-up, then constant or cosine decay to a tenth."""
-    warm = min(1.0, update / config.warmup) if config.warmup else 1.0
-    if not config.decay:
-        return warm
-    return warm * (0.55 + 0.45 * math.cos(math.pi * update / config.updates))
-
-
 def train_networks(
     config: TransformerConfig,
     networks: Networks,
@@ -182,6 +174,7 @@ def train_networks(
     run: TrainingRun,
     codes: TaskCodes | None = None,
     segments: Callable[[TrainingData], ChooseSegments] | None = None,
+    support: bool = True,
     stage: str = STAGE,
 ) -> None:
     """Train in place on the fitting tasks; logs the action loss, and in every tenth row that on the validation tasks.
@@ -194,35 +187,35 @@ def train_networks(
         run: randomness, log, checkpoints.
         codes: where task codes come from.
         segments: makes the choice of prompt segments for a data set; None trains without prompts.
+        support: whether windows have support (prompts, and support in their codes), but for a share of them.
         stage: name of the training stage.
     """
     parameters = [p for module in networks.modules().values() for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    fitting = data.fitting if data.validation_tasks else data
+    fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
     held_out = data.validation if data.validation_tasks else None
     checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
-    plain = round(config.batch_size * config.prompt_dropout) if segments else config.batch_size
-    recent: list[float] = []
-    for update in run.steps(stage, config.updates, optimizer=optimizer, **networks.modules()):
+    plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
+    recent = RecentLosses()
+    for update in run.steps(stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()):
         generator = run.generator(stage, update)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * learning_rate_factor(config, update)
         optimizer.zero_grad(set_to_none=True)
         actions = torch.zeros(())
-        for count, prompted in ((plain, False), (config.batch_size - plain, True)):
+        for count, supported in ((plain, False), (config.batch_size - plain, True)):
             if count == 0:
                 continue
-            steps, prompt = batches.draw(generator, count, prompted)
+            steps, prompt = batches.draw(generator, count, supported)
             part, loss = batch_loss(config, networks, steps, prompt)
             torch.autograd.backward(loss * (count / config.batch_size))
             actions = actions + part.detach().cpu() * (count / config.batch_size)
         torch.nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
         optimizer.step()
-        recent.append(float(actions))
+        recent.values.append(float(actions))
         if update % config.log_interval == 0 or update == config.updates:
-            metrics = {"loss": float(np.mean(recent))}
-            recent.clear()
+            metrics = {"loss": recent.take()}
             if checks and (update % (10 * config.log_interval) == 0 or update == config.updates):
                 metrics["validation_loss"] = validation_loss(config, networks, checks, run.generator(stage, "check"))
             run.log(**metrics)
@@ -235,7 +228,7 @@ def validation_loss(
     """Action loss without prompt on `count` windows of the validation tasks, the same windows every time."""
     for module in networks.modules().values():
         module.eval()
-    steps, _ = batches.draw(generator, count, prompted=False)
+    steps, _ = batches.draw(generator, count, supported=False)
     actions, _ = batch_loss(config, networks, steps, None)
     for module in networks.modules().values():
         module.train()
@@ -256,8 +249,8 @@ def diagnose_networks(
     """Action loss on windows of validation tasks: what prompts and task codes are worth, beside those of other windows.
 
     Returns:
-        `plain` (no prompt), `prompt` and `prompt_of_others` (prompts of windows drawn anew: mostly other tasks), and
-        `code_of_others` (no prompt, codes of other windows), as far as the method has them.
+        `plain` (no support), `code_of_others` (no support, codes of windows drawn anew: mostly other tasks),
+        `supported` (with support), `prompt_of_others` (their prompts only), as far as the method has them.
     """
     for module in networks.modules().values():
         module.eval()
@@ -269,15 +262,15 @@ def diagnose_networks(
         predicted, _ = networks.transformer(steps, prompt)
         return float(action_loss(spaces, predicted, steps["actions"], steps["mask"]))
 
-    steps, _ = batches.draw(run.generator("diagnose", "windows"), count, prompted=False)
+    steps, _ = batches.draw(run.generator("diagnose", "windows"), count, supported=False)
     report = {"plain": loss(steps, None)}
     if codes is not None:
-        others, _ = batches.draw(run.generator("diagnose", "others"), count, prompted=False)
+        others, _ = batches.draw(run.generator("diagnose", "others"), count, supported=False)
         report["code_of_others"] = loss({**steps, "codes": others["codes"]}, None)
-    if segments is not None:
-        steps, prompt = batches.draw(run.generator("diagnose", "windows"), count, prompted=True)
-        _, other_prompt = batches.draw(run.generator("diagnose", "others"), count, prompted=True)
-        report["prompt"] = loss(steps, prompt)
+    steps, prompt = batches.draw(run.generator("diagnose", "windows"), count, supported=True)
+    report["supported"] = loss(steps, prompt)
+    if prompt is not None:
+        _, other_prompt = batches.draw(run.generator("diagnose", "others"), count, supported=True)
         report["prompt_of_others"] = loss(steps, other_prompt)
     for module in networks.modules().values():
         module.train()

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun, load_state
+from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
+from ..decision_transformer.saving import load_networks, load_settings
 from ..decision_transformer.train import (
     STAGE,
     Networks,
-    Scales,
     build_networks,
     diagnose_networks,
     measure_scales,
@@ -58,34 +58,32 @@ class MetaDT(Method):
                 return random_segments(part, config.prompt_length)
             return complementary_segments(config, codes, model, part)
 
-        def fitted(stage: str, prompted: bool) -> Networks:
+        def fitted(stage: str, support: bool) -> Networks:
             run.torch_seed("initialise", stage)
             networks = _networks(config, data.spaces)
             for module in networks.modules().values():
                 module.to(run.device)
-            train_networks(config, networks, placed, scales, run, codes, segments if prompted else None, stage)
+            train_networks(config, networks, placed, scales, run, codes, choice if support else None, support, stage)
             return networks
 
         placed = data.to(run.device)
-        networks = fitted(STAGE, prompted=not config.no_prompt)
-        zero_shot = fitted(f"{STAGE}-zero-shot", prompted=False) if config.separate_zero_shot else None
+        choice = None if config.no_prompt else segments
+        networks = fitted(STAGE, support=True)
+        zero_shot = fitted(f"{STAGE}-zero-shot", support=False) if config.separate_zero_shot else None
         if data.validation_tasks:
-            run.summary["action_error"] = diagnose_networks(
-                config, networks, placed, scales, run, codes, None if config.no_prompt else segments
-            )
+            run.summary["action_error"] = diagnose_networks(config, networks, placed, scales, run, codes, choice)
         if model is not None:
             model.requires_grad_(True)
         return MetaDTPolicy(config, networks, zero_shot, model, data.spaces, scales)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy."""
-        state = load_state(folder)
-        config = MetaDTConfig(**state["config"])
+        config, scales, weights = load_settings(folder, spaces, MetaDTConfig)
         networks = _networks(config, spaces)
         zero_shot = _networks(config, spaces) if config.separate_zero_shot else None
         model = None if config.no_context else WorldModel(config, spaces)
-        policy = MetaDTPolicy(config, networks, zero_shot, model, spaces, Scales(**state["scales"]))
-        policy.load_networks(state)
+        policy = MetaDTPolicy(config, networks, zero_shot, model, spaces, scales)
+        load_networks(folder, weights, policy.modules())
         return policy
 
 

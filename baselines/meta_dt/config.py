@@ -52,8 +52,8 @@ class MetaDTConfig(TransformerConfig):
         0.0,
         ge=0,
         le=1,
-        description="`elsewhere`: share of codes read from transitions of *other* tasks' episodes, their rewards and "
-        "changes predicted for the code's own task, so that the behaviour in the data tells nothing of the task",
+        description="`elsewhere`: share of codes that read, and predict, transitions of *other* tasks' episodes, with "
+        "rewards and changes as they would be in the code's task: so behaviour tells nothing of the task",
     )
     support_episodes: int = Field(5, ge=1, description="`all`: most support episodes that training codes read")
     exploration: float = Field(
@@ -70,11 +70,11 @@ class MetaDTConfig(TransformerConfig):
 PLUS: Mapping[str, Any] = {
     "history": "all",
     "objective": "elsewhere",
-    "code_dim": 32,
-    "model_batch_size": 64,
     "model_decay": True,
-    "relabelled_context": 0.75,
+    "relabelled_context": 1.0,
     "code_placement": "sum",
+    "window": 1,
+    "no_prompt": True,
     "exploration": 0.7,
     "probe_steps": 3,
     "target_return": "predicted",
@@ -94,8 +94,8 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "model_width": 16,
         "model_batch_size": 8,
     },
-    "demo": {**SMALL_BUDGET, "updates": 200, "warmup": 20, "model_updates": 800},
-    "cpu": {**SMALL_BUDGET, "updates": 600, "warmup": 50, "model_updates": 3000},
+    "demo": {**SMALL_BUDGET, "updates": 200, "model_updates": 600},
+    "cpu": {**SMALL_BUDGET, "updates": 1000, "model_updates": 2000},
 }
 """Overrides of the published configuration by preset."""
 
@@ -108,6 +108,11 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
     """Configurations for `suite` by preset."""
     published: dict[str, Any] = {"return_scale": 10.0} if suite == "point-robot" else {}
-    method = {**published, **PLUS} if plus else published
-    budgets = {**BUDGETS, "paper": {}}
-    return {name: MetaDTConfig(**{**method, **budget}) for name, budget in budgets.items()}
+    budgets: dict[str, dict[str, Any]] = {name: {**published, **budget} for name, budget in BUDGETS.items()}
+    budgets["paper"] = published
+    if plus:
+        budgets = {name: {**budget, **PLUS} for name, budget in budgets.items()}
+        for name, budget in budgets.items():
+            budget["batch_size"] = 64 if name == "tiny" else 1024  # single steps, not windows of 20
+            budget["model_batch_size"] = 8 if name == "tiny" else 64  # whole episodes, not transitions
+    return {name: MetaDTConfig(**budget) for name, budget in budgets.items()}

@@ -126,7 +126,9 @@ class HistoryEncoder(Encoder):
         super().__init__()
         width, self.size = config.model_width, 2 * config.code_dim
         self.evidence_dim = 2 * self.size
-        inputs = 2 * spaces.observation_dim + spaces.action_dim + 1
+        inputs = 2 * spaces.observation_dim + spaces.action_dim + 2
+        self.reward_step_scale: Tensor
+        self.register_buffer("reward_step_scale", torch.ones(()))
         self.transition = nn.Sequential(
             nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * self.size)
         )
@@ -136,9 +138,15 @@ class HistoryEncoder(Encoder):
         )  # fmt: skip
 
     def evidence(self, episodes: Transitions) -> Tensor:
-        """Running sums of weights and weighted values."""
-        names = ("observations", "actions", "rewards", "changes")
-        value, weight = self.transition(torch.cat([episodes[name] for name in names], dim=-1)).chunk(2, dim=-1)
+        """Running sums of weights and weighted values.
+
+        Each transition is read with the change of the reward since the one before (zero for the first): rewards of
+        neighbouring places differ by little, and that little tells where the reward grows.
+        """
+        rewards = episodes["rewards"]
+        steps = torch.cat([torch.zeros_like(rewards[:, :1]), rewards.diff(dim=1)], dim=1) * self.reward_step_scale
+        inputs = [episodes[name] for name in ("observations", "actions", "rewards", "changes")]
+        value, weight = self.transition(torch.cat([*inputs, steps], dim=-1)).chunk(2, dim=-1)
         weight = torch.exp(5.0 * torch.tanh(weight / 5.0))
         total = torch.cat([weight * value, weight], dim=-1).cumsum(dim=1)
         return torch.cat([torch.zeros_like(total[:, :1]), total], dim=1)
@@ -195,6 +203,14 @@ class WorldModel(nn.Module):
         self.scales = TransitionScales(spaces.observation_dim)
         self.encoder: Encoder = (RecentEncoder if config.history == "recent" else HistoryEncoder)(config, spaces)
         self.decoders = Decoders(config, spaces)
+
+    def measure(self, data: TrainingData) -> None:
+        """Take the scales of `data` (without a device)."""
+        self.scales.measure(data)
+        if isinstance(self.encoder, HistoryEncoder):
+            steps = np.diff(data.columns.rewards)[data.transition_episodes[1:] == data.transition_episodes[:-1]]
+            deviation = max(float(steps.std(dtype=np.float64)), 1e-6) if len(steps) else 1.0
+            self.encoder.reward_step_scale.copy_(self.scales.reward_deviation[0] / deviation)
 
     def loss(self, transitions: Transitions, codes: Tensor) -> Tensor:
         """Mean of the errors that the configuration's `decoders` asks for."""

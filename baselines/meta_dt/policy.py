@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, Episode, Policy, Spaces, Step, save_state
+from metabench import Array, Episode, Policy, Spaces, Step
 
 from ..decision_transformer.policy import Actor, Segment, prompts_for, random_prompt
+from ..decision_transformer.saving import save_networks, trained_parameters
 from ..decision_transformer.train import Networks, Scales
 from .config import MetaDTConfig
 from .model import Transitions, WorldModel
@@ -51,7 +50,10 @@ class LaneCodes:
             last = self._model.scales(self._before, features, step.previous_reward, step.observation)
             last = {name: value[:, None] for name, value in last.items()}
             if encoder.reads_support:
-                self._total = self._total + encoder.evidence(last)[:, 1]
+                two = {name: torch.cat([part[name] for part in (*self._recent, last)], dim=1) for name in last}
+                evidence = encoder.evidence(two)
+                self._total = self._total + evidence[:, -1] - evidence[:, -2]
+                self._recent = [last]
             else:
                 self._recent = [*self._recent, last][-self._model.config.context_horizon :]
         if not encoder.reads_support:
@@ -165,20 +167,14 @@ class MetaDTPolicy(Policy):
 
     def save(self, folder: Path) -> None:
         """Write networks, scales and configuration."""
-        state = {"config": self.config.model_dump(), "scales": asdict(self.scales)}
-        state |= {name: dict(module.state_dict()) for name, module in self._modules().items()}
-        save_state(state, folder)
-
-    def load_networks(self, state: Mapping[str, Any]) -> None:
-        """Put back the weights that `save` wrote."""
-        for name, module in self._modules().items():
-            module.load_state_dict(state[name])
+        save_networks(folder, self.config, self.spaces, self.scales, self.modules())
 
     def parameter_count(self) -> int:
         """Trained parameters of all networks."""
-        return sum(p.numel() for module in self._modules().values() for p in module.parameters() if p.requires_grad)
+        return trained_parameters(self.modules())
 
-    def _modules(self) -> dict[str, torch.nn.Module]:
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """All networks by name."""
         modules = self.networks.modules()
         if self.zero_shot_networks is not None:
             modules |= {f"zero_shot_{name}": module for name, module in self.zero_shot_networks.modules().items()}

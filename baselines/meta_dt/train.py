@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metabench import Array, TrainingData, TrainingRun, Windows
 
+from ..decision_transformer.schedule import RecentLosses
 from ..decision_transformer.train import ChooseSegments
 from .config import MetaDTConfig
 from .model import TaskTable, Transitions, WorldModel, dataset_evidence, gather, squared_errors
@@ -21,8 +22,8 @@ TABLE_STAGE = "task-table"
 
 def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> None:
     """Train in place on the fitting tasks; logs the loss there and on the validation tasks."""
-    fitting = data.fitting if data.validation_tasks else data
-    model.scales.measure(fitting)
+    fitting = data.fitting
+    model.measure(fitting)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.model_learning_rate)
     table = None
     if config.objective == "elsewhere" and config.relabelled_context > 0:
@@ -33,9 +34,9 @@ def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingDat
             return _next_loss(config, model, part, generator)
         return _elsewhere_loss(config, model, part, generator, table)
 
-    recent: list[float] = []
+    recent = RecentLosses()
     interval = max(1, config.model_updates // 50)
-    for update in run.steps(STAGE, config.model_updates, model=model, optimizer=optimizer):
+    for update in run.steps(STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
         if config.model_decay:
             share = 0.505 + 0.495 * math.cos(math.pi * update / config.model_updates)
             optimizer.param_groups[0]["lr"] = config.model_learning_rate * share
@@ -44,10 +45,9 @@ def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingDat
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        recent.append(float(loss.detach()))
+        recent.values.append(float(loss.detach()))
         if update % interval == 0 or update == config.model_updates:
-            metrics = {"loss": float(np.mean(recent))}
-            recent.clear()
+            metrics = {"loss": recent.take()}
             if data.validation_tasks:
                 with torch.no_grad():
                     check = loss_on(data.validation, run.generator(STAGE, "check"), None)
@@ -111,8 +111,14 @@ def _elsewhere_loss(
         )
     codes = model.encoder.code(chosen)
     elsewhere = data.sample_same_task(generator, episodes, prefixes)
+    if replaced is not None:
+        anywhere = data.sample_episodes(generator, elsewhere.size).reshape(elsewhere.shape)
+        elsewhere = np.where(replaced[:: 1 + count, None], anywhere, elsewhere)
     step = (generator.random(elsewhere.shape) * data.lengths[elsewhere]).astype(np.int64)
-    return model.loss(gather(model, data, data.columns.offsets[elsewhere] + step), codes)
+    target = gather(model, data, data.columns.offsets[elsewhere] + step)
+    if table is not None and replaced is not None and replaced.any():
+        target = _relabelled(table, target, replaced[:: 1 + count], tasks[:: 1 + count])
+    return model.loss(target, codes)
 
 
 def _episode_transitions(model: WorldModel, data: TrainingData, episodes: Array) -> tuple[Transitions, Array]:
@@ -162,14 +168,14 @@ class DatasetCodes:
         self._kept: dict[int, tuple[TrainingData, Array, Array]] = {}
 
     def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, prompted: bool, generator: np.random.Generator
+        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
     ) -> Tensor:
-        """Codes `(B, K, code_dim)`; prompted windows have support episodes where the encoder reads support."""
+        """Codes `(B, K, code_dim)`; supported windows have support episodes where the encoder reads support."""
         before, after = self.evidence(data)
         episodes = np.asarray(windows.episodes.cpu() if isinstance(windows.episodes, Tensor) else windows.episodes)
         timesteps = np.asarray(windows.timesteps.cpu() if isinstance(windows.timesteps, Tensor) else windows.timesteps)
         evidence = before[data.columns.offsets[episodes][:, None] + timesteps]
-        if prompted and self._model.encoder.reads_support:
+        if supported and self._model.encoder.reads_support:
             most = self._config.support_episodes
             support = data.sample_same_task(generator, episodes, most)
             used = np.arange(most) < generator.integers(1, most + 1, size=(len(episodes), 1))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun, load_state
+from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..decision_transformer.train import Scales, build_networks, measure_scales, random_segments, train_networks
+from ..decision_transformer.saving import load_networks, load_settings
+from ..decision_transformer.train import build_networks, measure_scales, random_segments, train_networks
 from .config import PromptDTConfig, presets
 from .policy import PromptDTPolicy
 
@@ -26,7 +27,7 @@ class PromptDT(Method):
         return presets(suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
-        """Train on windows, half of them prompted by a random segment of another episode of the same task."""
+        """Train on windows of the fitting tasks, half of them after a random segment of another episode of the task."""
         config = self.config
         scales = measure_scales(config, data)
         run.torch_seed("networks")
@@ -45,9 +46,7 @@ class PromptDT(Method):
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy."""
-        state = load_state(folder)
-        config = PromptDTConfig(**state["config"])
+        config, scales, weights = load_settings(folder, spaces, PromptDTConfig)
         networks = build_networks(config, spaces)
-        for name, module in networks.modules().items():
-            module.load_state_dict(state["networks"][name])
-        return PromptDTPolicy(config, networks, spaces, Scales(**state["scales"]))
+        load_networks(folder, weights, networks.modules())
+        return PromptDTPolicy(config, networks, spaces, scales)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from metabench import Array, Episode, Policy, Spaces, Step, save_state
+from metabench import Array, Episode, Policy, Spaces, Step
 
 from ..decision_transformer.policy import Actor, prompts_for, random_prompt
+from ..decision_transformer.saving import save_networks, trained_parameters
 from ..decision_transformer.train import Networks, Scales
 from .config import PromptDTConfig
 
@@ -37,11 +37,8 @@ class PromptDTPolicy(Policy):
 
     def save(self, folder: Path) -> None:
         """Write networks, scales and configuration."""
-        modules = {name: dict(module.state_dict()) for name, module in self.networks.modules().items()}
-        state = {"config": self.config.model_dump(), "scales": asdict(self.scales), "networks": modules}
-        save_state(state, folder)
+        save_networks(folder, self.config, self.spaces, self.scales, self.networks.modules())
 
     def parameter_count(self) -> int:
         """Trained parameters."""
-        modules = self.networks.modules().values()
-        return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)
+        return trained_parameters(self.networks.modules())

@@ -23,7 +23,8 @@ def data():
 
 def tiny(method, **overrides):
     preset = method.presets("tiny")["tiny"]
-    return type(preset)(**{**preset.model_dump(), **overrides})
+    prompted = {"no_prompt": False}  # meta-dt-plus has none unless told so
+    return type(preset)(**{**preset.model_dump(), **prompted, **overrides})
 
 
 def episode_of(data, number):
@@ -41,7 +42,7 @@ def episode_of(data, number):
 def world_model(data, history, seed=0):
     torch.manual_seed(seed)
     model = WorldModel(tiny(METHODS[history]), data.spaces)
-    model.scales.measure(data)
+    model.measure(data)
     return model.eval()
 
 
@@ -136,7 +137,7 @@ def test_ablations_train_and_come_back_from_disk(data, method, variant, tmp_path
     stages = {row["stage"] for row in run.curve}
     assert ("world-model" in stages) == (variant != "no_context")
     assert ("policy-zero-shot" in stages) == (variant == "separate_zero_shot")
-    assert ("prompt" in run.summary["action_error"]) == (variant != "no_prompt")
+    assert ("prompt_of_others" in run.summary["action_error"]) == (variant != "no_prompt")
     support = {5: [episode_of(data, 0)]}
     actions = [act_once(p, data.spaces, support) for p in (policy, loaded)]
     assert np.array_equal(*actions)

@@ -63,8 +63,8 @@ def test_acting(benchmark: Callable, report: Callable) -> None:
             actor.act(lane_of(step, lane), codes[lane : lane + 1])
     alone = few * len(steps) / (time.perf_counter() - began)
     report(
-        f"acting, {LANES} lanes with the cache: {together:.0f} actions/s, {together / alone:.0f} times those of lane by "
-        f"lane without a cache ({alone:.0f}); aim: 30, 50 with an own cache layout"
+        f"acting, {LANES} lanes with the cache: {together:.0f} actions/s, {together / alone:.0f} times those of lane "
+        f"by lane without a cache ({alone:.0f}); aim: 30, 50 with an own cache layout"
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import GPT2Config, GPT2Model
 
 from metabench import Spaces
@@ -80,7 +80,8 @@ class CausalTransformer(nn.Module):
     def append(self, cache: Cache, tokens: Tensor, visible: Tensor) -> Tensor:
         """Run new tokens `(lanes, n, W)` after those in `cache`, which grows by them; equal to `forward` on all.
 
-        Only for acting: no gradient, no dropout. Returns the outputs of the new tokens, `(lanes, n, W)`.
+        Only for acting: no gradient, no dropout. Returns the output of the last new token, `(lanes, W)`: the last block
+        is computed for that token alone.
         """
         lanes, count, width = tokens.shape
         start, end = cache.length, cache.length + count
@@ -95,12 +96,15 @@ class CausalTransformer(nn.Module):
             query, key, value = parts.permute(2, 0, 3, 1, 4)
             cache.keys[layer][:, :, start:end] = key
             cache.values[layer][:, :, start:end] = value
-            attended = functional.scaled_dot_product_attention(
-                query, cache.keys[layer][:, :, :end], cache.values[layer][:, :, :end], attn_mask=mask
-            )
-            hidden = hidden + block.attn.c_proj(attended.transpose(1, 2).reshape(lanes, count, width))
+            if layer == len(self.backbone.h) - 1:
+                query, mask, hidden = query[:, :, -1:], mask[:, :, -1:], hidden[:, -1:]
+            # Few queries, many lanes: plain matrix products beat the fused kernel, which is made for long sequences.
+            scores = query @ cache.keys[layer][:, :, :end].transpose(2, 3) / math.sqrt(query.shape[-1])
+            weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
+            attended = weights @ cache.values[layer][:, :, :end]
+            hidden = hidden + block.attn.c_proj(attended.transpose(1, 2).reshape(hidden.shape))
             hidden = hidden + block.mlp(block.ln_2(hidden))
-        output: Tensor = self.backbone.ln_f(hidden)
+        output: Tensor = self.backbone.ln_f(hidden[:, -1])
         return output
 
 

@@ -99,7 +99,7 @@ class Actor:
             tokens = torch.cat([model.action_tokens(last["actions"], last["timesteps"])[:, 0], tokens], dim=1)
         self._history = [now]
         visible = torch.ones(tokens.shape[:2], dtype=torch.bool, device=self.device)
-        return model.transformer.append(cache, tokens, visible)[:, -1]
+        return model.transformer.append(cache, tokens, visible)
 
     def _run_window(self, now: dict[str, Tensor]) -> Tensor:
         """The same from the last K steps, computed anew: the window slides, so no key or value stays valid."""

@@ -94,7 +94,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "model_width": 16,
         "model_batch_size": 8,
     },
-    "demo": {**SMALL_BUDGET, "updates": 200, "model_updates": 600},
+    "demo": {**SMALL_BUDGET, "updates": 400, "model_updates": 1000},
     "cpu": {**SMALL_BUDGET, "updates": 1000, "model_updates": 2000},
 }
 """Overrides of the published configuration by preset."""

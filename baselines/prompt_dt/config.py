@@ -19,7 +19,7 @@ SMALL_BUDGET: Mapping[str, Any] = {
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**SMALL_BUDGET, "width": 16, "layers": 1, "updates": 12, "warmup": 2, "batch_size": 8, "log_interval": 4},
-    "demo": {**SMALL_BUDGET, "updates": 200},
+    "demo": {**SMALL_BUDGET, "updates": 400},
     "cpu": {**SMALL_BUDGET, "updates": 1000},
 }
 """Overrides of the published configuration by preset."""

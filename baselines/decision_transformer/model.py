@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ class Cache:
     """Keys and values of the tokens so far, preallocated; `length` of `capacity` are in use.
 
     Attributes:
-        keys, values: one `(lanes, heads, capacity, width / heads)` tensor a layer.
+        keys, values: one `(lanes * heads, capacity, width / heads)` tensor a layer.
         visible: `(lanes, capacity)` bool, false for padding.
         length: tokens so far.
     """
@@ -68,8 +67,7 @@ class CausalTransformer(nn.Module):
 
     def empty_cache(self, lanes: int, capacity: int, like: Tensor) -> Cache:
         """A cache for `lanes` sequences of at most `capacity` tokens, of the type and device of `like`."""
-        width = self.backbone.config.n_embd // self.heads
-        shape = (lanes, self.heads, capacity, width)
+        shape = (lanes * self.heads, capacity, self.backbone.config.n_embd // self.heads)
         layers = range(len(self.backbone.h))
         return Cache(
             keys=[like.new_empty(shape) for _ in layers],
@@ -88,21 +86,23 @@ class CausalTransformer(nn.Module):
         cache.visible[:, start:end] = visible
         cache.length = end
         causal = torch.ones(count, end, dtype=torch.bool, device=tokens.device).tril(start)
-        mask = causal & cache.visible[:, None, None, :end]
-        mask = mask | torch.eye(count, end, dtype=torch.bool, device=tokens.device).roll(start, 1)
+        itself = torch.eye(count, end, dtype=torch.bool, device=tokens.device).roll(start, 1)
+        mask = (causal & cache.visible[:, None, :end]) | itself
+        bias = torch.zeros(mask.shape, device=tokens.device, dtype=tokens.dtype).masked_fill_(~mask, float("-inf"))
+        bias = bias.repeat_interleave(self.heads, dim=0)
+        size = width // self.heads
         hidden = tokens
         for layer, block in enumerate(self.backbone.h):
-            parts = block.attn.c_attn(block.ln_1(hidden)).view(lanes, count, 3, self.heads, width // self.heads)
-            query, key, value = parts.permute(2, 0, 3, 1, 4)
-            cache.keys[layer][:, :, start:end] = key
-            cache.values[layer][:, :, start:end] = value
+            parts = block.attn.c_attn(block.ln_1(hidden)).view(lanes, count, 3, self.heads, size)
+            query, key, value = parts.permute(2, 0, 3, 1, 4).reshape(3, lanes * self.heads, count, size)
+            keys, values = cache.keys[layer][:, :end], cache.values[layer][:, :end]
+            keys[:, start:], values[:, start:] = key, value
             if layer == len(self.backbone.h) - 1:
-                query, mask, hidden = query[:, :, -1:], mask[:, :, -1:], hidden[:, -1:]
+                query, bias, hidden = query[:, -1:], bias[:, -1:], hidden[:, -1:]
             # Few queries, many lanes: plain matrix products beat the fused kernel, which is made for long sequences.
-            scores = query @ cache.keys[layer][:, :, :end].transpose(2, 3) / math.sqrt(query.shape[-1])
-            weights = torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=-1)
-            attended = weights @ cache.values[layer][:, :, :end]
-            hidden = hidden + block.attn.c_proj(attended.transpose(1, 2).reshape(hidden.shape))
+            weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
+            attended = torch.bmm(weights, values).view(lanes, self.heads, -1, size).transpose(1, 2)
+            hidden = hidden + block.attn.c_proj(attended.reshape(hidden.shape))
             hidden = hidden + block.mlp(block.ln_2(hidden))
         output: Tensor = self.backbone.ln_f(hidden[:, -1])
         return output

@@ -1,7 +1,8 @@
 """The prompted transformer: acting with the exact cache against lane by lane without, training against plain GPT-2."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,6 +16,15 @@ from transformers import GPT2Config, GPT2Model
 from metabench import Spaces, Step, load_suite
 
 LANES = 200
+
+
+@pytest.fixture(params=[1, os.cpu_count()], ids=lambda count: f"{count} threads")
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Both sides of a ratio get as many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 def steps_of(spaces: Spaces, lanes: int, horizon: int) -> list[Step]:
@@ -36,7 +46,7 @@ def lane_of(step: Step, lane: int) -> Step:
     return Step(*(getattr(step, name)[lane : lane + 1] for name in Step.__dataclass_fields__))
 
 
-def test_acting(benchmark: Callable, report: Callable) -> None:
+def test_acting(benchmark: Callable, report: Callable, threads: int) -> None:
     spaces = load_suite("point-robot").spaces
     config = presets("point-robot", plus=False)["paper"]
     networks = build_networks(config, spaces, config.code_dim)
@@ -63,7 +73,7 @@ def test_acting(benchmark: Callable, report: Callable) -> None:
             actor.act(lane_of(step, lane), codes[lane : lane + 1])
     alone = few * len(steps) / (time.perf_counter() - began)
     report(
-        f"acting, {LANES} lanes with the cache: {together:.0f} actions/s, {together / alone:.0f} times those of lane "
+        f"acting, {threads} threads, {LANES} lanes with the cache: {together:.0f} actions/s, {together / alone:.0f} times those of lane "
         f"by lane without a cache ({alone:.0f}); aim: 30, 50 with an own cache layout"
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from metabench.errors import UnknownNameError
 from metabench.methods.registry import method_names, registered_methods
@@ -159,10 +160,15 @@ def _show_method(content: dict[str, Any], console: Console) -> None:
         facts.append("nothing to train")
     console.print(f"{'; '.join(facts)}\n", highlight=False)
     if content["keys"]:
-        table = Table("key", *content["presets"], "what it is")
+        table = Table("key", "values by preset, and what it is", show_lines=True)
+        table.columns[0].no_wrap = True
         for key, what in content["keys"].items():
-            values = (json.dumps(preset[key]) for preset in content["presets"].values())
-            table.add_row(key, *values, what)
+            values = {name: json.dumps(preset[key]) for name, preset in content["presets"].items()}
+            same = len(set(values.values())) == 1
+            shown = (
+                next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
+            )
+            table.add_row(key, Text.assemble((shown, "bold"), f"\n{what}"))
         console.print(table)
     for name, changes in content["variants"].items():
         setting = ", ".join(f"{key} = {json.dumps(value)}" for key, value in changes.items())

@@ -1,4 +1,4 @@
-"""Entries as tables for a terminal, readable in 100 columns."""
+"""Entries as tables for a terminal, readable in 80 columns."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def _table(entries: Sequence[Entry]) -> Table:
         padding=(0, 1, 0, 0),
     )
     table.add_column("", justify="right")
-    table.add_column("method", overflow="fold")
+    table.add_column("method", overflow="fold", min_width=12)
     unit = "success %" if first.metric == "success" else "IQM"
+    gap = "\n" if len(shots) > 1 else " "  # several columns of intervals would not fit beside each other
     for count in shots:
         table.add_column(_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True)
     table.add_column(_heading("return", chosen, first.track), justify="right", no_wrap=True)
@@ -72,7 +73,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         table.add_row(
             str(rank) if ranked else "–",
             label,
-            *(Text(interval_text(each.headline if each else None)) for each in scores),
+            *(Text(interval_text(each.headline if each else None).replace(" [", gap + "[")) for each in scores),
             "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
             str(len(entry.seeds)),
             style="" if ranked else "dim",

@@ -73,8 +73,8 @@ def test_acting(benchmark: Callable, report: Callable, threads: int) -> None:
             actor.act(lane_of(step, lane), codes[lane : lane + 1])
     alone = few * len(steps) / (time.perf_counter() - began)
     report(
-        f"acting, {threads} threads, {LANES} lanes with the cache: {together:.0f} actions/s, {together / alone:.0f} times "
-        f"those of lane by lane without a cache ({alone:.0f}); aim: 30, 50 with an own cache layout"
+        f"acting, {threads} threads, {LANES} lanes with the cache: {together:.0f} actions/s, "
+        f"{together / alone:.0f} times those of lane by lane without a cache ({alone:.0f}); aim: 30 to 50"
     )
 
 

@@ -71,7 +71,8 @@ def test_tables_fit_80_columns_and_are_sorted(entries):
     text = printed(entries)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     few = text[text.index("test few-shot") : text.index("test logged-shot")]
-    assert few.index("meta-dt ") < few.index("(no_context)") < few.index("bc ") < few.index("teacher privileged")
+    assert few.index("meta-dt ") < few.index("(no_context)") < few.index("bc ") < few.index("teacher")
+    assert "privileged" in few
     assert all(heading in few for heading in ("1 shot", "3 shots", "5 shots"))
     entry = next(e for e in entries if (e.method, e.split, e.track, e.shots) == ("bc", "test", "few-shot", 5))
     assert f" {entry.iqm.mean:.1f} " in few

@@ -150,7 +150,7 @@ def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, ...]]]]
             (standing, by_key[standing.entry, board.split, board.track, board.shots]) for standing in board.standings
         ]
         labels = distinct_labels([entry for _, entry in rows])
-        shots = f", {board.shots} shots" if board.shots else ""
+        shots = f", {board.shots} shot{'s'[: board.shots != 1]}" if board.shots else ""
         title = (
             f"{board.suite}-v{board.suite_version}, {board.dataset}-v{board.dataset_version}"
             f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"

@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING say is so: their programs run, their links lead somewhere, their verbs exist."""
 
+import json
 import re
 import subprocess
 import sys
@@ -50,6 +51,24 @@ def test_the_program_of_the_readme_runs(tiny_built: Path, capsys: pytest.Capture
 
 def test_the_gymnasium_program_of_the_readme_runs() -> None:
     exec(compile(program("gym.make"), "README.md", "exec"), {})
+
+
+def test_the_results_of_the_readme_are_those_of_the_leaderboard() -> None:
+    entries = json.loads((ROOT / "leaderboard" / "leaderboard.json").read_text(encoding="utf-8"))["entries"]
+    published = {
+        (entry["label"], entry["track"]): entry["headline"]
+        for entry in entries
+        if (entry["dataset"], entry["preset"], entry["split"]) == ("medium", "cpu", "test")
+        and entry["suite"] == "point-robot"
+        and entry["shots"] in (0, 3)
+    }
+    rows = re.findall(r"^\| ([^|]+) \| (\S+ \[.*?\]) \| (\S+ \[.*?\]) \| (\S+ \[.*?\]) \|$", README, flags=re.MULTILINE)
+    assert {name.removesuffix(" (privileged)") for name, *_ in rows} == {label for label, _ in published}
+    for name, *cells in rows:
+        for track, cell in zip(("zero-shot", "few-shot", "logged-shot"), cells, strict=True):
+            score = published[name.removesuffix(" (privileged)"), track]
+            low, high = score["interval"]
+            assert cell == f"{score['mean']:.1f} [{low:.1f}, {high:.1f}]", (name, track)
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class MetabenchError(Exception):
@@ -34,6 +35,17 @@ class DataError(MetabenchError):
 
 class MethodError(MetabenchError):
     """A method or policy that broke its contract; the message names method, lane and step."""
+
+
+class SimulationError(MetabenchError):
+    """A lane whose simulation diverged; the message names task, lane and step."""
+
+    def __init__(self, lane: int, step: int, parameters: Mapping[str, Any] | None = None) -> None:
+        """Name the lane, the step (counted from 1) and, where it is known, the task."""
+        task = "" if parameters is None else f" in task {dict(parameters)!r:.200}"
+        super().__init__(f"the simulation of lane {lane} diverged at step {step}{task}")
+        self.lane = lane
+        self.step = step
 
 
 class CancelledError(MetabenchError):

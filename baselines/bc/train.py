@@ -14,7 +14,7 @@ VALIDATION_TRANSITIONS = 4096
 
 
 def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCNetwork:
-    """Fit the network to the fitting tasks; the loss on the validation tasks is logged and chooses nothing."""
+    """Fit the network to the fitting part; the loss on the validation part is logged and chooses nothing."""
     run.torch_seed("initialisation")
     network = BCNetwork(data.spaces, config.width, config.depth)
     network.normalise_by(*data.fitting.observation_statistics)
@@ -46,9 +46,9 @@ def _loss(network: BCNetwork, batch: Windows) -> torch.Tensor:
 
 
 def _held_out(data: TrainingData, run: TrainingRun) -> Windows | None:
-    """Transitions of the validation tasks, the same at every update; None in a suite that has no such tasks."""
-    if not data.validation_tasks:
-        return None
+    """Transitions of the validation part, the same at every update; None if it is empty."""
     total = data.validation.num_transitions
+    if not total:
+        return None
     index = run.generator("validation").permutation(total)[:VALIDATION_TRANSITIONS]
     return data.validation.to(run.device).transitions(index)

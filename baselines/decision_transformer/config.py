@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -42,3 +43,18 @@ class TransformerConfig(Config):
     )
     target_expectile: float = Field(0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at")
     log_interval: int = Field(20, ge=1, description="updates between two rows of the training curve")
+
+
+_LOCOMOTION: Mapping[str, Any] = {"return_scale": 500.0}
+_SHORT: Mapping[str, Any] = {**_LOCOMOTION, "window": 8, "prompt_length": 3}
+
+SUITES: Mapping[str, Mapping[str, Any]] = {
+    "point-robot": {"return_scale": 10.0},
+    "cheetah-vel": _LOCOMOTION,
+    "cheetah-dir": _LOCOMOTION,
+    "ant-dir": _LOCOMOTION,
+    "ant-dir-arc": _LOCOMOTION,
+    "hopper-param": _SHORT,
+    "walker-param": _SHORT,
+}
+"""What Meta-DT's authors chose for each suite: return scale, window K and prompt length k."""

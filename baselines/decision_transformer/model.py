@@ -99,12 +99,30 @@ class CausalTransformer(nn.Module):
             keys[:, start:], values[:, start:] = key, value
             if layer == len(self.backbone.h) - 1:
                 query, bias, hidden = query[:, -1:], bias[:, -1:], hidden[:, -1:]
-            # Few queries, many lanes: plain matrix products beat the fused kernel, which is made for long sequences.
-            weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
-            attended = torch.bmm(weights, values).view(lanes, self.heads, -1, size).transpose(1, 2)
-            hidden = hidden + block.attn.c_proj(attended.reshape(hidden.shape))
-            hidden = hidden + block.mlp(block.ln_2(hidden))
+            hidden = self.finish_block(layer, hidden, query, keys, values, bias)
         output: Tensor = self.backbone.ln_f(hidden[:, -1])
+        return output
+
+    def finish_block(
+        self, layer: int, hidden: Tensor, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor
+    ) -> Tensor:
+        """A block's output `(lanes, n, W)` from its input `hidden`, queries, keys and values; only for acting.
+
+        Args:
+            layer: which block.
+            hidden: `(lanes, n, W)`.
+            query: `(lanes * heads, n, W / heads)`.
+            keys, values: `(lanes * heads, m, W / heads)`.
+            bias: added to the attention's logits; broadcasts to `(lanes * heads, n, m)`.
+        """
+        block = self.backbone.h[layer]
+        lanes, count, _ = hidden.shape
+        size = query.shape[-1]
+        # Many lanes, few tokens: plain matrix products beat the fused kernel, which is made for long sequences.
+        weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
+        attended = torch.bmm(weights, values).view(lanes, self.heads, count, size).transpose(1, 2)
+        hidden = hidden + block.attn.c_proj(attended.reshape(hidden.shape))
+        output: Tensor = hidden + block.mlp.c_proj(block.mlp.c_fc(block.ln_2(hidden)).relu_())
         return output
 
 

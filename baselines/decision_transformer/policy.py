@@ -1,4 +1,4 @@
-"""Acting in many lanes at once: an exact key-value cache while the episode fits the window, then a sliding window."""
+"""Acting in many lanes at once: an exact key-value cache for the first K steps, then a sliding window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from metabench import Array, Episode, Spaces, Step
 
 from .config import TransformerConfig
-from .model import Cache, PromptedTransformer
+from .sliding import SlidingWindow
 from .train import Networks, Scales
 
 
@@ -52,21 +52,18 @@ class Actor:
 
     def reset(self, lanes: int, prompts: Sequence[Segment | None]) -> None:
         """Start one episode a lane; `prompts` has one a lane, None where there is none."""
-        model = self.networks.transformer
-        self._lanes = lanes
+        model, config = self.networks.transformer, self.config
         self._sum = torch.zeros(lanes, device=self.device)
-        self._prompt: tuple[Tensor, Tensor] | None = None
-        if any(prompt is not None for prompt in prompts):
-            self._prompt = self._embed_prompts(prompts)
-        self._history: list[dict[str, Tensor]] = []
-        self._cache: Cache | None = None
-        if self.spaces.horizon <= self.config.window:
-            prompt_tokens = 3 * self.config.prompt_length if self._prompt is not None else 0
-            capacity = prompt_tokens + model.tokens_per_step * self.spaces.horizon
-            with torch.inference_mode():
-                self._cache = model.transformer.empty_cache(lanes, capacity, model.action_head.weight)
-                if self._prompt is not None:
-                    model.transformer.append(self._cache, *self._prompt)
+        self._last_timesteps: Tensor | None = None
+        self._tokens: list[Tensor] = []  # of the window, as long as it grows
+        self._window: SlidingWindow | None = None
+        with torch.inference_mode():
+            prompt = self._embed_prompts(prompts) if any(prompt is not None for prompt in prompts) else None
+            capacity = 3 * config.prompt_length if prompt is not None else 0
+            capacity += model.tokens_per_step * min(config.window, self.spaces.horizon)
+            self._cache = model.transformer.empty_cache(lanes, capacity, model.action_head.weight)
+            if prompt is not None:
+                model.transformer.append(self._cache, *prompt)
 
     @torch.inference_mode()
     def act(self, step: Step, codes: Tensor | None) -> Array:
@@ -79,47 +76,34 @@ class Actor:
             returns = self.networks.achievable(observations, codes, timesteps)
         else:
             returns = scales.target - self._sum
-        if self._history:
-            previous = self.spaces.action_features(step.previous_action)
-            self._history[-1]["actions"] = torch.as_tensor(previous, device=self.device)
-        now = {"returns": returns, "observations": observations, "timesteps": timesteps}
-        if codes is not None:
-            now["codes"] = codes
-        hidden = self._append(self._cache, now) if self._cache is not None else self._run_window(now)
+        tokens = self._new_tokens(step, returns, observations, timesteps, codes)
+        if self._window is None and len(self._tokens) == self.config.window:
+            transformer = self.networks.transformer.transformer
+            self._window = SlidingWindow(transformer, self._cache, torch.cat(self._tokens, dim=1))
+        hidden = self._append(tokens) if self._window is None else self._window.advance(tokens)
         features: Array = self.networks.transformer.predict(hidden).float().cpu().numpy()
         return features
 
-    def _append(self, cache: Cache, now: dict[str, Tensor]) -> Tensor:
-        """The output at `now`'s observation token, `(lanes, W)`, with all earlier steps in the cache."""
+    def _new_tokens(
+        self, step: Step, returns: Tensor, observations: Tensor, timesteps: Tensor, codes: Tensor | None
+    ) -> Tensor:
+        """Tokens `(lanes, n, W)` of the action before this step, if any, and of this step but for its action."""
         model = self.networks.transformer
-        steps = {name: value[:, None] for name, value in now.items()}
-        tokens = _context_tokens(model, steps)[:, 0]
-        if self._history:
-            last = {name: value[:, None] for name, value in self._history[-1].items()}
-            tokens = torch.cat([model.action_tokens(last["actions"], last["timesteps"])[:, 0], tokens], dim=1)
-        self._history = [now]
-        visible = torch.ones(tokens.shape[:2], dtype=torch.bool, device=self.device)
-        return model.transformer.append(cache, tokens, visible)
+        now = [None if value is None else value[:, None] for value in (returns, codes, observations, timesteps)]
+        tokens = model.context_tokens(*now)[:, 0]
+        if self._last_timesteps is not None:
+            previous = torch.as_tensor(self.spaces.action_features(step.previous_action), device=self.device)
+            action = model.action_tokens(previous[:, None], self._last_timesteps[:, None])[:, 0]
+            tokens = torch.cat([action, tokens], dim=1)
+        self._last_timesteps = timesteps
+        return tokens
 
-    def _run_window(self, now: dict[str, Tensor]) -> Tensor:
-        """The same from the last K steps, computed anew: the window slides, so no key or value stays valid."""
-        model = self.networks.transformer
-        self._history = [*self._history, now][-self.config.window :]
-        steps = {name: torch.stack([row[name] for row in self._history], dim=1) for name in now}
-        context = _context_tokens(model, steps)
-        tokens = context[:, -1]
-        if len(self._history) > 1:
-            actions = torch.stack([row["actions"] for row in self._history[:-1]], dim=1)
-            past = torch.cat([context[:, :-1], model.action_tokens(actions, steps["timesteps"][:, :-1])], dim=2)
-            tokens = torch.cat([past.flatten(1, 2), tokens], dim=1)
+    def _append(self, tokens: Tensor) -> Tensor:
+        """The newest token's output `(lanes, W)`, with all earlier ones in the cache."""
+        self._tokens.append(tokens)
         visible = torch.ones(tokens.shape[:2], dtype=torch.bool, device=self.device)
-        if self._prompt is not None:
-            tokens = torch.cat([self._prompt[0], tokens], dim=1)
-            visible = torch.cat([self._prompt[1], visible], dim=1)
-        hidden: Tensor = model.transformer(tokens, visible)
-        return hidden[:, -1]
+        return self.networks.transformer.transformer.append(self._cache, tokens, visible)
 
-    @torch.inference_mode()
     def _embed_prompts(self, prompts: Sequence[Segment | None]) -> tuple[Tensor, Tensor]:
         """Tokens `(lanes, 3k, W)` and visibility of the lanes' prompts, left-padded."""
         length, lanes = self.config.prompt_length, len(prompts)
@@ -145,10 +129,6 @@ class Actor:
         tensors = {name: torch.as_tensor(value, device=self.device) for name, value in arrays.items()}
         tokens = self.networks.transformer.prompt_tokens(**tensors)
         return tokens, torch.as_tensor(visible, device=self.device).repeat_interleave(3, dim=1)
-
-
-def _context_tokens(model: PromptedTransformer, steps: Mapping[str, Tensor]) -> Tensor:
-    return model.context_tokens(steps["returns"], steps.get("codes"), steps["observations"], steps["timesteps"])
 
 
 def prompts_for(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..decision_transformer.config import CodePlacement, TransformerConfig
+from ..decision_transformer.config import SUITES, CodePlacement, TransformerConfig
 from ..prompt_dt.config import SMALL_BUDGET
 
 
@@ -105,11 +105,21 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 """Named variants: `meta-dt/no_context`."""
 
 
+PAPER: Mapping[str, Mapping[str, Any]] = {
+    "cheetah-vel": {"learning_rate": 5e-5, "updates": 200_000},
+    "cheetah-dir": {"learning_rate": 6e-6},
+    "ant-dir": {"learning_rate": 5e-5, "updates": 500_000},
+    "hopper-param": {"learning_rate": 5e-5},
+    "walker-param": {"learning_rate": 5e-5},
+}
+"""Published settings by suite, where they are not the defaults (which are point-robot's)."""
+
+
 def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
     """Configurations for `suite` by preset."""
-    published: dict[str, Any] = {"return_scale": 10.0} if suite == "point-robot" else {}
+    published = SUITES.get(suite, {})
     budgets: dict[str, dict[str, Any]] = {name: {**published, **budget} for name, budget in BUDGETS.items()}
-    budgets["paper"] = published
+    budgets["paper"] = {**published, **PAPER.get(suite, {})}
     if plus:
         budgets = {name: {**budget, **PLUS} for name, budget in budgets.items()}
         for name, budget in budgets.items():

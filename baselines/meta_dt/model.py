@@ -72,6 +72,10 @@ class Encoder(nn.Module, ABC):
     def evidence(self, episodes: Transitions) -> Tensor:
         """`(B, T + 1, evidence_dim)` before each step, and after the last, of `(B, T, size)` transitions."""
 
+    def total(self, episodes: Transitions) -> Tensor:
+        """Evidence after all of `(B, T, size)` transitions, `(B, evidence_dim)`: the last of `evidence`."""
+        return self.evidence(episodes)[:, -1]
+
     @abstractmethod
     def code(self, evidence: Tensor) -> Tensor:
         """`(..., code_dim)` codes of `(..., evidence_dim)`."""
@@ -99,12 +103,25 @@ class RecentEncoder(Encoder):
 
     def evidence(self, episodes: Transitions) -> Tensor:
         """The codes themselves: each reads the h transitions before it, or as many as the episode has had."""
-        steps = torch.cat([torch.relu(layer(episodes[name])) for name, layer in self.maps.items()], dim=-1)
-        batch, length, size = steps.shape
-        padded = torch.cat([steps.new_zeros(batch, self.horizon, size), steps], dim=1)
+        padded = self._padded(episodes)
         windows = padded.unfold(1, self.horizon, 1).transpose(2, 3)  # (B, T + 1, h, 48)
-        _, last = self.gru(windows.reshape(-1, self.horizon, size))
-        output: Tensor = self.output(last[0]).view(batch, length + 1, -1)
+        batch, count, _, size = windows.shape
+        return self._read(windows.reshape(-1, self.horizon, size)).view(batch, count, -1)
+
+    def total(self, episodes: Transitions) -> Tensor:
+        """The code of the last h transitions: the others are not read."""
+        last = {name: values[:, -self.horizon :] for name, values in episodes.items()}
+        return self._read(self._padded(last)[:, -self.horizon :])
+
+    def _padded(self, episodes: Transitions) -> Tensor:
+        """What the GRU reads of each transition, `(B, h + T, 48)`, after h zeros."""
+        steps = torch.cat([torch.relu(layer(episodes[name])) for name, layer in self.maps.items()], dim=-1)
+        return torch.cat([steps.new_zeros(len(steps), self.horizon, steps.shape[-1]), steps], dim=1)
+
+    def _read(self, windows: Tensor) -> Tensor:
+        """Codes `(n, code_dim)` of `(n, h, 48)` windows."""
+        _, last = self.gru(windows)
+        output: Tensor = self.output(last[0])
         return output
 
     def code(self, evidence: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class LaneCodes:
             for lane, episodes in enumerate(support):
                 for episode in episodes:
                     if id(episode) not in known:
-                        known[id(episode)] = encoder.evidence(self.transitions(episode))[0, -1]
+                        known[id(episode)] = encoder.total(self.transitions(episode))[0]
                     self._total[lane] += known[id(episode)]
 
     @torch.inference_mode()
@@ -68,7 +68,7 @@ class LaneCodes:
             sizes = {"observations": self._spaces.observation_dim, "actions": self._spaces.action_dim, "rewards": 1}
             sizes["changes"] = self._spaces.observation_dim
             steps = {name: torch.zeros(lanes, 0, size, device=self._device) for name, size in sizes.items()}
-        return self._model.encoder.evidence(steps)[:, -1]
+        return self._model.encoder.total(steps)
 
     def transitions(self, episode: Episode) -> Transitions:
         """An episode's scaled transitions, `(1, T, size)`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..decision_transformer.config import TransformerConfig
+from ..decision_transformer.config import SUITES, TransformerConfig
 
 SMALL_BUDGET: Mapping[str, Any] = {
     "width": 64,
@@ -31,6 +31,5 @@ class PromptDTConfig(TransformerConfig):
 
 def presets(suite: str) -> dict[str, PromptDTConfig]:
     """Configurations for `suite` by preset."""
-    scale = {"return_scale": 10.0} if suite == "point-robot" else {}
     budgets = {**BUDGETS, "paper": {"updates": 50_000, "learning_rate": 1e-4}}
-    return {name: PromptDTConfig(**{**scale, **budget}) for name, budget in budgets.items()}
+    return {name: PromptDTConfig(**{**SUITES.get(suite, {}), **budget}) for name, budget in budgets.items()}

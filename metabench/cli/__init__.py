@@ -32,8 +32,10 @@ VERBS: dict[str, Verb] = {
     "describe": Verb("metabench.cli.listing", "describe", "Describe a suite or a method."),
     "data": Verb("metabench.cli.data", "app", "Build, list, show, verify and delete datasets."),
     "run": Verb("metabench.cli.run", "run", "Train and evaluate methods; skips what is finished, resumes what is not."),
+    "sweep": Verb("metabench.cli.sweep", "sweep", "Run the cells of a sweep file, in its order."),
     "evaluate": Verb("metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."),
     "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
+    "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),
     "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
     "check": Verb("metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."),
 }

@@ -1,4 +1,4 @@
-"""`metabench data`: build, list, show, verify and delete datasets; measure reference returns."""
+"""`metabench data`: build, list, show, verify and delete datasets; measure reference returns; write suites' cards."""
 
 from __future__ import annotations
 
@@ -204,6 +204,15 @@ def references(
     if write:
         write_references(loaded.folder / "suite.toml", measured)
         console.print(f"wrote {len(measured)} references into {loaded.folder / 'suite.toml'}", soft_wrap=True)
+
+
+@app.command()
+def card(suite: SuiteName) -> None:
+    """For maintainers: write the pictures and numbers of a suite's card from its built datasets."""
+    from metabench.data.card import write_card
+
+    for path in write_card(load_suite(suite)):
+        typer.echo(f"wrote {path}")
 
 
 def _chosen(suite: Suite, names: list[str] | None) -> list[str]:

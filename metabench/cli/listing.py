@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -28,13 +28,16 @@ def list_(
     """List suites, methods and datasets."""
     if kind is not None and kind not in _ROWS:
         raise UnknownNameError("kind of list", kind, _ROWS)
-    rows = {each: _ROWS[each](internal) for each in _ROWS if kind in (None, each)}
+    kinds = (kind,) if kind else tuple(_ROWS) if as_json else ("suites", "methods")
+    rows = {each: _ROWS[each](internal) for each in kinds}
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
     console = Console()
     for each, content in rows.items():
         console.print(_TABLES[each](content))
+    if kind is None:
+        console.print("datasets: `metabench list datasets`; more of one suite or method: `metabench describe NAME`")
 
 
 def describe(
@@ -115,16 +118,22 @@ def _shares(dataset: Mapping[str, Any]) -> str:
     return ", ".join(f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items())
 
 
+def _bounds(values: Sequence[float]) -> str:
+    """One number where all are equal."""
+    return f"{values[0]:g}" if len(set(values)) == 1 else str(list(values))
+
+
 def _show_suite(content: dict[str, Any], console: Console) -> None:
     actions = content["actions"]
     bounds = (
         f"{actions['discrete']} discrete actions"
         if "discrete" in actions
-        else (f"{len(actions['low'])} action coordinates in {actions['low']} to {actions['high']}")
+        else f"{len(actions['low'])} coordinates from {_bounds(actions['low'])} to {_bounds(actions['high'])}"
     )
     seen = "; test tasks are also training tasks: kept out of overall tables" if content["seen_tasks"] else ""
     console.print(f"[bold]{content['name']}[/] version {content['version']}: {content['title']}\n", highlight=False)
-    console.print(f"{content['rules']}\n", highlight=False)
+    for paragraph in content["rules"].split("\n\n"):
+        console.print(" ".join(paragraph.split()) + "\n", highlight=False, markup=False)
     console.print(
         f"Observations: {content['observation_dim']} coordinates. Actions: {bounds}. "
         f"Horizon: {content['horizon']} steps.\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from metabench.errors import CancelledError
 
 if TYPE_CHECKING:
-    from metabench.runs.cells import PlannedCell
+    from metabench.runs.cells import BuildProgress, PlannedCell
     from metabench.runs.local import Outcome
 
 
@@ -53,6 +53,46 @@ def run(
     """
     from metabench.runs.arguments import read_names, read_overrides, read_seeds
     from metabench.runs.cells import plan_cells
+
+    def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> Sequence[PlannedCell]:
+        return plan_cells(
+            read_names(suites),
+            read_names(dataset),
+            read_names(method),
+            preset=preset,
+            seeds=read_seeds(seeds),
+            overrides=read_overrides(set_ or []),
+            tracks=None if track is None else read_names(track),
+            results=results,
+            overwrite=overwrite,
+            build=build,
+            check=check,
+            progress=progress,
+        )
+
+    run_planned(plan, workers=workers, threads=threads, device=device, dry_run=dry_run, overwrite=overwrite)
+
+
+def run_planned(
+    plan: Callable[[bool, Callable[[], None], BuildProgress], Sequence[PlannedCell]],
+    *,
+    workers: int,
+    threads: int | None,
+    device: str,
+    dry_run: bool,
+    overwrite: bool = False,
+) -> None:
+    """Run what `plan` plans and show the tables.
+
+    Args:
+        plan: plans the cells; it is told whether to build missing data, a check to make before building, and whom to
+            tell how far a build is.
+        workers: cells at once.
+        threads: threads a worker; None shares the cores out.
+        device: where to train.
+        dry_run: only show the plan.
+        overwrite: forget what earlier runs left.
+    """
     from metabench.runs.display import make_display
     from metabench.runs.execute import Settings
     from metabench.runs.interrupt import interruptible
@@ -67,23 +107,12 @@ def run(
     )
     planned: Sequence[PlannedCell] = ()
     with make_display(console, lambda: planned) as display:
-        planned = plan_cells(
-            read_names(suites),
-            read_names(dataset),
-            read_names(method),
-            preset=preset,
-            seeds=read_seeds(seeds),
-            overrides=read_overrides(set_ or []),
-            tracks=None if track is None else read_names(track),
-            results=results,
-            overwrite=overwrite,
-            build=not dry_run,
-            check=lambda: check_device(device),
-            progress=display.building,
-        )
+        planned = plan(not dry_run, lambda: check_device(device), display.building)
         if dry_run:
             _show_plan(planned, console)
             return
+        for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
+            _say(f"warning: {warning}")
         with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
             outcome = run_cells(planned, settings, workers=workers, listener=display.hear, cancelled=cancelled)
     _show_outcome(planned, outcome, console)

@@ -156,11 +156,16 @@ def _fresh(folder: Path) -> Iterator[Path]:
 
 
 def _make_both(minari: Path, store: Path, suite: Suite, dataset: str, progress: Progress | None) -> None:
-    """Roll out into the folder `minari`; fill the folder `store` with what can be read back from it."""
-    write_minari(minari, suite, dataset, progress)
-    trajectories = read_minari(minari, progress)
+    """Roll out into the folders `minari` and `store`, and give both the digest of the arrays that went into them.
+
+    Nothing is read back: right after writing, a read is answered from memory and tells nothing of the disk. What is on
+    the disk is compared with the digest by `verify_dataset`, and whenever a store is made anew from Minari files.
+    """
+    trajectories = write_minari(minari, suite, dataset, progress)
     manifest = make_manifest(suite, dataset, content_digest(trajectories))
     set_manifest(minari, manifest)
+    if progress is not None:
+        progress("making the store", 0, 1)
     write_store(store, trajectories, manifest, suite.spaces)
 
 

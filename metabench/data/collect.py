@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabench.data.training_data import Columns
+from metabench.data.columns import Columns
 from metabench.envs import Array
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
@@ -37,10 +37,16 @@ def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seed
 
     The float32 action that is stored is the one that the simulator gets.
     """
-    parts = [
-        _roll_out_lanes(suite, tasks[i : i + LANES], behaviours[i : i + LANES], seeds[i : i + LANES])
-        for i in range(0, len(tasks), LANES)
-    ]
+    return joined(
+        [
+            _roll_out_lanes(suite, tasks[i : i + LANES], behaviours[i : i + LANES], seeds[i : i + LANES])
+            for i in range(0, len(tasks), LANES)
+        ]
+    )
+
+
+def joined(parts: Sequence[RollOut]) -> RollOut:
+    """The trajectories of all parts, in order, as one."""
     lengths = np.concatenate([np.diff(part.columns.offsets) for part in parts])
     columns = Columns(
         observations=np.concatenate([part.columns.observations for part in parts]),

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 
 from metabench.data.build import DatasetIdentity, build_dataset, identity_of
+from metabench.data.columns import Columns
 from metabench.data.minari_files import Progress
 from metabench.data.store import Store, open_store, store_exists
-from metabench.data.training_data import Columns, TrainingData
+from metabench.data.training_data import TrainingData
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 

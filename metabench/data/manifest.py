@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.data.collect import ACTION_DECIMALS
-from metabench.data.training_data import Columns
+from metabench.data.columns import Columns
 from metabench.envs import Array
 from metabench.errors import DataError
 from metabench.seeding import derived_seed
@@ -168,7 +168,7 @@ def remedy(suite: Suite, dataset: str) -> Iterator[None]:
 def recipe_digest(suite: Suite, dataset: str) -> str:
     """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights and the recipe."""
     recipe = suite.dataset(dataset)
-    teachers = suite.folder / "teachers"
+    teachers = suite.teachers_folder
     content = {
         "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
         "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
@@ -177,8 +177,7 @@ def recipe_digest(suite: Suite, dataset: str) -> str:
         "action_decimals": ACTION_DECIMALS,
         "teachers": {
             path.relative_to(teachers).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(teachers.rglob("*"))
-            if path.is_file()
+            for path in sorted(teachers.rglob("*.safetensors"))
         },
     }
     # The order of the behaviours is part of the recipe: keys are not sorted.

@@ -1,4 +1,4 @@
-"""Datasets on disk in Minari's format, written and read through Minari's own storage classes."""
+"""Datasets on disk in Minari's format, read through Minari's own storage class."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from metabench.data.collect import RollOut, roll_out
+from metabench.data.collect import RollOut, joined, roll_out
+from metabench.data.columns import Columns
 from metabench.data.home import minari_id
 from metabench.data.manifest import Manifest, Plan, Trajectories, plan_trajectories, read_manifest
-from metabench.data.training_data import Columns
-from metabench.envs import Spaces
+from metabench.envs import Array, Spaces
 from metabench.errors import DataError
 from metabench.suites import Suite
 
@@ -28,13 +28,15 @@ MAIN_FILE = "data/main_data.hdf5"
 MANIFEST_KEY = "metabench"
 
 
-def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | None = None) -> None:
+def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | None = None) -> Trajectories:
     """Roll out all trajectories of `dataset` into a new Minari dataset in `folder`, which must exist.
 
-    `set_manifest` completes it.
+    Returns what has been written. `set_manifest` completes the dataset.
     """
     import minari
     from minari.dataset.minari_storage import MinariStorage
+
+    from metabench.data.minari_layout import episode_file
 
     recipe = suite.dataset(dataset)
     shares = ", ".join(f"{100 * share:g} % {name}" for name, share in recipe.behaviours.items())
@@ -46,6 +48,18 @@ def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | 
         data_format="hdf5",
         jpeg_encoding=False,
     )
+    plan = plan_trajectories(suite, dataset)
+    parts: list[RollOut] = []
+    with episode_file(folder / MAIN_FILE) as file:
+        for start in range(0, len(plan), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            part = roll_out(suite, plan.tasks[chunk], plan.behaviours[chunk], plan.seeds[chunk])
+            for episode in range(len(part.columns.tasks)):
+                arrays, infos = _arrays(part, episode)
+                file.add(arrays, infos, _metadata(part, episode, plan, start + episode))
+            parts.append(part)
+            if progress is not None:
+                progress("rolling out", file.episodes, len(plan))
     storage.update_metadata(
         {
             "dataset_id": minari_id(suite, dataset),
@@ -53,12 +67,13 @@ def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | 
             "author": {"metabench"},
             "algorithm_name": f"metabench teacher: {shares}",
             "description": f"{suite.entry.title}: {recipe.trajectories} trajectories a task, {shares}",
+            "total_episodes": file.episodes,
+            "total_steps": file.steps,
+            "dataset_size": storage.get_size(),
         }
     )
-    plan = plan_trajectories(suite, dataset)
-    entries: list[dict[str, Any]] = []
-    storage.update_episodes(_episodes(suite, plan, entries, progress))
-    storage.update_episode_metadata(entries)
+    whole = joined(parts)
+    return Trajectories(whole.columns, np.array(plan.behaviours), np.array(plan.seeds, np.int64), whole.success)
 
 
 def set_manifest(folder: Path, manifest: Manifest) -> None:
@@ -117,39 +132,26 @@ def _gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
     return observation_space(spaces), action_space(spaces)
 
 
-def _episodes(suite: Suite, plan: Plan, entries: list[dict[str, Any]], progress: Progress | None) -> Iterator[Any]:
-    """Roll out chunk by chunk, one Minari buffer an episode; what else is known of each is added to `entries`."""
-    for start in range(0, len(plan), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        part = roll_out(suite, plan.tasks[chunk], plan.behaviours[chunk], plan.seeds[chunk])
-        for episode in range(len(part.columns.tasks)):
-            entries.append(_metadata(part, episode, plan, start + episode))
-            yield _buffer(part, episode, plan.seeds[start + episode])
-        if progress is not None:
-            progress("rolling out", len(entries), len(plan))
-
-
-def _buffer(part: RollOut, episode: int, seed: int) -> Any:
-    from minari.data_collector.episode_buffer import EpisodeBuffer
-
+def _arrays(part: RollOut, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """One episode's arrays as Minari names them, and its `infos`."""
     columns = part.columns
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     last = np.arange(stop - start) == stop - start - 1
     terminated = bool(columns.terminated[episode])
-    return EpisodeBuffer(
-        seed=seed,
-        observations=columns.observations[start + episode : stop + episode + 1],
-        actions=columns.actions[start:stop],
-        rewards=columns.rewards[start:stop],
-        terminations=last & terminated,
-        truncations=last & (not terminated),
-        infos={} if part.success is None else {"success": part.success[start:stop]},
-    )
+    arrays = {
+        "observations": columns.observations[start + episode : stop + episode + 1],
+        "actions": columns.actions[start:stop],
+        "rewards": columns.rewards[start:stop],
+        "terminations": last & terminated,
+        "truncations": last & (not terminated),
+    }
+    return arrays, {} if part.success is None else {"success": part.success[start:stop]}
 
 
-def _metadata(part: RollOut, episode: int, plan: Plan, position: int) -> dict[str, Any]:
-    """Task, split, behaviour and, where there is such a thing, success at any step."""
-    entry: dict[str, Any] = {
+def _metadata(part: RollOut, episode: int, plan: Plan, position: int) -> dict[str, str | int | bool]:
+    """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
+    entry: dict[str, str | int | bool] = {
+        "seed": plan.seeds[position],
         "task": plan.tasks[position],
         "split": plan.splits[position],
         "behaviour": plan.behaviours[position],

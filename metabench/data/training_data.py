@@ -9,65 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from metabench.data.columns import Columns
 from metabench.envs import Array, Spaces
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Episodes of many tasks as flat arrays, sorted by task; E episodes with N transitions in all.
-
-    Attributes:
-        observations: `(N + E, observation_dim)` float32: each episode's T+1 observations, one after another.
-        actions: `(N, action_dim)` float32, or `(N,)` int64 for discrete actions.
-        rewards: `(N,)` float32.
-        offsets: `(E + 1,)` int64: episode e holds transitions `offsets[e]:offsets[e + 1]`.
-        terminated: `(E,)` bool: the task ended the episode (else the horizon did).
-        tasks: `(E,)` int64, ascending: the task of each episode, counted from 0 without gaps.
-    """
-
-    observations: Array
-    actions: Array
-    rewards: Array
-    offsets: Array
-    terminated: Array
-    tasks: Array
-
-    def select(self, episodes: Array) -> Columns:
-        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.
-
-        Neighbouring episodes are not copied: the arrays are views.
-        """
-        _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
-        tasks = tasks.astype(np.int64)
-        if len(episodes) and episodes[-1] - episodes[0] + 1 == len(episodes):
-            first, last = int(episodes[0]), int(episodes[-1]) + 1
-            start, stop = int(self.offsets[first]), int(self.offsets[last])
-            return Columns(
-                self.observations[start + first : stop + last],
-                self.actions[start:stop],
-                self.rewards[start:stop],
-                self.offsets[first : last + 1] - start,
-                self.terminated[first:last],
-                tasks,
-            )
-        lengths = np.diff(self.offsets)[episodes]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        steps = _ranges(self.offsets[episodes], lengths)
-        seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
-        return Columns(
-            self.observations[seen],
-            self.actions[steps],
-            self.rewards[steps],
-            offsets,
-            self.terminated[episodes],
-            tasks,
-        )
-
-
-def _ranges(starts: Array, lengths: Array) -> Array:
-    """Concatenated `arange(start, start + length)`."""
-    ends = np.cumsum(lengths)
-    return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))
 
 
 @dataclass(frozen=True)
@@ -100,8 +43,8 @@ class Windows:
 class TrainingData:
     """Logged episodes of training tasks, which are known by index only.
 
-    `data.fitting` and `data.validation` part it by task: a method that chooses between models, or stops early,
-    fits on the one and compares on the other.
+    `data.fitting` and `data.validation` part it, by task where the suite names validation tasks, else by trajectory:
+    a method that chooses between models, or stops early, fits on the one and compares on the other.
     """
 
     def __init__(
@@ -178,19 +121,41 @@ class TrainingData:
         return mean.astype(np.float32), deviation.astype(np.float32)
 
     def part(self, tasks: Sequence[int]) -> TrainingData:
-        """The data of some tasks only, counted anew from 0 in ascending order; without a validation part."""
-        episodes = np.flatnonzero(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
-        return TrainingData(self.columns.select(episodes), self.spaces, (), self.device, self.suite_name)
+        """The data of some tasks only, counted anew from 0 in ascending order; none of them is a validation task."""
+        return self._selected(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
 
     @functools.cached_property
     def validation(self) -> TrainingData:
-        """The validation tasks' data."""
-        return self.part(self.validation_tasks)
+        """The validation tasks' data; without validation tasks, a tenth of each task's trajectories.
+
+        Then both parts have the same tasks, but a task with one single trajectory keeps it for `fitting`.
+        """
+        if self.validation_tasks:
+            return self.part(self.validation_tasks)
+        return self._selected(self._held_out)
 
     @functools.cached_property
     def fitting(self) -> TrainingData:
-        """The data of all tasks but the validation tasks."""
-        return self.part([task for task in range(self.num_tasks) if task not in self.validation_tasks])
+        """The data that `validation` does not have."""
+        if self.validation_tasks:
+            return self.part([task for task in range(self.num_tasks) if task not in self.validation_tasks])
+        return self._selected(~self._held_out)
+
+    @property
+    def _held_out(self) -> Array:
+        """`(E,)` bool: the last of every ten trajectories of a task, so that all behaviours are among them.
+
+        Of fewer than ten, but more than one, it is the last.
+        """
+        first, count = self.task_offsets[:-1], np.diff(self.task_offsets)
+        tasks = self.columns.tasks
+        place = np.arange(self.num_episodes) - first[tasks]
+        return np.asarray((place % 10 == 9) | ((place == count[tasks] - 1) & (place > 0) & (place < 9)))
+
+    def _selected(self, chosen: Array) -> TrainingData:
+        """The episodes where `(E,)` bool `chosen` is true."""
+        columns = self.columns.select(np.flatnonzero(chosen))
+        return TrainingData(columns, self.spaces, (), self.device, self.suite_name)
 
     def to(self, device: Any) -> TrainingData:
         """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""

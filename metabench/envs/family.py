@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -13,8 +14,13 @@ from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
 
 FAMILIES: Mapping[str, str] = {
+    "ant-dir": "metabench.envs.locomotion.families:AntDirFamily",
+    "cheetah-dir": "metabench.envs.locomotion.families:CheetahDirFamily",
+    "cheetah-vel": "metabench.envs.locomotion.families:CheetahVelFamily",
     "corridor": "metabench.envs.corridor:CorridorFamily",
+    "hopper-param": "metabench.envs.locomotion.families:HopperParamFamily",
     "point-robot": "metabench.envs.point_robot:PointRobotFamily",
+    "walker-param": "metabench.envs.locomotion.families:WalkerParamFamily",
 }
 """Family name to `module:class`; modules are imported on first use."""
 
@@ -57,6 +63,16 @@ class TaskFamily(ABC):
     @abstractmethod
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The family's teacher; `folder` is the suite's `teachers/` folder with its weights, if it has any."""
+
+    @property
+    def rules(self) -> str:
+        """What a task is, in words for users: by default the text at the head of the family's module."""
+        module = inspect.getmodule(type(self))
+        return inspect.cleandoc((module.__doc__ if module else None) or self.__doc__ or "")
+
+    def warnings(self) -> tuple[str, ...]:
+        """What users should know of the family's simulator as it is installed here; records keep it."""
+        return ()
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """The smallest and largest return that any episode of the task can have (infinite if unknown)."""

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from metabench.data.columns import Columns
 from metabench.data.load import load_columns
-from metabench.data.training_data import Columns
 from metabench.evaluation import protocol
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane

@@ -183,7 +183,7 @@ def _data(
         for name, identity in zip(needed, identities, strict=True)
         if not identity.as_published
     )
-    return identities[0].digest, warnings
+    return identities[0].digest, suite.family.warnings() + warnings
 
 
 def _identity(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> DatasetIdentity:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -53,13 +52,12 @@ def suite_summaries(internal: bool = False) -> list[SuiteSummary]:
 def describe_suite(suite: Suite) -> dict[str, Any]:
     """Everything about `suite` that fits a page, as JSON content."""
     entry, spaces = suite.entry, suite.spaces
-    module = inspect.getmodule(type(suite.family))
     actions: dict[str, Any] = {"discrete": spaces.num_actions} if spaces.discrete else {}
     return {
         "name": suite.name,
         "version": entry.version,
         "title": entry.title,
-        "rules": inspect.cleandoc((module.__doc__ if module else None) or suite.family.__doc__ or ""),
+        "rules": suite.family.rules,
         "family": entry.family,
         "horizon": entry.horizon,
         "observation_dim": spaces.observation_dim,

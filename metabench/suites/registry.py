@@ -30,13 +30,16 @@ def load_suite(name: str | Path) -> Suite:
 def read_suite(folder: Path) -> Suite:
     """Read `folder/suite.toml`; raises `DataError` naming file, key and expectation."""
     path = folder / "suite.toml"
+    return Suite(_validated(_content(path), path), folder)
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid TOML: {error}") from error
-    return Suite(_validated(content, path), folder)
 
 
 def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
@@ -58,6 +61,8 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
             family.check_parameters(task.parameters)
         except ValueError as error:
             raise DataError(f"{path}: task.{task.id}.parameters: {error}") from error
+    if entry.teachers is not None:
+        _check_owner_of_teachers(entry.teachers, entry.family, path)
     behaviours = {"random", *family.teacher(path.parent / "teachers", entry.horizon).behaviours}
     for name, dataset in entry.datasets.items():
         for behaviour in dataset.behaviours:
@@ -65,3 +70,16 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
                 problem = UnknownNameError("behaviour", behaviour, behaviours)
                 raise DataError(f"{path}: datasets.{name}.behaviours: {problem}")
     return entry
+
+
+def _check_owner_of_teachers(name: str, family: str, path: Path) -> None:
+    """Raise `DataError` unless the suite `name` is of this family and has teachers of its own."""
+    try:
+        owner = _content(suite_folder(name) / "suite.toml")
+    except UnknownNameError as error:
+        raise DataError(f"{path}: teachers: {error}") from error
+    if owner.get("family") != family:
+        found = f"{name!r} of family {owner.get('family')!r}"
+        raise DataError(f"{path}: teachers: expected a suite of family {family!r}, found {found}")
+    if "teachers" in owner:
+        raise DataError(f"{path}: teachers: {name!r} has none of its own, it uses those of {owner['teachers']!r}")

@@ -90,6 +90,9 @@ class SuiteEntry(_Strict):
     seen_tasks: bool = Field(
         default=False, description="test tasks are also training tasks: kept out of overall tables"
     )
+    teachers: Name | None = Field(
+        default=None, description="the suite of the same family whose teachers/ folder is used; by default its own"
+    )
     internal: bool = Field(default=False, description="for tests: not listed by default and not in leaderboards")
     distribution: str = Field(min_length=1, description="the task distribution, in words and numbers")
     evaluation: EvaluationEntry

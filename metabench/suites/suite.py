@@ -11,6 +11,7 @@ from pathlib import Path
 
 from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
 from metabench.errors import MetabenchError, UnknownNameError
+from metabench.suites.folders import suite_folder
 from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
 
 
@@ -39,7 +40,7 @@ class Suite:
     @functools.cached_property
     def digest(self) -> str:
         """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
-        content = self.entry.model_dump(mode="json", exclude={"datasets", "title"})
+        content = self.entry.model_dump(mode="json", exclude={"datasets", "teachers", "title"})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -85,9 +86,15 @@ class Suite:
         """A new batched simulator of the suite's family."""
         return self.family.environment(self.entry.horizon)
 
+    @functools.cached_property
+    def teachers_folder(self) -> Path:
+        """The folder of the teachers' weights: the suite's own `teachers/`, or that of the suite it names."""
+        owner = self.folder if self.entry.teachers is None else suite_folder(self.entry.teachers)
+        return owner / "teachers"
+
     def teacher(self) -> Teacher:
-        """The suite's teacher, with the weights of `teachers/` where its family has any."""
-        return self.family.teacher(self.folder / "teachers", self.entry.horizon)
+        """The suite's teacher, with the weights of `teachers_folder` where its family has any."""
+        return self.family.teacher(self.teachers_folder, self.entry.horizon)
 
     def normalised(self, tasks: Sequence[int], returns: Sequence[float]) -> list[float]:
         """Scores 100 (R - random) / (expert - random) of `returns`, the i-th in task `tasks[i]`."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from metabench import DataError, Episode, Policy, Spaces, Step, TrainingData, TrainingRun, load_method
-from metabench.data.training_data import Columns
+from metabench.data.columns import Columns
 
 HORIZON, EPISODES = 8, 40
 CONTINUOUS = Spaces(2, HORIZON, action_low=(-2.0,), action_high=(2.0,))
@@ -122,11 +122,13 @@ def test_validation_tasks_are_looked_at_and_not_trained_on(method: object) -> No
     assert first.curve[-1]["validation_loss"] == pytest.approx(expected, rel=0.02)
 
 
-def test_a_suite_without_validation_tasks_trains_as_well() -> None:
+def test_a_suite_without_validation_tasks_validates_on_trajectories() -> None:
     data = logged(CONTINUOUS)
-    run = TrainingRun(0)
-    load_method("bc", preset="tiny", overrides={"updates": 20}).train(TrainingData(data.columns, data.spaces), run)
-    assert set(run.curve[-1]) == {"stage", "update", "loss"}
+    one_a_task = data.columns.select(np.arange(3) * EPISODES)
+    for columns, metrics in ((data.columns, {"loss", "validation_loss"}), (one_a_task, {"loss"})):
+        run = TrainingRun(0)
+        load_method("bc", preset="tiny", overrides={"updates": 20}).train(TrainingData(columns, data.spaces), run)
+        assert set(run.curve[-1]) == {"stage", "update", *metrics}
 
 
 def test_it_is_saved_with_its_own_configuration(trained: Policy, tmp_path: Path) -> None:

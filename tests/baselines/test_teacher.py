@@ -16,7 +16,8 @@ from metabench import (
     load_suite,
     save_state,
 )
-from metabench.data.training_data import Columns, TrainingData
+from metabench.data.columns import Columns
+from metabench.data.training_data import TrainingData
 
 
 def data_of(name: str) -> TrainingData:

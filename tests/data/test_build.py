@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +98,68 @@ def test_minari_alone_can_load_it(name, dataset):
     assert manifest["digest"] == dataset_identity(suite, dataset).digest
 
 
+@pytest.mark.parametrize(("name", "dataset"), [("tiny", "mixed"), ("tiny-discrete", "medium")])
+def test_minari_reads_it_as_it_reads_what_it_wrote_itself(name, dataset):
+    import minari
+    from minari.data_collector import EpisodeBuffer
+
+    suite = load_suite(name)
+    build_dataset(suite, dataset)
+    ours = minari.load_dataset(f"metabench/{name}/{dataset}-v1")
+    plan = plan_trajectories(suite, dataset)
+    rolled = roll_out(suite, plan.tasks, plan.behaviours, plan.seeds)
+    buffers = []
+    for e, (start, stop) in enumerate(itertools.pairwise(rolled.columns.offsets.tolist())):
+        ended = np.arange(start, stop) == stop - 1
+        buffers.append(
+            EpisodeBuffer(
+                seed=plan.seeds[e],
+                observations=rolled.columns.observations[start + e : stop + e + 1],
+                actions=rolled.columns.actions[start:stop],
+                rewards=rolled.columns.rewards[start:stop],
+                terminations=ended & rolled.columns.terminated[e],
+                truncations=ended & ~rolled.columns.terminated[e],
+                infos={} if rolled.success is None else {"success": rolled.success[start:stop]},
+            )
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no environment, no code link
+        theirs = minari.create_dataset_from_buffers(
+            f"plain/{name}/{dataset}-v1",
+            buffers,
+            observation_space=ours.observation_space,
+            action_space=ours.action_space,
+            jpeg_encoding=False,
+        )
+    theirs.storage.update_episode_metadata(
+        {"task": task, "split": split, "behaviour": behaviour, "success": True}
+        if rolled.success is not None
+        else {"task": task, "split": split, "behaviour": behaviour}
+        for task, split, behaviour in zip(plan.tasks, plan.splits, plan.behaviours, strict=True)
+    )
+    assert (ours.total_episodes, ours.total_steps) == (theirs.total_episodes, theirs.total_steps)
+    assert ours.storage.metadata["dataset_size"] == ours.storage.get_size()
+    metadata = [list(each.storage.get_episode_metadata(range(len(plan)))) for each in (ours, theirs)]
+    for mine, other in zip(*metadata, strict=True):
+        assert {key: type(value) for key, value in mine.items()} == {key: type(value) for key, value in other.items()}
+        mine.pop("success", None), other.pop("success", None)
+        assert mine == other
+    for each in (ours, theirs):
+        each.set_seed(3)
+    pairs = [*zip(ours.iterate_episodes(), theirs.iterate_episodes(), strict=True)]
+    pairs += zip(ours.sample_episodes(5), theirs.sample_episodes(5), strict=True)
+    assert len(pairs) == len(plan) + 5
+    for mine, other in pairs:
+        assert mine.id == other.id
+        assert set(mine.infos) == set(other.infos)
+        fields = ("observations", "actions", "rewards", "terminations", "truncations")
+        arrays = [(getattr(mine, field), getattr(other, field)) for field in fields]
+        for array, expected in [*arrays, *((mine.infos[key], other.infos[key]) for key in mine.infos)]:
+            assert (array.dtype, array.shape) == (expected.dtype, expected.shape)
+            np.testing.assert_array_equal(array, expected)
+    assert ours.filter_episodes(lambda episode: episode.rewards.sum() > -1e9).total_episodes == len(plan)
+
+
 @pytest.mark.parametrize(("name", "dataset"), [("tiny", "replay"), ("tiny-discrete", "medium")])
 def test_the_store_holds_what_was_rolled_out_and_the_digest_is_of_that(name, dataset):
     suite = load_suite(name)
@@ -153,7 +217,7 @@ def test_a_missing_store_is_made_again_from_the_minari_files(folders, monkeypatc
     assert files_below(folders) == before
 
 
-@pytest.mark.parametrize("stage", ["rolling out", "reading back"])
+@pytest.mark.parametrize("stage", ["rolling out", "making the store"])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_build_leaves_nothing_and_keeps_what_was_there(folders, stage, stop):
     def progress(now: str, done: int, total: int) -> None:
@@ -172,6 +236,21 @@ def test_an_interrupted_build_leaves_nothing_and_keeps_what_was_there(folders, s
     assert leftovers(folders) == []
 
 
+def test_an_interrupted_restoring_leaves_the_minari_files_and_nothing_else(folders):
+    def progress(now: str, done: int, total: int) -> None:
+        assert now == "reading back"
+        raise KeyboardInterrupt
+
+    build_dataset("tiny", "medium")
+    before = files_below(folders / "minari")
+    shutil.rmtree(folders / "home" / "stores")
+    with pytest.raises(KeyboardInterrupt):
+        build_dataset("tiny", "medium", progress=progress)
+    assert files_below(folders / "minari") == before
+    assert files_below(folders / "home") == {}
+    assert leftovers(folders) == []
+
+
 BUILD = """
 import os, signal, sys
 from metabench.data.build import build_dataset
@@ -182,7 +261,7 @@ print(build_dataset("tiny", "medium", force="force" in sys.argv, progress=progre
 """
 
 
-@pytest.mark.parametrize("stage", ["rolling out", "reading back"])
+@pytest.mark.parametrize("stage", ["rolling out", "making the store"])
 def test_what_a_killed_build_leaves_is_never_used_and_goes_with_the_next(folders, stage):
     killed = subprocess.run([sys.executable, "-c", BUILD, stage], env=dict(os.environ), check=False)
     assert killed.returncode == -signal.SIGKILL

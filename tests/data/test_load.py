@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from metabench.data.build import build_dataset
+from metabench.data.columns import Columns
 from metabench.data.home import store_folder
 from metabench.data.load import dataset_identity, load_columns, load_data
 from metabench.data.manifest import Trajectories, content_digest, make_manifest
 from metabench.data.store import open_store, write_store
-from metabench.data.training_data import Columns
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
 

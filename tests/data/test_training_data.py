@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metabench.data.training_data import Columns, TrainingData
+from metabench.data.columns import Columns
+from metabench.data.training_data import TrainingData
 from metabench.envs import Spaces
 
 CONTINUOUS = Spaces(3, 12, action_low=(-1.0, 0.0), action_high=(1.0, 0.5))
@@ -186,8 +189,45 @@ def test_fitting_and_validation_part_the_data_by_task():
     assert (data.fitting.num_tasks, data.fitting.num_episodes) == (2, 3)
     assert (data.validation.num_tasks, data.validation.num_episodes) == (1, 2)
     assert data.validation.lengths.tolist() == [6, 1]
-    nothing = TrainingData(data.columns, data.spaces).validation
+    nothing = data.part([])
     assert (nothing.num_tasks, nothing.num_episodes, nothing.num_transitions) == (0, 0, 0)
+
+
+def test_without_validation_tasks_the_last_of_every_ten_trajectories_of_a_task_validates():
+    counts = [10, 25, 9, 2, 1]
+    lengths = [[1 + (7 * e) % 12 for e in range(count)] for count in counts]
+    made, episodes = make_data(lengths, False)
+    data = TrainingData(made.columns, made.spaces, suite_name="some")
+    held_out = [{9}, {9, 19}, {8}, {1}, set()]
+    by_task = {task: [episode for episode in episodes if episode["task"] == task] for task in range(5)}
+    for part, inside in ((data.validation, True), (data.fitting, False)):
+        expected = [
+            episode
+            for task, own in by_task.items()
+            for place, episode in enumerate(own)
+            if (place in held_out[task]) == inside
+        ]
+        assert part.suite_name == "some"
+        assert part.columns.tasks.tolist() == [episode["task"] for episode in expected]
+        np.testing.assert_array_equal(
+            part.columns.observations, np.concatenate([episode["observations"] for episode in expected])
+        )
+        np.testing.assert_array_equal(part.columns.rewards, np.concatenate([e["rewards"] for e in expected]))
+
+
+def test_held_out_trajectories_are_of_all_behaviours():
+    """A mixed task stores its 70 medium trajectories first and its 30 expert ones last."""
+    made, _ = make_data([[1] * 100, [1] * 100], False)
+    rewards = np.repeat([0.0, 1.0, 0.0, 1.0], [70, 30, 70, 30]).astype(np.float32)
+    data = TrainingData(dataclasses.replace(made.columns, rewards=rewards), made.spaces)
+    assert (data.validation.num_episodes, data.fitting.num_episodes) == (20, 180)
+    assert data.validation.columns.rewards.mean() == pytest.approx(0.3)
+
+
+def test_one_single_trajectory_of_a_task_is_for_fitting():
+    made, _ = make_data([[3]], False)
+    data = TrainingData(made.columns, made.spaces)
+    assert (data.fitting.num_episodes, data.validation.num_episodes, data.validation.num_tasks) == (1, 0, 0)
 
 
 def test_observation_statistics():

@@ -1,81 +1,16 @@
-"""The prompted transformer: acting with the exact cache against lane by lane without, training against plain GPT-2."""
+"""The prompted transformer: training against plain GPT-2."""
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-from metabench_baselines.decision_transformer.policy import Actor
-from metabench_baselines.decision_transformer.train import Scales, batch_loss, build_networks
+from metabench_baselines.decision_transformer.train import batch_loss, build_networks
 from metabench_baselines.meta_dt.config import presets
 from torch import nn
 from transformers import GPT2Config, GPT2Model
 
-from metabench import Spaces, Step, load_suite
-
-LANES = 200
-
-
-@pytest.fixture(params=[1, os.cpu_count()], ids=lambda count: f"{count} threads")
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Both sides of a ratio get as many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-def steps_of(spaces: Spaces, lanes: int, horizon: int) -> list[Step]:
-    generator = np.random.default_rng(0)
-    return [
-        Step(
-            generator.standard_normal((lanes, spaces.observation_dim)).astype(np.float32),
-            spaces.uniform_actions(generator, (lanes,)) if timestep else spaces.null_actions(lanes),
-            np.zeros(lanes, np.float32),
-            np.full(lanes, timestep),
-            np.ones(lanes, bool),
-            np.ones(lanes, bool),
-        )
-        for timestep in range(horizon)
-    ]
-
-
-def lane_of(step: Step, lane: int) -> Step:
-    return Step(*(getattr(step, name)[lane : lane + 1] for name in Step.__dataclass_fields__))
-
-
-def test_acting(benchmark: Callable, report: Callable, threads: int) -> None:
-    spaces = load_suite("point-robot").spaces
-    config = presets("point-robot", plus=False)["paper"]
-    networks = build_networks(config, spaces, config.code_dim)
-    scales = Scales(np.zeros(2, np.float32), np.ones(2, np.float32), 1.0, 1.0)
-    steps = steps_of(spaces, LANES, spaces.horizon)
-    codes = torch.randn(LANES, config.code_dim)
-
-    def act_together() -> None:
-        actor = Actor(config, networks, spaces, scales)
-        actor.reset(LANES, [None] * LANES)
-        for step in steps:
-            actor.act(step, codes)
-
-    benchmark.pedantic(act_together, rounds=5, warmup_rounds=1)
-    together = LANES * len(steps) / benchmark.stats.stats.median
-
-    few = 5  # lanes measured one by one: each costs the same
-    actor = Actor(config, networks, spaces, scales)
-    began = time.perf_counter()
-    for lane in range(few):
-        actor.reset(1, [None])
-        actor._cache = None
-        for step in steps:
-            actor.act(lane_of(step, lane), codes[lane : lane + 1])
-    alone = few * len(steps) / (time.perf_counter() - began)
-    report(
-        f"acting, {threads} threads, {LANES} lanes with the cache: {together:.0f} actions/s, "
-        f"{together / alone:.0f} times those of lane by lane without a cache ({alone:.0f}); aim: 30 to 50"
-    )
+from metabench import load_suite
 
 
 @pytest.mark.parametrize("prompted", [False, True])

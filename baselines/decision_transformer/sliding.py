@@ -1,0 +1,109 @@
+"""Acting in episodes longer than the window: what stays valid while it slides is kept, the rest is computed anew."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .model import Cache, CausalTransformer
+
+CPU_LANES = 32
+"""A CPU computes so many lanes at once: more need more memory than its cache has, fewer more calls."""
+
+
+class SlidingWindow:
+    """The last K steps of every lane after the lane's prompt; the newest token's output equals that of a full pass.
+
+    The prompt comes first and never sees the window, so its keys and values stay in all layers. A token of the window
+    sees fewer tokens before it each time the window slides, so its key and value change in all layers but the first;
+    there they, and its query, depend on the token alone. They lie in rings: a token's place is its number modulo the
+    ring's size. One place is always stale: that of the newest step's action, which is not known yet.
+    """
+
+    def __init__(self, transformer: CausalTransformer, cache: Cache, tokens: Tensor) -> None:
+        """Take over from a cache of the prompt and the first K steps.
+
+        Args:
+            transformer: the network.
+            cache: what `CausalTransformer.append` has left of the prompt and `tokens`.
+            tokens: `(lanes, R - 1, W)` tokens of K steps without the last action; R is the size of the rings.
+        """
+        lanes, count, width = tokens.shape
+        self._transformer, self._heads = transformer, transformer.heads
+        self._ring, self._count = count + 1, 0
+        prompt = cache.length - count
+        # Matrix products are up to half as fast again where the number of keys is a multiple of 8.
+        self._first = prompt + -(prompt + self._ring) % 8
+        rows = lanes * self._heads
+        shape = (rows, self._first + self._ring, width // self._heads)
+        self._keys, self._values = tokens.new_zeros(shape), tokens.new_zeros(shape)
+        self._queries = tokens.new_zeros(rows, self._ring, shape[-1])
+        self._tokens = tokens.new_zeros(lanes, self._ring, width)
+        self._prompts = []
+        for pair in zip(cache.keys, cache.values, strict=True):
+            kept = tokens.new_zeros(2, rows, self._first, shape[-1])
+            kept[:, :, :prompt] = torch.stack(pair)[:, :, :prompt]
+            self._prompts.append(kept)
+        self._keys[:, : self._first], self._values[:, : self._first] = self._prompts[0]
+        padding = torch.ones(lanes, 1, self._first, dtype=torch.bool, device=tokens.device)
+        padding[:, 0, :prompt] = ~cache.visible[:, :prompt]
+        self._prompt_bias = _bias(tokens, padding)
+        # Tokens in the order of their numbers: first the stale place, which none but itself sees.
+        unseen = torch.ones(self._ring, self._ring, dtype=torch.bool, device=tokens.device).triu(1)
+        unseen[1:, 0] = True
+        self._ring_bias = _bias(tokens, unseen)
+        self._put(tokens)
+
+    def advance(self, tokens: Tensor) -> Tensor:
+        """Take in `(lanes, n, W)` tokens: the last step's action, this step's but for its action. Gives `(lanes, W)`."""
+        self._put(tokens)
+        lanes = len(tokens)
+        at_once = CPU_LANES if tokens.device.type == "cpu" else lanes
+        stale = self._count % self._ring
+        ring_bias = self._ring_bias.roll((stale, stale), (0, 1))
+        parts = [self._run(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
+        return torch.cat(parts)
+
+    def _put(self, tokens: Tensor) -> None:
+        """Write the next tokens, and what the first layer makes of them, in their places."""
+        places = torch.arange(self._count, self._count + tokens.shape[1], device=tokens.device) % self._ring
+        query, key, value = self._projected(0, tokens)
+        self._tokens.index_copy_(1, places, tokens)
+        self._queries.index_copy_(1, places, query)
+        self._keys.index_copy_(1, self._first + places, key)
+        self._values.index_copy_(1, self._first + places, value)
+        self._count += tokens.shape[1]
+
+    def _run(self, part: slice, ring_bias: Tensor) -> Tensor:
+        """The newest token's output in the lanes of `part`."""
+        transformer = self._transformer
+        blocks = transformer.backbone.h
+        rows = slice(part.start * self._heads, part.stop * self._heads)
+        hidden = self._tokens[part]
+        bias = self._prompt_bias[part].expand(-1, self._ring, -1)
+        bias = torch.cat([bias, ring_bias.expand(len(hidden), -1, -1)], dim=2).repeat_interleave(self._heads, dim=0)
+        newest = (self._count - 1) % self._ring
+        query, keys, values = self._queries[rows], self._keys[rows], self._values[rows]
+        for layer in range(len(blocks)):
+            if layer > 0:
+                query, key, value = self._projected(layer, hidden)
+                prompt = self._prompts[layer][:, rows]
+                keys, values = torch.cat([prompt[0], key], dim=1), torch.cat([prompt[1], value], dim=1)
+            if layer == len(blocks) - 1:
+                query, hidden, bias = (x[:, newest : newest + 1] for x in (query, hidden, bias))
+            hidden = transformer.finish_block(layer, hidden, query, keys, values, bias)
+        output: Tensor = transformer.backbone.ln_f(hidden[:, 0])
+        return output
+
+    def _projected(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A layer's queries, keys and values `(lanes * heads, n, W / heads)` of its input `(lanes, n, W)`."""
+        block = self._transformer.backbone.h[layer]
+        lanes, count, width = hidden.shape
+        parts = block.attn.c_attn(block.ln_1(hidden)).view(lanes, count, 3, self._heads, width // self._heads)
+        query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in parts.unbind(2))
+        return query, key, value
+
+
+def _bias(like: Tensor, unseen: Tensor) -> Tensor:
+    """What to add to attention logits: minus infinity where `unseen` is true, else zero."""
+    return like.new_zeros(unseen.shape).masked_fill_(unseen, float("-inf"))

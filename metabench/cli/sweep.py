@@ -1,0 +1,52 @@
+"""`metabench sweep`: run the cells of a sweep file, in its order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metabench.runs.cells import BuildProgress, PlannedCell
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="a TOML file with [[part]]: suites, datasets, methods, seeds, preset")],
+    results: Annotated[Path, typer.Option(help="where records go")] = Path("results"),
+    workers: Annotated[int, typer.Option(min=1, help="cells at once, each in a process of its own")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="threads a worker (default: cores divided by workers)")
+    ] = None,
+    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")] = "cpu",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be done")] = False,
+) -> None:
+    """Run the cells of a sweep file, in its order; finished ones are skipped, interrupted ones go on."""
+    from metabench.cli.run import run_planned
+    from metabench.runs.cells import plan_cells
+    from metabench.runs.sweep import read_sweep
+
+    parts = read_sweep(file).part
+
+    def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> tuple[PlannedCell, ...]:
+        cells = {
+            planned.cell: planned
+            for part in parts
+            for planned in plan_cells(
+                part.suites,
+                part.datasets,
+                part.methods,
+                preset=part.preset,
+                seeds=part.seeds,
+                overrides=part.overrides,
+                results=results,
+                build=build,
+                check=check,
+                progress=progress,
+            )
+        }
+        return tuple(cells.values())
+
+    run_planned(plan, workers=workers, threads=threads, device=device, dry_run=dry_run)

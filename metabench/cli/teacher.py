@@ -1,0 +1,75 @@
+"""`metabench teacher`: train the teachers that data is made from, and choose their behaviours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from metabench.suites import load_suite
+
+app = typer.Typer(no_args_is_help=True, help="Train a suite's teacher, and install its checkpoints as behaviours.")
+
+
+@app.command()
+def train(
+    suite: Annotated[str, typer.Argument(help="a suite of a MuJoCo family")],
+    out: Annotated[Path, typer.Option(help="folder for checkpoints and the learning curve")],
+    steps: Annotated[int, typer.Option(min=1, help="environment steps")] = 10_000_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="another setting; may be repeated")
+    ] = None,
+) -> None:
+    """Train a task-conditioned policy by PPO in the suite's simulator; one core, minutes to an hour."""
+    from pydantic import ValidationError
+
+    from metabench.data.teacher_training import TeacherConfig, train_teacher
+    from metabench.errors import MetabenchError
+
+    values = dict(pair.partition("=")[::2] for pair in setting or [])
+    try:
+        config = TeacherConfig.model_validate({**values, "steps": steps, "seed": seed})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MetabenchError(
+            f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(TeacherConfig.model_fields)}"
+        ) from error
+    console = Console()
+
+    def progress(row: dict[str, float]) -> None:
+        console.print(
+            f"{row['steps'] / 1e6:8.2f} M steps  {row['seconds']:6.0f} s  return {row['mean_return']:8.1f}  "
+            f"noise {row['deviation']:.2f}"
+        )
+
+    train_teacher(load_suite(suite), config, out, progress)
+    console.print(f"next: metabench teacher install {suite} {out}", soft_wrap=True)
+
+
+@app.command()
+def install(
+    suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
+    folder: Annotated[Path, typer.Argument(help="the training's folder")],
+    episodes: Annotated[int, typer.Option(min=1, help="episodes a task that each checkpoint is judged by")] = 4,
+) -> None:
+    """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours."""
+    from metabench.data.teacher_selection import choose_behaviours, install_behaviours
+
+    loaded = load_suite(suite)
+    behaviours = choose_behaviours(loaded, folder, episodes)
+    install_behaviours(loaded, behaviours)
+    table = Table("behaviour", "checkpoint at", "noise", "mean return", "normalised")
+    for behaviour in behaviours:
+        steps = f"{int(behaviour.checkpoint.stem):,} steps"
+        numbers = (f"{behaviour.noise:g}", f"{behaviour.mean_return:.1f}", f"{behaviour.score:.1f}")
+        table.add_row(behaviour.name, steps, *numbers)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"next: metabench data references {suite} --write && metabench data build {suite} --write-manifest",
+        soft_wrap=True,
+    )

@@ -1,0 +1,67 @@
+"""Episodes of many tasks as flat arrays: the form in which data is made, stored and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabench.envs import Array
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Episodes of many tasks as flat arrays, sorted by task; E episodes with N transitions in all.
+
+    Attributes:
+        observations: `(N + E, observation_dim)` float32: each episode's T+1 observations, one after another.
+        actions: `(N, action_dim)` float32, or `(N,)` int64 for discrete actions.
+        rewards: `(N,)` float32.
+        offsets: `(E + 1,)` int64: episode e holds transitions `offsets[e]:offsets[e + 1]`.
+        terminated: `(E,)` bool: the task ended the episode (else the horizon did).
+        tasks: `(E,)` int64, ascending: the task of each episode, counted from 0 without gaps.
+    """
+
+    observations: Array
+    actions: Array
+    rewards: Array
+    offsets: Array
+    terminated: Array
+    tasks: Array
+
+    def select(self, episodes: Array) -> Columns:
+        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.
+
+        Neighbouring episodes are not copied: the arrays are views.
+        """
+        _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
+        tasks = tasks.astype(np.int64)
+        if len(episodes) and episodes[-1] - episodes[0] + 1 == len(episodes):
+            first, last = int(episodes[0]), int(episodes[-1]) + 1
+            start, stop = int(self.offsets[first]), int(self.offsets[last])
+            return Columns(
+                self.observations[start + first : stop + last],
+                self.actions[start:stop],
+                self.rewards[start:stop],
+                self.offsets[first : last + 1] - start,
+                self.terminated[first:last],
+                tasks,
+            )
+        lengths = np.diff(self.offsets)[episodes]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        steps = _ranges(self.offsets[episodes], lengths)
+        seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
+        return Columns(
+            self.observations[seen],
+            self.actions[steps],
+            self.rewards[steps],
+            offsets,
+            self.terminated[episodes],
+            tasks,
+        )
+
+
+def _ranges(starts: Array, lengths: Array) -> Array:
+    """Concatenated `arange(start, start + length)`."""
+    ends = np.cumsum(lengths)
+    return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))

@@ -1,0 +1,317 @@
+"""Training a suite's teacher: PPO on the simulator, one task-conditioned network for all tasks of the family.
+
+This is the one place where metabench learns online. What it makes, small weight files, is what data is made from.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from metabench.envs import Array, BatchedEnvironment, TaskParameters
+from metabench.envs.locomotion.families import LocomotionFamily
+from metabench.errors import MetabenchError
+from metabench.seeding import derived_seed
+from metabench.suites import Suite
+
+
+class TeacherConfig(BaseModel):
+    """PPO's settings; the learning rate follows the divergence of each update, so it needs no tuning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0)
+    steps: int = Field(20_000_000, ge=1, description="environment steps in all")
+    lanes: int = Field(256, ge=4, description="episodes in parallel, in four groups that are out of phase")
+    rollout: int = Field(64, ge=1, description="steps of each lane between two updates")
+    width: int = Field(128, ge=1, description="units of each of the two hidden layers")
+    suite_tasks: float = Field(0.8, ge=0, le=1, description="share of episodes in the suite's own tasks; rest: drawn")
+    discount: float = Field(0.99, gt=0, lt=1)
+    trace: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
+    clip: float = Field(0.2, gt=0, description="largest change of an action's probability ratio")
+    epochs: int = Field(5, ge=1)
+    minibatches: int = Field(8, ge=1)
+    learning_rate: float = Field(3e-4, gt=0, description="at the beginning")
+    divergence: float = Field(0.02, gt=0, description="KL divergence of an update that the learning rate aims at")
+    entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
+    deviation: float = Field(0.5, gt=0, description="standard deviation of actions at the beginning")
+    every: float = Field(1.12, gt=1, description="growth of the number of steps from one checkpoint to the next")
+
+
+class _Network(nn.Module):
+    """Actor and critic over normalised features."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int, actions: int, width: int, deviation: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+        self.actor, self.critic = _layers(features, width, actions), _layers(features, width, 1)
+        last = self.actor[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.orthogonal_(last.weight, 0.01)  # first actions are small
+        self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
+
+    def normalised(self, features: Array) -> Tensor:
+        values = (torch.as_tensor(features, dtype=torch.float32) - self.mean) / self.deviation
+        return values.clamp(-10.0, 10.0)
+
+    def tensors(self) -> dict[str, Array]:
+        """The actor in the form that `NetworkTeacher` reads; noise is the standard deviation of its actions."""
+        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
+        tensors = {"mean": self.mean, "deviation": self.deviation, "noise": self.log_deviation.exp()}
+        for index, layer in enumerate(linear):
+            tensors |= {f"weight_{index}": layer.weight.t(), f"bias_{index}": layer.bias}
+        return {name: value.detach().numpy().astype(np.float32).copy() for name, value in tensors.items()}
+
+
+class _Group:
+    """Lanes in step with each other: their environment, tasks and place in the episode."""
+
+    def __init__(self, suite: Suite, config: TeacherConfig, lanes: int, elapsed: int, name: int) -> None:
+        self.family = _trainable(suite)
+        self._suite, self._config, self._lanes, self._name = suite, config, lanes, name
+        self._environment: BatchedEnvironment = suite.environment()
+        self._episodes, self._elapsed = 0, elapsed
+        self.finished: list[float] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        generator = np.random.default_rng(derived_seed("teacher", self._config.seed, self._name, self._episodes))
+        tasks = self._suite.tasks
+        own = generator.random(self._lanes) < self._config.suite_tasks
+        self.parameters: list[TaskParameters] = [
+            tasks[int(generator.integers(len(tasks)))].parameters if mine else self.family.draw(generator)
+            for mine in own
+        ]
+        self._own, self._returns = own, np.zeros(self._lanes)
+        observation = self._environment.reset(self.parameters, generator.integers(2**62, size=self._lanes).tolist())
+        self.features = self.family.teacher_features(observation.astype(np.float64), self.parameters)
+        self._episodes += 1
+
+    def step(self, actions: Array) -> tuple[Array, Array | None]:
+        """Rewards, and the last features of the episodes if the horizon ended them."""
+        step = self._environment.step(np.clip(actions, -1.0, 1.0))
+        self._returns += step.reward
+        self._elapsed += 1
+        self.features = self.family.teacher_features(step.observation.astype(np.float64), self.parameters)
+        if self._elapsed < self._suite.entry.horizon:
+            return step.reward, None
+        last = self.features
+        if self._episodes > 1:  # the first is cut, to bring the groups out of phase
+            self.finished += self._returns[self._own].tolist()
+        self._elapsed = 0
+        self._begin()
+        return step.reward, last
+
+
+def train_teacher(
+    suite: Suite, config: TeacherConfig, folder: Path, progress: Callable[[dict[str, float]], None] | None = None
+) -> None:
+    """Train with PPO; write `folder/curve.csv` and `folder/STEPS.safetensors` every so many steps.
+
+    `install_teacher` makes behaviours of checkpoints. Training stops with the steps; a run that was cut off is started
+    again from its beginning.
+
+    Raises:
+        MetabenchError: the suite's family has no network teacher.
+    """
+    from safetensors.numpy import save_file
+
+    family = _trainable(suite)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    torch.manual_seed(config.seed)
+    network = _Network(family.feature_dim, family.action_dim, config.width, config.deviation)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
+    phases = 4
+    horizon = suite.entry.horizon
+    groups = [
+        _Group(suite, config, config.lanes // phases, phase * horizon // phases, phase) for phase in range(phases)
+    ]
+    generator = np.random.default_rng(derived_seed("teacher", config.seed, "actions"))
+    statistics = _Running(family.feature_dim)
+    returns = _Running(1)
+    discounted = [np.zeros(config.lanes // phases) for _ in groups]
+    started, steps, saved = time.monotonic(), 0, 0
+    with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["steps", "seconds", "mean_return", "learning_rate", "divergence", "deviation"])
+        while steps < config.steps:
+            batch = _collect(network, groups, config, generator, statistics, returns, discounted)
+            steps += config.lanes // phases * phases * config.rollout
+            divergence = _update(network, optimizer, batch, config, generator, steps / config.steps)
+            finished = [value for group in groups for value in group.finished]
+            if finished:
+                row = {
+                    "steps": float(steps),
+                    "seconds": time.monotonic() - started,
+                    "mean_return": float(np.mean(finished)),
+                    "learning_rate": float(optimizer.param_groups[0]["lr"]),
+                    "divergence": divergence,
+                    "deviation": float(network.log_deviation.exp().mean()),
+                }
+                writer.writerow([f"{value:.6g}" for value in row.values()])
+                file.flush()
+                for group in groups:
+                    group.finished.clear()
+                if progress is not None:
+                    progress(row)
+            if steps >= saved * config.every or steps >= config.steps:
+                save_file(network.tensors(), folder / f"{steps:010d}.safetensors")
+                saved = steps
+
+
+class _Running:
+    """Running mean and variance of everything seen."""
+
+    def __init__(self, size: int) -> None:
+        self.count, self.mean, self.variance = 1e-4, np.zeros(size), np.ones(size)
+
+    def add(self, values: Array) -> None:
+        mean, variance, count = values.mean(axis=0), values.var(axis=0), len(values)
+        total = self.count + count
+        gap = mean - self.mean
+        moment = self.variance * self.count + variance * count + gap**2 * self.count * count / total
+        self.mean, self.variance, self.count = self.mean + gap * count / total, moment / total, total
+
+    @property
+    def deviation(self) -> Array:
+        return np.asarray(np.sqrt(self.variance) + 1e-2)
+
+
+@torch.no_grad()
+def _collect(
+    network: _Network,
+    groups: list[_Group],
+    config: TeacherConfig,
+    generator: np.random.Generator,
+    statistics: _Running,
+    returns: _Running,
+    discounted: list[Array],
+) -> dict[str, Tensor]:
+    """Roll out all groups; flat tensors `features, actions, log_probability, advantage, target, ...`."""
+    lanes = config.lanes // len(groups)
+    shape = (config.rollout, len(groups) * lanes)
+    features = np.zeros((*shape, len(statistics.mean)))
+    rewards, ends = np.zeros(shape), np.zeros(shape, bool)
+    values, after_end = np.zeros((config.rollout + 1, shape[1])), np.zeros(shape)
+    deviation = network.log_deviation.exp().numpy()
+    means, actions = (np.zeros((*shape, len(deviation))) for _ in range(2))
+    for t in range(config.rollout):
+        features[t] = np.concatenate([group.features for group in groups])
+        inputs = network.normalised(features[t])
+        means[t], values[t] = network.actor(inputs).numpy(), network.critic(inputs)[:, 0].numpy()
+        actions[t] = means[t] + deviation * generator.standard_normal(means[t].shape)
+        for index, group in enumerate(groups):
+            part = slice(index * lanes, (index + 1) * lanes)
+            rewards[t, part], last = group.step(actions[t, part])
+            discounted[index] = config.discount * discounted[index] + rewards[t, part]
+            returns.add(discounted[index][:, None])
+            if last is not None:  # the horizon is not an end of the task: bootstrap from the value there
+                ends[t, part] = True
+                after_end[t, part] = network.critic(network.normalised(last))[:, 0].numpy()
+                discounted[index] = np.zeros(lanes)
+    values[-1] = network.critic(network.normalised(np.concatenate([group.features for group in groups])))[:, 0].numpy()
+    rewards = rewards / float(returns.deviation[0])
+    advantages, running = np.zeros(shape), np.zeros(shape[1])
+    for t in reversed(range(config.rollout)):
+        following = np.where(ends[t], after_end[t], values[t + 1])
+        error = rewards[t] + config.discount * following - values[t]
+        running = error + config.discount * config.trace * np.where(ends[t], 0.0, running)
+        advantages[t] = running
+    log_probability = -0.5 * np.square((actions - means) / deviation).sum(axis=-1) - np.log(deviation).sum()
+    inputs = network.normalised(features.reshape(-1, features.shape[-1]))
+    batch = {
+        "inputs": inputs,
+        "actions": actions,
+        "means": means,
+        "log_probability": log_probability,
+        "advantage": advantages,
+        "target": advantages + values[:-1],
+    }
+    batch = {
+        k: torch.as_tensor(v, dtype=torch.float32).reshape(len(inputs), *np.shape(v)[2:]) if k != "inputs" else v
+        for k, v in batch.items()
+    }
+    batch["old_log_deviation"] = network.log_deviation.detach().clone()
+    batch["raw"] = torch.as_tensor(features.reshape(-1, features.shape[-1]), dtype=torch.float32)
+    statistics.add(features.reshape(-1, features.shape[-1]))
+    return batch | {"mean": torch.as_tensor(statistics.mean), "deviation": torch.as_tensor(statistics.deviation)}
+
+
+def _update(
+    network: _Network,
+    optimizer: torch.optim.Optimizer,
+    batch: dict[str, Tensor],
+    config: TeacherConfig,
+    generator: np.random.Generator,
+    progress: float,
+) -> float:
+    """Several epochs of clipped policy gradient; the learning rate is cut or raised by the divergence it causes."""
+    count = len(batch["inputs"])
+    rate = float(optimizer.param_groups[0]["lr"])
+    target = config.divergence * max(1.0 - progress, 0.1)
+    old = batch["old_log_deviation"]
+    seen: list[float] = []
+    for _ in range(config.epochs):
+        order = generator.permutation(count)
+        for part in np.array_split(order, config.minibatches):
+            index = torch.as_tensor(part)
+            inputs, actions = batch["inputs"][index], batch["actions"][index]
+            mean, log_deviation = network.actor(inputs), network.log_deviation
+            log_probability = -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1) - log_deviation.sum()
+            ratio = (log_probability - batch["log_probability"][index]).exp()
+            advantage = batch["advantage"][index]
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            gain = torch.min(ratio * advantage, ratio.clamp(1.0 - config.clip, 1.0 + config.clip) * advantage)
+            value = network.critic(inputs)[:, 0]
+            loss = (value - batch["target"][index]).square().mean() - gain.mean()
+            loss = loss - config.entropy * log_deviation.sum()
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            with torch.no_grad():
+                spread = (old.exp().square() + (mean - batch["means"][index]).square()) / (
+                    2.0 * log_deviation.exp().square()
+                )
+                divergence = float((log_deviation - old + spread - 0.5).sum(-1).mean())
+            seen.append(divergence)
+            optimizer.step()
+    network.mean.copy_(batch["mean"])
+    network.deviation.copy_(batch["deviation"])
+    divergence = float(np.mean(seen[-config.minibatches :]))
+    if divergence > 1.5 * target:
+        optimizer.param_groups[0]["lr"] = max(rate / 1.5, 3e-5)
+    elif divergence < target / 1.5:
+        optimizer.param_groups[0]["lr"] = min(rate * 1.5, 3e-3)
+    return divergence
+
+
+def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for size in (inputs, width):
+        linear = nn.Linear(size, width)
+        nn.init.orthogonal_(linear.weight, 2.0**0.5)
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.Tanh()]
+    last = nn.Linear(width, outputs)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
+
+
+def _trainable(suite: Suite) -> LocomotionFamily:
+    family: Any = suite.family
+    if not isinstance(family, LocomotionFamily):
+        raise MetabenchError(f"suite {suite.name}: family {family.name} has no teacher to train; MuJoCo families have")
+    return family

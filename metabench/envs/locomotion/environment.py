@@ -1,0 +1,81 @@
+"""What the MuJoCo families share: reset noise, stepping, a model a task; a family adds observation and reward."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.locomotion.simulator import Body, LaneSimulator
+from metabench.envs.spaces import Array, Spaces
+from metabench.errors import SimulationError
+
+
+class LocomotionEnvironment(BatchedEnvironment):
+    """Lanes of one body that never terminate."""
+
+    def __init__(self, spaces: Spaces, body: Body, threads: int | None = None) -> None:
+        """Compile the nominal model; lanes come with `reset`. For `threads` see `LaneSimulator`."""
+        self.spaces = spaces
+        self.model = body.compile()
+        self.seconds = body.frame_skip * self.model.opt.timestep
+        self._simulator = LaneSimulator(body.frame_skip, threads)
+        self._parameters: tuple[TaskParameters, ...] = ()
+
+    def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
+        """Put every lane at the nominal pose plus noise from its own seed."""
+        self._parameters = tuple(parameters)
+        noise = [self._reset_noise(np.random.default_rng(seed)) for seed in seeds]
+        positions = self.model.qpos0 + np.array([position for position, _ in noise])
+        velocities = np.array([velocity for _, velocity in noise])
+        keys = [json.dumps(task, sort_keys=True) for task in parameters]
+        models = {key: self.task_model(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        self._simulator.reset([models[key] for key in keys], positions, velocities)
+        self._begin(parameters)
+        return self._observation(self._simulator).astype(np.float32)
+
+    def step(self, actions: Array) -> BatchStep:
+        """Apply the actions for one step of the environment.
+
+        Raises:
+            SimulationError: a lane diverged; names its task, lane and step.
+        """
+        actions = np.asarray(actions, np.float64)
+        before = self._simulator.positions
+        try:
+            self._simulator.step(actions)
+        except SimulationError as error:
+            raise SimulationError(error.lane, error.step, self._parameters[error.lane]) from error
+        reward = self._reward(before, self._simulator.positions, actions)
+        observation = self._observation(self._simulator).astype(np.float32)
+        return BatchStep(observation, reward, np.zeros(len(reward), bool))
+
+    @property
+    def positions(self) -> Array:
+        """`(lanes, nq)` joint positions now."""
+        return self._simulator.positions
+
+    def task_model(self, parameters: TaskParameters) -> mujoco.MjModel:
+        """The model of one task; the nominal one unless the family's tasks differ in dynamics."""
+        del parameters
+        return self.model
+
+    @abstractmethod
+    def _reset_noise(self, generator: np.random.Generator) -> tuple[Array, Array]:
+        """Noise of the first `(nq,)` positions and `(nv,)` velocities."""
+
+    @abstractmethod
+    def _begin(self, parameters: Sequence[TaskParameters]) -> None:
+        """Keep what the rewards of these lanes need."""
+
+    @abstractmethod
+    def _observation(self, simulator: LaneSimulator) -> Array:
+        """`(lanes, observation_dim)`."""
+
+    @abstractmethod
+    def _reward(self, before: Array, after: Array, actions: Array) -> Array:
+        """`(lanes,)` from `(lanes, nq)` positions before and after the step and the actions."""

@@ -1,0 +1,287 @@
+"""The families' tasks: what fixes one, what the teacher sees of it, and how wide teachers are trained.
+
+Nothing here imports MuJoCo: suites can be listed and checked without it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar, TypeGuard
+
+import numpy as np
+
+from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.locomotion.network_teacher import NetworkTeacher
+from metabench.envs.spaces import Array, Spaces
+
+TESTED_MUJOCO = "3.3.0"
+"""The MuJoCo version that references, data digests and records were made with."""
+
+
+class LocomotionFamily(TaskFamily):
+    """A MuJoCo family; its teacher reads weights from the suite's `teachers/` folder."""
+
+    observation_dim: ClassVar[int]
+    action_dim: ClassVar[int]
+    feature_dim: ClassVar[int]
+    """Length of the teacher's input."""
+
+    def spaces(self, horizon: int) -> Spaces:
+        """Actions are torques scaled to [-1, 1]."""
+        ones = (1.0,) * self.action_dim
+        return Spaces(self.observation_dim, horizon, action_low=tuple(-one for one in ones), action_high=ones)
+
+    def teacher(self, folder: Path, horizon: int) -> Teacher:
+        """The trained teacher."""
+        return NetworkTeacher(folder, self.spaces(horizon), self.teacher_features, self.feature_dim)
+
+    @property
+    def rules(self) -> str:
+        """The text above, of each family."""
+        return inspect.cleandoc(self.__doc__ or "")
+
+    def warnings(self) -> tuple[str, ...]:
+        """Whether MuJoCo is another version than the tested one."""
+        installed = version("mujoco")
+        if installed == TESTED_MUJOCO:
+            return ()
+        return (f"MuJoCo {installed} is not the tested {TESTED_MUJOCO}: trajectories may differ",)
+
+    @abstractmethod
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """What the teacher's network reads: `(lanes, feature_dim)` float64."""
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """A task of the distribution that teachers are trained on: as wide as the suites and their far tasks."""
+
+
+class CheetahVelFamily(LocomotionFamily):
+    """Half-cheetah at a hidden speed: a task is `{"speed": metres a second}`.
+
+    Gymnasium's half-cheetah, 0.05 s a step. Observation: the positions without the root's x (8), the velocities (9)
+    and the torso's place in the world (3). Reward: minus the distance of the speed from the hidden one, minus 0.05
+    times the squared norm of the action. Episodes never end early.
+    """
+
+    name = "cheetah-vel"
+    observation_dim, action_dim, feature_dim = 20, 6, 18
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """A task is exactly one speed, from 0 to 10."""
+        _check_number(parameters, "speed", 0.0, 10.0)
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched half-cheetah."""
+        from metabench.envs.locomotion.half_cheetah import BODY, HalfCheetahEnvironment
+
+        return HalfCheetahEnvironment("speed", self.spaces(horizon), BODY)
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """Positions and velocities, and the speed; not the place in the world."""
+        speed = np.array([[task["speed"]] for task in parameters], np.float64)
+        return np.concatenate([observations[:, :17], speed], axis=1)
+
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """A speed from 0 to 4."""
+        return {"speed": float(generator.uniform(0.0, 4.0))}
+
+    def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
+        """No reward is positive."""
+        return float("-inf"), 0.0
+
+
+class CheetahDirFamily(LocomotionFamily):
+    """Half-cheetah in a hidden direction: a task is `{"direction": 1}` (forwards) or `{"direction": -1}`.
+
+    Gymnasium's half-cheetah, 0.05 s a step. Observation: the positions without the root's x (8), the velocities (9)
+    and the torso's place in the world (3). Reward: the speed in the hidden direction, minus 0.05 times the squared
+    norm of the action. Episodes never end early.
+    """
+
+    name = "cheetah-dir"
+    observation_dim, action_dim, feature_dim = 20, 6, 18
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """A task is exactly one direction, 1 or -1."""
+        _check_number(parameters, "direction", -1.0, 1.0)
+        if abs(parameters["direction"]) != 1:
+            raise ValueError(f"direction must be 1 or -1, not {parameters['direction']}")
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched half-cheetah."""
+        from metabench.envs.locomotion.half_cheetah import BODY, HalfCheetahEnvironment
+
+        return HalfCheetahEnvironment("direction", self.spaces(horizon), BODY)
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """Positions and velocities, and the direction; not the place in the world."""
+        direction = np.array([[task["direction"]] for task in parameters], np.float64)
+        return np.concatenate([observations[:, :17], direction], axis=1)
+
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """Either direction."""
+        return {"direction": int(generator.choice((-1, 1)))}
+
+
+class AntDirFamily(LocomotionFamily):
+    """Ant in a hidden direction of the plane: a task is `{"angle": radians from the x axis}`.
+
+    Gymnasium's ant, 0.05 s a step. Observation: the positions without the root's x and y (13) and the velocities (14).
+    Reward: the root's speed in the hidden direction, minus 0.5 times the squared norm of the action, plus 1. Contact
+    forces count nowhere. Episodes never end early, even upside down.
+    """
+
+    name = "ant-dir"
+    observation_dim, action_dim, feature_dim = 27, 8, 27
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """A task is exactly one angle, from 0 to 2 pi."""
+        _check_number(parameters, "angle", 0.0, 2.0 * math.pi)
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched ant."""
+        from metabench.envs.locomotion.ant import BODY, AntEnvironment
+
+        return AntEnvironment(self.spaces(horizon), BODY)
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """The observation as seen from a frame whose x axis is the wanted direction.
+
+        All tasks are then the same, to run along x, from different first headings: the root's orientation (quaternion
+        at 1:5) and velocity (13:15) turn with the frame; the angular velocity is the body's own.
+        """
+        angle = np.array([task["angle"] for task in parameters], np.float64)
+        cos, sin = np.cos(angle), np.sin(angle)
+        half_cos, half_sin = np.cos(angle / 2.0), np.sin(angle / 2.0)
+        features = observations.copy()
+        w, x, y, z = observations[:, 1:5].T
+        quaternion = np.stack(
+            [
+                half_cos * w + half_sin * z,
+                half_cos * x + half_sin * y,
+                half_cos * y - half_sin * x,
+                half_cos * z - half_sin * w,
+            ],
+            axis=1,
+        )
+        features[:, 1:5] = np.where(quaternion[:, :1] < 0.0, -quaternion, quaternion)
+        features[:, 13] = cos * observations[:, 13] + sin * observations[:, 14]
+        features[:, 14] = cos * observations[:, 14] - sin * observations[:, 13]
+        return features
+
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """Any angle."""
+        return {"angle": float(generator.uniform(0.0, 2.0 * math.pi))}
+
+
+class ParameterFamily(LocomotionFamily):
+    """A body whose physics is scaled: factors of mass, inertia, damping and friction, each above zero.
+
+    `mass` has one a body, `inertia` three a body, `damping` one a joint, `friction` three (sliding, torsional,
+    rolling) a geometry, the floor first.
+    """
+
+    bodies: ClassVar[int]
+    joints: ClassVar[int]
+    bases: ClassVar[Mapping[str, float]] = {"mass": 1.5, "inertia": 1.5, "damping": 1.3, "friction": 1.5}
+    """A factor is its base to the power of an exponent, uniform in [-3, 3] in training."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter."""
+        return {
+            "mass": (self.bodies,),
+            "inertia": (self.bodies, 3),
+            "damping": (self.joints,),
+            "friction": (self.bodies + 1, 3),
+        }
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """All four parameters, of the right lengths, all numbers finite and above zero."""
+        if set(parameters) != set(self.shapes):
+            raise ValueError(f"expected exactly {', '.join(self.shapes)}, found {', '.join(sorted(parameters))}")
+        for key, shape in self.shapes.items():
+            values = np.array(parameters[key], object)  # float64 would turn texts and booleans into numbers
+            if values.shape != shape:
+                raise ValueError(f"{key} must have shape {shape}, not {values.shape}")
+            if not all(_is_number(value) and 0.0 < value <= sys.float_info.max for value in values.flat):
+                raise ValueError(f"{key} must hold finite numbers above zero")
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """The observation, and the exponents of all factors divided by 3."""
+        exponents = {id(task): self._exponents(task) / 3.0 for task in parameters}
+        return np.concatenate([observations, [exponents[id(task)] for task in parameters]], axis=1)
+
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """Exponents uniform in [-3, 3], or, in a fifth of the draws, in [-4.5, 4.5]."""
+        return self.draw_factors(generator, 4.5 if generator.random() < 0.2 else 3.0)
+
+    def draw_factors(self, generator: np.random.Generator | np.random.RandomState, largest: float) -> TaskParameters:
+        """Factors whose exponents are uniform in [-largest, largest]."""
+        return {
+            key: np.power(self.bases[key], generator.uniform(-largest, largest, shape)).tolist()
+            for key, shape in self.shapes.items()
+        }
+
+    def _exponents(self, parameters: TaskParameters) -> Array:
+        return np.concatenate(
+            [np.log(np.array(parameters[key])).ravel() / math.log(self.bases[key]) for key in self.shapes]
+        )
+
+
+class HopperParamFamily(ParameterFamily):
+    """Hopper with hidden physics: a task is 34 factors of mass, inertia, damping and friction.
+
+    Gymnasium's hopper at 0.016 s a step, twice its own. Observation: the positions without the root's x (5) and the
+    velocities, clipped to [-10, 10] (6). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
+    Episodes never end early: the 1 is paid lying down as well.
+    """
+
+    name = "hopper-param"
+    observation_dim, action_dim, feature_dim = 11, 3, 11 + 34
+    bodies, joints = 4, 3
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched hopper."""
+        from metabench.envs.locomotion.random_parameters import HOPPER, RandomParametersEnvironment
+
+        return RandomParametersEnvironment(self.spaces(horizon), HOPPER)
+
+
+class WalkerParamFamily(ParameterFamily):
+    """Walker with hidden physics: a task is 58 factors of mass, inertia, damping and friction.
+
+    Gymnasium's walker at 0.016 s a step, twice its own. Observation: the positions without the root's x (8) and the
+    velocities, clipped to [-10, 10] (9). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
+    Episodes never end early: the 1 is paid lying down as well.
+    """
+
+    name = "walker-param"
+    observation_dim, action_dim, feature_dim = 17, 6, 17 + 58
+    bodies, joints = 7, 6
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched walker."""
+        from metabench.envs.locomotion.random_parameters import WALKER, RandomParametersEnvironment
+
+        return RandomParametersEnvironment(self.spaces(horizon), WALKER)
+
+
+def _check_number(parameters: TaskParameters, key: str, low: float, high: float) -> None:
+    value = parameters.get(key)
+    if set(parameters) != {key} or not _is_number(value):
+        raise ValueError(f"expected exactly {key!r}, a number")
+    if not low <= value <= high:
+        raise ValueError(f"{key} must lie between {low:g} and {high:g}, not {value!r:.40}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,56 @@
+"""Small copies of MuJoCo suites."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from metabench.suites import Suite, datasets_folder, load_suite
+
+HORIZON, TRAJECTORIES = 25, 10
+TASKS = {
+    "cheetah-vel": (0, 1, 3, 45, 50),
+    "cheetah-dir": (0, 1, 2, 3),
+    "hopper-param": (0, 3, 45),
+    "ant-dir": (0, 3, 45),
+}
+"""Tasks of the small copies: they keep the splits of some of the suite's."""
+
+
+def _small_copy(name: str, folder: Path) -> Suite:
+    """A few tasks and trajectories of the built-in suite, `medium` and `expert` acted by untrained networks."""
+    text = (datasets_folder() / name / "suite.toml").read_text(encoding="utf-8")
+    head, *tasks = text.split("[[task]]")
+    head = re.sub(r"(?m)^horizon = .*$", f"horizon = {HORIZON}", head)
+    head = re.sub(r"(?m)^trajectories = .*$", f"trajectories = {TRAJECTORIES}", head)
+    head = re.sub(r"(?m)^digest = .*\n", "", head)
+    head = head.replace("episodes = 20", "episodes = 4")
+    chosen = [re.sub(r"(?m)^id = \d+$", f"id = {new}", tasks[old]) for new, old in enumerate(TASKS[name])]
+    (folder / name / "teachers").mkdir(parents=True)
+    (folder / name / "suite.toml").write_text("[[task]]".join([head, *chosen]), encoding="utf-8")
+    suite = load_suite(folder / name)
+    features = suite.family.teacher_features(
+        np.zeros((1, suite.spaces.observation_dim)), [suite.tasks[0].parameters]
+    ).shape[1]
+    for behaviour in ("medium", "expert"):
+        generator = np.random.default_rng(len(behaviour))
+        sizes = (features, 16, suite.spaces.action_dim)
+        tensors = {"mean": np.zeros(features), "deviation": np.ones(features), "noise": np.full(sizes[-1], 0.3)}
+        for layer, (wide, out) in enumerate(itertools.pairwise(sizes)):
+            tensors[f"weight_{layer}"] = generator.standard_normal((wide, out)) / np.sqrt(wide)
+            tensors[f"bias_{layer}"] = np.zeros(out)
+        weights = {key: value.astype(np.float32) for key, value in tensors.items()}
+        save_file(weights, folder / name / "teachers" / f"{behaviour}.safetensors")
+    return suite
+
+
+@pytest.fixture
+def small_copy(tmp_path: Path) -> Callable[[str], Suite]:
+    """Makes a small copy of a MuJoCo suite by name: 25 steps, 10 trajectories a task, untrained teachers."""
+    return lambda name: _small_copy(name, tmp_path / "suites")

@@ -112,7 +112,8 @@ class CausalTransformer(nn.Module):
             layer: which block.
             hidden: `(lanes, n, W)`.
             query: `(lanes * heads, n, W / heads)`.
-            keys, values: `(lanes * heads, m, W / heads)`.
+            keys: `(lanes * heads, m, W / heads)`.
+            values: `(lanes * heads, m, W / heads)`.
             bias: added to the attention's logits; broadcasts to `(lanes * heads, n, m)`.
         """
         block = self.backbone.h[layer]

@@ -59,6 +59,7 @@ class Actor:
         self._window: SlidingWindow | None = None
         with torch.inference_mode():
             prompt = self._embed_prompts(prompts) if any(prompt is not None for prompt in prompts) else None
+            self._single = prompt is None and config.window == 1  # nothing to keep from step to step
             capacity = 3 * config.prompt_length if prompt is not None else 0
             capacity += model.tokens_per_step * min(config.window, self.spaces.horizon)
             self._cache = model.transformer.empty_cache(lanes, capacity, model.action_head.weight)
@@ -76,11 +77,7 @@ class Actor:
             returns = self.networks.achievable(observations, codes, timesteps)
         else:
             returns = scales.target - self._sum
-        tokens = self._new_tokens(step, returns, observations, timesteps, codes)
-        if self._window is None and len(self._tokens) == self.config.window:
-            transformer = self.networks.transformer.transformer
-            self._window = SlidingWindow(transformer, self._cache, torch.cat(self._tokens, dim=1))
-        hidden = self._append(tokens) if self._window is None else self._window.advance(tokens)
+        hidden = self._newest_output(self._new_tokens(step, returns, observations, timesteps, codes))
         features: Array = self.networks.transformer.predict(hidden).float().cpu().numpy()
         return features
 
@@ -89,20 +86,28 @@ class Actor:
     ) -> Tensor:
         """Tokens `(lanes, n, W)` of the action before this step, if any, and of this step but for its action."""
         model = self.networks.transformer
-        now = [None if value is None else value[:, None] for value in (returns, codes, observations, timesteps)]
-        tokens = model.context_tokens(*now)[:, 0]
+        now = None if codes is None else codes[:, None]
+        tokens = model.context_tokens(returns[:, None], now, observations[:, None], timesteps[:, None])[:, 0]
         if self._last_timesteps is not None:
             previous = torch.as_tensor(self.spaces.action_features(step.previous_action), device=self.device)
             action = model.action_tokens(previous[:, None], self._last_timesteps[:, None])[:, 0]
             tokens = torch.cat([action, tokens], dim=1)
-        self._last_timesteps = timesteps
+        self._last_timesteps = None if self._single else timesteps
         return tokens
 
-    def _append(self, tokens: Tensor) -> Tensor:
-        """The newest token's output `(lanes, W)`, with all earlier ones in the cache."""
-        self._tokens.append(tokens)
+    def _newest_output(self, tokens: Tensor) -> Tensor:
+        """The newest token's output `(lanes, W)`, after the prompt and the window's earlier tokens."""
+        transformer = self.networks.transformer.transformer
         visible = torch.ones(tokens.shape[:2], dtype=torch.bool, device=self.device)
-        return self.networks.transformer.transformer.append(self._cache, tokens, visible)
+        if self._single:
+            output: Tensor = transformer(tokens, visible)[:, -1]
+            return output
+        if self._window is None and len(self._tokens) == self.config.window:
+            self._window = SlidingWindow(transformer, self._cache, torch.cat(self._tokens, dim=1))
+        if self._window is not None:
+            return self._window.advance(tokens)
+        self._tokens.append(tokens)
+        return transformer.append(self._cache, tokens, visible)
 
     def _embed_prompts(self, prompts: Sequence[Segment | None]) -> tuple[Tensor, Tensor]:
         """Tokens `(lanes, 3k, W)` and visibility of the lanes' prompts, left-padded."""

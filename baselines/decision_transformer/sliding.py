@@ -55,7 +55,7 @@ class SlidingWindow:
         self._put(tokens)
 
     def advance(self, tokens: Tensor) -> Tensor:
-        """Take in `(lanes, n, W)` tokens: the last step's action, this step's but for its action. Gives `(lanes, W)`."""
+        """The output `(lanes, W)` of the newest of `(lanes, n, W)` tokens: the last action, then this step without."""
         self._put(tokens)
         lanes = len(tokens)
         at_once = CPU_LANES if tokens.device.type == "cpu" else lanes

@@ -194,7 +194,7 @@ def train_networks(
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
-    held_out = data.validation if data.validation_tasks else None
+    held_out = data.validation if data.validation.num_episodes else None
     checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
     plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
     recent = RecentLosses()

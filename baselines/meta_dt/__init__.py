@@ -50,7 +50,7 @@ class MetaDT(Method):
             train_world_model(config, model, data, run)
             model.requires_grad_(False).eval()
             codes = DatasetCodes(config, model)
-            if data.validation_tasks:
+            if data.validation.num_episodes:
                 run.summary["reward_error_elsewhere"] = diagnose_world_model(config, model, data, run)
 
         def segments(part: TrainingData) -> Any:
@@ -70,7 +70,7 @@ class MetaDT(Method):
         choice = None if config.no_prompt else segments
         networks = fitted(STAGE, support=True)
         zero_shot = fitted(f"{STAGE}-zero-shot", support=False) if config.separate_zero_shot else None
-        if data.validation_tasks:
+        if data.validation.num_episodes:
             run.summary["action_error"] = diagnose_networks(config, networks, placed, scales, run, codes, choice)
         if model is not None:
             model.requires_grad_(True)

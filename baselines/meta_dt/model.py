@@ -69,8 +69,11 @@ class Encoder(nn.Module, ABC):
     reads_support: bool
 
     @abstractmethod
-    def evidence(self, episodes: Transitions) -> Tensor:
-        """`(B, T + 1, evidence_dim)` before each step, and after the last, of `(B, T, size)` transitions."""
+    def evidence(self, episodes: Transitions, weights: Tensor | None = None) -> Tensor:
+        """`(B, T + 1, evidence_dim)` before each step, and after the last, of `(B, T, size)` transitions.
+
+        With `weights` `(B, T)` each transition stands for so many; only an encoder that reads support can.
+        """
 
     def total(self, episodes: Transitions) -> Tensor:
         """Evidence after all of `(B, T, size)` transitions, `(B, evidence_dim)`: the last of `evidence`."""
@@ -101,8 +104,9 @@ class RecentEncoder(Encoder):
         for name, parameter in self.gru.named_parameters():
             (nn.init.orthogonal_ if "weight" in name else nn.init.zeros_)(parameter)
 
-    def evidence(self, episodes: Transitions) -> Tensor:
+    def evidence(self, episodes: Transitions, weights: Tensor | None = None) -> Tensor:
         """The codes themselves: each reads the h transitions before it, or as many as the episode has had."""
+        assert weights is None, "the order of h transitions matters: none stands for others"
         padded = self._padded(episodes)
         windows = padded.unfold(1, self.horizon, 1).transpose(2, 3)  # (B, T + 1, h, 48)
         batch, count, _, size = windows.shape
@@ -154,7 +158,7 @@ class HistoryEncoder(Encoder):
             nn.Linear(width, config.code_dim), nn.LayerNorm(config.code_dim),
         )  # fmt: skip
 
-    def evidence(self, episodes: Transitions) -> Tensor:
+    def evidence(self, episodes: Transitions, weights: Tensor | None = None) -> Tensor:
         """Running sums of weights and weighted values.
 
         Each transition is read with the change of the reward since the one before (zero for the first): rewards of
@@ -165,6 +169,8 @@ class HistoryEncoder(Encoder):
         inputs = [episodes[name] for name in ("observations", "actions", "rewards", "changes")]
         value, weight = self.transition(torch.cat([*inputs, steps], dim=-1)).chunk(2, dim=-1)
         weight = torch.exp(5.0 * torch.tanh(weight / 5.0))
+        if weights is not None:
+            weight = weight * weights[..., None]
         total = torch.cat([weight * value, weight], dim=-1).cumsum(dim=1)
         return torch.cat([torch.zeros_like(total[:, :1]), total], dim=1)
 
@@ -255,12 +261,17 @@ def _decoder(inputs: int, width: int, outputs: int) -> nn.Module:
 
 
 @torch.no_grad()
-def dataset_evidence(model: WorldModel, data: TrainingData, batch: int = 512) -> tuple[Array, Array]:
-    """Evidence before each transition `(N, evidence_dim)` and after each whole episode `(E, evidence_dim)`."""
+def dataset_evidence(model: WorldModel, data: TrainingData, transitions: int = 4096) -> tuple[Array, Array]:
+    """Evidence before each transition `(N, evidence_dim)` and after each whole episode `(E, evidence_dim)`.
+
+    So many whole episodes are read at once as have about `transitions` steps: that bounds memory, and what fits the
+    processor's cache is twice as fast. The result does not depend on it.
+    """
     encoder = model.encoder
     before = np.zeros((data.num_transitions, encoder.evidence_dim), np.float32)
     after = np.zeros((data.num_episodes, encoder.evidence_dim), np.float32)
     longest = int(data.lengths.max())
+    batch = max(1, transitions // longest)
     for first in range(0, data.num_episodes, batch):
         episodes = np.arange(first, min(first + batch, data.num_episodes))
         lengths = data.lengths[episodes]

@@ -14,10 +14,10 @@ from metabench import Array, TrainingData, TrainingRun, Windows
 from ..decision_transformer.schedule import RecentLosses
 from ..decision_transformer.train import ChooseSegments
 from .config import MetaDTConfig
-from .model import TaskTable, Transitions, WorldModel, dataset_evidence, gather, squared_errors
+from .elsewhere import elsewhere_loss, gather_steps, train_task_table
+from .model import TaskTable, WorldModel, dataset_evidence, gather, squared_errors
 
 STAGE = "world-model"
-TABLE_STAGE = "task-table"
 
 
 def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> None:
@@ -32,7 +32,7 @@ def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingDat
     def loss_on(part: TrainingData, generator: np.random.Generator, table: TaskTable | None) -> Tensor:
         if config.objective == "next":
             return _next_loss(config, model, part, generator)
-        return _elsewhere_loss(config, model, part, generator, table)
+        return elsewhere_loss(config, model, part, generator, table)
 
     recent = RecentLosses()
     interval = max(1, config.model_updates // 50)
@@ -48,7 +48,7 @@ def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingDat
         recent.values.append(float(loss.detach()))
         if update % interval == 0 or update == config.model_updates:
             metrics = {"loss": recent.take()}
-            if data.validation_tasks:
+            if data.validation.num_episodes:
                 with torch.no_grad():
                     check = loss_on(data.validation, run.generator(STAGE, "check"), None)
                 metrics["validation_loss"] = float(check)
@@ -73,90 +73,6 @@ def _codes_at(model: WorldModel, data: TrainingData, episodes: Array, position: 
     transitions = gather(model, data, data.columns.offsets[episodes][:, None] + steps)
     evidence = model.encoder.evidence(transitions)
     return model.encoder.code(evidence[torch.arange(len(episodes)), torch.as_tensor(count)])
-
-
-def _elsewhere_loss(
-    config: MetaDTConfig,
-    model: WorldModel,
-    data: TrainingData,
-    generator: np.random.Generator,
-    table: TaskTable | None,
-    prefixes: int = 16,
-) -> Tensor:
-    """Codes of support and of an episode so far must predict transitions of *other* episodes of the task."""
-    episodes = data.sample_episodes(generator, config.model_batch_size)
-    count = 2 if model.encoder.reads_support else 0
-    tasks = np.repeat(data.columns.tasks[episodes], 1 + count)
-    context = np.concatenate([episodes[:, None], data.sample_same_task(generator, episodes, count)], axis=1).ravel()
-    replaced = None
-    if table is not None:
-        replaced = np.repeat(generator.random(len(episodes)) < config.relabelled_context, 1 + count)
-        context = np.where(replaced, data.sample_episodes(generator, len(context)), context)
-    transitions, all_lengths = _episode_transitions(model, data, context)
-    if table is not None and replaced is not None and replaced.any():
-        transitions = _relabelled(table, transitions, replaced, tasks)
-    all_evidence = model.encoder.evidence(transitions).view(len(episodes), 1 + count, -1, model.encoder.evidence_dim)
-    evidence = all_evidence[:, 0]  # (B, T + 1, evidence)
-    lengths = all_lengths.reshape(len(episodes), 1 + count)[:, 0]
-    position = (generator.random((len(episodes), prefixes)) * (lengths[:, None] + 1)).astype(np.int64)
-    chosen = torch.gather(
-        evidence, 1, torch.as_tensor(position, device=evidence.device)[..., None].expand(-1, -1, evidence.shape[-1])
-    )
-    if count:
-        ends = torch.as_tensor(all_lengths)
-        totals = all_evidence.flatten(0, 1)[torch.arange(len(ends)), ends].view(len(episodes), 1 + count, -1)[:, 1:]
-        used = generator.integers(count + 1, size=(len(episodes), prefixes, 1)) > np.arange(count)
-        chosen = chosen + torch.einsum(
-            "bpc,bce->bpe", torch.as_tensor(used, dtype=totals.dtype, device=totals.device), totals
-        )
-    codes = model.encoder.code(chosen)
-    elsewhere = data.sample_same_task(generator, episodes, prefixes)
-    if replaced is not None:
-        anywhere = data.sample_episodes(generator, elsewhere.size).reshape(elsewhere.shape)
-        elsewhere = np.where(replaced[:: 1 + count, None], anywhere, elsewhere)
-    step = (generator.random(elsewhere.shape) * data.lengths[elsewhere]).astype(np.int64)
-    target = gather(model, data, data.columns.offsets[elsewhere] + step)
-    if table is not None and replaced is not None and replaced.any():
-        target = _relabelled(table, target, replaced[:: 1 + count], tasks[:: 1 + count])
-    return model.loss(target, codes)
-
-
-def _episode_transitions(model: WorldModel, data: TrainingData, episodes: Array) -> tuple[Transitions, Array]:
-    """Whole episodes `(B, T, size)`, short ones padded by their last step, and their lengths `(B,)`."""
-    lengths = data.lengths[episodes]
-    steps = np.minimum(np.arange(int(lengths.max())), lengths[:, None] - 1)
-    return gather(model, data, data.columns.offsets[episodes][:, None] + steps), lengths
-
-
-def _relabelled(table: TaskTable, transitions: Transitions, replaced: Array, tasks: Array) -> Transitions:
-    """Rows `replaced` `(B,)` as they would have been in `tasks` `(B,)`."""
-    rows = torch.as_tensor(np.flatnonzero(replaced), device=transitions["rewards"].device)
-    codes = table.codes(torch.as_tensor(tasks, device=rows.device)[rows])[:, None]
-    part = {name: value[rows] for name, value in transitions.items()}
-    part = table.decoders.relabelled(part, codes.expand(-1, part["rewards"].shape[1], -1))
-    return {name: value.index_copy(0, rows, part[name]) for name, value in transitions.items()}
-
-
-def train_task_table(config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> TaskTable:
-    """Fit a free code for each task of `data`, with decoders, to all its transitions."""
-    run.torch_seed("initialise", TABLE_STAGE)
-    table = TaskTable(config, data.spaces, data.num_tasks).to(run.device)
-    optimizer = torch.optim.Adam(table.parameters(), lr=2 * config.model_learning_rate)
-    total = max(1, config.model_updates // 2)
-    for update in run.steps(TABLE_STAGE, total, table=table, optimizer=optimizer):
-        optimizer.param_groups[0]["lr"] = config.model_learning_rate * (
-            1.01 + 0.99 * math.cos(math.pi * update / total)
-        )
-        index = run.generator(TABLE_STAGE, update).integers(data.num_transitions, size=16 * config.model_batch_size)
-        codes = table.codes(torch.as_tensor(data.columns.tasks[data.transition_episodes[index]], device=run.device))
-        reward, change = squared_errors(table.decoders, gather(model, data, index), codes)
-        loss = (reward + change).mean()
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        if update % max(1, total // 10) == 0:
-            run.log(loss=float(loss.detach()))
-    return table.requires_grad_(False).eval()
 
 
 class DatasetCodes:
@@ -236,8 +152,10 @@ def diagnose_world_model(
     held_out = data.validation
     generator = run.generator("diagnose", STAGE)
     episodes = generator.integers(held_out.num_episodes, size=512)
-    transitions, lengths = _episode_transitions(model, held_out, episodes)
-    evidence = model.encoder.evidence(transitions)
+    lengths = held_out.lengths[episodes]
+    checked = [n for n in (0, 1, 4, 16, 64) if n <= int(lengths.max())]
+    steps = np.broadcast_to(np.arange(max(checked)), (len(episodes), max(checked)))
+    evidence = model.encoder.evidence(gather_steps(model, held_out, episodes, steps))
     elsewhere = held_out.sample_same_task(generator, episodes, 1)[:, 0]
     step = (generator.random(len(elsewhere)) * held_out.lengths[elsewhere]).astype(np.int64)
     target = gather(model, held_out, held_out.columns.offsets[elsewhere] + step)
@@ -249,12 +167,12 @@ def diagnose_world_model(
         else None
     )
     report: dict[str, Any] = {"mean_reward": float(target["rewards"].pow(2).mean().sqrt()) * unit}
-    for steps in [n for n in (0, 1, 4, 16, 64) if n <= int(lengths.max())]:
-        position = torch.as_tensor(np.minimum(steps, lengths))
+    for count in checked:
+        position = torch.as_tensor(np.minimum(count, lengths))
         codes = model.encoder.code(evidence[torch.arange(len(episodes)), position])
-        report[f"after_{steps}_steps"] = float(squared_errors(model.decoders, target, codes)[0].mean().sqrt()) * unit
-        if others is not None and steps:
-            report[f"after_{steps}_steps_of_another_task"] = (
+        report[f"after_{count}_steps"] = float(squared_errors(model.decoders, target, codes)[0].mean().sqrt()) * unit
+        if others is not None and count:
+            report[f"after_{count}_steps_of_another_task"] = (
                 float(squared_errors(model.decoders, target, codes[others])[0].mean().sqrt()) * unit
             )
     return report

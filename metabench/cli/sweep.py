@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from metabench.runs.cells import BuildProgress, PlannedCell
 
@@ -23,30 +23,36 @@ def sweep(
     device: Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")] = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be done")] = False,
 ) -> None:
-    """Run the cells of a sweep file, in its order; finished ones are skipped, interrupted ones go on."""
+    """Run the cells of a sweep file, part by part; finished ones are skipped, interrupted ones go on.
+
+    All parts are checked first; a part's data is built when its turn comes.
+    """
     from metabench.cli.run import run_planned
     from metabench.runs.cells import plan_cells
-    from metabench.runs.sweep import read_sweep
+    from metabench.runs.sweep import SweepPart, read_sweep
 
-    parts = read_sweep(file).part
+    def planner(part: SweepPart) -> Callable[[bool, Callable[[], None], BuildProgress | None], Sequence[PlannedCell]]:
+        return lambda build, check, progress: plan_cells(
+            part.suites,
+            part.datasets,
+            part.methods,
+            preset=part.preset,
+            seeds=part.seeds,
+            overrides=part.overrides,
+            results=results,
+            build=build,
+            check=check,
+            progress=progress,
+        )
 
-    def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> tuple[PlannedCell, ...]:
-        cells = {
-            planned.cell: planned
-            for part in parts
-            for planned in plan_cells(
-                part.suites,
-                part.datasets,
-                part.methods,
-                preset=part.preset,
-                seeds=part.seeds,
-                overrides=part.overrides,
-                results=results,
-                build=build,
-                check=check,
-                progress=progress,
-            )
-        }
-        return tuple(cells.values())
-
-    run_planned(plan, workers=workers, threads=threads, device=device, dry_run=dry_run)
+    plans = [planner(part) for part in read_sweep(file).part]
+    for plan in plans:
+        plan(False, lambda: None, None)
+    failed = False
+    for plan in plans:
+        try:
+            run_planned(plan, workers=workers, threads=threads, device=device, dry_run=dry_run)
+        except typer.Exit:
+            failed = True
+    if failed:
+        raise typer.Exit(1)

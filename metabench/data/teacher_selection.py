@@ -95,21 +95,23 @@ def install_behaviours(suite: Suite, behaviours: Sequence[Behaviour]) -> None:
 
 
 def _medium(judge: _Judge, checkpoint: Path) -> Behaviour:
-    """The checkpoint with noise raised by bisection until its score is `MEDIUM`."""
+    """The checkpoint with noise raised by bisection until its score is near `MEDIUM`."""
     low, high = 0.0, float(np.log(LARGEST_NOISE))
-    for _ in range(8):
+    tried: list[Behaviour] = []
+    while len(tried) < 8:
         middle = (low + high) / 2.0
         noise = float(np.round(np.exp(middle), 3))
         returns = judge.returns(checkpoint, noise)
-        score = judge.score(returns)
-        if abs(score - MEDIUM) < 1.0:
+        tried.append(Behaviour("medium", checkpoint, noise, float(returns.mean()), judge.score(returns)))
+        if abs(tried[-1].score - MEDIUM) < 1.0:
             break
-        low, high = (middle, high) if score > MEDIUM else (low, middle)
-    else:
+        low, high = (middle, high) if tried[-1].score > MEDIUM else (low, middle)
+    nearest = min(tried, key=lambda behaviour: abs(behaviour.score - MEDIUM))
+    if abs(nearest.score - MEDIUM) > 4.0:
         raise DataError(
             f"{checkpoint}: expected noise of 1 to {LARGEST_NOISE:g} times its own to make a medium teacher"
         )
-    return Behaviour("medium", checkpoint, noise, float(returns.mean()), score)
+    return nearest
 
 
 class _Judge:

@@ -159,7 +159,7 @@ def train_teacher(
                     "mean_return": float(np.mean(finished)),
                     "learning_rate": float(optimizer.param_groups[0]["lr"]),
                     "divergence": divergence,
-                    "deviation": float(network.log_deviation.exp().mean()),
+                    "deviation": float(network.log_deviation.detach().exp().mean()),
                 }
                 writer.writerow([f"{value:.6g}" for value in row.values()])
                 file.flush()

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
@@ -73,6 +75,13 @@ class TaskFamily(ABC):
     def warnings(self) -> tuple[str, ...]:
         """What users should know of the family's simulator as it is installed here; records keep it."""
         return ()
+
+    def task_vector(self, parameters: TaskParameters) -> Array:
+        """A task as a vector in which like tasks are near: what probes of task codes are judged by.
+
+        By default all numbers of the parameters, in the order of their names.
+        """
+        return np.concatenate([np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)])
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """The smallest and largest return that any episode of the task can have (infinite if unknown)."""

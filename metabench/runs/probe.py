@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
     episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
-    targets = np.stack([_vector(task.parameters) for task in tasks])[owner]
+    targets = np.stack([suite.family.task_vector(task.parameters) for task in tasks])[owner]
     fitted, judged = ~held_out[owner], held_out[owner]
     mean = targets[fitted].mean(axis=0)
     baseline = targets[judged] - mean
@@ -51,11 +50,6 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
             "distance": float(np.linalg.norm(error, axis=1).mean()),
         }
     return report
-
-
-def _vector(parameters: Mapping[str, Any]) -> Array:
-    """All numbers of a task's parameters, by name."""
-    return np.concatenate([np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)])
 
 
 def _ridge(inputs: Array, targets: Array, queries: Array) -> Array:

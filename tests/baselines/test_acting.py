@@ -138,9 +138,10 @@ def test_acting_far_beyond_the_window_equals_full_passes(kind, which, target):
 
 
 @pytest.mark.parametrize("placement", ["token", "features", "sum"])
+@pytest.mark.parametrize("which", ["none", "some"])
 @pytest.mark.parametrize("overrides", [{"window": 1}, {"layers": 1}, {"heads": 4}, {"window": 5, "prompt_length": 4}])
-def test_the_window_slides_in_networks_of_any_shape(placement, overrides):
-    assert_equal_to_full_passes(config(**overrides), "continuous", "some", horizon=11, placement=placement)
+def test_the_window_slides_in_networks_of_any_shape(placement, which, overrides):
+    assert_equal_to_full_passes(config(**overrides), "continuous", which, horizon=11, placement=placement)
 
 
 def test_many_lanes_are_computed_in_parts():

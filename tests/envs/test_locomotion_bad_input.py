@@ -211,7 +211,7 @@ def test_divergence_is_found_in_its_step_wherever_in_it_it_happens() -> None:
     environment = load_suite_once("hopper-param").environment()
     action = np.array([0.5, -0.5, 0.5])
     seen = set()
-    for factor in np.geomspace(1.0, 1e300, 60).tolist():
+    for factor in np.geomspace(100.0, 1e7, 60).tolist():
         expected = first_bad_step(factor, action)
         environment.reset([damped(1.0), damped(factor)], [1, 0])
         found = None

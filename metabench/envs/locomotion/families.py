@@ -177,6 +177,10 @@ class AntDirFamily(LocomotionFamily):
         features[:, 14] = cos * observations[:, 14] - sin * observations[:, 13]
         return features
 
+    def task_vector(self, parameters: TaskParameters) -> Array:
+        """The direction as a unit vector: angles near 0 and near 2 pi are alike."""
+        return np.array([math.cos(parameters["angle"]), math.sin(parameters["angle"])])
+
     def draw(self, generator: np.random.Generator) -> TaskParameters:
         """Any angle."""
         return {"angle": float(generator.uniform(0.0, 2.0 * math.pi))}
@@ -230,6 +234,10 @@ class ParameterFamily(LocomotionFamily):
             key: np.power(self.bases[key], generator.uniform(-largest, largest, shape)).tolist()
             for key, shape in self.shapes.items()
         }
+
+    def task_vector(self, parameters: TaskParameters) -> Array:
+        """The exponents of all factors."""
+        return self._exponents(parameters)
 
     def _exponents(self, parameters: TaskParameters) -> Array:
         return np.concatenate(

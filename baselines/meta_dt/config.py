@@ -105,6 +105,9 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 """Named variants: `meta-dt/no_context`."""
 
 
+NOISY = ("cheetah-vel", "cheetah-dir", "ant-dir", "ant-dir-arc", "hopper-param", "walker-param")
+"""Suites whose `medium` actions are mostly noise: single steps are cheap, and more of them average it out."""
+
 PAPER: Mapping[str, Mapping[str, Any]] = {
     "cheetah-vel": {"learning_rate": 5e-5, "updates": 200_000},
     "cheetah-dir": {"learning_rate": 6e-6},
@@ -125,4 +128,6 @@ def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
         for name, budget in budgets.items():
             budget["batch_size"] = 64 if name == "tiny" else 1024  # single steps, not windows of 20
             budget["model_batch_size"] = 8 if name == "tiny" else 64  # whole episodes, not transitions
+        if suite in NOISY:
+            budgets["cpu"]["updates"] = 3000
     return {name: MetaDTConfig(**budget) for name, budget in budgets.items()}

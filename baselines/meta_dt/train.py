@@ -113,8 +113,8 @@ def complementary_segments(
     """Segments of episodes by the world model's error along them, computed once."""
     before, _ = codes.evidence(data)
     error = np.zeros(data.num_transitions)
-    for first in range(0, data.num_transitions, 65536):
-        index = np.arange(first, min(first + 65536, data.num_transitions))
+    for first in range(0, data.num_transitions, 8192):
+        index = np.arange(first, min(first + 8192, data.num_transitions))
         with torch.no_grad():
             code = model.encoder.code(torch.as_tensor(before[index], device=next(model.parameters()).device))
             error[index] = model.surprise(gather(model, data, index), code).cpu().numpy()

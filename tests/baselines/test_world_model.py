@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -17,14 +19,14 @@ METHODS = {"recent": MetaDT, "all": MetaDTPlus}
 WHOLE = FIRST_STEPS + 2 * LATER_STEPS
 
 
-def logged(lengths, horizon=120, tasks=4):
-    """Tasks with rewards `goal * observation`; as many episodes of each as there are lengths."""
+def logged(lengths, horizon=120, tasks=10):
+    """Tasks of rewards `goal * observation`, two for validation; as many episodes of each as there are lengths."""
     generator = np.random.default_rng(0)
     lengths = np.tile(lengths, tasks)
     task = np.repeat(np.arange(tasks), len(lengths) // tasks)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     observations = generator.normal(size=(offsets[-1] + len(lengths), 2)).astype(np.float32)
-    first = np.concatenate([np.arange(a, b) + e for e, (a, b) in enumerate(zip(offsets, offsets[1:], strict=False))])
+    first = np.concatenate([np.arange(a, b) + e for e, (a, b) in enumerate(itertools.pairwise(offsets))])
     goals = np.linspace(-2.0, 2.0, tasks)[np.repeat(task, lengths)]
     columns = Columns(
         observations,
@@ -34,7 +36,7 @@ def logged(lengths, horizon=120, tasks=4):
         np.zeros(len(lengths), bool),
         task,
     )
-    return TrainingData(columns, Spaces(2, horizon, action_low=(-1.0,), action_high=(1.0,)), (1,))
+    return TrainingData(columns, Spaces(2, horizon, action_low=(-1.0,), action_high=(1.0,)), (3, 6))
 
 
 def world_model(data, history, **overrides):
@@ -60,7 +62,7 @@ def test_evidence_of_a_data_set_does_not_depend_on_its_parts(history):
         for one, other in zip(at_once, dataset_evidence(model, data, transitions), strict=True):
             assert np.allclose(one, other, atol=1e-5)
     before, after = at_once
-    for number, (start, stop) in enumerate(zip(data.columns.offsets, data.columns.offsets[1:], strict=False)):
+    for number, (start, stop) in enumerate(itertools.pairwise(data.columns.offsets)):
         rows = data.transitions(np.arange(start, stop)[None])
         scaled = model.scales(rows.observations, rows.actions, rows.rewards, rows.next_observations)
         with torch.no_grad():
@@ -68,8 +70,7 @@ def test_evidence_of_a_data_set_does_not_depend_on_its_parts(history):
         assert np.allclose(np.concatenate([before[start:stop], after[number : number + 1]]), alone, atol=1e-3)
 
 
-@pytest.mark.parametrize("history", METHODS)
-@pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 30])
+@pytest.mark.parametrize(("history", "length"), [("recent", 0), *((h, n) for h in METHODS for n in (1, 3, 4, 5, 30))])
 def test_the_total_is_the_last_evidence(history, length):
     model = world_model(logged([20]), history)
     transitions = random_transitions(6, length)
@@ -98,7 +99,7 @@ def test_sampled_steps_have_the_expected_evidence_of_the_whole_episode(length):
     read = {name: value[0][torch.as_tensor(steps)] for name, value in episode.items()}
     with torch.no_grad():
         whole = model.encoder.evidence(episode)[0].numpy()
-        sampled = model.encoder.evidence(read, torch.as_tensor(weights)).numpy()
+        sampled = model.encoder.evidence(read, torch.as_tensor(weights)).double().numpy()
     for position in range(length + 1):
         earlier = (steps < position).sum(axis=1)
         values = sampled[np.arange(draws), earlier]
@@ -116,13 +117,10 @@ def test_short_episodes_among_long_ones_count_every_step_once():
         assert np.array_equal(steps[row][weights[row] > 0], np.arange(lengths[row]))
 
 
-@pytest.mark.parametrize("relabelled", [0.0, 1.0])
-def test_codes_of_long_episodes_tell_the_task(relabelled):
-    data = logged([120] * 12)
-    model = world_model(
-        data, "all", model_updates=250, model_width=32, model_batch_size=16, relabelled_context=relabelled
-    )
+def test_codes_of_long_episodes_tell_the_task():
+    data = logged([120] * 6)
+    model = world_model(data, "all", model_updates=250, model_width=32, model_batch_size=16)
     run = TrainingRun(0)
     train_world_model(model.config, model.train(), data, run)
     report = diagnose_world_model(model.config, model.eval(), data, run)
-    assert report["after_64_steps"] < 0.5 * report["mean_reward"]
+    assert report["after_64_steps"] < 0.5 * report["after_64_steps_of_another_task"]

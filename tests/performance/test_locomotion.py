@@ -24,17 +24,17 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def raw_seconds(models: list[mujoco.MjModel], actions: np.ndarray, skip: int, episodes: int) -> float:
-    """Seconds for `episodes` episodes of each thread, each of one `MjData` that the thread steps."""
+    """Seconds for `episodes` episodes of each thread, each of the model and the actions of another lane."""
 
-    def work(model: mujoco.MjModel, thread: int) -> None:
-        data = mujoco.MjData(model)
-        for episode in range(episodes):
-            mujoco.mj_resetData(model, data)
-            for action in actions[thread * episodes + episode]:
+    def work(first: int) -> None:
+        data = mujoco.MjData(models[first])
+        for lane in range(first, first + episodes):
+            mujoco.mj_resetData(models[lane], data)
+            for action in actions[lane]:
                 data.ctrl[:] = action
-                mujoco.mj_step(model, data, nstep=skip)
+                mujoco.mj_step(models[lane], data, nstep=skip)
 
-    workers = [threading.Thread(target=work, args=(models[thread], thread)) for thread in range(THREADS)]
+    workers = [threading.Thread(target=work, args=(thread * episodes,)) for thread in range(THREADS)]
     began = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -52,8 +52,8 @@ def test_stepping(benchmark: Callable, report: Callable, name: str) -> None:
     tasks = [suite.tasks[lane % len(suite.tasks)].parameters for lane in range(LANES)]
     actions = suite.spaces.uniform_actions(np.random.default_rng(0), (LANES, STEPS)).astype(float)
     skip = round(environment.seconds / environment.model.opt.timestep)
-    models = [environment.task_model(task) for task in tasks[:THREADS]]
     episodes = 16
+    models = [environment.task_model(task) for task in tasks[: THREADS * episodes]]
     raw: list[float] = []
 
     def prepare() -> None:

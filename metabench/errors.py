@@ -46,6 +46,11 @@ class SimulationError(MetabenchError):
         super().__init__(f"the simulation of lane {lane} diverged at step {step}{task}")
         self.lane = lane
         self.step = step
+        self.parameters = parameters
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
+        """Pickle by what it is made of."""
+        return type(self), (self.lane, self.step, self.parameters)
 
 
 class CancelledError(MetabenchError):

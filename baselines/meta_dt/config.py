@@ -55,6 +55,12 @@ class MetaDTConfig(TransformerConfig):
         description="`elsewhere`: share of codes that read, and predict, transitions of *other* tasks' episodes, with "
         "rewards and changes as they would be in the code's task: so behaviour tells nothing of the task",
     )
+    keep_residuals: bool = Field(
+        False,
+        description="relabelled transitions keep what their own task does not explain of them; otherwise they become "
+        "predictions, without noise",
+    )
+    linear_reward: bool = Field(False, description="the reward decoder is linear in the code")
     support_episodes: int = Field(5, ge=1, description="`all`: most support episodes that training codes read")
     exploration: float = Field(
         0.0,
@@ -105,8 +111,17 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
 """Named variants: `meta-dt/no_context`."""
 
 
-NOISY = ("cheetah-vel", "cheetah-dir", "ant-dir", "ant-dir-arc", "hopper-param", "walker-param")
-"""Suites whose `medium` actions are mostly noise: single steps are cheap, and more of them average it out."""
+_RESIDUALS: Mapping[str, Any] = {"keep_residuals": True}
+
+PLUS_SUITES: Mapping[str, Mapping[str, Any]] = {
+    "cheetah-vel": {},
+    "cheetah-dir": {**_RESIDUALS, "linear_reward": True},
+    "ant-dir": {**_RESIDUALS, "linear_reward": True},
+    "ant-dir-arc": {**_RESIDUALS, "linear_reward": True},
+    "hopper-param": _RESIDUALS,
+    "walker-param": _RESIDUALS,
+}
+"""What Meta-DT-plus does differently in the MuJoCo suites; chosen by the world model's error on validation tasks."""
 
 PAPER: Mapping[str, Mapping[str, Any]] = {
     "cheetah-vel": {"learning_rate": 5e-5, "updates": 200_000},
@@ -128,6 +143,7 @@ def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
         for name, budget in budgets.items():
             budget["batch_size"] = 64 if name == "tiny" else 1024  # single steps, not windows of 20
             budget["model_batch_size"] = 8 if name == "tiny" else 64  # whole episodes, not transitions
-        if suite in NOISY:
+            budget.update(PLUS_SUITES.get(suite, {}))
+        if suite in PLUS_SUITES:  # their logged actions are noisy; single steps are cheap, and more average it out
             budgets["cpu"]["updates"] = 3000
     return {name: MetaDTConfig(**budget) for name, budget in budgets.items()}

@@ -61,7 +61,8 @@ def elsewhere_loss(
     steps, weights = steps_to_read(generator, data.lengths[context], sampled=model.encoder.reads_support)
     transitions = gather_steps(model, data, context, steps)
     if table is not None and replaced is not None and replaced.any():
-        transitions = _relabelled(table, transitions, replaced, tasks)
+        sources = data.columns.tasks[context][:, None]
+        transitions = _relabelled(config, table, transitions, replaced, tasks, sources)
     device = transitions["rewards"].device
     counted = None if weights is None else torch.as_tensor(weights, device=device)
     all_evidence = model.encoder.evidence(transitions, counted)
@@ -86,7 +87,8 @@ def elsewhere_loss(
     step = (generator.random(elsewhere.shape) * data.lengths[elsewhere]).astype(np.int64)
     target = gather(model, data, data.columns.offsets[elsewhere] + step)
     if table is not None and replaced is not None and replaced.any():
-        target = _relabelled(table, target, replaced[:: 1 + count], tasks[:: 1 + count])
+        sources = data.columns.tasks[elsewhere]
+        target = _relabelled(config, table, target, replaced[:: 1 + count], tasks[:: 1 + count], sources)
     return model.loss(target, codes)
 
 
@@ -122,10 +124,17 @@ def gather_steps(model: WorldModel, data: TrainingData, episodes: Array, steps: 
     return gather(model, data, data.columns.offsets[episodes][:, None] + within)
 
 
-def _relabelled(table: TaskTable, transitions: Transitions, replaced: Array, tasks: Array) -> Transitions:
-    """Rows `replaced` `(B,)` as they would have been in `tasks` `(B,)`."""
-    rows = torch.as_tensor(np.flatnonzero(replaced), device=transitions["rewards"].device)
-    codes = table.codes(torch.as_tensor(tasks, device=rows.device)[rows])[:, None]
+def _relabelled(
+    config: MetaDTConfig, table: TaskTable, transitions: Transitions, replaced: Array, tasks: Array, sources: Array
+) -> Transitions:
+    """Rows `replaced` `(B,)` as they would have been in `tasks` `(B,)`; `sources` `(B, 1 or n)` logged them."""
+    device = transitions["rewards"].device
+    rows = torch.as_tensor(np.flatnonzero(replaced), device=device)
     part = {name: value[rows] for name, value in transitions.items()}
-    part = table.decoders.relabelled(part, codes.expand(-1, part["rewards"].shape[1], -1))
+    steps = part["rewards"].shape[1]
+    codes = table.codes(torch.as_tensor(tasks, device=device)[rows])[:, None].expand(-1, steps, -1)
+    own = None
+    if config.keep_residuals:
+        own = table.codes(torch.as_tensor(sources, device=device)[rows]).expand(-1, steps, -1)
+    part = table.decoders.relabelled(part, codes, own)
     return {name: value.index_copy(0, rows, part[name]) for name, value in transitions.items()}

@@ -189,21 +189,42 @@ class Decoders(nn.Module):
         super().__init__()
         width, size = config.model_width, spaces.observation_dim
         inputs = size + spaces.action_dim + config.code_dim
-        self.reward = _decoder(inputs + size, width, 1)
+        self.linear = config.linear_reward
+        outputs = config.code_dim + 1 if self.linear else 1
+        self.reward = _decoder(inputs + size - config.code_dim * self.linear, width, outputs)
         self.transition = _decoder(inputs, width, size)
 
     def forward(self, transitions: Transitions, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled rewards `(..., 1)`, given the true change, and changes `(..., observation_dim)`."""
         inputs = [transitions["observations"], transitions["actions"], codes]
-        reward = self.reward(torch.cat([*inputs, transitions["changes"]], dim=-1))
-        return reward, self.transition(torch.cat(inputs, dim=-1))
+        return self._reward(transitions, codes), self.transition(torch.cat(inputs, dim=-1))
+
+    def _reward(self, transitions: Transitions, codes: Tensor) -> Tensor:
+        inputs = [transitions["observations"], transitions["actions"], transitions["changes"]]
+        if not self.linear:
+            inputs.insert(2, codes)
+        output: Tensor = self.reward(torch.cat(inputs, dim=-1))
+        if self.linear:
+            features, constant = output[..., :-1], output[..., -1:]
+            output = (features * codes).sum(dim=-1, keepdim=True) + constant
+        return output
 
     @torch.no_grad()
-    def relabelled(self, transitions: Transitions, codes: Tensor) -> Transitions:
-        """The same observations and actions, with changes and rewards as the codes' tasks would give them."""
-        change = self.transition(torch.cat([transitions["observations"], transitions["actions"], codes], dim=-1))
+    def relabelled(self, transitions: Transitions, codes: Tensor, own: Tensor | None) -> Transitions:
+        """The same observations and actions, with changes and rewards as the codes' tasks would give them.
+
+        With the `own` codes of the tasks that they were logged in, what those do not explain of them stays: a change is
+        the logged one plus the difference that the task makes, and so is a reward.
+        """
+        before = torch.cat([transitions["observations"], transitions["actions"]], dim=-1)
+        change = self.transition(torch.cat([before, codes], dim=-1))
+        if own is not None:
+            change = transitions["changes"] + change - self.transition(torch.cat([before, own], dim=-1))
         changed = {**transitions, "changes": change}
-        return {**changed, "rewards": self(changed, codes)[0]}
+        reward = self._reward(changed, codes)
+        if own is not None:
+            reward = transitions["rewards"] + reward - self._reward(transitions, own)
+        return {**changed, "rewards": reward}
 
 
 class TaskTable(nn.Module):

@@ -1,4 +1,4 @@
-"""What the performance tests share: a report of ratios, printed at the end and never asserted."""
+"""What the performance tests share: a report of ratios, printed at the end."""
 
 from collections.abc import Callable, Iterator
 

@@ -32,7 +32,8 @@ def add_records(results: Path, records: Path, *, replace: bool = False) -> Addit
     Args:
         results: a results folder, or one record.
         records: the folder of published records; made if missing.
-        replace: let a record take the place of another result of the same path.
+        replace: let a record take the place of the one of the same path: another result, or the same one come about
+            otherwise (its provenance).
 
     Raises:
         DataError: there is no such folder, or no record in it.
@@ -58,7 +59,7 @@ def add_records(results: Path, records: Path, *, replace: bool = False) -> Addit
             same = (records / place).exists() and read_record(records / place).digest == record.digest
         except DataError:
             same = False
-        if same:
+        if same and not replace:
             unchanged.append(place)
         elif place in chosen:
             findings.append(f"{path}: belongs where {chosen[place]} does, at {place}")

@@ -175,3 +175,14 @@ def test_add_replaces_another_result_only_when_told(make, write, tmp_path, folde
     assert "holds another result" in refused.findings[0]
     assert add_records(tmp_path / "results", folder, replace=True).added == (fresh.result.cell.path,)
     assert read_record(folder / fresh.result.cell.path) == fresh
+
+
+def test_add_replaces_the_circumstances_of_an_equal_result_only_when_told(make, write, tmp_path, folder):
+    published = point_robot(make)
+    write([published], folder)
+    again = published.model_copy(update={"provenance": published.provenance.model_copy(update={"command": "again"})})
+    write([again], tmp_path / "results")
+    assert add_records(tmp_path / "results", folder).unchanged == (again.result.cell.path,)
+    assert read_record(folder / again.result.cell.path) == published
+    assert add_records(tmp_path / "results", folder, replace=True).added == (again.result.cell.path,)
+    assert read_record(folder / again.result.cell.path) == again

@@ -27,7 +27,8 @@ def train(
     """Train a task-conditioned policy by PPO in the suite's simulator; one core, minutes to an hour."""
     from pydantic import ValidationError
 
-    from metabench.data.teacher_training import TeacherConfig, train_teacher
+    from metabench.data.teacher_policy import TeacherConfig
+    from metabench.data.teacher_training import train_teacher
     from metabench.errors import MetabenchError
 
     values = dict(pair.partition("=")[::2] for pair in setting or [])

@@ -13,66 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
 
+from metabench.data.teacher_policy import ActorCritic, Batch, TeacherConfig, update_policy
 from metabench.envs import Array, BatchedEnvironment, TaskParameters
 from metabench.envs.locomotion.families import LocomotionFamily
 from metabench.errors import MetabenchError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
-
-
-class TeacherConfig(BaseModel):
-    """PPO's settings; the learning rate follows the divergence of each update, so it needs no tuning."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int = Field(0, ge=0)
-    steps: int = Field(20_000_000, ge=1, description="environment steps in all")
-    lanes: int = Field(256, ge=4, description="episodes in parallel, in four groups that are out of phase")
-    rollout: int = Field(64, ge=1, description="steps of each lane between two updates")
-    width: int = Field(128, ge=1, description="units of each of the two hidden layers")
-    suite_tasks: float = Field(0.8, ge=0, le=1, description="share of episodes in the suite's own tasks; rest: drawn")
-    discount: float = Field(0.99, gt=0, lt=1)
-    trace: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
-    clip: float = Field(0.2, gt=0, description="largest change of an action's probability ratio")
-    epochs: int = Field(5, ge=1)
-    minibatches: int = Field(8, ge=1)
-    learning_rate: float = Field(3e-4, gt=0, description="at the beginning")
-    divergence: float = Field(0.02, gt=0, description="KL divergence of an update that the learning rate aims at")
-    entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
-    deviation: float = Field(0.5, gt=0, description="standard deviation of actions at the beginning")
-    every: float = Field(1.12, gt=1, description="growth of the number of steps from one checkpoint to the next")
-
-
-class _Network(nn.Module):
-    """Actor and critic over normalised features."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, features: int, actions: int, width: int, deviation: float) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
-        self.actor, self.critic = _layers(features, width, actions), _layers(features, width, 1)
-        last = self.actor[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.orthogonal_(last.weight, 0.01)  # first actions are small
-        self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
-
-    def normalised(self, features: Array) -> Tensor:
-        values = (torch.as_tensor(features, dtype=torch.float32) - self.mean) / self.deviation
-        return values.clamp(-10.0, 10.0)
-
-    def tensors(self) -> dict[str, Array]:
-        """The actor in the form that `NetworkTeacher` reads; noise is the standard deviation of its actions."""
-        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
-        tensors = {"mean": self.mean, "deviation": self.deviation, "noise": self.log_deviation.exp()}
-        for index, layer in enumerate(linear):
-            tensors |= {f"weight_{index}": layer.weight.t(), f"bias_{index}": layer.bias}
-        return {name: value.detach().numpy().astype(np.float32).copy() for name, value in tensors.items()}
 
 
 class _Group:
@@ -132,7 +79,7 @@ def train_teacher(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
     torch.manual_seed(config.seed)
-    network = _Network(family.feature_dim, family.action_dim, config.width, config.deviation)
+    network = ActorCritic(family.feature_dim, family.action_dim, config.width, config.deviation)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
     phases = 4
     horizon = suite.entry.horizon
@@ -150,7 +97,9 @@ def train_teacher(
         while steps < config.steps:
             batch = _collect(network, groups, config, generator, statistics, returns, discounted)
             steps += config.lanes // phases * phases * config.rollout
-            divergence = _update(network, optimizer, batch, config, generator, steps / config.steps)
+            divergence = update_policy(network, optimizer, batch, config, generator, steps / config.steps)
+            network.mean.copy_(torch.as_tensor(statistics.mean))
+            network.deviation.copy_(torch.as_tensor(statistics.deviation))
             finished = [value for group in groups for value in group.finished]
             if finished:
                 row = {
@@ -192,15 +141,15 @@ class _Running:
 
 @torch.no_grad()
 def _collect(
-    network: _Network,
+    network: ActorCritic,
     groups: list[_Group],
     config: TeacherConfig,
     generator: np.random.Generator,
     statistics: _Running,
     returns: _Running,
     discounted: list[Array],
-) -> dict[str, Tensor]:
-    """Roll out all groups; flat tensors `features, actions, log_probability, advantage, target, ...`."""
+) -> Batch:
+    """Roll out all groups; `statistics` of features and `returns` keep running."""
     lanes = config.lanes // len(groups)
     shape = (config.rollout, len(groups) * lanes)
     features = np.zeros((*shape, len(statistics.mean)))
@@ -231,83 +180,22 @@ def _collect(
         running = error + config.discount * config.trace * np.where(ends[t], 0.0, running)
         advantages[t] = running
     log_probability = -0.5 * np.square((actions - means) / deviation).sum(axis=-1) - np.log(deviation).sum()
-    inputs = network.normalised(features.reshape(-1, features.shape[-1]))
-    batch = {
-        "inputs": inputs,
-        "actions": actions,
-        "means": means,
-        "log_probability": log_probability,
-        "advantage": advantages,
-        "target": advantages + values[:-1],
-    }
-    batch = {
-        k: torch.as_tensor(v, dtype=torch.float32).reshape(len(inputs), *np.shape(v)[2:]) if k != "inputs" else v
-        for k, v in batch.items()
-    }
-    batch["old_log_deviation"] = network.log_deviation.detach().clone()
-    batch["raw"] = torch.as_tensor(features.reshape(-1, features.shape[-1]), dtype=torch.float32)
-    statistics.add(features.reshape(-1, features.shape[-1]))
-    return batch | {"mean": torch.as_tensor(statistics.mean), "deviation": torch.as_tensor(statistics.deviation)}
+    flat = features.reshape(-1, features.shape[-1])
+    inputs = network.normalised(flat)
+    statistics.add(flat)
 
+    def flattened(values: Array) -> torch.Tensor:
+        return torch.as_tensor(values, dtype=torch.float32).flatten(0, 1)
 
-def _update(
-    network: _Network,
-    optimizer: torch.optim.Optimizer,
-    batch: dict[str, Tensor],
-    config: TeacherConfig,
-    generator: np.random.Generator,
-    progress: float,
-) -> float:
-    """Several epochs of clipped policy gradient; the learning rate is cut or raised by the divergence it causes."""
-    count = len(batch["inputs"])
-    rate = float(optimizer.param_groups[0]["lr"])
-    target = config.divergence * max(1.0 - progress, 0.1)
-    old = batch["old_log_deviation"]
-    seen: list[float] = []
-    for _ in range(config.epochs):
-        order = generator.permutation(count)
-        for part in np.array_split(order, config.minibatches):
-            index = torch.as_tensor(part)
-            inputs, actions = batch["inputs"][index], batch["actions"][index]
-            mean, log_deviation = network.actor(inputs), network.log_deviation
-            log_probability = -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1) - log_deviation.sum()
-            ratio = (log_probability - batch["log_probability"][index]).exp()
-            advantage = batch["advantage"][index]
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-            gain = torch.min(ratio * advantage, ratio.clamp(1.0 - config.clip, 1.0 + config.clip) * advantage)
-            value = network.critic(inputs)[:, 0]
-            loss = (value - batch["target"][index]).square().mean() - gain.mean()
-            loss = loss - config.entropy * log_deviation.sum()
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            with torch.no_grad():
-                spread = (old.exp().square() + (mean - batch["means"][index]).square()) / (
-                    2.0 * log_deviation.exp().square()
-                )
-                divergence = float((log_deviation - old + spread - 0.5).sum(-1).mean())
-            seen.append(divergence)
-            optimizer.step()
-    network.mean.copy_(batch["mean"])
-    network.deviation.copy_(batch["deviation"])
-    divergence = float(np.mean(seen[-config.minibatches :]))
-    if divergence > 1.5 * target:
-        optimizer.param_groups[0]["lr"] = max(rate / 1.5, 3e-5)
-    elif divergence < target / 1.5:
-        optimizer.param_groups[0]["lr"] = min(rate * 1.5, 3e-3)
-    return divergence
-
-
-def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for size in (inputs, width):
-        linear = nn.Linear(size, width)
-        nn.init.orthogonal_(linear.weight, 2.0**0.5)
-        nn.init.zeros_(linear.bias)
-        layers += [linear, nn.Tanh()]
-    last = nn.Linear(width, outputs)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)
+    return Batch(
+        inputs=inputs,
+        actions=flattened(actions),
+        means=flattened(means),
+        log_probability=flattened(log_probability),
+        advantage=flattened(advantages),
+        target=flattened(advantages + values[:-1]),
+        log_deviation=network.log_deviation.detach().clone(),
+    )
 
 
 def _trainable(suite: Suite) -> LocomotionFamily:

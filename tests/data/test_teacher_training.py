@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from metabench.data.collect import roll_out
+from metabench.data.teacher_policy import TeacherConfig
 from metabench.data.teacher_selection import choose_behaviours, install_behaviours
-from metabench.data.teacher_training import TeacherConfig, train_teacher
+from metabench.data.teacher_training import train_teacher
 from metabench.envs.locomotion.network_teacher import BEHAVIOURS, read_network
 from metabench.errors import DataError, MetabenchError
 from metabench.suites import load_suite

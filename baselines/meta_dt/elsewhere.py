@@ -11,7 +11,8 @@ from torch import Tensor
 from metabench import Array, TrainingData, TrainingRun
 
 from .config import MetaDTConfig
-from .model import TaskTable, Transitions, WorldModel, gather, squared_errors
+from .encoder import Transitions
+from .model import TaskTable, WorldModel, gather, squared_errors
 
 TABLE_STAGE = "task-table"
 

@@ -15,7 +15,8 @@ from ..decision_transformer.policy import Actor, Segment, prompts_for, random_pr
 from ..decision_transformer.saving import save_networks, trained_parameters
 from ..decision_transformer.train import Networks, Scales
 from .config import MetaDTConfig
-from .model import Transitions, WorldModel
+from .encoder import Transitions
+from .model import WorldModel
 
 
 class LaneCodes:

@@ -29,16 +29,17 @@ def train(
 
     from metabench.data.teacher_policy import TeacherConfig
     from metabench.data.teacher_training import train_teacher
-    from metabench.errors import MetabenchError
+    from metabench.errors import MetabenchError, UnknownNameError
 
     values = dict(pair.partition("=")[::2] for pair in setting or [])
+    for key in values:
+        if key not in TeacherConfig.model_fields:
+            raise UnknownNameError("setting", key, TeacherConfig.model_fields)
     try:
         config = TeacherConfig.model_validate({**values, "steps": steps, "seed": seed})
     except ValidationError as error:
         first = error.errors()[0]
-        raise MetabenchError(
-            f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}; known: {', '.join(TeacherConfig.model_fields)}"
-        ) from error
+        raise MetabenchError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     console = Console()
 
     def progress(row: dict[str, float]) -> None:

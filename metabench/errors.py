@@ -40,17 +40,25 @@ class MethodError(MetabenchError):
 class SimulationError(MetabenchError):
     """A lane whose simulation diverged; the message names task, lane and step."""
 
-    def __init__(self, lane: int, step: int, parameters: Mapping[str, Any] | None = None) -> None:
-        """Name the lane, the step (counted from 1) and, where it is known, the task."""
-        task = "" if parameters is None else f" in task {dict(parameters)!r:.200}"
-        super().__init__(f"the simulation of lane {lane} diverged at step {step}{task}")
+    def __init__(
+        self, lane: int, step: int, parameters: Mapping[str, Any] | None = None, task: str | None = None
+    ) -> None:
+        """Name the lane, the step (counted from 1) and, if known, the task: as `task`, or by its parameters."""
+        if task is None and parameters is not None:
+            task = f"task {dict(parameters)!r:.200}"
+        super().__init__(f"the simulation of lane {lane} diverged at step {step}{f' in {task}' if task else ''}")
         self.lane = lane
         self.step = step
         self.parameters = parameters
+        self.task = task
+
+    def in_task(self, suite: str, task: int) -> SimulationError:
+        """The same error with the task named by suite and id: its parameters may be too many to read."""
+        return SimulationError(self.lane, self.step, self.parameters, f"task {task} of suite {suite}")
 
     def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
         """Pickle by what it is made of."""
-        return type(self), (self.lane, self.step, self.parameters)
+        return type(self), (self.lane, self.step, self.parameters, self.task)
 
 
 class CancelledError(MetabenchError):

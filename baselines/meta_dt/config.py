@@ -120,8 +120,9 @@ PLUS_SUITES: Mapping[str, Mapping[str, Any]] = {
     "ant-dir-arc": {**_RESIDUALS, "linear_reward": True},
     "hopper-param": _RESIDUALS,
     "walker-param": _RESIDUALS,
+    "reach": {},
 }
-"""What Meta-DT-plus does differently in the MuJoCo suites; chosen by the world model's error on validation tasks."""
+"""What Meta-DT-plus does differently with noisy teachers; chosen by the world model's error on validation tasks."""
 
 PAPER: Mapping[str, Mapping[str, Any]] = {
     "cheetah-vel": {"learning_rate": 5e-5, "updates": 200_000},
@@ -129,6 +130,7 @@ PAPER: Mapping[str, Mapping[str, Any]] = {
     "ant-dir": {"learning_rate": 5e-5, "updates": 500_000},
     "hopper-param": {"learning_rate": 5e-5},
     "walker-param": {"learning_rate": 5e-5},
+    "reach": {"return_scale": 500.0, "updates": 300_000},
 }
 """Published settings by suite, where they are not the defaults (which are point-robot's)."""
 

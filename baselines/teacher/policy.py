@@ -13,9 +13,11 @@ class TeacherPolicy(Policy):
     """Shows every lane's task to the suite's teacher and does what its expert behaviour does."""
 
     def __init__(self, suite_name: str) -> None:
-        """Take the teacher of the suite `suite_name`; raises `UnknownNameError`."""
+        """Take the teacher of the suite `suite_name`; raises `MethodError` if it has none, or `UnknownNameError`."""
         self._suite_name = suite_name
         self._teacher = load_suite(suite_name).teacher()
+        if "expert" not in self._teacher.behaviours:
+            raise MethodError(f"teacher: suite {suite_name!r} has no teacher")
         self._seeds: list[int] = []
         self._revealed = False
 

@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "sweep": Verb("metabench.cli.sweep", "sweep", "Run the cells of a sweep file, in its order."),
     "evaluate": Verb("metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."),
     "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
+    "suite": Verb("metabench.cli.suite", "app", "Make suites of Minari datasets."),
     "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),
     "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
     "check": Verb("metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."),

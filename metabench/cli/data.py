@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from metabench.cli.imports import app as import_app
+from metabench.cli.progress import progress_bar
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite, suite_names
 
 if TYPE_CHECKING:
     from metabench.data.catalogue import SplitSummary
 
-app = typer.Typer(no_args_is_help=True, help="Make, list, check and delete logged data.")
+app = typer.Typer(no_args_is_help=True, help="Make, import, list, check and delete logged data.")
+app.add_typer(import_app, name="import")
 
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name")]
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")]
 DatasetNames = Annotated[
     list[str] | None, typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]")
 ]
@@ -49,11 +50,14 @@ def build(
     suite: SuiteName,
     dataset: DatasetNames = None,
     force: Annotated[bool, typer.Option("--force", help="make it anew, whatever is there")] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch missing Minari datasets that it is made from (uses the network)")
+    ] = False,
     write_manifest: Annotated[
         bool, typer.Option("--write-manifest", help="for maintainers: write the digests into suite.toml")
     ] = False,
 ) -> None:
-    """Make datasets: roll out the suite's teacher, store as Minari and for training."""
+    """Make datasets: roll out the suite's teacher or read Minari datasets, store as Minari and for training."""
     from metabench.data.build import build_dataset
     from metabench.data.suite_file import write_digests
 
@@ -61,8 +65,8 @@ def build(
     console = Console()
     digests = {}
     for name in _chosen(loaded, dataset):
-        with _progress_bar(console, f"{suite} {name}") as progress:
-            identity = build_dataset(loaded, name, force=force, progress=progress)
+        with progress_bar(console, f"{suite} {name}") as progress:
+            identity = build_dataset(loaded, name, force=force, download=download, progress=progress)
         digests[name] = identity.digest
         console.print(
             f"[green]built[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
@@ -152,7 +156,7 @@ def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
             raise DataError(f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`")
     console = Console()
     for name in names:
-        with _progress_bar(console, f"{suite} {name}") as progress:
+        with progress_bar(console, f"{suite} {name}") as progress:
             identity = verify_dataset(loaded, name, progress)
         console.print(
             f"[green]sound[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
@@ -185,7 +189,7 @@ def delete(
 @app.command()
 def references(
     suite: SuiteName,
-    episodes: Annotated[int, typer.Option(min=100, help="episodes a task and behaviour")] = 500,
+    episodes: Annotated[int, typer.Option(min=20, help="episodes a task and behaviour")] = 500,
     write: Annotated[bool, typer.Option("--write", help="for maintainers: write them into suite.toml")] = False,
 ) -> None:
     """Measure the ends of the normalised score: random actions and the teacher's expert."""
@@ -222,24 +226,6 @@ def _chosen(suite: Suite, names: list[str] | None) -> list[str]:
     for name in names:
         suite.dataset(name)
     return list(dict.fromkeys(names))
-
-
-@contextmanager
-def _progress_bar(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that restarts with each stage of a build."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        current = ""
-
-        def update(stage: str, done: int, total: int) -> None:
-            nonlocal current
-            if stage != current:
-                current = stage
-                bar.reset(task, total=total, description=f"{label}: {stage}")
-            bar.update(task, completed=done)
-
-        yield update
 
 
 def _warn_of_other_digest(dataset: str, expected: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,7 +43,8 @@ def list_(
 
 def describe(
     name: Annotated[
-        str, typer.Argument(metavar="SUITE_OR_METHOD", help="a name from `metabench list`, or file.py:Class")
+        str,
+        typer.Argument(metavar="SUITE_OR_METHOD", help="a name from `metabench list`, ./my-suite, or file.py:Class"),
     ],
     suite: Annotated[str, typer.Option(help="for a method: the suite whose presets to show")] = "point-robot",
     as_json: AsJson = False,
@@ -50,7 +52,7 @@ def describe(
     """Describe a suite or a method; a suite is validated first."""
     from metabench.suites import load_suite
 
-    if name in suite_names():
+    if name in suite_names() or ("/" in name and (Path(name) / "suite.toml").is_file()):
         content, show = describe_suite(load_suite(name)), _show_suite
     elif ".py:" in name or name.partition("/")[0] in method_names():
         from metabench.methods.description import describe_method

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from metabench.cli.options import Device, DryRun, Results, Threads, Workers
 from metabench.errors import CancelledError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="suites, by name")],
+    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="suites: names, or folders (./my-suite)")],
     dataset: Annotated[list[str], typer.Option("--dataset", "-d", help="datasets: medium,expert")],
     method: Annotated[
         list[str],
@@ -34,16 +35,14 @@ def run(
     track: Annotated[
         list[str] | None, typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)")
     ] = None,
-    results: Annotated[Path, typer.Option(help="where records go")] = Path("results"),
-    workers: Annotated[int, typer.Option(min=1, help="cells at once, each in a process of its own")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="threads a worker (default: cores divided by workers)")
-    ] = None,
-    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")] = "cpu",
+    results: Results = Path("results"),
+    workers: Workers = 1,
+    threads: Threads = None,
+    device: Device = "cpu",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="begin anew: forget records, checkpoints and trained policies")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be done")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Train and evaluate methods on suites; one record a cell.
 
@@ -132,11 +131,14 @@ def _show_plan(planned: Sequence[PlannedCell], console: Console) -> None:
 def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, console: Console) -> None:
     from metabench.cli.tables import print_tables
     from metabench.leaderboard.aggregate import aggregate
+    from metabench.leaderboard.completeness import SuiteShelf
     from metabench.runs.record import read_record
+    from metabench.suites import load_suite
 
     done = sorted({*outcome.finished, *outcome.skipped})
     if done:
-        print_tables(aggregate(read_record(planned[index].record_path) for index in done), console)
+        shelf = SuiteShelf(load_suite(folder) for folder in {planned[index].suite_folder for index in done})
+        print_tables(aggregate((read_record(planned[index].record_path) for index in done), shelf), console)
     for index in outcome.failed:
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metabench.cli.options import Device, DryRun, Results, Threads, Workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -15,13 +17,11 @@ if TYPE_CHECKING:
 
 def sweep(
     file: Annotated[Path, typer.Argument(help="a TOML file with [[part]]: suites, datasets, methods, seeds, preset")],
-    results: Annotated[Path, typer.Option(help="where records go")] = Path("results"),
-    workers: Annotated[int, typer.Option(min=1, help="cells at once, each in a process of its own")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="threads a worker (default: cores divided by workers)")
-    ] = None,
-    device: Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")] = "cpu",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be done")] = False,
+    results: Results = Path("results"),
+    workers: Workers = 1,
+    threads: Threads = None,
+    device: Device = "cpu",
+    dry_run: DryRun = False,
 ) -> None:
     """Run the cells of a sweep file, part by part; finished ones are skipped, interrupted ones go on.
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from metabench.suites import load_suite
 
-app = typer.Typer(no_args_is_help=True, help="Train a suite's teacher, and install its checkpoints as behaviours.")
+app = typer.Typer(no_args_is_help=True, help="Train a suite's teacher, install its behaviours, weaken scripted ones.")
 
 
 @app.command()
@@ -75,3 +75,22 @@ def install(
         f"next: metabench data references {suite} --write && metabench data build {suite} --write-manifest",
         soft_wrap=True,
     )
+
+
+@app.command()
+def calibrate(
+    suite: Annotated[str, typer.Argument(help="a suite of the Meta-World family, with measured references")],
+    episodes: Annotated[int, typer.Option(min=1, help="episodes a task and round")] = 8,
+) -> None:
+    """For maintainers: find how weak the scripted teacher's medium must be to score 50, and write it."""
+    from metabench.data.skill_calibration import calibrate_medium, install_calibration
+
+    loaded = load_suite(suite)
+    found = calibrate_medium(loaded, episodes)
+    table = Table("environment", "exponent of skill", "normalised")
+    for each in found:
+        table.add_row(each.environment, f"{each.exponent:g}", f"{each.score:.1f}")
+    console = Console()
+    console.print(table)
+    path = install_calibration(loaded, found)
+    console.print(f"wrote {path}; next: metabench data build {suite} --write-manifest", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Building a dataset: roll out, store as Minari, make the store from it; everything whole or not at all."""
+"""Building a dataset: roll out or read, store as Minari, make the store from it; everything whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from metabench.data.manifest import check_manifest, content_digest, make_manifes
 from metabench.data.minari_files import (
     MAIN_FILE,
     METADATA_FILE,
-    Progress,
     manifest_of,
     read_minari,
     set_manifest,
     write_minari,
 )
+from metabench.data.recorded import recorded
+from metabench.data.source import Progress, rolled_out
 from metabench.data.store import Store, check_hashes, open_store, store_exists, write_store
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
@@ -52,7 +53,7 @@ def identity_of(store: Store, suite: Suite, dataset: str) -> DatasetIdentity:
 
 
 def build_dataset(
-    suite: Suite | str, dataset: str, *, force: bool = False, progress: Progress | None = None
+    suite: Suite | str, dataset: str, *, force: bool = False, download: bool = False, progress: Progress | None = None
 ) -> DatasetIdentity:
     """Make `dataset` as a Minari dataset and as a memory-mapped store, unless it is there already.
 
@@ -63,11 +64,13 @@ def build_dataset(
         suite: the suite or its name.
         dataset: the dataset's name.
         force: make it anew, whatever is there.
+        download: fetch the Minari datasets that it is made from, where they are not there: the one use of the network.
         progress: told how far it is.
 
     Raises:
         UnknownNameError: no such suite or dataset.
-        DataError: what is there is damaged or made for something else; `force` replaces it.
+        DataError: what is there is damaged or made for something else; `force` replaces it. Or a Minari dataset that
+            it is made from is missing or not fit.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite.dataset(dataset)
@@ -79,7 +82,7 @@ def build_dataset(
             if stored.exists() and not force:
                 _restore(stored, store_fresh, suite, dataset, progress)
             else:
-                _make_both(minari_fresh, store_fresh, suite, dataset, progress)
+                _make_both(minari_fresh, store_fresh, suite, dataset, download, progress)
                 remove_folder(store)
                 remove_folder(stored)
                 os.replace(minari_fresh, stored)
@@ -155,13 +158,19 @@ def _fresh(folder: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _make_both(minari: Path, store: Path, suite: Suite, dataset: str, progress: Progress | None) -> None:
-    """Roll out into the folders `minari` and `store`, and give both the digest of the arrays that went into them.
+def _make_both(
+    minari: Path, store: Path, suite: Suite, dataset: str, download: bool, progress: Progress | None
+) -> None:
+    """Fill the folders `minari` and `store`, and give both the digest of the arrays that went into them.
 
     Nothing is read back: right after writing, a read is answered from memory and tells nothing of the disk. What is on
     the disk is compared with the digest by `verify_dataset`, and whenever a store is made anew from Minari files.
     """
-    trajectories = write_minari(minari, suite, dataset, progress)
+    if suite.dataset(dataset).minari is None:
+        source = rolled_out(suite, dataset)
+    else:
+        source = recorded(suite, dataset, download=download, progress=progress)
+    trajectories = write_minari(minari, suite, dataset, source, progress)
     manifest = make_manifest(suite, dataset, content_digest(trajectories))
     set_manifest(minari, manifest)
     if progress is not None:

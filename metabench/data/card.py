@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -11,7 +12,7 @@ import numpy as np
 from metabench.data.card_returns import returns_svg
 from metabench.data.card_strip import write_strip
 from metabench.data.catalogue import Description, describe_dataset
-from metabench.data.store import open_store
+from metabench.data.store import open_store, store_exists
 from metabench.errors import DataError
 from metabench.suites import Suite
 
@@ -24,14 +25,15 @@ def write_card(suite: Suite) -> list[Path]:
     """Write `returns.svg`, for a MuJoCo family `strip.png`, and the numbers into `README.md`; returns the files.
 
     Raises:
-        DataError: a dataset is not built, or README.md has no place for the numbers.
+        DataError: a dataset is not built (recorded ones may be missing), or README.md has no place for the numbers.
     """
     card = suite.folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     if len(_NUMBERS.findall(text)) != 1:
         raise DataError(f"{card}: expected one line <!-- numbers --> and, after it, one line <!-- /numbers -->")
-    described = [describe_dataset(suite, name) for name in suite.entry.datasets]
-    (suite.folder / RETURNS).write_text(_returns(suite), encoding="utf-8")
+    names = [name for name, recipe in suite.entry.datasets.items() if not recipe.minari or store_exists(suite, name)]
+    described = [describe_dataset(suite, name) for name in names]
+    (suite.folder / RETURNS).write_text(_returns(suite, names), encoding="utf-8")
     written = [card, suite.folder / RETURNS]
     if write_strip(suite, suite.folder / STRIP):
         written.append(suite.folder / STRIP)
@@ -40,14 +42,14 @@ def write_card(suite: Suite) -> list[Path]:
     return written
 
 
-def _returns(suite: Suite) -> str:
+def _returns(suite: Suite, names: Sequence[str]) -> str:
     """Of the train and test tasks, which every dataset covers."""
     tasks = [task.id for task in suite.tasks if task.split != "test-far"]
     returns = {}
-    for name in suite.entry.datasets:
+    for name in names:
         columns = open_store(suite, name).trajectories.columns
         chosen = np.isin(columns.tasks, tasks)
-        returns[name] = np.add.reduceat(columns.rewards.astype(np.float64), columns.offsets[:-1])[chosen]
+        returns[name] = columns.episode_returns[chosen]
     return returns_svg(f"{suite.identity}: returns in train and test tasks", returns)
 
 

@@ -29,7 +29,7 @@ class DatasetState(_Strict):
         version: version of its recipe.
         state: `built`; `minari` when only the Minari files are there; `missing`; or `damaged`.
         tasks: number of tasks it covers.
-        trajectories: number of trajectories in all.
+        trajectories: number of trajectories in all; of recorded ones that are not built yet, the most there can be.
         bytes: size of what is on disk.
         digest: hash of the built arrays.
         expected: the hash in suite.toml.
@@ -103,7 +103,7 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
     numbers = dict(zip(names.tolist(), counts.tolist(), strict=True))
     manifest = store.header.manifest
     columns, success = store.trajectories.columns, store.trajectories.success
-    returns = np.add.reduceat(columns.rewards.astype(np.float64), columns.offsets[:-1])
+    returns = columns.episode_returns
     succeeded = None if success is None else np.logical_or.reduceat(success, columns.offsets[:-1])
     lengths = np.diff(columns.offsets)
     splits: dict[str, SplitSummary] = {}
@@ -142,22 +142,24 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
 def _state(suite: Suite, dataset: str) -> DatasetState:
     recipe = suite.dataset(dataset)
     digest, problem = None, None
+    tasks = len(suite.dataset_tasks(dataset))
+    trajectories = tasks * recipe.trajectories
     state: Literal["built", "minari", "missing", "damaged"]
     if store_exists(suite, dataset):
         try:
-            digest, state = open_store(suite, dataset).header.manifest.digest, "built"
+            header = open_store(suite, dataset).header
+            digest, trajectories, state = header.manifest.digest, header.episodes, "built"
         except DataError as error:
             problem, state = str(error), "damaged"
     else:
         state = "minari" if minari_folder(suite, dataset).is_dir() else "missing"
-    tasks = len(suite.dataset_tasks(dataset))
     return DatasetState(
         suite=suite.name,
         dataset=dataset,
         version=recipe.version,
         state=state,
         tasks=tasks,
-        trajectories=tasks * recipe.trajectories,
+        trajectories=trajectories,
         bytes=_size(store_folder(suite, dataset)) + _size(minari_folder(suite, dataset)),
         digest=digest,
         expected=recipe.digest,

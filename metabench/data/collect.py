@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.data.columns import Columns
-from metabench.envs import Array
+from metabench.envs import Array, BatchedEnvironment, Teacher
+from metabench.errors import SimulationError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
-
-LANES = 4096
-"""Lanes rolled out at once; trajectories do not depend on it."""
 
 ACTION_DECIMALS = 4
 """Teachers' actions are rounded to 1e-4, so that a last bit of arithmetic does not change what is stored."""
@@ -37,10 +35,14 @@ def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seed
 
     The float32 action that is stored is the one that the simulator gets.
     """
+    environment, teacher = suite.environment(), suite.teacher()
+    size = environment.lanes_at_once
     return joined(
         [
-            _roll_out_lanes(suite, tasks[i : i + LANES], behaviours[i : i + LANES], seeds[i : i + LANES])
-            for i in range(0, len(tasks), LANES)
+            _roll_out_lanes(
+                suite, environment, teacher, tasks[i : i + size], behaviours[i : i + size], seeds[i : i + size]
+            )
+            for i in range(0, len(tasks), size)
         ]
     )
 
@@ -60,15 +62,20 @@ def joined(parts: Sequence[RollOut]) -> RollOut:
     return RollOut(columns, np.concatenate(successes) if successes else None)
 
 
-def _roll_out_lanes(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> RollOut:
+def _roll_out_lanes(
+    suite: Suite,
+    environment: BatchedEnvironment,
+    teacher: Teacher,
+    tasks: Sequence[int],
+    behaviours: Sequence[str],
+    seeds: Sequence[int],
+) -> RollOut:
     spaces, lanes = suite.spaces, len(tasks)
     parameters = [suite.tasks[task].parameters for task in tasks]
-    environment = suite.environment()
     observation = environment.reset(parameters, [derived_seed(seed, "reset") for seed in seeds])
     random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
     uniform = _uniform_actions(suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()])
     taught = np.flatnonzero(~random_lanes).tolist()
-    teacher = suite.teacher()
     if len(taught):
         teacher.reset(
             [behaviours[lane] for lane in taught],
@@ -89,7 +96,10 @@ def _roll_out_lanes(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str
             chosen[random_lanes] = uniform[:, timestep]
         if len(taught):
             chosen[taught] = _stored(suite, teacher.act(observation[taught]))
-        step = environment.step(chosen)
+        try:
+            step = environment.step(chosen)
+        except SimulationError as error:
+            raise error.in_task(suite.name, tasks[error.lane]) from error
         observation = step.observation
         actions[active, timestep] = chosen[active]
         rewards[active, timestep] = step.reward[active]

@@ -29,6 +29,11 @@ class Columns:
     terminated: Array
     tasks: Array
 
+    @property
+    def episode_returns(self) -> Array:
+        """`(E,)` float64 undiscounted return of each episode."""
+        return np.asarray(np.add.reduceat(self.rewards.astype(np.float64), self.offsets[:-1]))
+
     def select(self, episodes: Array) -> Columns:
         """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.
 

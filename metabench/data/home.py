@@ -31,6 +31,10 @@ def minari_id(suite: Suite, dataset: str) -> str:
 
 def minari_folder(suite: Suite, dataset: str) -> Path:
     """Folder of a dataset's Minari files, below `$MINARI_DATASETS_PATH` (by default `~/.minari/datasets`)."""
+    return minari_root() / minari_id(suite, dataset)
+
+
+def minari_root() -> Path:
+    """The folder of all Minari datasets: `$MINARI_DATASETS_PATH`, by default `~/.minari/datasets`."""
     given = os.environ.get("MINARI_DATASETS_PATH")
-    root = Path(given) if given is not None else Path.home() / ".minari" / "datasets"
-    return root / minari_id(suite, dataset)
+    return Path(given) if given is not None else Path.home() / ".minari" / "datasets"

@@ -8,7 +8,7 @@ import numpy as np
 
 from metabench.data.build import DatasetIdentity, build_dataset, identity_of
 from metabench.data.columns import Columns
-from metabench.data.minari_files import Progress
+from metabench.data.source import Progress
 from metabench.data.store import Store, open_store, store_exists
 from metabench.data.training_data import TrainingData
 from metabench.errors import DataError

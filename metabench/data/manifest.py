@@ -162,23 +162,26 @@ def remedy(suite: Suite, dataset: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"{error}; run `metabench data build {suite.name} --dataset {dataset} --force`") from error
+        raise DataError(f"{error}; run `metabench data build {suite.argument} --dataset {dataset} --force`") from error
 
 
 def recipe_digest(suite: Suite, dataset: str) -> str:
     """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights and the recipe."""
     recipe = suite.dataset(dataset)
     teachers = suite.teachers_folder
+    spaces = {} if suite.entry.spaces is None else {"spaces": suite.entry.spaces.model_dump(mode="json")}
+    excluded = {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
     content = {
         "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
         "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
         "dataset": dataset,
-        "recipe": recipe.model_dump(mode="json", exclude={"digest"}),
+        "recipe": recipe.model_dump(mode="json", exclude=excluded),
         "action_decimals": ACTION_DECIMALS,
         "teachers": {
             path.relative_to(teachers).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(teachers.rglob("*.safetensors"))
+            for path in sorted([*teachers.rglob("*.safetensors"), *teachers.glob("medium.json")])
         },
+        **spaces,
     }
     # The order of the behaviours is part of the recipe: keys are not sorted.
     text = json.dumps(content, separators=(",", ":"))

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from metabench.data.collect import RollOut, joined, roll_out
 from metabench.data.columns import Columns
 from metabench.data.home import minari_id
-from metabench.data.manifest import Manifest, Plan, Trajectories, plan_trajectories, read_manifest
+from metabench.data.manifest import Manifest, Trajectories, read_manifest
+from metabench.data.source import CHUNK, Progress, Source, joined_trajectories
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError
 from metabench.suites import Suite
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-CHUNK = 500
-"""Trajectories that are rolled out and written, or read, between two calls of a `Progress`."""
 
 METADATA_FILE = "data/metadata.json"
 MAIN_FILE = "data/main_data.hdf5"
 MANIFEST_KEY = "metabench"
 
 
-def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | None = None) -> Trajectories:
-    """Roll out all trajectories of `dataset` into a new Minari dataset in `folder`, which must exist.
+def write_minari(
+    folder: Path, suite: Suite, dataset: str, source: Source, progress: Progress | None = None
+) -> Trajectories:
+    """Write all trajectories of `source` into a new Minari dataset in `folder`, which must exist.
 
     Returns what has been written. `set_manifest` completes the dataset.
     """
@@ -38,8 +34,6 @@ def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | 
 
     from metabench.data.minari_layout import episode_file
 
-    recipe = suite.dataset(dataset)
-    shares = ", ".join(f"{100 * share:g} % {name}" for name, share in recipe.behaviours.items())
     observation_space, action_space = _gymnasium_spaces(suite.spaces)
     storage = MinariStorage.new(
         folder / "data",
@@ -48,32 +42,28 @@ def write_minari(folder: Path, suite: Suite, dataset: str, progress: Progress | 
         data_format="hdf5",
         jpeg_encoding=False,
     )
-    plan = plan_trajectories(suite, dataset)
-    parts: list[RollOut] = []
+    parts: list[Trajectories] = []
     with episode_file(folder / MAIN_FILE) as file:
-        for start in range(0, len(plan), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            part = roll_out(suite, plan.tasks[chunk], plan.behaviours[chunk], plan.seeds[chunk])
-            for episode in range(len(part.columns.tasks)):
+        for part in source.parts:
+            for episode in range(len(part.seeds)):
                 arrays, infos = _arrays(part, episode)
-                file.add(arrays, infos, _metadata(part, episode, plan, start + episode))
+                file.add(arrays, infos, _metadata(part, episode, suite))
             parts.append(part)
             if progress is not None:
-                progress("rolling out", file.episodes, len(plan))
+                progress(source.stage, file.episodes, source.total)
     storage.update_metadata(
         {
             "dataset_id": minari_id(suite, dataset),
             "minari_version": minari.__version__,
             "author": {"metabench"},
-            "algorithm_name": f"metabench teacher: {shares}",
-            "description": f"{suite.entry.title}: {recipe.trajectories} trajectories a task, {shares}",
+            "algorithm_name": source.algorithm,
+            "description": f"{suite.entry.title}: {source.description}",
             "total_episodes": file.episodes,
             "total_steps": file.steps,
             "dataset_size": storage.get_size(),
         }
     )
-    whole = joined(parts)
-    return Trajectories(whole.columns, np.array(plan.behaviours), np.array(plan.seeds, np.int64), whole.success)
+    return joined_trajectories(parts)
 
 
 def set_manifest(folder: Path, manifest: Manifest) -> None:
@@ -97,22 +87,22 @@ def manifest_of(folder: Path) -> Manifest:
 
 def read_minari(folder: Path, progress: Progress | None = None) -> Trajectories:
     """Decode all episodes of the Minari dataset in `folder`; raises `DataError` naming a damaged file."""
-    with _naming(folder / MAIN_FILE):
+    with naming_damage(folder / MAIN_FILE):
         storage = _open(folder)
         count = storage.total_episodes
         entries = list(storage.get_episode_metadata(range(count)))
     episodes: list[dict[str, Any]] = []
     for start in range(0, count, CHUNK):
-        with _naming(folder / MAIN_FILE):
+        with naming_damage(folder / MAIN_FILE):
             episodes += [_whole(episode) for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))]
         if progress is not None:
             progress("reading back", len(episodes), count)
-    with _naming(folder / MAIN_FILE):
+    with naming_damage(folder / MAIN_FILE):
         return _joined(episodes, entries)
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming_damage(path: Path) -> Iterator[None]:
     """Turn whatever Minari or h5py raise on damaged content into a `DataError` that names the file."""
     try:
         yield
@@ -132,7 +122,7 @@ def _gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
     return observation_space(spaces), action_space(spaces)
 
 
-def _arrays(part: RollOut, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
+def _arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """One episode's arrays as Minari names them, and its `infos`."""
     columns = part.columns
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
@@ -148,13 +138,14 @@ def _arrays(part: RollOut, episode: int) -> tuple[dict[str, Array], dict[str, Ar
     return arrays, {} if part.success is None else {"success": part.success[start:stop]}
 
 
-def _metadata(part: RollOut, episode: int, plan: Plan, position: int) -> dict[str, str | int | bool]:
+def _metadata(part: Trajectories, episode: int, suite: Suite) -> dict[str, str | int | bool]:
     """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
+    task = int(part.columns.tasks[episode])
     entry: dict[str, str | int | bool] = {
-        "seed": plan.seeds[position],
-        "task": plan.tasks[position],
-        "split": plan.splits[position],
-        "behaviour": plan.behaviours[position],
+        "seed": int(part.seeds[episode]),
+        "task": task,
+        "split": suite.tasks[task].split,
+        "behaviour": str(part.behaviours[episode]),
     }
     if part.success is not None:
         offsets = part.columns.offsets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metabench.data.collect import roll_out
+from metabench.errors import MetabenchError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
 
@@ -13,7 +14,13 @@ EPISODES = 500
 
 
 def measure_references(suite: Suite, episodes: int = EPISODES) -> dict[int, dict[str, float]]:
-    """Mean returns per task id: `{0: {"random": -17.2, "expert": -2.1}, ...}`, rounded to 1e-4."""
+    """Mean returns per task id: `{0: {"random": -17.2, "expert": -2.1}, ...}`, rounded to 1e-4.
+
+    Raises:
+        MetabenchError: the suite's family has no teacher.
+    """
+    if "expert" not in suite.teacher().behaviours:
+        raise MetabenchError(f"suite {suite.name}: its references cannot be measured: its family has no teacher")
     measured: dict[int, dict[str, float]] = {task.id: {} for task in suite.tasks}
     tasks = np.repeat([task.id for task in suite.tasks], episodes)
     for behaviour in ("random", "expert"):
@@ -22,7 +29,6 @@ def measure_references(suite: Suite, episodes: int = EPISODES) -> dict[int, dict
             for i, task in enumerate(tasks)
         ]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns
-        returns = np.add.reduceat(columns.rewards.astype(np.float64), columns.offsets[:-1])
-        for task, mean in zip(measured, returns.reshape(-1, episodes).mean(axis=1), strict=True):
+        for task, mean in zip(measured, columns.episode_returns.reshape(-1, episodes).mean(axis=1), strict=True):
             measured[task][behaviour] = round(float(mean), 4)
     return measured

@@ -99,7 +99,7 @@ def open_store(suite: Suite, dataset: str) -> Store:
     if not folder.is_dir():
         raise DataError(
             f"dataset {dataset!r} of {suite.identity} is not built; "
-            f"run `metabench data build {suite.name} --dataset {dataset}`"
+            f"run `metabench data build {suite.argument} --dataset {dataset}`"
         )
     with remedy(suite, dataset):
         header = _read_header(folder)

@@ -18,7 +18,7 @@ class TeacherConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
-    steps: int = Field(20_000_000, ge=1, description="environment steps in all")
+    steps: int = Field(10_000_000, ge=1, description="environment steps in all")
     lanes: int = Field(256, ge=4, description="episodes in parallel, in four groups that are out of phase")
     rollout: int = Field(64, ge=1, description="steps of each lane between two updates")
     width: int = Field(128, ge=1, description="units of each of the two hidden layers")

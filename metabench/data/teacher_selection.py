@@ -13,7 +13,7 @@ import numpy as np
 
 from metabench.data.collect import roll_out
 from metabench.envs import Array
-from metabench.errors import DataError
+from metabench.errors import DataError, MetabenchError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
 
@@ -53,6 +53,11 @@ class Behaviour:
     score: float
 
 
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """Files `STEPS.safetensors` in `folder`, in the order of training; none if there is no such folder."""
+    return sorted(folder.glob("[0-9]*.safetensors"))
+
+
 def choose_behaviours(suite: Suite, folder: Path, episodes: int = 4) -> list[Behaviour]:
     """Roll out the checkpoints in `folder`; the best is the expert, the others follow from their scores.
 
@@ -62,9 +67,11 @@ def choose_behaviours(suite: Suite, folder: Path, episodes: int = 4) -> list[Beh
         episodes: episodes a task that each checkpoint is judged by.
 
     Raises:
+        MetabenchError: the suite uses the teachers of another.
         DataError: there are no checkpoints, or no noise makes a `medium` of them.
     """
-    paths = sorted(folder.glob("[0-9]*.safetensors"))
+    _check_owner(suite)
+    paths = checkpoint_paths(folder)
     if not paths:
         raise DataError(f"{folder}: expected checkpoints STEPS.safetensors of `metabench teacher train`, found none")
     judge = _Judge(suite, episodes)
@@ -85,13 +92,24 @@ def install_behaviours(suite: Suite, behaviours: Sequence[Behaviour]) -> None:
     """Write the behaviours into the suite's `teachers/`, with the training's settings and curve.
 
     References and digests in suite.toml are then out of date: measure and build anew.
+
+    Raises:
+        MetabenchError: the suite uses the teachers of another.
     """
+    _check_owner(suite)
     folder = suite.folder / "teachers"
     folder.mkdir(exist_ok=True)
     for behaviour in behaviours:
         _write_weights(behaviour.checkpoint, behaviour.noise, folder / f"{behaviour.name}.safetensors")
     for name in ("curve.csv", "config.json"):
         shutil.copyfile(behaviours[0].checkpoint.parent / name, folder / name)
+
+
+def _check_owner(suite: Suite) -> None:
+    """Raise `MetabenchError` if weights in the suite's own folder would never be read."""
+    owner = suite.entry.teachers
+    if owner is not None:
+        raise MetabenchError(f"suite {suite.name} uses the teachers of {owner!r}: install into {owner} instead")
 
 
 def _medium(judge: _Judge, checkpoint: Path) -> Behaviour:
@@ -144,8 +162,7 @@ class _Judge:
         tasks = np.repeat([task.id for task in self._tasks], self._episodes)
         seeds = [derived_seed("checkpoint", suite.name, int(task), i % self._episodes) for i, task in enumerate(tasks)]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns
-        returns = np.add.reduceat(columns.rewards.astype(np.float64), columns.offsets[:-1])
-        return np.asarray(returns.reshape(-1, self._episodes).mean(axis=1))
+        return np.asarray(columns.episode_returns.reshape(-1, self._episodes).mean(axis=1))
 
 
 def _write_weights(checkpoint: Path, noise: float, path: Path) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from metabench.data.teacher_policy import ActorCritic, Batch, TeacherConfig, update_policy
+from metabench.data.teacher_selection import checkpoint_paths
 from metabench.envs import Array, BatchedEnvironment, TaskParameters
 from metabench.envs.locomotion.families import LocomotionFamily
 from metabench.errors import MetabenchError
@@ -62,20 +64,35 @@ class _Group:
         return step.reward, last
 
 
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Sums in several threads round differently; the number of threads is put back afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_torch_thread()
 def train_teacher(
     suite: Suite, config: TeacherConfig, folder: Path, progress: Callable[[dict[str, float]], None] | None = None
 ) -> None:
     """Train with PPO; write `folder/curve.csv` and `folder/STEPS.safetensors` every so many steps.
 
-    `install_teacher` makes behaviours of checkpoints. Training stops with the steps; a run that was cut off is started
-    again from its beginning.
+    `install_behaviours` makes a teacher of checkpoints. The result depends on suite and config only, not on the number
+    of cores. Training stops with the steps; a run that was cut off is started again from its beginning, in an empty
+    folder.
 
     Raises:
-        MetabenchError: the suite's family has no network teacher.
+        MetabenchError: the suite's family has no network teacher, or the folder holds checkpoints.
     """
     from safetensors.numpy import save_file
 
     family = _trainable(suite)
+    if checkpoint_paths(folder):
+        raise MetabenchError(f"{folder}: expected no checkpoints before training, found those of an earlier one")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
     torch.manual_seed(config.seed)

@@ -38,6 +38,8 @@ class BatchedEnvironment(ABC):
     """
 
     spaces: Spaces
+    lanes_at_once: int = 4096
+    """How many lanes are a good number for one `reset`: more may take too much memory. Results do not depend on it."""
 
     @abstractmethod
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:

@@ -12,15 +12,19 @@ from typing import ClassVar
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.spaces import Array, Spaces
-from metabench.errors import UnknownNameError
+from metabench.errors import MetabenchError, UnknownNameError
 
 FAMILIES: Mapping[str, str] = {
     "ant-dir": "metabench.envs.locomotion.families:AntDirFamily",
     "cheetah-dir": "metabench.envs.locomotion.families:CheetahDirFamily",
     "cheetah-vel": "metabench.envs.locomotion.families:CheetahVelFamily",
     "corridor": "metabench.envs.corridor:CorridorFamily",
+    "gymnasium": "metabench.envs.gymnasium_family:GymnasiumFamily",
     "hopper-param": "metabench.envs.locomotion.families:HopperParamFamily",
+    "meta-world": "metabench.envs.metaworld.families:MetaWorldFamily",
+    "pointmaze": "metabench.envs.point_maze:PointMazeFamily",
     "point-robot": "metabench.envs.point_robot:PointRobotFamily",
     "walker-param": "metabench.envs.locomotion.families:WalkerParamFamily",
 }
@@ -34,7 +38,7 @@ class Teacher(ABC):
     """
 
     behaviours: ClassVar[tuple[str, ...]]
-    """Names it can act as, weakest first; `expert` is always among them, `random` never."""
+    """Names it can act as, weakest first; `expert` is among them if there are any, `random` never."""
 
     @abstractmethod
     def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
@@ -45,10 +49,31 @@ class Teacher(ABC):
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
 
+class NoTeacher(Teacher):
+    """Stands for the teacher of a family that has none: it has no behaviours and refuses to act."""
+
+    behaviours = ()
+
+    def __init__(self, family: str) -> None:
+        """Keep the family's name for the error."""
+        self._family = family
+
+    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+        """Raise `MetabenchError`."""
+        raise MetabenchError(f"task family {self._family!r} has no teacher")
+
+    def act(self, observation: Array) -> Array:
+        """Raise `MetabenchError`."""
+        raise MetabenchError(f"task family {self._family!r} has no teacher")
+
+
 class TaskFamily(ABC):
     """The rules that a suite's tasks share."""
 
     name: ClassVar[str]
+
+    declares_spaces: ClassVar[bool] = False
+    """Whether the spaces come from suite.toml, as `DeclaredSpaces` that the class is made with."""
 
     @abstractmethod
     def spaces(self, horizon: int) -> Spaces:
@@ -76,10 +101,14 @@ class TaskFamily(ABC):
         """What users should know of the family's simulator as it is installed here; records keep it."""
         return ()
 
-    def task_vector(self, parameters: TaskParameters) -> Array:
+    def check_available(self, parameters: TaskParameters, horizon: int) -> None:
+        """Raise `MetabenchError` if the task's environment cannot be had here; by default it always can."""
+        del parameters, horizon
+
+    def task_vector(self, parameters: TaskParameters) -> Array | None:
         """A task as a vector in which like tasks are near: what probes of task codes are judged by.
 
-        By default all numbers of the parameters, in the order of their names.
+        By default all numbers of the parameters, in the order of their names; None where numbers do not tell tasks.
         """
         return np.concatenate([np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)])
 
@@ -94,11 +123,25 @@ def family_names() -> tuple[str, ...]:
     return tuple(sorted(FAMILIES))
 
 
-def load_family(name: str) -> TaskFamily:
-    """Import and make the family `name`; raises `UnknownNameError`."""
+def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
+    """Import and make the family `name`.
+
+    Args:
+        name: the family's name.
+        spaces: for a family that takes its spaces from suite.toml.
+
+    Raises:
+        UnknownNameError: no family has this name.
+        ValueError: the family needs `spaces` and there are none, or has its own.
+    """
     if name not in FAMILIES:
         raise UnknownNameError("task family", name, FAMILIES)
     module, _, attribute = FAMILIES[name].partition(":")
-    family = getattr(import_module(module), attribute)()
+    family_class = getattr(import_module(module), attribute)
+    if family_class.declares_spaces != (spaces is not None):
+        if spaces is None:
+            raise ValueError(f"family {name!r} needs this table: observation_dim, and action bounds or num_actions")
+        raise ValueError(f"family {name!r} has spaces of its own: expected no such table")
+    family = family_class() if spaces is None else family_class(spaces)
     assert isinstance(family, TaskFamily)
     return family

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.envs import Array
+from metabench.errors import SimulationError
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rows import Row
@@ -58,6 +59,9 @@ def roll_out_policy(
         keep: whether to return the episodes themselves.
         privileged: whether to reveal the lanes' tasks to the policy.
         progress: told (steps done, horizon).
+
+    Raises:
+        SimulationError: a lane's simulation diverged; names its task, lane and step.
     """
     spaces, count = suite.spaces, len(lanes)
     parameters = [suite.tasks[lane.task].parameters for lane in lanes]
@@ -80,7 +84,10 @@ def roll_out_policy(
             scored=np.full(count, scored),
         )
         actions = policy.act(step, timestep)
-        outcome = environment.step(actions.copy())
+        try:
+            outcome = environment.step(actions.copy())
+        except SimulationError as error:
+            raise error.in_task(suite.name, lanes[error.lane].task) from error
         track.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
         # An ended lane keeps showing what the policy last acted on: its last transition is for `adapt` only.
         going = track.active

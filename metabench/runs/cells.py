@@ -89,7 +89,7 @@ def plan_cells(
     """Plan a cell for each suite, dataset, method and seed; all names are checked before any work.
 
     Args:
-        suites: suites or their names.
+        suites: suites, their names or folders.
         datasets: names of datasets, each of every suite.
         methods: what `load_method` takes: names, `name/variant`, `path/to/file.py:Class`.
         preset: a preset of every method.
@@ -104,7 +104,8 @@ def plan_cells(
 
     Raises:
         UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
-        MetabenchError: a method cannot act in a suite, or a name or value is invalid.
+        MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
+            invalid.
     """
     opened = [load_suite(suite) if isinstance(suite, str) else suite for suite in suites]
     chosen = [
@@ -115,6 +116,8 @@ def plan_cells(
     configured = {
         (suite.name, spec): _checked_method(suite, spec, preset, overrides or {}) for suite in opened for spec in specs
     }
+    for suite in opened:
+        suite.check_available()
     if any(seed < 0 for seed in seeds):
         raise MetabenchError(f"seeds must be 0 or more, not {min(seeds)}")
     check()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, TypeAlias
 
+from metabench.envs.cores import available_cores
 from metabench.errors import CancelledError, MetabenchError
 from metabench.runs.cells import PlannedCell
 from metabench.runs.execute import Settings, execute_cell
@@ -74,6 +75,7 @@ def run_cells(
     """Run the cells that wait; one worker runs them in this process, more in as many of their own.
 
     Processes are spawned, so a script that calls this with several workers needs an `if __name__ == "__main__"` guard.
+    Their simulators share the cores, unless `OMP_NUM_THREADS` says how many threads each uses.
 
     Args:
         planned: what `plan_cells` returned; finished cells are skipped, corrupt ones count as failed.
@@ -136,7 +138,7 @@ def check_device(device: str) -> None:
 
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise MetabenchError(f"device {device!r} cannot be used: {reason}; expected cpu, cuda or cuda:N") from error
 
@@ -192,7 +194,8 @@ class _Workers:
 
     def _start(self, queue: deque[int]) -> None:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._stop, self._settings), daemon=True)
+        arguments = (theirs, self._stop, self._settings, available_cores(self._count))
+        process = self._context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         theirs.close()
         self._running[ours] = (process, None)
@@ -232,8 +235,9 @@ class _Workers:
             self._start(queue)
 
 
-def _work(connection: Connection, stop: Any, settings: Settings) -> None:
+def _work(connection: Connection, stop: Any, settings: Settings, cores: int) -> None:
     """A worker process: run the cells it is sent, report their events."""
+    os.environ["OMP_NUM_THREADS"] = str(cores)  # by itself, each worker's simulator would take all cores
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     last = 0.0

@@ -25,20 +25,26 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
     Returns:
         For each number of steps (1, 4, 16, ... as the horizon allows) `r2` (1 - squared error / squared error of the
         fitted tasks' mean), `distance` (mean Euclidean error), and `mean_distance` (the same for that mean); None for
-        a policy without a code, or a suite whose validation tasks leave nothing to compare.
+        a policy without a code, or a suite whose validation tasks or their numbers leave nothing to compare.
     """
     tasks = suite.split("train")
     held_out = np.array([task.validation for task in tasks])
     if not held_out.any() or held_out.all():
         return None
+    vectors = [suite.family.task_vector(task.parameters) for task in tasks]
+    known = [vector for vector in vectors if vector is not None]
+    if len(known) < len(tasks) or len({vector.shape for vector in known}) > 1:
+        return None
     columns = load_columns(suite, dataset, "train")
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
     episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
-    targets = np.stack([suite.family.task_vector(task.parameters) for task in tasks])[owner]
+    targets = np.stack(known)[owner]
     fitted, judged = ~held_out[owner], held_out[owner]
     mean = targets[fitted].mean(axis=0)
     baseline = targets[judged] - mean
+    if not baseline.any():
+        return None
     report: dict[str, Any] = {"mean_distance": float(np.linalg.norm(baseline, axis=1).mean())}
     for steps in (n for n in (1, 4, 16, 64) if n <= suite.spaces.horizon):
         codes = policy.task_codes(episodes, steps)

@@ -25,7 +25,7 @@ def evaluate_saved(
 
     Args:
         folder: as a run leaves it, below `home()/policies`.
-        suite: a suite's name; None is the one it was trained on.
+        suite: a suite's name or folder; None is the one it was trained on.
         tracks: some tracks; None is all that the suite has.
         splits: some splits; None is all that the suite has.
         shots: numbers of shots; None is the protocol's.
@@ -41,7 +41,8 @@ def evaluate_saved(
         for name in given or ():
             if name not in known:
                 raise UnknownNameError(kind, name, known)
-    trained_on, scored_on = load_suite(training.cell.suite), load_suite(suite or training.cell.suite)
+    scored_on = load_suite(suite or training.cell.suite)
+    trained_on = scored_on if scored_on.name == training.cell.suite else load_suite(training.cell.suite)
     if scored_on.spaces != trained_on.spaces:
         raise MetabenchError(
             f"suite {scored_on.name!r} has other spaces than {trained_on.name!r}, on which the policy was trained"

@@ -91,7 +91,9 @@ def _read(name: str, folder: Path) -> SuiteSummary:
         key: {
             "version": recipe.get("version", 1),
             "trajectories": recipe["trajectories"],
-            "behaviours": {behaviour: float(share) for behaviour, share in recipe["behaviours"].items()},
+            "behaviours": {"recorded": 1.0}
+            if "minari" in recipe
+            else {behaviour: float(share) for behaviour, share in recipe["behaviours"].items()},
         }
         for key, recipe in content["datasets"].items()
     }

@@ -19,12 +19,16 @@ from metabench.suites.suite import Suite
 def load_suite(name: str | Path) -> Suite:
     """Load and validate a suite by name, or from a folder that holds a suite.toml.
 
+    A `Path`, or a string with a slash (`./my-suite`), is a folder; any other string is a name.
+
     Raises:
         UnknownNameError: no suite has this name.
         DataError: suite.toml is broken; the message names file, key and what was expected.
         MetabenchError: a plugin cannot be loaded, or two plugins give this name.
     """
-    return read_suite(name if isinstance(name, Path) else suite_folder(name))
+    if isinstance(name, str) and "/" not in name:
+        return read_suite(suite_folder(name))
+    return read_suite(Path(name).resolve())
 
 
 def read_suite(folder: Path) -> Suite:
@@ -53,9 +57,11 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
     if entry.name != path.parent.name:
         raise DataError(f"{path}: name: expected {path.parent.name!r}, the folder's name, found {entry.name!r}")
     try:
-        family = load_family(entry.family)
+        family = load_family(entry.family, entry.spaces)
     except UnknownNameError as error:
         raise DataError(f"{path}: family: {error}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: spaces: {error}") from error
     for task in entry.task:
         try:
             family.check_parameters(task.parameters)
@@ -65,6 +71,8 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
         _check_owner_of_teachers(entry.teachers, entry.family, path)
     behaviours = {"random", *family.teacher(path.parent / "teachers", entry.horizon).behaviours}
     for name, dataset in entry.datasets.items():
+        if dataset.minari is not None:
+            continue
         for behaviour in dataset.behaviours:
             if behaviour not in behaviours:
                 problem = UnknownNameError("behaviour", behaviour, behaviours)

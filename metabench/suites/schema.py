@@ -7,9 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from metabench.envs.declared_spaces import DeclaredSpaces
+
 SplitName = Literal["train", "test", "test-far"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+MinariId = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]+$", max_length=200)]
+
+RECORDED = "recorded"
+"""The behaviour of trajectories that were not rolled out here but come from Minari datasets."""
 
 
 class _Strict(BaseModel):
@@ -52,17 +58,47 @@ class EvaluationEntry(_Strict):
         return self
 
 
+class EpisodeFilter(_Strict):
+    """Which episodes of a Minari dataset are taken; an episode that is cut is judged by what is left of it."""
+
+    min_return: float | None = Field(default=None, description="least undiscounted return")
+    max_return: float | None = Field(default=None, description="largest undiscounted return")
+    min_steps: int | None = Field(default=None, ge=1, description="least number of steps")
+    success: bool | None = Field(default=None, description="only those with, or without, success at any step")
+
+
 class DatasetEntry(_Strict):
-    """One quality of logged data, made by rolling out the teacher."""
+    """One quality of logged data: rolled out (`behaviours`) or recorded elsewhere (`minari`)."""
 
     version: int = Field(default=1, ge=1)
-    trajectories: int = Field(ge=1, description="trajectories a task")
+    trajectories: int = Field(ge=1, description="trajectories a task; of recorded ones at most so many, the first")
     behaviours: dict[str, float] = Field(
         min_length=1, description="share of trajectories of each behaviour: `random` or a teacher behaviour"
     )
+    minari: dict[int, MinariId] | None = Field(
+        default=None, description="instead of behaviours: the Minari dataset of each task, by the task's id"
+    )
+    filter: EpisodeFilter | None = Field(default=None, description="of recorded episodes, those to take")
+    cut: bool = Field(default=False, description="recorded episodes longer than the horizon are cut, not refused")
+    clip: bool = Field(default=False, description="recorded actions out of bounds are clipped, not refused")
     splits: tuple[SplitName, ...] = Field(default=("train", "test"), description="splits whose tasks it covers")
     seed: int = Field(default=0, ge=0)
     digest: Digest | None = Field(default=None, description="hash of the decoded arrays, in a fixed order")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recorded(cls, content: Any) -> Any:
+        """Recorded trajectories are of one behaviour, which need not be written down."""
+        if not isinstance(content, dict):
+            return content
+        if content.get("minari") is None:
+            for key in ("filter", "cut", "clip"):
+                if content.get(key):
+                    raise ValueError(f"{key} is for recorded trajectories: expected a table minari")
+            return content
+        if content.get("behaviours", {RECORDED: 1.0}) != {RECORDED: 1.0}:
+            raise ValueError("expected either behaviours (rolled out) or minari (recorded), found both")
+        return {**content, "behaviours": {RECORDED: 1.0}}
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -93,6 +129,7 @@ class SuiteEntry(_Strict):
     teachers: Name | None = Field(
         default=None, description="the suite of the same family whose teachers/ folder is used; by default its own"
     )
+    spaces: DeclaredSpaces | None = Field(default=None, description="for families whose environments do not fix them")
     internal: bool = Field(default=False, description="for tests: not listed by default and not in leaderboards")
     distribution: str = Field(min_length=1, description="the task distribution, in words and numbers")
     evaluation: EvaluationEntry
@@ -121,4 +158,10 @@ class SuiteEntry(_Strict):
             missing = {"train", "test"} - set(dataset.splits)
             if missing:
                 raise ValueError(f"datasets.{name}.splits must include {sorted(missing)[0]!r}")
+            if dataset.minari is not None:
+                covered = {task.id for task in self.task if task.split in dataset.splits}
+                odd = sorted(covered ^ set(dataset.minari))
+                if odd:
+                    problem = "is missing" if odd[0] in covered else f"is no task of {', '.join(dataset.splits)}"
+                    raise ValueError(f"datasets.{name}.minari must name each task's dataset: task {odd[0]} {problem}")
         return self

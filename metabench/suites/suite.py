@@ -11,7 +11,7 @@ from pathlib import Path
 
 from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.suites.folders import suite_folder
+from metabench.suites.folders import suite_folder, suite_names
 from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
 
 
@@ -37,17 +37,25 @@ class Suite:
         """Name and version: `point-robot-v1`."""
         return f"{self.entry.name}-v{self.entry.version}"
 
+    @property
+    def argument(self) -> str:
+        """What the command line and `load_suite` know it by: its name, or for a suite in a folder the folder."""
+        return self.name if self.name in suite_names() else str(self.folder)
+
     @functools.cached_property
     def digest(self) -> str:
         """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
-        content = self.entry.model_dump(mode="json", exclude={"datasets", "teachers", "title"})
+        excluded = {"datasets", "teachers", "title"}
+        if self.entry.spaces is None:  # digests in records published before the key existed stay what they were
+            excluded.add("spaces")
+        content = self.entry.model_dump(mode="json", exclude=excluded)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     @functools.cached_property
     def family(self) -> TaskFamily:
         """The task family."""
-        return load_family(self.entry.family)
+        return load_family(self.entry.family, self.entry.spaces)
 
     @functools.cached_property
     def spaces(self) -> Spaces:
@@ -85,6 +93,15 @@ class Suite:
     def environment(self) -> BatchedEnvironment:
         """A new batched simulator of the suite's family."""
         return self.family.environment(self.entry.horizon)
+
+    def check_available(self) -> None:
+        """Raise `MetabenchError` if the environment of a scored task cannot be had here; training can do without."""
+        for task in self.entry.task:
+            if task.split != "train":
+                try:
+                    self.family.check_available(task.parameters, self.entry.horizon)
+                except MetabenchError as error:
+                    raise MetabenchError(f"suite {self.name}: task {task.id}: {error}") from error
 
     @functools.cached_property
     def teachers_folder(self) -> Path:

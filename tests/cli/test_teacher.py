@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
+from metabench.cli.teacher import train
+from metabench.data.teacher_policy import TeacherConfig
+
+
+def test_both_defaults_of_the_number_of_steps_are_the_same():
+    assert inspect.signature(train).parameters["steps"].default == TeacherConfig().steps
+
 
 def test_a_teacher_is_trained_from_the_command_line(command, tmp_path):
     settings = [part for pair in ("lanes=8", "rollout=16", "width=8", "every=2") for part in ("--set", pair)]

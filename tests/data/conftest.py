@@ -1,4 +1,4 @@
-"""Small copies of MuJoCo suites."""
+"""Small copies of MuJoCo suites, and small Minari datasets as others record them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -54,3 +56,54 @@ def _small_copy(name: str, folder: Path) -> Suite:
 def small_copy(tmp_path: Path) -> Callable[[str], Suite]:
     """Makes a small copy of a MuJoCo suite by name: 25 steps, 10 trajectories a task, untrained teachers."""
     return lambda name: _small_copy(name, tmp_path / "suites")
+
+
+@pytest.fixture
+def record(recwarn: pytest.WarningsRecorder) -> Callable[..., None]:
+    """Writes a Minari dataset: `record("pend/g8-v0", episodes, observation_space=..., action_space=..., env=...)`.
+
+    Episodes are the keyword arguments of Minari's buffers; `metadata` goes into the dataset's metadata.
+    """
+    import minari
+    from minari.data_collector import EpisodeBuffer
+
+    def write(
+        name: str, episodes: list[dict[str, Any]], metadata: dict[str, Any] | None = None, **further: Any
+    ) -> None:
+        buffers = [
+            EpisodeBuffer(id=number, seed=None, options=None, **{"infos": {}, **episode})
+            for number, episode in enumerate(episodes)
+        ]
+        dataset = minari.create_dataset_from_buffers(name, buffers, **further)
+        dataset.storage.update_metadata(metadata or {})
+
+    return write
+
+
+@pytest.fixture
+def record_random(record: Callable[..., None]) -> Callable[..., None]:
+    """Records uniformly random actions: `record_random("pend/g8-v0", "Pendulum-v1", episodes=4, g=8.0)`."""
+
+    def write(name: str, environment: str, episodes: int = 4, metadata: Any = None, **arguments: Any) -> None:
+        env = gymnasium.make(environment, **arguments)
+        env.action_space.seed(0)
+        record(name, [_random_episode(env, seed) for seed in range(episodes)], metadata, env=env)
+
+    return write
+
+
+def _random_episode(env: gymnasium.Env, seed: int) -> dict[str, Any]:
+    observations, steps = [env.reset(seed=seed)[0]], []
+    while not steps or not (steps[-1][2] or steps[-1][3]):
+        action = env.action_space.sample()
+        observation, *outcome, _ = env.step(action)
+        observations.append(observation)
+        steps.append((action, *outcome))
+    actions, rewards, terminations, truncations = zip(*steps, strict=True)
+    return {
+        "observations": np.array(observations),
+        "actions": np.array(actions),
+        "rewards": list(rewards),
+        "terminations": list(terminations),
+        "truncations": list(truncations),
+    }

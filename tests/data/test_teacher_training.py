@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from metabench.data.collect import roll_out
 from metabench.data.teacher_policy import TeacherConfig
@@ -28,13 +29,19 @@ def returns_of(suite, tasks, behaviour, episodes):
     """`(tasks, episodes)` returns."""
     lanes = np.repeat(tasks, episodes)
     columns = roll_out(suite, lanes.tolist(), [behaviour] * len(lanes), list(range(len(lanes)))).columns
-    return np.add.reduceat(columns.rewards.astype(np.float64), columns.offsets[:-1]).reshape(-1, episodes)
+    return columns.episode_returns.reshape(-1, episodes)
 
 
 def test_training_writes_checkpoints_that_depend_on_the_seed_only(tmp_path):
     suite = load_suite("cheetah-dir")
-    for name in ("one", "two"):
-        train_teacher(suite, SMALL, tmp_path / name)
+    seen: list[int] = []
+    before = torch.get_num_threads()
+    for name, threads in (("one", 1), ("two", 4)):
+        torch.set_num_threads(threads)
+        train_teacher(suite, SMALL, tmp_path / name, lambda row: seen.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert set(seen) == {1}
     train_teacher(suite, SMALL.model_copy(update={"seed": 1}), tmp_path / "other")
     names = sorted(path.name for path in (tmp_path / "one").glob("*.safetensors"))
     assert len(names) >= 3
@@ -61,6 +68,22 @@ def test_a_suite_without_a_network_teacher_is_refused(tmp_path):
         train_teacher(load_suite("point-robot"), SMALL, tmp_path)
     with pytest.raises(DataError, match="expected checkpoints"):
         choose_behaviours(load_suite("cheetah-dir"), tmp_path)
+
+
+def test_a_folder_with_checkpoints_is_refused(tmp_path):
+    """Those of an earlier training would be judged with the new ones."""
+    (tmp_path / "0000001024.safetensors").touch()
+    with pytest.raises(MetabenchError, match=rf"{tmp_path.name}: expected no checkpoints before training"):
+        train_teacher(load_suite("cheetah-dir"), SMALL, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_suite_that_borrows_its_teachers_gets_none(tmp_path):
+    suite = dataclasses.replace(load_suite("ant-dir-arc"), folder=tmp_path)
+    for act in (lambda: choose_behaviours(suite, tmp_path), lambda: install_behaviours(suite, [])):
+        with pytest.raises(MetabenchError, match="suite ant-dir-arc uses the teachers of 'ant-dir'"):
+            act()
+    assert not list(tmp_path.iterdir())
 
 
 def test_behaviours_are_chosen_by_their_scores(tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from metabench import DataError, load_suite
 from metabench.envs import load_family
-from metabench.envs.locomotion.random_parameters import HOPPER
+from metabench.envs.locomotion.random_parameters import BODIES
 from metabench.errors import SimulationError
 from metabench.suites import datasets_folder, read_suite
 
@@ -190,7 +190,7 @@ def damped(factor: float) -> dict[str, Any]:
 
 def first_bad_step(factor: float, action: np.ndarray) -> tuple[int, int] | None:
     """The step of the environment, from 1, and the simulator's step in it that MuJoCo itself says diverged."""
-    model = HOPPER.compile()
+    model = BODIES["hopper-param"].compile()
     model.dof_damping[3:] *= factor
     data = mujoco.MjData(model)
     generator = np.random.default_rng(0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from metabench import Config, DataError, Method, Policy, load_state, save_state
+from metabench import Config, DataError, Method, Policy, load_state, load_suite, save_state
 
 
 class SmallConfig(Config):
@@ -89,6 +90,21 @@ class Slow(Small):
 
     def before_update(self, stage, update):
         time.sleep(float(os.environ.get("SLEEP", "0")))
+
+
+class Counting(Small):
+    """Counts the threads that a simulator starts."""
+
+    name = "counting"
+
+    def train(self, data, run):
+        policy = super().train(data, run)
+        threads = Path("/proc/self/task")
+        before = len(list(threads.iterdir()))
+        environment = load_suite("cheetah-vel").environment()
+        run.summary["threads"] = len(list(threads.iterdir())) - before
+        del environment
+        return policy
 
 
 class Failing(Small):

@@ -68,6 +68,19 @@ def test_workers_give_the_results_of_one_process(place):
     assert len({read_record(cell.record_path).digest for cell in alone}) == 3
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads")
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 3), ("5", 5)])
+def test_simulators_of_workers_share_the_cores(place, monkeypatch, wanted, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(7)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if wanted:
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    cells = plan(place / "results", "Counting", seeds=(0, 1))
+    assert run_cells(cells, Settings(), workers=2).finished == (0, 1)
+    assert [read_record(cell.record_path).result.summary["threads"] for cell in cells] == [expected] * 2
+    assert os.environ.get("OMP_NUM_THREADS") == wanted
+
+
 def test_a_worker_that_dies_fails_its_cell_only(place, monkeypatch):
     monkeypatch.setenv("KILL_AT", "3")
     cells = plan(place / "results", "Killed") + plan(place / "more", "Small", seeds=(2, 3))

@@ -63,7 +63,26 @@ class LocomotionFamily(TaskFamily):
         """A task of the distribution that teachers are trained on: as wide as the suites and their far tasks."""
 
 
-class CheetahVelFamily(LocomotionFamily):
+class CheetahFamily(LocomotionFamily):
+    """Half-cheetah with a task of one number."""
+
+    observation_dim, action_dim, feature_dim = 20, 6, 18
+    key: ClassVar[str]
+    """Name of the number."""
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched half-cheetah."""
+        from metabench.envs.locomotion.half_cheetah import BODY, HalfCheetahEnvironment
+
+        return HalfCheetahEnvironment(self.key, self.spaces(horizon), BODY)
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """Positions and velocities, and the task's number; not the place in the world."""
+        wanted = np.array([[task[self.key]] for task in parameters], np.float64)
+        return np.concatenate([observations[:, :17], wanted], axis=1)
+
+
+class CheetahVelFamily(CheetahFamily):
     """Half-cheetah at a hidden speed: a task is `{"speed": metres a second}`.
 
     Gymnasium's half-cheetah, 0.05 s a step. Observation: the positions without the root's x (8), the velocities (9)
@@ -72,22 +91,11 @@ class CheetahVelFamily(LocomotionFamily):
     """
 
     name = "cheetah-vel"
-    observation_dim, action_dim, feature_dim = 20, 6, 18
+    key = "speed"
 
     def check_parameters(self, parameters: TaskParameters) -> None:
         """A task is exactly one speed, from 0 to 10."""
-        _check_number(parameters, "speed", 0.0, 10.0)
-
-    def environment(self, horizon: int) -> BatchedEnvironment:
-        """A batched half-cheetah."""
-        from metabench.envs.locomotion.half_cheetah import BODY, HalfCheetahEnvironment
-
-        return HalfCheetahEnvironment("speed", self.spaces(horizon), BODY)
-
-    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
-        """Positions and velocities, and the speed; not the place in the world."""
-        speed = np.array([[task["speed"]] for task in parameters], np.float64)
-        return np.concatenate([observations[:, :17], speed], axis=1)
+        _check_number(parameters, self.key, 0.0, 10.0)
 
     def draw(self, generator: np.random.Generator) -> TaskParameters:
         """A speed from 0 to 4."""
@@ -98,7 +106,7 @@ class CheetahVelFamily(LocomotionFamily):
         return float("-inf"), 0.0
 
 
-class CheetahDirFamily(LocomotionFamily):
+class CheetahDirFamily(CheetahFamily):
     """Half-cheetah in a hidden direction: a task is `{"direction": 1}` (forwards) or `{"direction": -1}`.
 
     Gymnasium's half-cheetah, 0.05 s a step. Observation: the positions without the root's x (8), the velocities (9)
@@ -107,24 +115,13 @@ class CheetahDirFamily(LocomotionFamily):
     """
 
     name = "cheetah-dir"
-    observation_dim, action_dim, feature_dim = 20, 6, 18
+    key = "direction"
 
     def check_parameters(self, parameters: TaskParameters) -> None:
         """A task is exactly one direction, 1 or -1."""
-        _check_number(parameters, "direction", -1.0, 1.0)
+        _check_number(parameters, self.key, -1.0, 1.0)
         if abs(parameters["direction"]) != 1:
             raise ValueError(f"direction must be 1 or -1, not {parameters['direction']}")
-
-    def environment(self, horizon: int) -> BatchedEnvironment:
-        """A batched half-cheetah."""
-        from metabench.envs.locomotion.half_cheetah import BODY, HalfCheetahEnvironment
-
-        return HalfCheetahEnvironment("direction", self.spaces(horizon), BODY)
-
-    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
-        """Positions and velocities, and the direction; not the place in the world."""
-        direction = np.array([[task["direction"]] for task in parameters], np.float64)
-        return np.concatenate([observations[:, :17], direction], axis=1)
 
     def draw(self, generator: np.random.Generator) -> TaskParameters:
         """Either direction."""
@@ -219,6 +216,12 @@ class ParameterFamily(LocomotionFamily):
             if not all(_is_number(value) and 0.0 < value <= sys.float_info.max for value in values.flat):
                 raise ValueError(f"{key} must hold finite numbers above zero")
 
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched body of the family's name."""
+        from metabench.envs.locomotion.random_parameters import BODIES, RandomParametersEnvironment
+
+        return RandomParametersEnvironment(self.spaces(horizon), BODIES[self.name])
+
     def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
         """The observation, and the exponents of all factors divided by 3."""
         exponents = {id(task): self._exponents(task) / 3.0 for task in parameters}
@@ -257,12 +260,6 @@ class HopperParamFamily(ParameterFamily):
     observation_dim, action_dim, feature_dim = 11, 3, 11 + 34
     bodies, joints = 4, 3
 
-    def environment(self, horizon: int) -> BatchedEnvironment:
-        """A batched hopper."""
-        from metabench.envs.locomotion.random_parameters import HOPPER, RandomParametersEnvironment
-
-        return RandomParametersEnvironment(self.spaces(horizon), HOPPER)
-
 
 class WalkerParamFamily(ParameterFamily):
     """Walker with hidden physics: a task is 58 factors of mass, inertia, damping and friction.
@@ -275,12 +272,6 @@ class WalkerParamFamily(ParameterFamily):
     name = "walker-param"
     observation_dim, action_dim, feature_dim = 17, 6, 17 + 58
     bodies, joints = 7, 6
-
-    def environment(self, horizon: int) -> BatchedEnvironment:
-        """A batched walker."""
-        from metabench.envs.locomotion.random_parameters import WALKER, RandomParametersEnvironment
-
-        return RandomParametersEnvironment(self.spaces(horizon), WALKER)
 
 
 def _check_number(parameters: TaskParameters, key: str, low: float, high: float) -> None:

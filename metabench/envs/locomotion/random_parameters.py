@@ -19,8 +19,11 @@ from metabench.envs.locomotion.environment import LocomotionEnvironment
 from metabench.envs.locomotion.simulator import Body, LaneSimulator
 from metabench.envs.spaces import Array
 
-HOPPER = Body("hopper.xml", frame_skip=4, timestep=0.004)
-WALKER = Body("walker2d.xml", frame_skip=4, timestep=0.004)
+BODIES = {
+    "hopper-param": Body("hopper.xml", frame_skip=4, timestep=0.004),
+    "walker-param": Body("walker2d.xml", frame_skip=4, timestep=0.004),
+}
+"""By the name of the family."""
 
 
 class RandomParametersEnvironment(LocomotionEnvironment):

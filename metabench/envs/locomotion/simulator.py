@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import mujoco
 import numpy as np
 from mujoco import rollout
 
+from metabench.envs.cores import available_cores
 from metabench.envs.locomotion.families import TESTED_MUJOCO
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
@@ -64,7 +64,7 @@ class LaneSimulator:
             threads: how many; None for `OMP_NUM_THREADS`, or without it all that this process may use.
         """
         self._frame_skip = frame_skip
-        self._threads = threads or _available_threads()
+        self._threads = threads or available_cores()
         self._rollout = rollout.Rollout(nthread=self._threads if self._threads > 1 else 0)
         self._models: list[mujoco.MjModel] = []
         self._data: list[mujoco.MjData] = []
@@ -108,11 +108,3 @@ class LaneSimulator:
     def last_positions(self) -> Array:
         """`(lanes, nq)` before the last simulator step; where no step has been made, as `positions`."""
         return np.asarray(self._states[:, max(self._states.shape[1] - 2, 0), 1 : 1 + self._size])
-
-
-def _available_threads() -> int:
-    """`OMP_NUM_THREADS`, or without it as many as this process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

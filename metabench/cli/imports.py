@@ -1,0 +1,115 @@
+"""`metabench data import`: other people's files as Minari datasets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+
+from metabench.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from metabench.data.minari_import import Imported
+
+app = typer.Typer(no_args_is_help=True, help="Write other people's files as Minari datasets, one a task.")
+
+SuiteOfData: TypeAlias = Annotated[
+    str, typer.Option("--suite", help="the suite the data is for; one that exists must fit the data")
+]
+Horizon: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="the largest number of steps of an episode (default: the suite's)")
+]
+MinariId: TypeAlias = Annotated[
+    str | None, typer.Option("--id", help="the Minari id (default: SUITE/task-{task}-v0)", show_default=False)
+]
+ActionBound: TypeAlias = Annotated[
+    float | None, typer.Option(help="continuous actions lie within ± this (default: the suite's bounds, or 1)")
+]
+NumActions: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="the number of discrete actions (default: the suite's)")
+]
+KeepLast: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--keep-last",
+        help="keep an episode's last step though the file lacks the observation after it: repeat the last",
+    ),
+]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="replace what is there already")]
+
+
+@app.command()
+def d4rl(
+    file: Annotated[Path, typer.Argument(help="the HDF5 file; also looked for in $D4RL_DATASET_DIR")],
+    suite: SuiteOfData,
+    task: Annotated[int, typer.Option(min=0, help="the task's id in the suite")],
+    horizon: Horizon = None,
+    dataset_id: MinariId = None,
+    action_bound: ActionBound = None,
+    num_actions: NumActions = None,
+    keep_last: KeepLast = False,
+    sha256: Annotated[str | None, typer.Option(help="the file's hash, to be checked first")] = None,
+    force: Force = False,
+) -> None:
+    """Import a D4RL HDF5 file as the data of one task."""
+    from metabench.data.d4rl import import_d4rl
+    from metabench.data.import_options import ImportOptions
+
+    options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
+    with _watched(file.name) as progress:
+        imported = import_d4rl(file, task, options, sha256=sha256, progress=progress)
+    _show([imported])
+
+
+@app.command("meta-dt")
+def meta_dt(
+    folder: Annotated[Path, typer.Argument(help="the folder of dataset_task_<i>.pkl")],
+    suite: SuiteOfData,
+    horizon: Horizon = None,
+    dataset_id: MinariId = None,
+    action_bound: ActionBound = None,
+    num_actions: NumActions = None,
+    keep_last: KeepLast = False,
+    force: Force = False,
+) -> None:
+    """Import the Meta-DT group's released pickles, a dataset a task: all of them, or none."""
+    from metabench.data.import_options import ImportOptions
+    from metabench.data.meta_dt_files import import_meta_dt
+
+    options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
+    with _watched(folder.name) as progress:
+        imported = import_meta_dt(folder, options, progress=progress)
+    _show(imported)
+
+
+@contextmanager
+def _watched(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar; afterwards, a line for each warning given meanwhile."""
+    with warnings.catch_warnings(record=True) as caught, progress_bar(Console(), label) as progress:
+        warnings.simplefilter("always", UserWarning)
+        yield progress
+    for warning in caught:
+        Console(stderr=True).print(f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False)
+
+
+def _show(imported: Sequence[Imported]) -> None:
+    console = Console()
+    for each in imported:
+        low, mean, high = each.returns
+        dropped = f" ({each.dropped} dropped: the observation after them is unknown)" if each.dropped else ""
+        console.print(
+            f"[green]imported[/] {each.dataset_id}: {each.episodes} episodes of at most {each.horizon} steps, "
+            f"{each.steps} steps{dropped}, returns {low:.2f} to {high:.2f}, mean {mean:.2f}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    *others, last = (each.dataset_id for each in imported)
+    train, test = (" ".join(others), last) if others else (f"{last} ID", "ID")
+    console.print(
+        f"next: metabench suite from-minari {train} --test {test}", soft_wrap=True, highlight=False, markup=False
+    )

@@ -1,0 +1,48 @@
+"""`metabench suite`: make suites of what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Make suites of recorded data.")
+
+
+@app.callback()
+def _suite() -> None:
+    """Make suites of recorded data."""
+
+
+@app.command("from-minari")
+def from_minari(
+    train: Annotated[list[str], typer.Argument(metavar="ID...", help="Minari ids of the training tasks' data")],
+    test: Annotated[list[str], typer.Option("--test", metavar="ID", help="of a test task; may be repeated")],
+    name: Annotated[str | None, typer.Option(help="the suite's name  [default: the namespace of the ids]")] = None,
+    out: Annotated[Path | None, typer.Option(help="the folder to write  [default: ./NAME]")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="longer episodes are cut  [default: the data's time limit]")
+    ] = None,
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="leave this entry of the observations out; may be repeated")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="fetch missing datasets (uses the network)")] = False,
+) -> None:
+    """Write a suite whose tasks are Minari datasets, after checking that their spaces and horizons agree."""
+    from metabench.data.suite_from_minari import suite_from_minari
+    from metabench.errors import MetabenchError
+    from metabench.suites import load_suite
+
+    folder = suite_from_minari(train, test, name=name, out=out, horizon=horizon, hide=hide or (), download=download)
+    suite = load_suite(folder)
+    dataset = next(iter(suite.entry.datasets))
+    typer.echo(f"wrote {folder}: {len(suite.tasks)} tasks, horizon {suite.entry.horizon}")
+    argument = folder if folder.is_absolute() else f"./{folder}"
+    typer.echo(f"next: metabench data build {argument}")
+    try:
+        suite.check_available()
+    except MetabenchError as error:
+        typer.echo(f"it can be trained on, not evaluated in: {error}")
+        return
+    typer.echo(f"next: metabench run {argument} --dataset {dataset} --method bc,prompt-dt --preset tiny")

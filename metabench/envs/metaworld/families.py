@@ -1,0 +1,82 @@
+"""A task is one of Meta-World's environments and the `rand_vec` that fixes where its object and its goal are.
+
+Observation: hand (3), how open the gripper is (1), position and quaternion of up to two objects (14), the same 18
+numbers of the step before, and three zeros where Meta-World's single-task benchmarks show the goal. Action: three
+offsets of the hand and the gripper's effort, in [-1, 1]. Reward: Meta-World's v2, 0 to 10 a step. Episodes never end
+early, success or not; all episodes of a task begin alike. Success is stored for every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.cores import available_cores
+from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.metaworld.environments import RANGES
+from metabench.envs.spaces import Array, Spaces
+from metabench.errors import UnknownNameError
+
+OBSERVATION_DIM, ACTION_DIM = 39, 4
+
+LARGEST_REWARD = 10.0
+
+
+class MetaWorldFamily(TaskFamily):
+    """Tasks: `{"environment": "reach-v3", "rand_vec": [0.05, 0.65, 0.02, -0.06, 0.87, 0.2]}`."""
+
+    name: ClassVar[str] = "meta-world"
+
+    def spaces(self, horizon: int) -> Spaces:
+        """39 observations, 4 actions in [-1, 1]."""
+        return Spaces(OBSERVATION_DIM, horizon, (-1.0,) * ACTION_DIM, (1.0,) * ACTION_DIM)
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """A known environment, and a `rand_vec` within its range."""
+        if set(parameters) != {"environment", "rand_vec"}:
+            raise ValueError(f"expected exactly 'environment' and 'rand_vec', found {', '.join(sorted(parameters))}")
+        name, values = parameters["environment"], parameters["rand_vec"]
+        if not isinstance(name, str) or name not in RANGES:
+            raise ValueError(str(UnknownNameError("environment of Meta-World", str(name), RANGES)))
+        low, high = RANGES[name]
+        if not isinstance(values, Sequence) or len(values) != len(low):
+            raise ValueError(f"rand_vec of {name} must have {len(low)} numbers")
+        for i, value in enumerate(values):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low[i] <= value <= high[i]:
+                raise ValueError(f"rand_vec[{i}] of {name} must lie between {low[i]:g} and {high[i]:g}, not {value!r}")
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """Lanes in worker processes, one a core; in this process if it has one core only."""
+        from metabench.envs.workers import WorkerLanes
+
+        if available_cores() > 1:
+            return WorkerLanes("metabench.envs.metaworld.lanes:make_lanes", {"horizon": horizon}, self.spaces(horizon))
+        from metabench.envs.metaworld.lanes import MetaWorldLanes
+
+        return MetaWorldLanes(horizon)
+
+    def teacher(self, folder: Path, horizon: int) -> Teacher:
+        """Meta-World's scripted policies, which are shown the goal; `folder` holds how weak `medium` is."""
+        from metabench.envs.metaworld.teacher import ScriptedTeacher
+
+        return ScriptedTeacher(folder, horizon)
+
+    def task_vector(self, parameters: TaskParameters) -> Array:
+        """Which environment, as 0 or 1 for each, and `rand_vec`, filled up with zeros to 6 numbers."""
+        vector = np.zeros(len(RANGES) + 6)
+        vector[list(RANGES).index(parameters["environment"])] = 1.0
+        vector[len(RANGES) : len(RANGES) + len(parameters["rand_vec"])] = parameters["rand_vec"]
+        return vector
+
+    def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
+        """No step pays less than nothing or more than 10."""
+        return 0.0, LARGEST_REWARD * horizon
+
+
+def task_key(parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The task as something that can be looked up."""
+    return (parameters["environment"], *map(float, parameters["rand_vec"]))

@@ -1,0 +1,225 @@
+"""One Meta-World episode: the raw environment, stepped without what its own `step` computes in vain.
+
+The numbers are Meta-World's own, to the last bit; a test compares all 50 environments. Of a stock step of `reach-v3`
+one fifth is spent in the simulator. What is left out or done in another way here:
+
+- quaternions of objects: SciPy checks that a matrix which MuJoCo has just computed is a rotation; that takes longer
+  than all five steps of the simulator;
+- placing the target sites before `mj_forward`, which places them anew, and `mj_rnePostConstraint`, whose forces no
+  environment reads;
+- looking up bodies and contacts by name, one Python object each.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import pickle
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import Any
+
+import mujoco
+import numpy as np
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+from metaworld.types import Task
+
+from metabench.envs.spaces import Array
+
+MOST_ASKED = 8
+"""How often an environment may ask for its `rand_vec` in one reset."""
+
+
+class GoalRefusedError(ValueError):
+    """The environment would draw another `rand_vec`: object and goal are too close together."""
+
+
+@dataclass(frozen=True)
+class LaneStep:
+    """What one step of a lane returned.
+
+    Attributes:
+        observation: `(39,)` float64.
+        reward: reward v2, 0 to 10.
+        success: whether the task is solved now.
+        diverged: whether MuJoCo has reset the simulation.
+    """
+
+    observation: Array
+    reward: float
+    success: bool
+    diverged: bool
+
+
+def compile_model(name: str) -> mujoco.MjModel:
+    """The model of the environment `name`, as its class loads it."""
+    return ALL_V3_ENVIRONMENTS[name]().model
+
+
+class MetaWorldLane:
+    """One environment of its own, on a model that it may share with lanes of the same task."""
+
+    def __init__(self, name: str, model: mujoco.MjModel) -> None:
+        """Make the environment `name`; `model` stands in for the one that its class would compile.
+
+        Resetting writes the task into the model, so only lanes of one task can share it.
+        """
+        environment_class = ALL_V3_ENVIRONMENTS[name]
+        on_model = _on_given_model(environment_class)
+        self._class = environment_class
+        self._environment = environment = on_model.__new__(on_model)
+        environment.given_model = model
+        environment.__init__()
+        self._model, self._data = model, environment.data
+        self._mocap_position, self._mocap_quaternion = self._data.mocap_pos[0], self._data.mocap_quat[0]
+        self._control = self._data.ctrl
+        self._seconds = environment.frame_skip * model.opt.timestep
+        self._hand = self._data.body("hand").xpos
+        self._claws = self._data.body("rightclaw").xpos, self._data.body("leftclaw").xpos
+        self._evaluate = MethodType(_undecorated(environment_class.evaluate_state), environment)
+        _replace_slow_methods(environment)
+
+    def reset(self, rand_vec: Array) -> Array:
+        """Start an episode of the task that `rand_vec` fixes; returns `(39,)` float64.
+
+        Raises:
+            GoalRefusedError: the environment would never accept this `rand_vec`.
+        """
+        environment = self._environment
+        content = {"rand_vec": np.asarray(rand_vec, np.float64), "env_cls": self._class, "partially_observable": True}
+        environment.set_task(Task(env_name="", data=pickle.dumps(content)))
+        environment._get_state_rand_vec = _Frozen(environment._last_rand_vec)
+        observation, _ = environment.reset()
+        space = environment.sawyer_observation_space
+        self._low, self._high = space.low, space.high
+        self._previous = environment._prev_obs
+        self._start = self._data.time
+        self._steps = 0
+        return np.asarray(observation)
+
+    def step(self, action: Array) -> LaneStep:
+        """Step by `(4,)` float32 in [-1, 1]: three offsets of the hand and the gripper's effort."""
+        environment = self._environment
+        position = self._mocap_position + np.minimum(np.maximum(action[:3], -1), 1) * environment.action_scale
+        np.minimum(np.maximum(position, environment.mocap_low), environment.mocap_high, out=self._mocap_position)
+        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)
+        self._control[:] = (action[3], -action[3])
+        mujoco.mj_step(self._model, self._data, nstep=environment.frame_skip)
+        self._steps += 1
+        environment.curr_path_length = self._steps
+        mujoco.mj_forward(self._model, self._data)
+        current = self._current()
+        observation = np.concatenate((current, self._previous, (0.0, 0.0, 0.0)))
+        self._previous = current
+        observation = np.minimum(np.maximum(observation, self._low), self._high)
+        reward, info = self._evaluate(observation, action)
+        # When MuJoCo gives a state up it begins anew, and its clock with it.
+        late = self._data.time < self._start + (self._steps - 0.5) * self._seconds
+        return LaneStep(observation, float(reward), bool(info["success"]), late or not math.isfinite(float(reward)))
+
+    @property
+    def goal(self) -> Array:
+        """`(3,)` the target of the episode, which the observation does not show."""
+        return np.array(self._environment._target_pos, np.float64)
+
+    def _current(self) -> Array:
+        """`(18,)`: the hand, how open the gripper is, and position and quaternion of up to two objects."""
+        current = np.zeros(18)
+        current[:3] = self._hand
+        apart = self._claws[0] - self._claws[1]
+        current[3] = min(np.sqrt(apart.dot(apart)) / 0.1, 1.0)
+        positions, quaternions = self._environment._get_pos_objects(), self._environment._get_quat_objects()
+        for i in range(len(positions) // 3):
+            current[4 + 7 * i : 7 + 7 * i] = positions[3 * i : 3 * i + 3]
+            current[7 + 7 * i : 11 + 7 * i] = quaternions[4 * i : 4 * i + 4]
+        return current
+
+
+class _Frozen:
+    """Gives the frozen `rand_vec`, to an environment that refuses it and asks again a few times only.
+
+    Asked in vain it would ask for ever. A reset that goes well asks twice.
+    """
+
+    def __init__(self, rand_vec: Array) -> None:
+        self._rand_vec, self._asked = rand_vec, 0
+
+    def __call__(self) -> Array:
+        self._asked += 1
+        if self._asked > MOST_ASKED:
+            raise GoalRefusedError("object and goal are too close together")
+        return self._rand_vec
+
+
+class _Rotation:
+    """Stands in for SciPy's class where an environment turns a matrix of MuJoCo's into a quaternion."""
+
+    def __init__(self, matrix: Array) -> None:
+        self._matrix = matrix
+
+    from_matrix: Callable[[Array], _Rotation]
+
+    def as_quat(self) -> Array:
+        """`(4,)`, scalar last, by the formula and in the order of operations of SciPy."""
+        (a, b, c), (d, e, f), (g, h, i) = self._matrix.tolist()
+        trace = a + e + i
+        largest = max(a, e, i, trace)
+        if largest == a:
+            x, y, z, w = 1.0 - trace + 2.0 * a, d + b, g + c, h - f
+        elif largest == e:
+            x, y, z, w = d + b, 1.0 - trace + 2.0 * e, h + f, c - g
+        elif largest == i:
+            x, y, z, w = g + c, h + f, 1.0 - trace + 2.0 * i, d - b
+        else:
+            x, y, z, w = h - f, c - g, d - b, 1.0 + trace
+        norm = math.sqrt(x * x + y * y + z * z + w * w)
+        return np.array((x / norm, y / norm, z / norm, w / norm))
+
+
+_Rotation.from_matrix = _Rotation  # SciPy's name for the constructor
+
+
+@functools.cache
+def _on_given_model(environment_class: Any) -> Any:
+    """The class with its model given instead of compiled: that takes most of the time to make an environment."""
+
+    def initialize_simulation(self: Any) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self.given_model, mujoco.MjData(self.given_model)
+
+    return type(environment_class.__name__, (environment_class,), {"_initialize_simulation": initialize_simulation})
+
+
+def _undecorated(function: Any) -> Any:
+    """The function behind Meta-World's decorator that asserts that a task is set."""
+    return function.__closure__[0].cell_contents if function.__closure__ else function
+
+
+def _replace_slow_methods(environment: Any) -> None:
+    """Give this one instance quicker methods of the same result; classes and modules stay as they are."""
+    data = environment.data
+    function = type(environment)._get_quat_objects
+    if "Rotation" in function.__globals__:
+        copied = FunctionType(function.__code__, {**function.__globals__, "Rotation": _Rotation}, function.__name__)
+        # A weak reference: a cycle would keep the model's 20 MB until the garbage collector comes round.
+        environment._get_quat_objects = MethodType(copied, weakref.proxy(environment))
+    places: dict[str, Array] = {}
+
+    def get_body_com(name: str) -> Array:
+        if name not in places:
+            places[name] = data.body(name).xpos
+        return places[name]
+
+    pads = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
+
+    def touching_object(geometry: int) -> bool:
+        contacts = data.contact
+        pairs = list(zip(contacts.geom1.tolist(), contacts.geom2.tolist(), contacts.efc_address.tolist(), strict=True))
+        forces = data.efc_force
+        return all(
+            sum(forces[row] for first, second, row in pairs if {pad, geometry} <= {first, second}) > 0.0 for pad in pads
+        )
+
+    environment.get_body_com = get_body_com
+    environment.touching_object = touching_object

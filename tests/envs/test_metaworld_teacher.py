@@ -1,0 +1,106 @@
+"""Meta-World's scripted teacher: shown the goal, clipped, the same in any company; `medium` is weakened."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from metabench.data.collect import roll_out
+from metabench.data.skill_calibration import calibrate_medium
+from metabench.envs import load_family
+from metabench.envs.metaworld.teacher import read_exponents, write_exponents
+from metabench.errors import DataError, UnknownNameError
+from metabench.suites import load_suite
+
+REACH = {"environment": "reach-v3", "rand_vec": [0.0, 0.65, 0.02, 0.05, 0.85, 0.2]}
+LOCK = {"environment": "door-lock-v3", "rand_vec": [0.0, 0.82, 0.15]}
+
+
+def teacher(folder, horizon=500):
+    return load_family("meta-world").teacher(folder, horizon)
+
+
+def test_the_expert_solves_tasks_whose_goal_the_observation_hides():
+    suite = load_suite("reach")
+    tasks = [task.id for task in suite.split("test")[:2]]
+    acted = roll_out(suite, tasks, ["expert"] * 2, [1, 2])
+    assert acted.success.reshape(2, 500)[:, -50:].mean() > 0.9
+    assert (np.abs(acted.columns.actions) <= 1.0).all()
+    assert (acted.columns.observations[:, -3:] == 0.0).all()
+    assert (acted.columns.episode_returns > 4500).all()
+
+
+def test_trajectories_of_a_task_differ_by_their_seeds_only():
+    suite = load_suite("reach")
+    task = suite.split("test")[0].id
+    acted = roll_out(suite, [task] * 3, ["expert"] * 3, [1, 2, 1]).columns
+    one, two, again = acted.actions.reshape(3, 500, 4)
+    assert (one != two).any()
+    np.testing.assert_array_equal(one, again)
+    rewards = acted.rewards.reshape(3, 500)
+    np.testing.assert_array_equal(rewards[0], rewards[2])
+
+
+def test_a_lane_acts_alike_in_any_company(tmp_path):
+    write_exponents(tmp_path, {"reach-v3": 0.5, "door-lock-v3": 0.3})
+    observation = np.random.default_rng(0).normal(0.3, 0.2, (3, 39)).astype(np.float32)
+    together, alone = teacher(tmp_path), teacher(tmp_path)
+    together.reset(["expert", "medium", "medium"], [REACH, LOCK, REACH], [1, 2, 3])
+    alone.reset(["medium"], [LOCK], [2])
+    for _ in range(40):
+        np.testing.assert_array_equal(together.act(observation)[1], alone.act(observation[1:2])[0])
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 3.0])
+def test_the_skill_of_an_episode_is_a_uniform_number_to_the_exponent_in_the_file(tmp_path, exponent):
+    """Far from the goal the scripted action is a constant: what an episode's actions average to is skill times that."""
+    write_exponents(tmp_path, {"reach-v3": exponent})
+    medium = teacher(tmp_path)
+    medium.reset(["medium"] * 400, [REACH] * 400, range(400))
+    observation = np.zeros((400, 39), np.float32)
+    observation[:, :3] = (0.05, 0.85, 0.14)  # below the goal by 0.06: upwards with 5 times that
+    actions = np.stack([medium.act(observation) for _ in range(300)])
+    skill = actions[:, :, 2].mean(axis=0) / 0.3
+    expected = np.sort(((np.arange(400) + 0.5) / 400) ** exponent)
+    assert np.abs(np.sort(skill) - expected).max() < 0.25
+    assert abs(skill.mean() - 1.0 / (1.0 + exponent)) < 0.06
+    assert abs(actions[:, :, 0].std() - 0.3) < 0.02  # across: noise only
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "medium.json: cannot be read: No such file or directory; run `metabench teacher calibrate`"),
+        ("{", "medium.json: not valid JSON"),
+        ("[]", "medium.json: skill_exponent: expected a number for each environment"),
+        (
+            '{"skill_exponent": {"reach-v3": -1.0}}',
+            "skill_exponent.reach-v3: expected a finite number from 0, found -1.0",
+        ),
+        ('{"skill_exponent": {"push-v3": 0.5}}', "says nothing of 'reach-v3'"),
+    ],
+)
+def test_a_missing_or_damaged_file_of_exponents_is_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "medium.json").write_text(content)
+    with pytest.raises(DataError) as caught:
+        teacher(tmp_path).reset(["medium"], [REACH], [0])
+    assert message in str(caught.value)
+
+
+def test_unknown_behaviours_are_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="'novice'"):
+        teacher(tmp_path).reset(["novice"], [REACH], [0])
+
+
+def test_exponents_round_trip(tmp_path):
+    path = write_exponents(tmp_path / "teachers", {"reach-v3": 0.25})
+    assert json.loads(path.read_text()) == {"skill_exponent": {"reach-v3": 0.25}}
+    assert read_exponents(path.parent) == {"reach-v3": 0.25}
+
+
+def test_only_suites_of_meta_world_are_calibrated():
+    with pytest.raises(DataError, match="expected one of family 'meta-world', found 'point-robot'"):
+        calibrate_medium(load_suite("point-robot"))

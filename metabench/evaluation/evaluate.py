@@ -10,6 +10,7 @@ import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.load import load_columns
+from metabench.envs import BatchedEnvironment
 from metabench.evaluation import protocol
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
@@ -77,7 +78,7 @@ def evaluate(
     protocol.check_split(suite, split)
     counts = protocol.shot_counts(split, track, shots)
     guarded = GuardedPolicy(policy, name or type(policy).__name__, suite.spaces)
-    stages = _Stages(guarded, suite, split, track, seed, privileged, progress)
+    stages = _Stages(guarded, suite, suite.environment(), split, track, seed, privileged, progress)
     supports: Supports = {}
     collected: list[Rollout] = []
     if track == "few-shot":
@@ -130,6 +131,7 @@ class _Stages:
 
     policy: GuardedPolicy
     suite: Suite
+    environment: BatchedEnvironment
     split: str
     track: str
     seed: int
@@ -159,6 +161,7 @@ class _Stages:
         return roll_out_policy(
             self.policy,
             self.suite,
+            self.environment,
             lanes,
             protocol.reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
             protocol.policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metabench.envs import Array
+from metabench.envs import Array, BatchedEnvironment
 from metabench.errors import SimulationError
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
@@ -36,6 +36,7 @@ class Rollout:
 def roll_out_policy(
     policy: GuardedPolicy,
     suite: Suite,
+    environment: BatchedEnvironment,
     lanes: Sequence[Lane],
     reset_seeds: Sequence[int],
     policy_seeds: Sequence[int],
@@ -51,6 +52,7 @@ def roll_out_policy(
     Args:
         policy: the policy behind its contract.
         suite: whose tasks the lanes name.
+        environment: the suite's.
         lanes: one episode each, with the groups that the policy is told.
         reset_seeds: each lane's reset noise.
         policy_seeds: each lane's policy randomness.
@@ -68,7 +70,6 @@ def roll_out_policy(
     policy.reset([lane.group for lane in lanes], policy_seeds, parameters if privileged else None)
     if support:
         policy.adapt(support)
-    environment = suite.environment()
     observation = np.array(environment.reset(parameters, reset_seeds), np.float32)
     previous_action = spaces.null_actions(count)
     previous_reward = np.zeros(count, np.float32)

@@ -6,11 +6,13 @@ import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from safetensors.numpy import save_file
 
 from metabench.suites import Suite, datasets_folder, load_suite
@@ -107,3 +109,87 @@ def _random_episode(env: gymnasium.Env, seed: int) -> dict[str, Any]:
         "terminations": list(terminations),
         "truncations": list(truncations),
     }
+
+
+WALKS = ("walks/a-v0", "walks/b-v0", "walks/c-v0")
+SEEING, ACTING = Box(-np.inf, np.inf, (3,), np.float64), Box(-1.0, 1.0, (2,), np.float64)
+PLAIN = "observation_dim = 3\naction_low = [-1.0, -1.0]\naction_high = [1.0, 1.0]"
+
+
+def _walks_suite(folder: Path, spaces: str = PLAIN, recipe: str = "trajectories = 9", horizon: int = 6) -> Suite:
+    """Two training tasks and a test task, recorded in `WALKS`."""
+    ids = "\n".join(f'{task} = "{name}"' for task, name in enumerate(WALKS))
+    text = f"""
+format = 1
+name = "walks"
+version = 1
+title = "Walks"
+family = "gymnasium"
+horizon = {horizon}
+distribution = "by hand"
+[spaces]
+{spaces}
+[evaluation]
+episodes = 2
+supports = 2
+[datasets.medium]
+{recipe}
+[datasets.medium.minari]
+{ids}
+"""
+    for task, (split, validation) in enumerate([("train", "true"), ("train", "false"), ("test", "false")]):
+        text += f"""
+[[task]]
+id = {task}
+split = "{split}"
+validation = {validation}
+parameters = {{ recorded = "{WALKS[task]}" }}
+reference = {{ random = 0.0, expert = 10.0 }}
+"""
+    (folder / "walks").mkdir()
+    (folder / "walks" / "suite.toml").write_text(text)
+    return load_suite(folder / "walks")
+
+
+def _walk(seed: int, steps: int = 6, ended: str = "truncations", **changes: Any) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    last = np.arange(steps) == steps - 1
+    return {
+        "observations": generator.normal(size=(steps + 1, 3)),
+        "actions": generator.uniform(-1, 1, (steps, 2)),
+        "rewards": generator.normal(size=steps),
+        "terminations": last & (ended == "terminations"),
+        "truncations": last & (ended == "truncations"),
+        **changes,
+    }
+
+
+@pytest.fixture
+def walks(record: Callable[..., None]) -> SimpleNamespace:
+    """Minari datasets of made-up numbers, and a suite of them.
+
+    `names`, their plain spaces as a suite says it (`spaces`), `episode(seed, ...)`,
+    `record(name, episodes, ...)` with the plain spaces by default, `suite(folder, ...)`, and `record_all()`, which
+    records 4 episodes each, of 3, 4, 5 and 6 steps, those of even number terminated, and returns them.
+    """
+
+    def write(name: str, episodes: list[dict[str, Any]], **spaces: Any) -> None:
+        record(name, episodes, **{"observation_space": SEEING, "action_space": ACTING, **spaces})
+
+    def record_all() -> list[list[dict[str, Any]]]:
+        episodes = [
+            [_walk(10 * task + n, steps=n + 3, ended=("terminations", "truncations")[n % 2]) for n in range(4)]
+            for task in range(len(WALKS))
+        ]
+        for name, content in zip(WALKS, episodes, strict=True):
+            write(name, content)
+        return episodes
+
+    return SimpleNamespace(
+        names=WALKS,
+        spaces=PLAIN,
+        episode=_walk,
+        record=write,
+        record_all=record_all,
+        suite=_walks_suite,
+    )

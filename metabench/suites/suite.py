@@ -11,7 +11,7 @@ from pathlib import Path
 
 from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.suites.folders import suite_folder, suite_names
+from metabench.suites.folders import suite_folder
 from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
 
 
@@ -40,7 +40,11 @@ class Suite:
     @property
     def argument(self) -> str:
         """What the command line and `load_suite` know it by: its name, or for a suite in a folder the folder."""
-        return self.name if self.name in suite_names() else str(self.folder)
+        try:
+            registered = suite_folder(self.name)
+        except MetabenchError:
+            registered = None
+        return self.name if registered == self.folder else str(self.folder)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,13 @@ class RecordedEpisode:
         """Its first `steps` steps, broken off there; itself if it is no longer than that."""
         if self.steps <= steps:
             return self
-        return RecordedEpisode(
-            self.number,
-            self.observations[: steps + 1],
-            self.actions[:steps],
-            self.rewards[:steps],
-            False,
-            None if self.success is None else self.success[:steps],
+        return replace(
+            self,
+            observations=self.observations[: steps + 1],
+            actions=self.actions[:steps],
+            rewards=self.rewards[:steps],
+            terminated=False,
+            success=None if self.success is None else self.success[:steps],
         )
 
 

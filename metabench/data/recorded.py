@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from metabench.data.columns import Columns
 from metabench.data.manifest import Trajectories
 from metabench.data.minari_source import RecordedDataset, RecordedEpisode, open_recorded
 from metabench.data.source import Progress, Source
-from metabench.envs import DeclaredSpaces
+from metabench.envs import Array, DeclaredSpaces
 from metabench.suites import DatasetEntry, Suite
 from metabench.suites.schema import RECORDED, EpisodeFilter
 
@@ -96,23 +97,28 @@ def _chosen(
         raise source.problem(f"none of its {source.count} episodes passes the filter of suite.toml")
 
 
+def out_of_bounds(actions: Array, declared: DeclaredSpaces) -> float:
+    """By how much the worst of recorded actions is out of the declared bounds; 0 for discrete actions."""
+    return 0.0 if declared.num_actions else float(np.abs(_clipped(actions, declared) - actions).max())
+
+
+def _clipped(actions: Array, declared: DeclaredSpaces) -> Array:
+    return np.clip(actions, np.asarray(declared.action_low, np.float32), np.asarray(declared.action_high, np.float32))
+
+
 def _bounded(
     source: RecordedDataset, episode: RecordedEpisode, declared: DeclaredSpaces, clip: bool
 ) -> RecordedEpisode:
     """The episode with actions in bounds."""
     if declared.num_actions:
         return episode
-    low, high = np.asarray(declared.action_low, np.float32), np.asarray(declared.action_high, np.float32)
-    bounded = np.clip(episode.actions, low, high)
-    excess = np.abs(bounded - episode.actions).max()
+    excess = out_of_bounds(episode.actions, declared)
     if excess > OUT_OF_BOUNDS and not clip:
         raise source.problem(
             f"episode {episode.number}: an action is out of bounds by {excess:.3g}; "
             "set clip = true in suite.toml to clip such actions"
         )
-    return RecordedEpisode(
-        episode.number, episode.observations, bounded, episode.rewards, episode.terminated, episode.success
-    )
+    return replace(episode, actions=_clipped(episode.actions, declared))
 
 
 def _passes(source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFilter) -> bool:

@@ -7,22 +7,44 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metabench.data.minari_source import RecordedDataset, open_recorded
-from metabench.data.recorded import OUT_OF_BOUNDS
+from metabench.data.recorded import OUT_OF_BOUNDS, out_of_bounds
 from metabench.data.suite_draft import Draft, DraftTask
-from metabench.envs import DeclaredSpaces
+from metabench.envs import Array, DeclaredSpaces
 from metabench.errors import MetabenchError
 from metabench.suites import load_suite, suite_names
+from metabench.suites.schema import MINARI_ID
 
 UNUSED_LIMIT = 100
 """A time limit so many times longer than any episode was never meant to end one."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What was read of one dataset.
+
+    Attributes:
+        source: the dataset.
+        rewards: of each episode, float32.
+        out_of_bounds: whether an action is.
+    """
+
+    source: RecordedDataset
+    rewards: tuple[Array, ...]
+    out_of_bounds: bool
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest episode."""
+        return max(map(len, self.rewards))
 
 
 def suite_from_minari(
@@ -64,6 +86,10 @@ def suite_from_minari(
             f"found {len(train)} and {len(test)}"
         )
     for each in names:
+        if not re.fullmatch(MINARI_ID, each):
+            raise MetabenchError(
+                f"Minari dataset {each!r}: expected an id like namespace/name-v0, without dots or spaces"
+            )
         if names.count(each) > 1:
             raise MetabenchError(f"Minari dataset {each!r} is given twice; a test task is no training task")
     chosen = _name(name or (out.resolve().name if out else None), names)
@@ -74,9 +100,10 @@ def suite_from_minari(
         raise MetabenchError(f"{folder} exists; choose another with --out, or remove it")
     sources = [open_recorded(each, download=download, remedy="add --download to fetch it") for each in names]
     declared = _common_spaces(sources, hide)
-    tasks = [_task(source, declared) for source in sources]
-    draft = Draft(chosen, declared, tuple(tasks), len(train), horizon or _common_horizon(tasks))
-    _write(folder, draft)
+    contents = [_read(source, declared) for source in sources]
+    limit = horizon or _common_horizon(contents)
+    tasks = tuple(_task(content, limit) for content in contents)
+    _write(folder, Draft(chosen, declared, tasks, len(train), limit))
     return folder
 
 
@@ -117,10 +144,10 @@ def _common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str]) -> D
     return declared
 
 
-def _common_horizon(tasks: Sequence[DraftTask]) -> int:
+def _common_horizon(contents: Sequence[_Content]) -> int:
     """The time limit of all, or the longest episode where none names one."""
-    longest = max(task.steps for task in tasks)
-    known = [(task.source, limit) for task in tasks if (limit := _limit(task.source)) is not None]
+    longest = max(content.longest for content in contents)
+    known = [(content.source, limit) for content in contents if (limit := _limit(content.source)) is not None]
     if not known:
         return longest
     first, common = known[0]
@@ -139,23 +166,32 @@ def _limit(source: RecordedDataset) -> int | None:
     return None
 
 
-def _task(source: RecordedDataset, declared: DeclaredSpaces) -> DraftTask:
-    """Read all of a dataset once."""
-    returns, steps, out_of_bounds = [], 0, False
+def _read(source: RecordedDataset, declared: DeclaredSpaces) -> _Content:
+    rewards, excess = [], 0.0
     for episode in source.episodes(declared):
-        returns.append(episode.total)
-        steps = max(steps, episode.steps)
-        if declared.action_low:
-            low, high = np.asarray(declared.action_low), np.asarray(declared.action_high)
-            out_of_bounds |= bool((np.maximum(low - episode.actions, episode.actions - high) > OUT_OF_BOUNDS).any())
-    parameters, note = _environment(source)
-    return DraftTask(source, parameters, note, _reference(source, returns), steps, out_of_bounds)
+        rewards.append(episode.rewards)
+        excess = max(excess, out_of_bounds(episode.actions, declared))
+    return _Content(source, tuple(rewards), excess > OUT_OF_BOUNDS)
 
 
-def _reference(source: RecordedDataset, returns: Sequence[float]) -> tuple[float, float, str]:
+def _task(content: _Content, horizon: int) -> DraftTask:
+    parameters, note = _environment(content.source)
+    reference = _reference(content, horizon)
+    return DraftTask(content.source, parameters, note, reference, content.longest, content.out_of_bounds)
+
+
+def _reference(content: _Content, horizon: int) -> tuple[float, float, str]:
+    """What the dataset says of itself, unless its episodes are cut; else what is in it."""
+    source = content.source
     random, expert = source.metadata.get("ref_min_score"), source.metadata.get("ref_max_score")
-    if isinstance(random, int | float) and isinstance(expert, int | float) and -math.inf < random < expert < math.inf:
+    if (
+        content.longest <= horizon
+        and isinstance(random, int | float)
+        and isinstance(expert, int | float)
+        and -math.inf < random < expert < math.inf
+    ):
         return float(random), float(expert), "ref_min_score and ref_max_score of the dataset"
+    returns = [float(rewards[:horizon].sum(dtype=np.float64)) for rewards in content.rewards]
     low, high = min(returns), max(returns)
     if low == high:
         raise source.problem(

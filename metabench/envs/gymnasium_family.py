@@ -62,9 +62,9 @@ class GymnasiumLanes(BatchedEnvironment):
 
     def __init__(self, family: GymnasiumFamily, horizon: int) -> None:
         """Make lanes as `family` does; they come with `reset`."""
-        self.spaces = family.spaces(horizon)
-        self._family = family
         self._lanes: list[gymnasium.Env[Any, Any]] = []
+        self._family = family
+        self.spaces = family.spaces(horizon)
         self._parameters: list[TaskParameters] = []
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:

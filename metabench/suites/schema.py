@@ -12,7 +12,8 @@ from metabench.envs.declared_spaces import DeclaredSpaces
 SplitName = Literal["train", "test", "test-far"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-MinariId = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]+$", max_length=200)]
+MINARI_ID = r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]+$"
+MinariId = Annotated[str, Field(pattern=MINARI_ID, max_length=200)]
 
 RECORDED = "recorded"
 """The behaviour of trajectories that were not rolled out here but come from Minari datasets."""

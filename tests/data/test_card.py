@@ -94,7 +94,7 @@ def test_what_is_missing_is_named(tiny, folders, monkeypatch):
         write_card(tiny)
     (tiny.folder / "README.md").write_text(CARD)
     monkeypatch.setenv("METABENCH_HOME", str(folders / "nowhere"))
-    with pytest.raises(DataError, match="metabench data build tiny --dataset random"):
+    with pytest.raises(DataError, match=f"metabench data build {tiny.folder} --dataset random"):
         write_card(tiny)
     assert (tiny.folder / "README.md").read_text() == CARD
 

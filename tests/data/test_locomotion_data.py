@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metabench.data import collect, minari_files, source
+from metabench.data import minari_files, source
 from metabench.data.build import build_dataset, verify_dataset
 from metabench.data.load import load_data
 from metabench.data.manifest import plan_trajectories
@@ -38,7 +38,7 @@ def test_threads_lanes_and_chunks_leave_no_trace(name, small_copy, tmp_path, mon
         monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         monkeypatch.setenv("METABENCH_HOME", str(place / "home"))
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(place / "minari"))
-        monkeypatch.setattr(collect, "LANES", lanes)
+        monkeypatch.setattr("metabench.envs.batched.BatchedEnvironment.lanes_at_once", lanes)
         monkeypatch.setattr(source, "CHUNK", chunk)
         monkeypatch.setattr(minari_files, "CHUNK", chunk)
         build_dataset(suite, "mixed")

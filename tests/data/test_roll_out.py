@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from metabench.data import collect
 from metabench.data.collect import roll_out
 from metabench.data.manifest import plan_trajectories
 from metabench.data.references import measure_references
@@ -48,7 +47,7 @@ def test_a_lane_does_not_depend_on_the_others_or_on_chunks(name, monkeypatch):
         roll_out(suite, *([column[i] for i in order] for column in (plan.tasks, plan.behaviours, plan.seeds)))
     )
     assert [shuffled[place] for place in np.argsort(order)] == whole
-    monkeypatch.setattr(collect, "LANES", 7)
+    monkeypatch.setattr("metabench.envs.batched.BatchedEnvironment.lanes_at_once", 7)
     assert episodes_of(roll_out(suite, plan.tasks, plan.behaviours, plan.seeds)) == whole
     assert episodes_of(roll_out(suite, plan.tasks[3:4], plan.behaviours[3:4], plan.seeds[3:4])) == whole[3:4]
 

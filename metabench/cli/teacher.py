@@ -82,14 +82,14 @@ def calibrate(
     suite: Annotated[str, typer.Argument(help="a suite of the Meta-World family, with measured references")],
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task and round")] = 8,
 ) -> None:
-    """For maintainers: find how weak the scripted teacher's medium must be to score 50, and write it."""
-    from metabench.data.skill_calibration import calibrate_medium, install_calibration
+    """For maintainers: find how wrong the scripted teacher's medium must be to score 50, and write it."""
+    from metabench.data.medium_calibration import calibrate_medium, install_calibration
 
     loaded = load_suite(suite)
     found = calibrate_medium(loaded, episodes)
-    table = Table("environment", "exponent of skill", "normalised")
+    table = Table("environment", "deviation of error, m", "normalised")
     for each in found:
-        table.add_row(each.environment, f"{each.exponent:g}", f"{each.score:.1f}")
+        table.add_row(each.environment, f"{each.deviation:g}", f"{each.score:.1f}")
     console = Console()
     console.print(table)
     path = install_calibration(loaded, found)

@@ -10,6 +10,7 @@ import pytest
 
 from metabench.envs import load_family
 from metabench.envs.metaworld.environments import RANGES
+from metabench.envs.metaworld.families import PUCK
 from metabench.envs.metaworld.lane import GoalRefusedError
 from metabench.envs.metaworld.lanes import MetaWorldLanes
 from metabench.envs.workers import WorkerLanes
@@ -75,6 +76,36 @@ def test_every_environment_gives_the_numbers_of_the_stock_step(name):
         assert not step.terminated.any()
     np.testing.assert_array_equal(stock._target_pos, goal)  # the teacher is shown one goal for the whole episode
     np.testing.assert_array_equal(lanes.reset([other, task, task], [1, 2, 3]), first)
+
+
+@pytest.mark.parametrize("name", PUCK)
+def test_a_goal_alone_leaves_the_place_of_the_puck_to_the_seed(name):
+    """Lanes of one task share a model: each must be as the stock environment with its own puck."""
+    low, high = (np.array(end) for end in RANGES[name])
+    goal = (low + 0.9 * (high - low))[3:].tolist()  # far from any puck: the first place drawn is taken
+    lanes = MetaWorldLanes(500)
+    first = lanes.reset([{"environment": name, "goal": goal}] * 3, [1, 2, 1])
+    pucks = first[:, 4:7].astype(float)
+    assert (pucks[0] == pucks[2]).all()
+    assert np.abs(pucks[0, :2] - pucks[1, :2]).max() > 1e-3
+    assert (pucks[:, :2] >= low[:2] - 0.01).all() and (pucks[:, :2] <= high[:2] + 0.01).all()
+    stocks = []
+    for seed in (1, 2):
+        generator = np.random.default_rng(seed)
+        task = {"environment": name, "rand_vec": [*generator.uniform(low[:3], high[:3]).tolist(), *goal]}
+        stocks.append(stock_environment(task))
+        np.testing.assert_array_equal(stocks[-1].reset()[0].astype(np.float32), first[seed - 1])
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        actions = generator.uniform(-1, 1, (3, 4)).astype(np.float32)
+        actions[:, 2] -= 0.3  # downwards, where the puck is
+        actions[2] = actions[0]
+        step = lanes.step(actions)
+        for lane, stock in enumerate(stocks):
+            observation, reward, *_ = stock.step(actions[lane])
+            np.testing.assert_array_equal(step.observation[lane], observation.astype(np.float32))
+            assert step.reward[lane] == reward
+        assert step.reward[2] == step.reward[0]
 
 
 def test_the_goal_is_hidden():
@@ -153,7 +184,10 @@ def test_workers_end_with_their_lanes():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"environment": "reach-v3"}, "expected exactly 'environment' and 'rand_vec'"),
+        ({"environment": "reach-v3"}, "expected exactly 'environment' and 'rand_vec', or 'environment' and 'goal'"),
+        ({"environment": "reach-v3", "goal": [0.0, 0.85]}, "goal of reach-v3 must have 3 numbers"),
+        ({"environment": "reach-v3", "goal": [0.0, 0.7, 0.1]}, "goal[1] of reach-v3 must lie between 0.8 and 0.9"),
+        ({"environment": "sweep-v3", "goal": [0.0, 0.7, 0.1]}, "sweep-v3 must be given by a rand_vec; pick-place-v3"),
         ({"environment": "reach-v2", "rand_vec": [0.0] * 6}, "unknown environment of Meta-World 'reach-v2'; did you"),
         ({"environment": "reach-v3", "rand_vec": [0.0] * 3}, "rand_vec of reach-v3 must have 6 numbers"),
         ({"environment": "door-lock-v3", "rand_vec": [0.0, 0.82, 7.0]}, "rand_vec[2] of door-lock-v3 must lie between"),

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from metabench.data.collect import roll_out
-from metabench.data.skill_calibration import calibrate_medium
+from metabench.data.medium_calibration import calibrate_medium
 from metabench.envs import load_family
-from metabench.envs.metaworld.teacher import read_exponents, write_exponents
+from metabench.envs.metaworld.teacher import read_errors, write_errors
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
 
-REACH = {"environment": "reach-v3", "rand_vec": [0.0, 0.65, 0.02, 0.05, 0.85, 0.2]}
+REACH = {"environment": "reach-v3", "goal": [0.05, 0.85, 0.2]}
 LOCK = {"environment": "door-lock-v3", "rand_vec": [0.0, 0.82, 0.15]}
 
 
@@ -44,7 +44,7 @@ def test_trajectories_of_a_task_differ_by_their_seeds_only():
 
 
 def test_a_lane_acts_alike_in_any_company(tmp_path):
-    write_exponents(tmp_path, {"reach-v3": 0.5, "door-lock-v3": 0.3})
+    write_errors(tmp_path, {"reach-v3": 0.5, "door-lock-v3": 0.3})
     observation = np.random.default_rng(0).normal(0.3, 0.2, (3, 39)).astype(np.float32)
     together, alone = teacher(tmp_path), teacher(tmp_path)
     together.reset(["expert", "medium", "medium"], [REACH, LOCK, REACH], [1, 2, 3])
@@ -53,20 +53,27 @@ def test_a_lane_acts_alike_in_any_company(tmp_path):
         np.testing.assert_array_equal(together.act(observation)[1], alone.act(observation[1:2])[0])
 
 
-@pytest.mark.parametrize("exponent", [0.0, 1.0, 3.0])
-def test_the_skill_of_an_episode_is_a_uniform_number_to_the_exponent_in_the_file(tmp_path, exponent):
-    """Far from the goal the scripted action is a constant: what an episode's actions average to is skill times that."""
-    write_exponents(tmp_path, {"reach-v3": exponent})
+def test_medium_takes_its_hand_to_be_off_its_place_by_an_error_of_the_deviation_in_the_file(tmp_path):
+    """With the hand at the goal the scripted action is 5 times what the lane takes the distance to be."""
+    write_errors(tmp_path, {"reach-v3": 0.05})
     medium = teacher(tmp_path)
     medium.reset(["medium"] * 400, [REACH] * 400, range(400))
     observation = np.zeros((400, 39), np.float32)
-    observation[:, :3] = (0.05, 0.85, 0.14)  # below the goal by 0.06: upwards with 5 times that
-    actions = np.stack([medium.act(observation) for _ in range(300)])
-    skill = actions[:, :, 2].mean(axis=0) / 0.3
-    expected = np.sort(((np.arange(400) + 0.5) / 400) ** exponent)
-    assert np.abs(np.sort(skill) - expected).max() < 0.25
-    assert abs(skill.mean() - 1.0 / (1.0 + exponent)) < 0.06
-    assert abs(actions[:, :, 0].std() - 0.3) < 0.02  # across: noise only
+    observation[:, :3] = (0.05, 0.85, 0.2)
+    error = np.stack([medium.act(observation) for _ in range(300)])[:, :, :3].mean(axis=0) / -5.0
+    assert np.abs(error.std(axis=0) - 0.05).max() < 0.006
+    assert np.abs(error.mean(axis=0)).max() < 0.01
+    assert np.abs(np.corrcoef(error.T) - np.eye(3)).max() < 0.2  # each axis has its own
+
+
+def test_noise_is_drawn_anew_at_every_step(tmp_path):
+    expert = teacher(tmp_path)
+    expert.reset(["expert"] * 50, [REACH] * 50, range(50))
+    observation = np.zeros((50, 39), np.float32)
+    observation[:, :3] = (0.05, 0.85, 0.2)
+    noise = np.stack([expert.act(observation) for _ in range(300)])
+    assert abs(noise.std() - 0.1) < 0.005
+    assert abs(np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -74,15 +81,15 @@ def test_the_skill_of_an_episode_is_a_uniform_number_to_the_exponent_in_the_file
     [
         (None, "medium.json: cannot be read: No such file or directory; run `metabench teacher calibrate`"),
         ("{", "medium.json: not valid JSON"),
-        ("[]", "medium.json: skill_exponent: expected a number for each environment"),
+        ("[]", "medium.json: hand_error: expected a number for each environment"),
         (
-            '{"skill_exponent": {"reach-v3": -1.0}}',
-            "skill_exponent.reach-v3: expected a finite number from 0, found -1.0",
+            '{"hand_error": {"reach-v3": -1.0}}',
+            "hand_error.reach-v3: expected a finite number from 0, found -1.0",
         ),
-        ('{"skill_exponent": {"push-v3": 0.5}}', "says nothing of 'reach-v3'"),
+        ('{"hand_error": {"push-v3": 0.5}}', "says nothing of 'reach-v3'"),
     ],
 )
-def test_a_missing_or_damaged_file_of_exponents_is_named(tmp_path, content, message):
+def test_a_missing_or_damaged_file_of_errors_is_named(tmp_path, content, message):
     if content is not None:
         (tmp_path / "medium.json").write_text(content)
     with pytest.raises(DataError) as caught:
@@ -95,10 +102,10 @@ def test_unknown_behaviours_are_refused(tmp_path):
         teacher(tmp_path).reset(["novice"], [REACH], [0])
 
 
-def test_exponents_round_trip(tmp_path):
-    path = write_exponents(tmp_path / "teachers", {"reach-v3": 0.25})
-    assert json.loads(path.read_text()) == {"skill_exponent": {"reach-v3": 0.25}}
-    assert read_exponents(path.parent) == {"reach-v3": 0.25}
+def test_errors_round_trip(tmp_path):
+    path = write_errors(tmp_path / "teachers", {"reach-v3": 0.25})
+    assert json.loads(path.read_text()) == {"hand_error": {"reach-v3": 0.25}}
+    assert read_errors(path.parent) == {"reach-v3": 0.25}
 
 
 def test_only_suites_of_meta_world_are_calibrated():

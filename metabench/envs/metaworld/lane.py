@@ -26,10 +26,16 @@ import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.types import Task
 
+from metabench.envs.batched import TaskParameters
+from metabench.envs.metaworld.environments import RANGES
 from metabench.envs.spaces import Array
 
 MOST_ASKED = 8
 """How often an environment may ask for its `rand_vec` in one reset."""
+
+
+MOST_DRAWN = 100
+"""How many places for a puck are tried; nearly every one is accepted."""
 
 
 class GoalRefusedError(ValueError):
@@ -98,6 +104,22 @@ class MetaWorldLane:
         self._start = self._data.time
         self._steps = 0
         return np.asarray(observation)
+
+    def begin(self, task: TaskParameters, seed: int) -> Array:
+        """Start an episode of `task`; where that leaves the puck's place open, it is drawn from `seed`. As `reset`.
+
+        Meta-World draws in the same way: uniformly, again while the environment refuses.
+        """
+        if "rand_vec" in task:
+            return self.reset(np.asarray(task["rand_vec"]))
+        low, high = np.array(RANGES[task["environment"]])[:, :3]
+        generator = np.random.default_rng(seed)
+        for _ in range(MOST_DRAWN):
+            try:
+                return self.reset(np.concatenate([generator.uniform(low, high), task["goal"]]))
+            except GoalRefusedError:
+                continue
+        raise GoalRefusedError(f"no place for the puck is far enough from the goal {task['goal']}")
 
     def step(self, action: Array) -> LaneStep:
         """Step by `(4,)` float32 in [-1, 1]: three offsets of the hand and the gripper's effort."""

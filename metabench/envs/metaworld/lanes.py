@@ -17,7 +17,7 @@ from metabench.errors import SimulationError
 
 
 class MetaWorldLanes(BatchedEnvironment):
-    """Lanes of any tasks; all episodes of a task begin alike, whatever their seeds.
+    """Lanes of any tasks. Seeds change nothing but the puck's place in tasks that leave it open.
 
     A model takes 20 MB. The lanes of a task share one, and only the tasks of the latest reset are kept.
     """
@@ -33,8 +33,7 @@ class MetaWorldLanes(BatchedEnvironment):
         self._models: dict[tuple[Any, ...], mujoco.MjModel] = {}
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
-        """Start every lane's task; Meta-World's resets have no noise of their own, so `seeds` change nothing."""
-        del seeds
+        """Start one episode a lane."""
         keys = [task_key(task) for task in parameters]
         names = {key[0] for key in keys}
         self._compiled = {name: self._compiled[name] for name in names if name in self._compiled}
@@ -43,7 +42,9 @@ class MetaWorldLanes(BatchedEnvironment):
         spare = {key: list(pool) for key, pool in self._pools.items()}
         self._lanes = [spare[key].pop() if spare.get(key) else self._new_lane(key) for key in keys]
         self._steps, self._parameters = 0, tuple(parameters)
-        return self._stacked([lane.reset(task["rand_vec"]) for lane, task in zip(self._lanes, parameters, strict=True)])
+        return self._stacked(
+            [lane.begin(task, seed) for lane, task, seed in zip(self._lanes, parameters, seeds, strict=True)]
+        )
 
     def step(self, actions: Array) -> BatchStep:
         """Step every lane.

@@ -1,9 +1,10 @@
 """Meta-World's scripted policies as teacher: shown the goal, clipped to the action bounds, noisy; `medium` is weakened.
 
-The expert acts as the scripted policy does. In each episode of `medium` its actions are multiplied by a skill between 0
-and 1: a uniform number to the power of an exponent that is found for each environment. So one dataset holds episodes
-from nearly idle to nearly perfect. Noise is drawn anew at every step; were it correlated in time, methods that see
-their last actions would learn to repeat them.
+The expert acts as the scripted policy does. `medium` misjudges where its hand is: in each episode it is shown the hand
+off its place, by an error drawn for the episode. So it goes beside the goal, or grasps beside the object, as far as
+that; one dataset holds episodes from nearly perfect to hopeless, all of them purposeful. How large errors are is found
+for each environment. Noise is drawn anew at every step; were it correlated in time, methods that see their last actions
+would learn to repeat them.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
 from metabench.envs.spaces import Array
 from metabench.errors import DataError, UnknownNameError
 
-NOISE = {"medium": 0.3, "expert": 0.1}
-"""Standard deviation of what is added to every action, by behaviour.
+NOISE = 0.1
+"""Standard deviation of what is added to every action.
 
-A scripted policy is deterministic and so is the start of an episode: without it all trajectories of a task were one.
+A scripted policy is deterministic, and so may be the start of an episode: without it all trajectories were one.
 """
 
-SKILL_FILE = "medium.json"
-"""In `teachers/`: environment to the exponent of `medium`'s skill."""
+ERRORS_FILE = "medium.json"
+"""In `teachers/`: environment to the deviation of `medium`'s error, in metres on each axis."""
+
+HAND = (slice(0, 3), slice(18, 21))
+"""Where an observation has the hand: now, and one step ago."""
 
 
 class ScriptedTeacher(Teacher):
@@ -39,38 +43,40 @@ class ScriptedTeacher(Teacher):
     behaviours = ("medium", "expert")
 
     def __init__(self, folder: Path, horizon: int) -> None:
-        """Keep `folder`, where `medium` finds its exponents."""
+        """Keep `folder`, where `medium` finds how large its errors are."""
         self._folder, self._horizon = folder, horizon
         self._goals: dict[tuple[Any, ...], Array] = {}
 
     def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
-        """Draw each lane's skill and noise from its own seed.
+        """Draw each lane's noise and error from its own seed.
 
         Raises:
-            DataError: `medium` is wanted, and the suite's `teachers/medium.json` does not say how weak it is.
+            DataError: `medium` is wanted, and the suite's `teachers/medium.json` does not say how large errors are.
         """
         from metaworld.policies import ENV_POLICY_MAP
 
         for name in set(behaviours):
             if name not in self.behaviours:
                 raise UnknownNameError("teacher behaviour", name, self.behaviours)
-        exponents = read_exponents(self._folder) if "medium" in behaviours else {}
+        errors = read_errors(self._folder) if "medium" in behaviours else {}
         self._learn_goals(parameters)
         self._policies = [ENV_POLICY_MAP[task["environment"]]() for task in parameters]
         self._shown = np.array([self._goals[task_key(task)] for task in parameters])
-        self._skill = np.ones((len(parameters), 1))
+        self._error = np.zeros((len(parameters), 3))
         self._noise = np.zeros((len(parameters), self._horizon, ACTION_DIM))
         for lane, (behaviour, task, seed) in enumerate(zip(behaviours, parameters, seeds, strict=True)):
             generator = np.random.default_rng(seed)
-            self._noise[lane] = NOISE[behaviour] * generator.standard_normal((self._horizon, ACTION_DIM))
+            self._noise[lane] = NOISE * generator.standard_normal((self._horizon, ACTION_DIM))
             if behaviour == "medium":
-                self._skill[lane] = generator.random() ** self._exponent(exponents, task["environment"])
+                self._error[lane] = self._deviation(errors, task["environment"]) * generator.standard_normal(3)
         self._timestep = 0
 
     def act(self, observation: Array) -> Array:
-        """`(lanes, 4)` float64: the scripted action times the lane's skill, plus noise."""
+        """`(lanes, 4)` float64: the scripted action for what the lane is shown, plus noise."""
         seen = np.asarray(observation, np.float64).copy()
         seen[:, -3:] = self._shown
+        for hand in HAND:
+            seen[:, hand] += self._error
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the policies' actions are out of bounds: they are clipped
             scripted = np.array(
@@ -78,47 +84,49 @@ class ScriptedTeacher(Teacher):
             )
         noise = self._noise[:, self._timestep]
         self._timestep += 1
-        return np.clip(self._skill * np.clip(scripted, -1.0, 1.0) + noise, -1.0, 1.0)
+        return np.clip(np.clip(scripted, -1.0, 1.0) + noise, -1.0, 1.0)
 
-    def _exponent(self, exponents: Mapping[str, float], name: str) -> float:
-        if name not in exponents:
-            raise DataError(f"{self._folder / SKILL_FILE}: says nothing of {name!r}; run `metabench teacher calibrate`")
-        return exponents[name]
+    def _deviation(self, errors: Mapping[str, float], name: str) -> float:
+        if name not in errors:
+            raise DataError(
+                f"{self._folder / ERRORS_FILE}: says nothing of {name!r}; run `metabench teacher calibrate`"
+            )
+        return errors[name]
 
     def _learn_goals(self, parameters: Sequence[TaskParameters]) -> None:
         """Ask the simulator where the goal of each task is: in some environments it follows from the object's place."""
-        missing: dict[str, list[tuple[Any, ...]]] = {}
-        for key in dict.fromkeys(task_key(task) for task in parameters):
-            if key not in self._goals:
-                missing.setdefault(key[0], []).append(key)
-        for name, keys in missing.items():
+        missing: dict[str, dict[tuple[Any, ...], TaskParameters]] = {}
+        for task in parameters:
+            if task_key(task) not in self._goals:
+                missing.setdefault(task["environment"], {})[task_key(task)] = task
+        for name, tasks in missing.items():
             lane = MetaWorldLane(name, compile_model(name))
-            for key in keys:
-                lane.reset(np.array(key[1:]))
+            for key, task in tasks.items():
+                lane.begin(task, seed=0)
                 self._goals[key] = lane.goal
 
 
-def read_exponents(folder: Path) -> dict[str, float]:
-    """Environment to exponent of skill, as `medium.json` of a suite's `teachers/` says; raises `DataError`."""
-    path = folder / SKILL_FILE
+def read_errors(folder: Path) -> dict[str, float]:
+    """Environment to deviation of the error, as `medium.json` of a suite's `teachers/` says; raises `DataError`."""
+    path = folder / ERRORS_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; run `metabench teacher calibrate`") from error
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON: {error}") from error
-    exponents = content.get("skill_exponent") if isinstance(content, dict) else None
-    if not isinstance(exponents, dict):
-        raise DataError(f"{path}: skill_exponent: expected a number for each environment")
-    for name, exponent in exponents.items():
-        if isinstance(exponent, bool) or not isinstance(exponent, int | float) or not 0.0 <= exponent < float("inf"):
-            raise DataError(f"{path}: skill_exponent.{name}: expected a finite number from 0, found {exponent!r}")
-    return exponents
+    errors = content.get("hand_error") if isinstance(content, dict) else None
+    if not isinstance(errors, dict):
+        raise DataError(f"{path}: hand_error: expected a number for each environment")
+    for name, deviation in errors.items():
+        if isinstance(deviation, bool) or not isinstance(deviation, int | float) or not 0.0 <= deviation < float("inf"):
+            raise DataError(f"{path}: hand_error.{name}: expected a finite number from 0, found {deviation!r}")
+    return errors
 
 
-def write_exponents(folder: Path, exponents: Mapping[str, float]) -> Path:
-    """Write what `read_exponents` reads; returns the file."""
+def write_errors(folder: Path, errors: Mapping[str, float]) -> Path:
+    """Write what `read_errors` reads; returns the file."""
     folder.mkdir(exist_ok=True)
-    path = folder / SKILL_FILE
-    path.write_text(json.dumps({"skill_exponent": dict(exponents)}, indent=1) + "\n", encoding="utf-8")
+    path = folder / ERRORS_FILE
+    path.write_text(json.dumps({"hand_error": dict(errors)}, indent=1) + "\n", encoding="utf-8")
     return path

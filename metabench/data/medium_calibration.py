@@ -1,4 +1,4 @@
-"""How weak a scripted teacher's `medium` must be to score half as much as its expert: one exponent an environment."""
+"""How wrong a scripted teacher's `medium` must be to score half as much as its expert: one deviation an environment."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from metabench.suites import Suite
 MEDIUM = 50.0
 """Normalised score that `medium` is brought to."""
 
-ROUNDS = 7
-"""Bisections of the median skill, which is known to 1/128 then."""
+ROUNDS = 8
+"""Bisections of the deviation's logarithm."""
+
+SMALLEST, LARGEST = 0.002, 1.0
+"""Deviations that are looked between, in metres."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,17 @@ class Calibration:
 
     Attributes:
         environment: its name.
-        exponent: of `medium`'s skill.
+        deviation: of `medium`'s error, in metres on each axis.
         score: mean normalised score over the environment's tasks with it.
     """
 
     environment: str
-    exponent: float
+    deviation: float
     score: float
 
 
 def calibrate_medium(suite: Suite, episodes: int = 8) -> list[Calibration]:
-    """Bisect all environments' exponents at once, always with the same seeds.
+    """Bisect all environments' deviations at once, always with the same seeds.
 
     Args:
         suite: a suite of the family `meta-world`, with measured references.
@@ -51,36 +54,35 @@ def calibrate_medium(suite: Suite, episodes: int = 8) -> list[Calibration]:
     if suite.entry.family != "meta-world":
         raise DataError(f"suite {suite.name}: expected one of family 'meta-world', found {suite.entry.family!r}")
     names = [task.parameters["environment"] for task in suite.tasks]
-    weak, strong = dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)
+    low, high = dict.fromkeys(names, SMALLEST), dict.fromkeys(names, LARGEST)
     found: dict[str, Calibration] = {}
     for _ in range(ROUNDS):
-        medians = {name: (weak[name] + strong[name]) / 2.0 for name in weak}
-        exponents = {name: round(float(np.log(median) / np.log(0.5)), 3) for name, median in medians.items()}
-        scores = _scores(suite, exponents, episodes)
-        for name, exponent in exponents.items():
+        middle = {name: round(float(np.sqrt(low[name] * high[name])), 5) for name in low}
+        scores = _scores(suite, middle, episodes)
+        for name, deviation in middle.items():
             score = float(np.mean([score for score, other in zip(scores, names, strict=True) if other == name]))
-            tried = Calibration(name, exponent, score)
+            tried = Calibration(name, deviation, score)
             found[name] = min(found.get(name, tried), tried, key=lambda each: abs(each.score - MEDIUM))
-            (strong if score > MEDIUM else weak)[name] = medians[name]
+            (low if score > MEDIUM else high)[name] = deviation
     return list(found.values())
 
 
 def install_calibration(suite: Suite, calibrations: Sequence[Calibration]) -> Path:
-    """Write the exponents into the suite's `teachers/`; the digests of its data are then out of date."""
-    from metabench.envs.metaworld.teacher import write_exponents
+    """Write the deviations into the suite's `teachers/`; the digests of its data are then out of date."""
+    from metabench.envs.metaworld.teacher import write_errors
 
-    return write_exponents(suite.folder / "teachers", {each.environment: each.exponent for each in calibrations})
+    return write_errors(suite.folder / "teachers", {each.environment: each.deviation for each in calibrations})
 
 
-def _scores(suite: Suite, exponents: dict[str, float], episodes: int) -> Array:
-    """`(tasks,)` mean normalised score of `medium` with these exponents."""
-    from metabench.envs.metaworld.teacher import write_exponents
+def _scores(suite: Suite, errors: dict[str, float], episodes: int) -> Array:
+    """`(tasks,)` mean normalised score of `medium` with these errors."""
+    from metabench.envs.metaworld.teacher import write_errors
 
     tasks = [task.id for task in suite.tasks for _ in range(episodes)]
     seeds = [derived_seed("calibration", suite.name, task, i % episodes) for i, task in enumerate(tasks)]
     with tempfile.TemporaryDirectory() as scratch:
         trial = dataclasses.replace(suite, folder=Path(scratch))
-        write_exponents(trial.folder / "teachers", exponents)
+        write_errors(trial.folder / "teachers", errors)
         columns = roll_out(trial, tasks, ["medium"] * len(tasks), seeds).columns
     scores = np.array(suite.normalised(tasks, columns.episode_returns.tolist()))
     return np.asarray(scores.reshape(-1, episodes).mean(axis=1))

@@ -18,14 +18,19 @@ from metabench.errors import MetabenchError, UnknownNameError
 
 FAMILIES: Mapping[str, str] = {
     "ant-dir": "metabench.envs.locomotion.families:AntDirFamily",
+    "cartpole": "metabench.envs.classic.cartpole:CartPoleFamily",
     "cheetah-dir": "metabench.envs.locomotion.families:CheetahDirFamily",
     "cheetah-vel": "metabench.envs.locomotion.families:CheetahVelFamily",
     "corridor": "metabench.envs.corridor:CorridorFamily",
+    "grid-world": "metabench.envs.classic.grid_world:GridWorldFamily",
     "gymnasium": "metabench.envs.gymnasium_family:GymnasiumFamily",
     "hopper-param": "metabench.envs.locomotion.families:HopperParamFamily",
     "meta-world": "metabench.envs.metaworld.families:MetaWorldFamily",
+    "mountain-car": "metabench.envs.classic.mountain_car:MountainCarFamily",
+    "pendulum": "metabench.envs.classic.pendulum:PendulumFamily",
     "pointmaze": "metabench.envs.point_maze:PointMazeFamily",
     "point-robot": "metabench.envs.point_robot:PointRobotFamily",
+    "simple-env": "metabench.envs.classic.simple_env:SimpleEnvFamily",
     "walker-param": "metabench.envs.locomotion.families:WalkerParamFamily",
 }
 """Family name to `module:class`; modules are imported on first use."""

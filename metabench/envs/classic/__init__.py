@@ -1,0 +1,1 @@
+"""Classic control and two toy worlds as batched simulators, in NumPy only; each with a scripted teacher."""

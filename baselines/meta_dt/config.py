@@ -120,7 +120,7 @@ PLUS_SUITES: Mapping[str, Mapping[str, Any]] = {
     "ant-dir-arc": {**_RESIDUALS, "linear_reward": True},
     "hopper-param": _RESIDUALS,
     "walker-param": _RESIDUALS,
-    "reach": {},
+    "reach": _RESIDUALS,
 }
 """What Meta-DT-plus does differently with noisy teachers; chosen by the world model's error on validation tasks."""
 

@@ -28,7 +28,8 @@ def stock_seconds(task: dict, actions: np.ndarray) -> float:
 
     environment_class = ALL_V3_ENVIRONMENTS[task["environment"]]
     environment = environment_class()
-    content = {"rand_vec": np.array(task["rand_vec"]), "env_cls": environment_class, "partially_observable": True}
+    rand_vec = np.array(task["rand_vec"] if "rand_vec" in task else [0.0, 0.62, 0.02, *task["goal"]])
+    content = {"rand_vec": rand_vec, "env_cls": environment_class, "partially_observable": True}
     environment.set_task(Task(task["environment"], pickle.dumps(content)))
     environment.reset()
     began = time.perf_counter()

@@ -34,6 +34,8 @@ VERBS: dict[str, Verb] = {
     "run": Verb("metabench.cli.run", "run", "Train and evaluate methods; skips what is finished, resumes what is not."),
     "sweep": Verb("metabench.cli.sweep", "sweep", "Run the cells of a sweep file, in its order."),
     "evaluate": Verb("metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."),
+    "pretrain": Verb("metabench.cli.pretrain", "pretrain", "Train what a method uses in every suite, once."),
+    "reproduce": Verb("metabench.cli.reproduce", "app", "Repeat a paper's experiment, beside the published numbers."),
     "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
     "suite": Verb("metabench.cli.suite", "app", "Make suites of Minari datasets."),
     "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),

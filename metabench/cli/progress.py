@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from metabench.methods.training_run import Progress as TrainingProgress
+
+LINE_SECONDS = 20.0
+"""Least time between two lines where there is no terminal."""
 
 
 @contextmanager
@@ -23,5 +31,24 @@ def progress_bar(console: Console, label: str) -> Iterator[Callable[[str, int, i
                 current = stage
                 bar.reset(task, total=total, description=f"{label}: {stage}")
             bar.update(task, completed=done)
+
+        yield update
+
+
+@contextmanager
+def training_progress(console: Console, label: str) -> Iterator[TrainingProgress]:
+    """A bar for a training in a terminal, elsewhere a line with the latest losses now and then."""
+    spoken = 0.0
+    with progress_bar(console, label) as bar:
+
+        def update(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+            nonlocal spoken
+            bar(stage, done, total)
+            if console.is_terminal:
+                return
+            losses = "  ".join(f"{name} {value:.3g}" for name, value in list(metrics.items())[:4])
+            if done == total or time.monotonic() - spoken > LINE_SECONDS:
+                spoken = time.monotonic()
+                console.print(f"{label} {stage} {done}/{total}  {losses}", soft_wrap=True, highlight=False)
 
         yield update

@@ -136,6 +136,8 @@ class Method(ABC):
         trains: false for methods with nothing to train.
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
+        pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
+        reproduction: the configuration of `reproduce`, for a method that can repeat its paper's experiment.
     """
 
     name: ClassVar[str]
@@ -145,6 +147,8 @@ class Method(ABC):
     discrete_actions: ClassVar[bool] = True
     continuous_actions: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    pretraining: ClassVar[Mapping[str, Config]] = {}
+    reproduction: ClassVar[type[Config] | None] = None
 
     config_class: ClassVar[type[Config]] = Config
 
@@ -165,3 +169,25 @@ class Method(ABC):
     @abstractmethod
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back what `Policy.save` wrote; raises `DataError` naming a missing or damaged file."""
+
+    @classmethod
+    def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
+        """Train what serves every suite, on no suite's data: `metabench pretrain`.
+
+        Args:
+            config: one of `pretraining`, perhaps with keys changed.
+            run: seed, device, log and checkpoints.
+
+        Returns:
+            Tensors, arrays and plain values, nested: what `save_state` writes.
+        """
+        raise NotImplementedError(f"{cls.name} declares no pretraining")
+
+    @classmethod
+    def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
+        """Repeat the paper's experiment with the configuration of `reproduction`: `metabench reproduce`.
+
+        Returns:
+            Rows of a table, with the published numbers beside the measured ones.
+        """
+        raise NotImplementedError(f"{cls.name} declares no reproduction")

@@ -111,7 +111,7 @@ def load_method(
     if preset not in presets:
         raise UnknownNameError(f"preset of method {method.name}", preset, presets)
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
-    return method(_configured(method.name, presets[preset], changes))
+    return method(configured(method.name, presets[preset], changes))
 
 
 def method_label(spec: str, method: Method) -> str:
@@ -129,7 +129,8 @@ def method_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     return {key: value for key, value in method.config.model_dump(mode="json").items() if value != usual[key]}
 
 
-def _configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
+def configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
+    """`preset` of the method `name` with some keys changed; raises `UnknownNameError` or `MetabenchError`."""
     from pydantic import ValidationError
 
     keys = type(preset).model_fields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from metabench.errors import MetabenchError
@@ -51,6 +51,26 @@ def read_overrides(values: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             overrides[key] = text
     return overrides
+
+
+def read_options(values: Sequence[str]) -> dict[str, Any]:
+    """Options that are a configuration's keys: `--imagined-steps 500` or `--imagined-steps=500`; values as above.
+
+    Raises:
+        MetabenchError: an option has no value, a value has no option, or an option is given twice.
+    """
+    pairs: list[str] = []
+    rest = list(values)
+    while rest:
+        option, equals, value = rest.pop(0).partition("=")
+        if not option.startswith("--"):
+            raise MetabenchError(f"expected an option (--key value), found {option!r}")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise MetabenchError(f"{option}: expected a value after it")
+            value = rest.pop(0)
+        pairs.append(f"{option[2:].replace('-', '_')}={value}")
+    return read_overrides(pairs)
 
 
 def read_shots(value: str | None) -> tuple[int, ...] | None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +25,7 @@ from metabench.runs.provenance import Timings, make_provenance
 from metabench.runs.record import Record, Result, digest_of, make_record, read_record, write_record
 from metabench.runs.run_folder import Clock, claimed
 from metabench.runs.saved_policy import Training, copy_trained, load_policy, policy_folder, read_training, save_trained
+from metabench.runs.torch_settings import torch_settings
 from metabench.suites import Suite, load_suite
 
 
@@ -71,7 +70,7 @@ def execute_cell(
         CancelledError: `cancelled` said so; what had been done is kept.
         MetabenchError: another process runs this cell, or a contract was broken.
     """
-    with claimed(planned.cell) as folder, _torch_settings(settings):
+    with claimed(planned.cell) as folder, torch_settings(settings.threads):
         if settings.overwrite:
             planned.record_path.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -244,25 +243,6 @@ class _Execution:
             warnings=self.planned.warnings,
         )
         return make_record(result, provenance)
-
-
-@contextmanager
-def _torch_settings(settings: Settings) -> Iterator[None]:
-    """Threads and determinism for one cell; put back afterwards."""
-    import torch
-
-    deterministic: Any = torch.utils.deterministic
-    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    fill = deterministic.fill_uninitialized_memory
-    torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(mode)
-        deterministic.fill_uninitialized_memory = fill
 
 
 def _summed(counts: list[Counts]) -> Counts:

@@ -1,0 +1,75 @@
+"""`metabench reproduce`: repeat a paper's experiment, with the published numbers beside ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from metabench.cli.options import Device, Threads
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "reproduce",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Every key of the experiment is an option: --seeds 5. With --keys they are listed.",
+)
+def reproduce(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(help="a method with an experiment, such as oswm")],
+    out: Annotated[Path | None, typer.Option(help="folder for the rows  [default: reproduced/METHOD]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="the first seed")] = 0,
+    threads: Threads = None,
+    device: Device = "cpu",
+    keys: Annotated[bool, typer.Option("--keys", help="list the experiment's keys, and run nothing")] = False,
+) -> None:
+    """Repeat a paper's experiment; resumes what was stopped.
+
+    Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
+    """
+    from metabench.cli.progress import training_progress
+    from metabench.runs import pretraining
+    from metabench.runs.arguments import read_options
+    from metabench.runs.interrupt import interruptible
+    from metabench.runs.local import check_device
+
+    console = Console()
+    found, config = pretraining.reproduction_of(method, read_options(context.args))
+    if keys:
+        table = Table("key", "default", "what it is")
+        for key, field in type(config).model_fields.items():
+            table.add_row(key.replace("_", "-"), f"{getattr(type(config)(), key)}", field.description)
+        console.print(table)
+        return
+    check_device(device)
+    folder = out or Path("reproduced") / found.name
+    with training_progress(console, found.name) as progress, interruptible() as cancelled:
+        rows = pretraining.reproduce(
+            found,
+            config,
+            folder,
+            seed=seed,
+            device=device,
+            threads=threads or os.cpu_count() or 1,
+            progress=progress,
+            cancelled=cancelled,
+        )
+    for kind in dict.fromkeys(tuple(row) for row in rows):  # rows of equal columns share a table
+        table = Table(*kind)
+        for row in rows:
+            if tuple(row) == kind:
+                table.add_row(*(_shown(value) for value in row.values()))
+        console.print(table)
+    console.print(f"wrote {folder / pretraining.ROWS}", soft_wrap=True, highlight=False)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

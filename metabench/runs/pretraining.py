@@ -1,0 +1,123 @@
+"""What a method does apart from suites: pretraining once for all of them, and repeating its paper's experiment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import MetabenchError, UnknownNameError
+from metabench.methods.contract import Config, Method
+from metabench.methods.registry import configured, load_method_class
+from metabench.methods.state_files import save_state
+from metabench.methods.training_run import Progress, TrainingRun
+from metabench.runs.files import write_whole
+from metabench.runs.torch_settings import torch_settings
+
+STARTED, CURVE, WEIGHTS, CHECKPOINTS, ROWS = "started.json", "curve.jsonl", "weights", "checkpoints", "rows.json"
+"""What a folder holds: what was asked for, the learning curve, the result; checkpoints until it is done."""
+
+
+def pretraining_of(spec: str, preset: str, overrides: Mapping[str, Any]) -> tuple[type[Method], Config]:
+    """The method and its configuration; raises `MetabenchError` if it has no pretraining, or no such preset or key."""
+    method, _ = load_method_class(spec)
+    if not method.pretraining:
+        raise MetabenchError(f"method {method.name!r} has nothing to pretrain; expected one that declares it")
+    if preset not in method.pretraining:
+        raise UnknownNameError(f"pretraining preset of method {method.name}", preset, method.pretraining)
+    return method, configured(method.name, method.pretraining[preset], overrides)
+
+
+def reproduction_of(spec: str, overrides: Mapping[str, Any]) -> tuple[type[Method], Config]:
+    """The method and its configuration; raises `MetabenchError` if it has no reproduction, or no such key."""
+    method, _ = load_method_class(spec)
+    if method.reproduction is None:
+        raise MetabenchError(f"method {method.name!r} has no experiment to reproduce; expected one that declares it")
+    return method, configured(method.name, method.reproduction(), overrides)
+
+
+def pretrain(
+    method: type[Method],
+    config: Config,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Pretrain into `folder`, going on where an earlier attempt was stopped.
+
+    Returns:
+        The folder of the weights.
+
+    Raises:
+        MetabenchError: `folder` holds something else.
+        CancelledError: `cancelled` said so; the same call goes on.
+    """
+    run = _begin(method, config, folder, seed, device, progress, cancelled)
+    with torch_settings(threads):
+        weights = method.pretrain(config, run)
+    save_state({"method": method.name, "config": config.model_dump(mode="json"), **weights}, folder / WEIGHTS)
+    write_whole(folder / CURVE, "".join(json.dumps(row) + "\n" for row in run.curve))
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return folder / WEIGHTS
+
+
+def reproduce(
+    method: type[Method],
+    config: Config,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Sequence[Mapping[str, Any]]:
+    """Repeat the paper's experiment; its table is also written to `rows.json` in `folder`. See `pretrain`."""
+    run = _begin(method, config, folder, seed, device, progress, cancelled)
+    with torch_settings(threads):
+        rows = [dict(row) for row in method.reproduce(config, run)]
+    write_whole(folder / ROWS, json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+def _begin(
+    method: type[Method],
+    config: Config,
+    folder: Path,
+    seed: int,
+    device: str,
+    progress: Progress | None,
+    cancelled: Callable[[], bool],
+) -> TrainingRun:
+    asked = {"method": method.name, "version": method.version, "seed": seed, "config": config.model_dump(mode="json")}
+    path = folder / STARTED
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise MetabenchError(f"{path}: damaged ({error}); delete the folder to begin anew") from error
+        if found != asked:
+            raise MetabenchError(f"{folder}: holds another run, of {_difference(found, asked)}; choose another folder")
+    elif folder.exists() and any(folder.iterdir()):
+        raise MetabenchError(f"{folder}: expected a new or an empty folder, or one that the same command began")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(asked, indent=1) + "\n")
+    return TrainingRun(seed, device, folder / CHECKPOINTS, progress=progress, cancelled=cancelled)
+
+
+def _difference(found: Any, asked: Mapping[str, Any]) -> str:
+    """The first thing that is not as asked: `seed 3`."""
+    if not isinstance(found, dict):
+        return "an unknown kind"
+    pairs = [(found, asked), (found.get("config", {}), asked["config"])]
+    for there, here in pairs:
+        for key, value in here.items():
+            if key != "config" and there.get(key) != value:
+                return f"{key} {there.get(key)!r}"
+    return "other keys"

@@ -1,0 +1,50 @@
+"""The yardsticks of world models: linear and Gaussian-process models of the support, and the same planner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
+
+from ..planning.config import PlannerConfig
+from ..planning.rows import Reader
+from .config import PRESETS
+from .model import GaussianProcessReader, RidgeReader
+from .policy import FittedModelPolicy, load_policy
+
+
+class RidgeModel(Method):
+    """Plans in a linear model of changes and reward, fitted to the support or the episode so far.
+
+    It uses no training data: what it cannot do, a world model must show.
+    """
+
+    name = "ridge-model"
+    trains = False
+    config_class = PlannerConfig
+    config: PlannerConfig
+    reader: ClassVar[type[Reader]] = RidgeReader
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
+        """The same for every suite."""
+        del suite
+        return PRESETS
+
+    def train(self, data: TrainingData, run: TrainingRun) -> Policy:
+        """There is nothing to train."""
+        del run
+        return FittedModelPolicy(self.reader(), self.config, data.spaces)
+
+    def load(self, folder: Path, spaces: Spaces) -> Policy:
+        """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
+        return load_policy(self.reader(), folder, spaces)
+
+
+class GPModel(RidgeModel):
+    """Plans in a Gaussian process of changes and reward, fitted to the support or the episode so far."""
+
+    name = "gp-model"
+    reader: ClassVar[type[Reader]] = GaussianProcessReader

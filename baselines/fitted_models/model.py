@@ -1,0 +1,129 @@
+"""Models of changes, rewards and ends that are fitted to the support alone, and know of no other environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..planning.rows import Dynamics, Prediction, Reader, Rows
+
+PENALTY = 1e-3
+"""Weight of the squared coefficients, in units of the normalised targets."""
+
+KERNELS = ((0.5, 1e-2), (1.0, 1e-2), (1.0, 1e-4), (2.0, 1e-4), (4.0, 1e-4), (4.0, 1e-6), (8.0, 1e-4), (8.0, 1e-6))
+"""Length, in units of the square root of the number of inputs, and variance of the noise."""
+
+
+@dataclass(frozen=True)
+class _Normal:
+    """Means and deviations of G environments' rows, `(G, 1, D)` each."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @staticmethod
+    def of(values: Tensor, valid: Tensor) -> _Normal:
+        weight = valid[..., None].float()
+        count = weight.sum(1, keepdim=True).clamp(min=1.0)
+        mean = (values * weight).sum(1, keepdim=True) / count
+        variance = ((values - mean).square() * weight).sum(1, keepdim=True) / count
+        return _Normal(mean, variance.sqrt().clamp(min=1e-6))
+
+    def scaled(self, values: Tensor) -> Tensor:
+        return (values - self.mean) / self.deviation
+
+
+class RidgeReader(Reader):
+    """Linear regression with a penalty: changes and reward are linear in state and action."""
+
+    def read(self, context: Rows) -> Dynamics:
+        """Fit one regression an environment."""
+        inputs = torch.cat([context.observations, context.actions], 2)
+        outputs = _outputs(context)
+        scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
+        weight = context.valid[..., None].float()
+        x, y = scale.scaled(inputs) * weight, target.scaled(outputs) * weight
+        gram = x.transpose(1, 2) @ x
+        penalty = PENALTY * (1.0 + weight.sum(1, keepdim=True)) * torch.eye(x.shape[2])
+        coefficients = torch.linalg.solve(gram + penalty, x.transpose(1, 2) @ y)
+        left = ((y - x @ coefficients).square().sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)).sqrt()
+
+        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+            scaled = scale.scaled(torch.cat([observations, actions], 2)) @ coefficients
+            return _prediction(observations, scaled, left.expand_as(scaled), target)
+
+        return predict
+
+
+class GaussianProcessReader(Reader):
+    """Gaussian processes of changes, reward and end, radial over normalised states and actions.
+
+    Each of the three has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
+    support. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
+    textbook's equations, Rasmussen and Williams 2006, algorithm 2.1.)
+    """
+
+    def read(self, context: Rows) -> Dynamics:
+        """Factor a kernel matrix for each environment, length and noise, and keep the likeliest."""
+        inputs = torch.cat([context.observations, context.actions], 2)
+        outputs = _outputs(context)
+        scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
+        weight = context.valid[..., None].double()
+        x, y = scale.scaled(inputs).double(), target.scaled(outputs).double() * weight
+        processes = [_Process(x, part, weight) for part in (y[..., :-2], y[..., -2:-1], y[..., -1:])]
+
+        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+            queries = scale.scaled(torch.cat([observations, actions], 2)).double()
+            means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
+            return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target)
+
+        return predict
+
+
+class _Process:
+    """Gaussian processes of G environments and O outputs; an environment's outputs share a kernel."""
+
+    def __init__(self, x: Tensor, y: Tensor, weight: Tensor) -> None:
+        """Fit `(G, N, O)` outputs; padding rows, where `(G, N, 1)` `weight` is 0, are independent of all others."""
+        apart, both = torch.cdist(x, x).square(), weight @ weight.transpose(1, 2)
+        likelihoods, lengths, factors, solutions = [], [], [], []
+        for relative, noise in KERNELS:
+            length = relative * x.shape[2] ** 0.5
+            diagonal = torch.diag_embed((noise * weight + 1.0 - weight)[..., 0])
+            factor = torch.linalg.cholesky(torch.exp(-0.5 * apart / length**2) * both + diagonal)
+            solved = torch.cholesky_solve(y, factor)
+            inside = factor.diagonal(dim1=1, dim2=2).log().sum(1)
+            likelihoods.append(-0.5 * (y * solved).sum((1, 2)) - y.shape[2] * inside)
+            lengths.append(length)
+            factors.append(factor)
+            solutions.append(solved)
+        best, group = torch.stack(likelihoods).argmax(0), torch.arange(len(x))
+        self._x, self._weight = x, weight.transpose(1, 2)
+        self._length = torch.tensor(lengths, dtype=torch.float64)[best][:, None, None]
+        self._factor, self._solved = torch.stack(factors)[best, group], torch.stack(solutions)[best, group]
+
+    def predict(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """`(G, M, O)` means and deviations."""
+        kernel = torch.exp(-0.5 * torch.cdist(queries, self._x).square() / self._length.square()) * self._weight
+        mean = (kernel @ self._solved).float()
+        explained = torch.linalg.solve_triangular(self._factor, kernel.transpose(1, 2), upper=False).square().sum(1)
+        return mean, (1.0 - explained).clamp(min=0.0).sqrt().float()[..., None].expand_as(mean)
+
+
+def _outputs(context: Rows) -> Tensor:
+    """`(G, N, S + 2)`: change, reward, and 1 where the step ended the episode."""
+    change = context.next_observations - context.observations
+    return torch.cat([change, context.rewards[..., None], context.ends[..., None].float()], 2)
+
+
+def _prediction(observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Normal) -> Prediction:
+    outputs, spread = scaled * target.deviation + target.mean, deviations * target.deviation
+    return Prediction(
+        next_observations=observations + outputs[..., :-2],
+        deviations=spread[..., :-2],
+        rewards=outputs[..., -2],
+        reward_deviations=spread[..., -2],
+        ends=outputs[..., -1].clamp(0.0, 1.0),
+    )

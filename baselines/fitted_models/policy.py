@@ -1,0 +1,39 @@
+"""The policy: planning in a fitted model. There is nothing to save but the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from metabench import DataError, Spaces, load_state, save_state
+
+from ..planning.config import PlannerConfig
+from ..planning.policy import PlanningPolicy
+from ..planning.rows import Reader
+
+FILE = "policy"
+
+
+class FittedModelPolicy(PlanningPolicy):
+    """Plans in a model that is fitted to the support, or to the episode so far."""
+
+    def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces) -> None:
+        """Act in tasks of these spaces."""
+        super().__init__(reader, config, spaces)
+        self._saved = {"config": config.model_dump(mode="json"), "spaces": asdict(spaces)}
+
+    def save(self, folder: Path) -> None:
+        """Write configuration and spaces."""
+        save_state(self._saved, folder / FILE)
+
+
+def load_policy(reader: Reader, folder: Path, spaces: Spaces) -> FittedModelPolicy:
+    """Read what `FittedModelPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
+    state = load_state(folder / FILE)
+    try:
+        config, saved = PlannerConfig.model_validate(state["config"]), Spaces(**state["spaces"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not a policy of a fitted model: {' '.join(str(error).split())}") from error
+    if saved != spaces:
+        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
+    return FittedModelPolicy(reader, config, spaces)

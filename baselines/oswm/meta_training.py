@@ -1,0 +1,144 @@
+"""The world model goes on learning, from the training tasks' data: contexts and queries of one task at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from metabench import Array, Spaces, TrainingData, TrainingRun
+
+from ..planning.rows import Rows
+from .config import OSWMMetaConfig
+from .model import WorldModel
+from .reader import padded_rows, used_slots
+
+STAGE = "training-tasks"
+
+EPISODES = 3
+"""Most episodes that a context is drawn from: as many as a support has."""
+
+CHECKS = 64
+"""Contexts of validation tasks that the curve's losses are measured with."""
+
+
+def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData, run: TrainingRun) -> None:
+    """Train in place on the fitting tasks; the curve holds losses on the validation tasks."""
+    model.to(run.device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    interval, total = config.log_interval, 0.0
+    for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * update / config.updates))
+        loss = _loss(model, config, data.fitting, config.tasks, run.generator(STAGE, update), run.device)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        optimizer.step()
+        total += float(loss.detach())
+        if update % interval == 0 or update == config.updates:
+            metrics = {"loss": total / (update % interval or interval)}
+            total = 0.0
+            if data.validation.num_episodes:
+                with torch.no_grad():
+                    check = _loss(model, config, data.validation, CHECKS, run.generator(STAGE, "check"), run.device)
+                metrics["validation_loss"] = float(check)
+            run.log(**metrics)
+    model.eval()
+
+
+def _loss(
+    model: WorldModel,
+    config: OSWMMetaConfig,
+    data: TrainingData,
+    count: int,
+    generator: np.random.Generator,
+    device: str,
+) -> torch.Tensor:
+    """Sum of the losses of changes, rewards and ends in `count` tasks drawn at random."""
+    context, queries = draw_rows(data, count, config.largest_context, config.queries, generator)
+    state_used, action_used = (flags.to(device) for flags in used_slots(model.config, data.spaces, count))
+    given = model.condition(padded_rows(context, model.config, device), state_used, action_used)
+    losses = model.loss(given, padded_rows(queries, model.config, device))
+    return torch.stack(list(losses.values())).sum()
+
+
+def draw_rows(
+    data: TrainingData, count: int, most: int, queries: int, generator: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Contexts of `count` tasks, and as many times `queries` transitions of other episodes of the same tasks.
+
+    Half of the contexts are what an episode begins with, of any length, as without support; the other half are rows of
+    up to three episodes.
+    """
+    contexts, asked = [], []
+    for task in generator.integers(data.num_tasks, size=count):
+        first, last = data.task_offsets[task : task + 2]
+        episodes = generator.permutation(np.arange(first, last))
+        if generator.random() < 0.5:
+            begin = int(data.columns.offsets[episodes[0]])
+            index = begin + np.arange(generator.integers(0, min(most, int(data.lengths[episodes[0]])) + 1))
+            used = 1
+        else:
+            used = int(generator.integers(1, min(EPISODES, len(episodes)) + 1))
+            index = np.concatenate([_steps(data, episode) for episode in episodes[:used]])
+            index = generator.permutation(index)[:most]
+        contexts.append(index)
+        others = episodes[used:] if len(episodes) > used else episodes
+        chosen = others[generator.integers(len(others), size=queries)]
+        asked.append(data.columns.offsets[chosen] + (generator.random(queries) * data.lengths[chosen]).astype(np.int64))
+    longest = max(1, max(len(index) for index in contexts))
+    valid = np.arange(longest) < np.array([len(index) for index in contexts])[:, None]
+    index = np.stack([np.pad(index, (0, longest - len(index))) for index in contexts])
+    return _rows(data, index, valid), _rows(data, np.stack(asked), np.ones((count, queries), bool))
+
+
+def _steps(data: TrainingData, episode: int) -> Array:
+    return np.arange(data.columns.offsets[episode], data.columns.offsets[episode + 1])
+
+
+def _rows(data: TrainingData, index: Array, valid: Array) -> Rows:
+    steps = data.transitions(index)
+    episodes = data.transition_episodes[index]
+    ends = data.columns.terminated[episodes] & (index == data.columns.offsets[episodes + 1] - 1)
+    return Rows(
+        *(
+            torch.as_tensor(values)
+            for values in (steps.observations, steps.actions, steps.next_observations, steps.rewards, ends, valid)
+        )
+    )
+
+
+def one_step_errors(
+    model: WorldModel, data: TrainingData, spaces: Spaces, generator: np.random.Generator, contexts: tuple[int, ...]
+) -> dict[str, float]:
+    """Root mean squared error of the predicted change, in units of no change's, with contexts of so many rows.
+
+    Below 1 the model is better than predicting that nothing changes; rewards are in units of their own deviation.
+    """
+    errors = {}
+    for most in contexts:
+        context, queries = draw_rows(data, CHECKS, most, 64, generator)
+        keep = torch.arange(context.valid.shape[1]) < most
+        context = Rows(
+            context.observations,
+            context.actions,
+            context.next_observations,
+            context.rewards,
+            context.ends,
+            context.valid & keep,
+        )
+        with torch.no_grad():
+            given = model.condition(padded_rows(context, model.config), *used_slots(model.config, spaces, CHECKS))
+            asked = padded_rows(queries, model.config)
+            seen = model(given, asked.observations, asked.actions)
+        wrong = (seen.next_observations - asked.next_observations).square().mean((0, 1))
+        still = (asked.observations - asked.next_observations).square().mean((0, 1))
+        moving = still > 0
+        errors[f"change_error_after_{most}"] = float((wrong[moving] / still[moving]).mean().sqrt())
+        variance = queries.rewards.var().clamp(min=1e-12)
+        errors[f"reward_error_after_{most}"] = float(
+            ((seen.rewards - queries.rewards).square().mean() / variance).sqrt()
+        )
+    return errors

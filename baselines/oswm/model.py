@@ -1,0 +1,291 @@
+"""The world model: a transformer that reads transitions of an unknown environment and predicts others there.
+
+Context rows attend to each other, queries to the context only and not to themselves, so what the context makes of
+itself never depends on the queries: its keys and values are computed once (`condition`) and serve any number of
+queries. Nothing knows the order of rows.
+
+What is predicted are changes and rewards, less what a regression of the context says of them (`regression`), in units
+of what that regression misses of rows that it has not seen. Normalisation reads context rows alone, and leans on the
+prior's scales where there are few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ..planning.rows import Prediction, Rows
+from .bars import BarDistribution
+from .config import ModelConfig
+from .regression import Fitted, Regression
+
+CLIP = 10.0
+"""Normalised inputs are clipped to plus or minus this."""
+
+FAR = 20.0
+"""Targets are clipped to plus or minus this: far out in the tails, one row would outweigh all others."""
+
+LEAST_MISSED = 1e-4
+"""The regression's numbers are no better than this share of what is predicted."""
+
+SMALLEST = 1e-6
+"""A slot whose values spread less than this in the context is constant: it is predicted to stay."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Normalisation of B environments: `(B, 1, S)` for states and changes, `(B, 1)` for rewards.
+
+    Attributes:
+        mean: of observations.
+        spread: of observations, their standard deviation.
+        change: root of the mean squared change of a step.
+        reward_mean: of rewards.
+        reward_spread: of rewards.
+        moving: `(B, 1, S)` bool: slots that change at all.
+        weight: `(B, 1, 1)` share of the context in them; the prior's is the rest.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    change: Tensor
+    reward_mean: Tensor
+    reward_spread: Tensor
+    moving: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A context that has been read: keys and values of every layer, `(B, heads, N + 1, width / heads)` each.
+
+    Attributes:
+        keys: one tensor a layer.
+        values: one tensor a layer.
+        mask: `(B, 1, 1, N + 1)` bool: which of them count.
+        scales: normalisation.
+        fitted: the regression of changes, reward and end.
+        missed: `(B, 1, S + 2)` root of the mean square of what it misses, in units of the scales.
+        state_used: `(B, S)` bool.
+        action_used: `(B, A)` bool.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    mask: Tensor
+    scales: Scales
+    fitted: Fitted
+    missed: Tensor
+    state_used: Tensor
+    action_used: Tensor
+
+
+def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> Scales:
+    """Normalisation from context rows, which counts `weight` rows of spread 1, change 0.1 and reward spread 1 more."""
+    valid = rows.valid[..., None].float()
+    count = valid.sum(1, keepdim=True)
+    share = count / (count + weight)
+    mean = (rows.observations * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
+    variance = ((rows.observations - mean).square() * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
+    change = (rows.next_observations - rows.observations).square()
+    change = (change * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
+    flat, single = rows.valid.float(), count[:, :, 0]
+    reward_mean = (rows.rewards * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
+    reward_variance = ((rows.rewards - reward_mean).square() * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
+    moving = ((change > SMALLEST**2) | (count < 2)) & state_used[:, None]
+    leaning = share[:, :, 0]
+    return Scales(
+        mean=share * mean,
+        spread=(share * variance + (1 - share)).sqrt().clamp(min=SMALLEST),
+        change=(share * change + (1 - share) * 0.01).sqrt().clamp(min=SMALLEST),
+        reward_mean=leaning * reward_mean,
+        reward_spread=(leaning * reward_variance + (1 - leaning)).sqrt().clamp(min=SMALLEST),
+        moving=moving,
+        weight=share,
+    )
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the regression says of M queries.
+
+    Attributes:
+        value: `(B, M, S + 1)` changes and reward, in units of the scales.
+        unit: `(B, M, S + 1)` how much it is expected to miss, in the same units.
+    """
+
+    value: Tensor
+    unit: Tensor
+
+
+class WorldModel(nn.Module):
+    """The transformer, with S state slots and A action slots."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Make an untrained model."""
+        super().__init__()
+        self.config = config
+        slots, actions, width = config.state_slots, config.action_slots, config.width
+        self.regression = Regression(slots + actions)
+        self.read_input = _perceptron(2 * (slots + actions) + 2 * (slots + 2), width)
+        self.read_outcome = _perceptron(slots + 2, width)
+        self.nothing = nn.Parameter(torch.zeros(width))
+        self.query = nn.Parameter(torch.zeros(width))
+        self._layers = [_Layer(width, config.heads) for _ in range(config.layers)]
+        self.layers = nn.ModuleList(self._layers)
+        self.norm = nn.LayerNorm(width)
+        self.bars = BarDistribution(config.buckets)
+        self.predict_rest = nn.Linear(width, (slots + 1) * config.buckets)
+        self.predict_end = nn.Linear(width, 1)
+        for parameter in (self.nothing, self.query):
+            nn.init.normal_(parameter, std=0.02)
+
+    def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> Conditioned:
+        """Read a context of N rows, 0 or more."""
+        scales = measure_scales(context, state_used, self.config.prior_weight)
+        used = (state_used, action_used)
+        outcome = torch.cat(
+            [
+                (context.next_observations - context.observations) / scales.change * scales.moving,
+                ((context.rewards - scales.reward_mean) / scales.reward_spread)[..., None],
+                context.ends[..., None].float(),
+            ],
+            2,
+        )
+        inputs = self._inputs(context.observations, context.actions, scales, used)
+        count = state_used.sum(1) + action_used.sum(1)
+        fitted = self.regression.fit(inputs, outcome, context.valid, count)
+        missed = self._missed((outcome - fitted.left_out) / (1.0 + fitted.leverage).sqrt(), context.valid, scales)
+        guess, unit = _trusted(fitted.left_out, fitted.leverage, missed)
+        rest = ((outcome - guess) / unit).clamp(-CLIP, CLIP)
+        rest = torch.cat([rest[..., :-1], outcome[..., -1:]], 2)
+        tokens = self._tokens(inputs, guess, unit, used) + self.read_outcome(rest)
+        tokens = torch.cat([self.nothing.expand(len(tokens), 1, -1), tokens], 1)
+        mask = functional.pad(context.valid, (1, 0), value=True)[:, None, None]
+        keys, values = [], []
+        for layer in self._layers:
+            key, value = layer.keys_and_values(tokens)
+            tokens = layer(tokens, key, value, mask)
+            keys.append(key)
+            values.append(value)
+        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, *used)
+
+    def logits(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
+        """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
+
+        Also the logits `(B, M)` of ends, and what the regression says.
+        """
+        used = (given.state_used, given.action_used)
+        inputs = self._inputs(observations, actions, given.scales, used)
+        guess, unit = _trusted(*self.regression.predict(given.fitted, inputs), given.missed)
+        tokens = self._tokens(inputs, guess, unit, used) + self.query
+        for layer, key, value in zip(self._layers, given.keys, given.values, strict=True):
+            tokens = layer(tokens, key, value, given.mask)
+        tokens = self.norm(tokens)
+        shape = (*tokens.shape[:2], self.config.state_slots + 1, self.config.buckets)
+        return (
+            self.predict_rest(tokens).view(shape),
+            self.predict_end(tokens)[..., 0],
+            Guess(guess[..., :-1], unit[..., :-1]),
+        )
+
+    def forward(self, given: Conditioned, observations: Tensor, actions: Tensor) -> Prediction:
+        """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to."""
+        rest, ends, guess = self.logits(given, observations, actions)
+        # A network is never sure that nothing lies far out, so the median is nearer than the mean. Rewards that are
+        # seldom earned count, so of those it is the mean, without a twentieth on either side.
+        median, earned = self.bars.quantile(rest[..., :-1, :], 0.5), self.bars.central_mean(rest[..., -1:, :], 0.9)
+        found = guess.value + torch.cat([median, earned], 2) * guess.unit
+        deviation = 0.5 * (self.bars.quantile(rest, 0.84) - self.bars.quantile(rest, 0.16)) * guess.unit
+        scales = given.scales
+        return Prediction(
+            next_observations=observations + found[..., :-1] * scales.change * scales.moving,
+            deviations=deviation[..., :-1] * scales.change * scales.moving,
+            rewards=found[..., -1] * scales.reward_spread + scales.reward_mean,
+            reward_deviations=deviation[..., -1] * scales.reward_spread,
+            ends=ends.sigmoid(),
+        )
+
+    def loss(self, given: Conditioned, queries: Rows) -> dict[str, Tensor]:
+        """Negative log-likelihoods of the queries: mean over used, moving slots; of rewards; of ends."""
+        rest, ends, guess = self.logits(given, queries.observations, queries.actions)
+        target, counted = self.targets(given, queries, guess)
+        each = self.bars.loss(rest, target) * counted
+        end_loss = functional.binary_cross_entropy_with_logits(ends, queries.ends.float(), reduction="none")
+        valid = queries.valid.float()
+        return {
+            "change": each[..., :-1].sum() / counted[..., :-1].sum().clamp(min=1.0),
+            "reward": each[..., -1].sum() / valid.sum().clamp(min=1.0),
+            "end": (end_loss * valid).sum() / valid.sum().clamp(min=1.0),
+        }
+
+    def targets(self, given: Conditioned, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
+        """`(B, M, S + 1)` what the regression misses of queries, in its units; and which of it counts, as 0 or 1."""
+        scales = given.scales
+        change = (queries.next_observations - queries.observations) / scales.change
+        reward = ((queries.rewards - scales.reward_mean) / scales.reward_spread)[..., None]
+        target = (torch.cat([change, reward], 2) - guess.value) / guess.unit
+        counted = torch.cat([scales.moving.expand_as(change), torch.ones_like(reward, dtype=torch.bool)], 2)
+        return target.clamp(-FAR, FAR), (counted & queries.valid[..., None]).float()
+
+    def _missed(self, wrong: Tensor, valid: Tensor, scales: Scales) -> Tensor:
+        """`(B, 1, S + 2)`: with few rows it leans on 1, the size of what is to be predicted.
+
+        Orders of size are averaged: of sizes the mean would be nearly 1 even where 20 rows fix all to a hundredth.
+        """
+        keep = valid[..., None].float()
+        square = (wrong.square() * keep).sum(1, keepdim=True) / keep.sum(1, keepdim=True).clamp(min=1.0)
+        return (0.5 * scales.weight * square.clamp(min=LEAST_MISSED**2).log()).exp()
+
+    def _inputs(self, observations: Tensor, actions: Tensor, scales: Scales, used: tuple[Tensor, Tensor]) -> Tensor:
+        """`(B, M, S + A)` normalised, unused slots 0."""
+        state_used, action_used = (flags[:, None] for flags in used)
+        state = ((observations - scales.mean) / scales.spread).clamp(-CLIP, CLIP)
+        return torch.cat([state * state_used, actions * action_used], 2)
+
+    def _tokens(self, inputs: Tensor, guess: Tensor, unit: Tensor, used: tuple[Tensor, Tensor]) -> Tensor:
+        flags = torch.cat(used, 1)[:, None].expand(inputs.shape).to(inputs.dtype)
+        return torch.as_tensor(self.read_input(torch.cat([inputs, flags, guess.clamp(-CLIP, CLIP), unit.log()], 2)))
+
+
+def _trusted(guess: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
+    """What the regression says, less where it lies far from the context; and how much it is expected to miss there.
+
+    Both are what Bayes' rule says of a regression whose outputs are of size 1; no more is ever missed than that.
+    """
+    far = missed.square() * leverage
+    return guess / (1.0 + far), (missed.square() + far).sqrt().minimum(missed.clamp(min=1.0))
+
+
+class _Layer(nn.Module):
+    """Attention to the context and a perceptron, both behind a normalisation."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.second_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.ask, self.answer = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        for linear in (self.out, self.narrow):  # every layer begins as the identity
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def keys_and_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """`(B, heads, N, width / heads)` each."""
+        key, value = self.answer(self.norm(context)).unflatten(2, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
+        return key, value
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """`(B, M, width)` tokens after attending to the context."""
+        asked = self.ask(self.norm(tokens)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        attended = functional.scaled_dot_product_attention(asked, key, value, mask)
+        tokens = tokens + self.out(attended.transpose(1, 2).flatten(2))
+        return torch.as_tensor(tokens + self.narrow(functional.gelu(self.widen(self.second_norm(tokens)))))
+
+
+def _perceptron(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 2 * width), nn.GELU(), nn.Linear(2 * width, width))

@@ -1,0 +1,47 @@
+"""The policy: planning in the world model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from metabench import DataError, Spaces, load_state, save_state
+
+from ..planning.policy import PlanningPolicy
+from .config import ModelConfig, OSWMConfig
+from .reader import OSWMReader
+from .weights import model_from_state
+
+FILE = "policy"
+
+
+class OSWMPolicy(PlanningPolicy):
+    """Plans in the world model, given the support or the episode so far."""
+
+    def __init__(self, reader: OSWMReader, config: OSWMConfig, spaces: Spaces) -> None:
+        """Act in tasks of these spaces."""
+        super().__init__(reader, config, spaces)
+        self._model, self._settings, self._saved_spaces = reader.model, config, spaces
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, spaces and weights."""
+        state = {
+            "config": self._settings.model_dump(mode="json"),
+            "spaces": asdict(self._saved_spaces),
+            "model": self._model.config.model_dump(mode="json"),
+            "network": dict(self._model.state_dict()),
+        }
+        save_state(state, folder / FILE)
+
+
+def load_policy(config_class: type[OSWMConfig], folder: Path, spaces: Spaces) -> OSWMPolicy:
+    """Read what `OSWMPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
+    state = load_state(folder / FILE)
+    try:
+        config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
+        model = model_from_state(ModelConfig.model_validate(state["model"]), state["network"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not a policy of oswm: {' '.join(str(error).split()):.200}") from error
+    if saved != spaces:
+        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
+    return OSWMPolicy(OSWMReader(model.eval(), spaces), config, spaces)

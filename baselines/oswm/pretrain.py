@@ -1,0 +1,141 @@
+"""Pretraining of the world model on synthetic environments: no suite's data, no suite's tasks."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from metabench import TrainingRun
+
+from ..decision_transformer.schedule import RecentLosses
+from ..planning.rows import Rows
+from ..synthetic_prior.prior import Prior, SyntheticData
+from .config import PretrainingConfig
+from .model import WorldModel, measure_scales
+
+STAGE = "pretraining"
+
+HELD_OUT = 64
+"""Synthetic environments that the curve's held-out losses are measured in."""
+
+HELD_OUT_CONTEXTS = (0, 16, 256)
+"""Context rows at which they are."""
+
+
+def pretrain(config: PretrainingConfig, run: TrainingRun) -> WorldModel:
+    """Train a new model; resumes where a killed run had its last checkpoint. The curve holds held-out losses."""
+    run.torch_seed("initialise")
+    model = WorldModel(config.model)
+    model.to(run.device)
+    with torch.no_grad():
+        model.bars.fit(_typical_targets(model, config, run))
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    held_out = _draw(config, run, HELD_OUT, "held-out", 0)
+    recent = {name: RecentLosses() for name in ("change", "reward", "end")}
+    for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, **recent):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _share(update, config)
+        data = _draw(config, run, config.environments, "environments", update)
+        rows = int(config.largest_context * run.generator("context", update).random() ** 3 + 0.5)
+        context, queries = split(data, rows, config.queries, _generator(run, "rows", update))
+        each = model.loss(model.condition(context, data.state_used, data.action_used), queries)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(torch.stack(list(each.values())).sum())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        optimizer.step()
+        for name, value in each.items():
+            recent[name].values.append(float(value.detach()))
+        if update % config.log_interval == 0:
+            last = update % (10 * config.log_interval) == 0 or update == config.updates
+            losses = {name: since.take() for name, since in recent.items()}
+            run.log(**losses, **(evaluate_held_out(model, held_out, config, run) if last else {}))
+    return model
+
+
+def split(data: SyntheticData, rows: int, queries: int, generator: torch.Generator) -> tuple[Rows, Rows]:
+    """`rows` context rows and `queries` others of each environment.
+
+    Half of the time both are drawn from all episodes; else from different ones, as when a planner leaves what the
+    context has seen.
+    """
+    count, total = data.rewards.shape
+    order = torch.rand(count, total, generator=generator, device=data.rewards.device)
+    if float(torch.rand(1, generator=generator, device=data.rewards.device)) < 0.5:
+        order = order + data.episodes  # whole episodes first
+    order = order.argsort(1)
+    return _take(data, order[:, :rows]), _take(data, order[:, total - queries :])
+
+
+@torch.no_grad()
+def evaluate_held_out(
+    model: WorldModel, data: SyntheticData, config: PretrainingConfig, run: TrainingRun
+) -> dict[str, float]:
+    """Losses in environments that are never trained on.
+
+    Also the error of the mean change, of the model and of its regression alone, in units of the error of no change.
+    """
+    metrics = {}
+    model.eval()
+    for rows in HELD_OUT_CONTEXTS:
+        context, queries = split(data, rows, config.queries, _generator(run, "held-out-rows", rows))
+        given = model.condition(context, data.state_used, data.action_used)
+        for name, value in model.loss(given, queries).items():
+            metrics[f"held_out_{name}_after_{rows}"] = float(value)
+        scale = measure_scales(queries, data.state_used, 1e-6).change
+        moving = given.scales.moving.expand_as(queries.observations)
+        seen = model(given, queries.observations, queries.actions).next_observations
+        _, _, guess = model.logits(given, queries.observations, queries.actions)
+        regressed = queries.observations + given.scales.change * given.scales.moving * guess.value[..., :-1]
+        for name, found in (("error", seen), ("regression_error", regressed)):
+            wrong = ((found - queries.next_observations) / scale).square()[moving]
+            metrics[f"held_out_{name}_after_{rows}"] = float(wrong.clamp(max=25.0).mean().sqrt())
+    model.train()
+    return metrics
+
+
+def _draw(config: PretrainingConfig, run: TrainingRun, environments: int, *purpose: int | str) -> SyntheticData:
+    prior = Prior(config.model.state_slots, config.model.action_slots, _generator(run, *purpose))
+    return prior.draw(environments, config.episodes, config.steps)
+
+
+def _generator(run: TrainingRun, *purpose: int | str) -> torch.Generator:
+    seed = int(run.generator(*purpose).integers(2**62))
+    return torch.Generator(run.device).manual_seed(seed)
+
+
+def _typical_targets(model: WorldModel, config: PretrainingConfig, run: TrainingRun) -> Tensor:
+    """What the regression misses, as the model will meet it, for the borders of its buckets."""
+    targets = []
+    for part, rows in enumerate((4, 32, config.largest_context)):
+        data = _draw(config, run, 64, "targets", part)
+        context, queries = split(data, rows, config.queries, _generator(run, "target-rows", part))
+        given = model.condition(context, data.state_used, data.action_used)
+        _, _, guess = model.logits(given, queries.observations, queries.actions)
+        target, counted = model.targets(given, queries, guess)
+        targets.append(target[counted > 0])
+    return torch.cat(targets).cpu()
+
+
+def _take(data: SyntheticData, index: Tensor) -> Rows:
+    def rows(values: Tensor) -> Tensor:
+        if values.dim() == 2:
+            return values.gather(1, index)
+        return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
+
+    return Rows(
+        rows(data.observations),
+        rows(data.actions),
+        rows(data.next_observations),
+        rows(data.rewards),
+        rows(data.ends),
+        torch.ones_like(index, dtype=torch.bool),
+    )
+
+
+def _share(update: int, config: PretrainingConfig) -> float:
+    if update <= config.warmup:
+        return update / config.warmup
+    progress = (update - config.warmup) / max(1, config.updates - config.warmup)
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -1,0 +1,85 @@
+"""The world model as a reader of contexts of any suite, up to its widths."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from metabench import MetabenchError, Spaces
+
+from ..planning.rows import Dynamics, Prediction, Reader, Rows
+from .config import ModelConfig
+from .model import Conditioned, WorldModel
+
+
+class OSWMReader(Reader):
+    """Pads a suite's observations and actions to the model's slots, and cuts its predictions back."""
+
+    def __init__(self, model: WorldModel, spaces: Spaces) -> None:
+        """Read environments of these spaces; raises `MetabenchError` if they are wider than the model."""
+        self.model, self._spaces = model, spaces
+        config = model.config
+        for what, found, most in (
+            ("observations", spaces.observation_dim, config.state_slots),
+            ("action features", spaces.action_dim, config.action_slots),
+        ):
+            if found > most:
+                raise MetabenchError(
+                    f"oswm: {found} {what}, expected at most {most}, as many as its weights have slots for"
+                )
+
+    @torch.no_grad()
+    def read(self, context: Rows) -> Dynamics:
+        """Keys and values of the G contexts, computed once; queries are answered from them."""
+        groups, config = len(context.rewards), self.model.config
+        used = used_slots(config, self._spaces, groups)
+        return _ReadModel(self.model, self.model.condition(padded_rows(context, config), *used))
+
+    def parameter_count(self) -> int:
+        """Weights and biases."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+class _ReadModel:
+    """The model with its context."""
+
+    def __init__(self, model: WorldModel, given: Conditioned) -> None:
+        self._model, self._given = model, given
+
+    @torch.no_grad()
+    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+        config, dims = self._model.config, observations.shape[2]
+        seen = self._model(
+            self._given, _padded(observations, config.state_slots), _padded(actions, config.action_slots)
+        )
+        return Prediction(
+            seen.next_observations[..., :dims],
+            seen.deviations[..., :dims],
+            seen.rewards,
+            seen.reward_deviations,
+            seen.ends,
+        )
+
+
+def padded_rows(rows: Rows, config: ModelConfig, device: str = "cpu") -> Rows:
+    """Rows of a suite's widths as rows of the model's slots, on the model's device."""
+    return Rows(
+        _padded(rows.observations, config.state_slots).to(device),
+        _padded(rows.actions, config.action_slots).to(device),
+        _padded(rows.next_observations, config.state_slots).to(device),
+        rows.rewards.to(device),
+        rows.ends.to(device),
+        rows.valid.to(device),
+    )
+
+
+def used_slots(config: ModelConfig, spaces: Spaces, groups: int) -> tuple[Tensor, Tensor]:
+    """`(G, S)` and `(G, A)` bool: the slots that environments of these spaces use, the first ones."""
+    state = torch.arange(config.state_slots) < spaces.observation_dim
+    action = torch.arange(config.action_slots) < spaces.action_dim
+    return state.expand(groups, -1), action.expand(groups, -1)
+
+
+def _padded(values: Tensor, slots: int) -> Tensor:
+    return pad(values, (0, slots - values.shape[-1]))

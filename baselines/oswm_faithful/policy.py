@@ -1,0 +1,71 @@
+"""The policy: planning in the world model, which is saved with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metabench import DataError, Spaces, load_state, save_state
+
+from ..planning.policy import PlanningPolicy
+from .config import FaithfulConfig, WorldModelConfig
+from .model import FaithfulWorldModel
+from .reader import FaithfulReader
+
+FILE = "policy"
+
+
+class FaithfulPolicy(PlanningPolicy):
+    """Plans in the world model, which reads the support, or the episode so far after its first random actions."""
+
+    def __init__(self, model: FaithfulWorldModel, config: FaithfulConfig, spaces: Spaces) -> None:
+        """Act in tasks of these spaces; raises `MetabenchError` if they are wider than the model."""
+        super().__init__(FaithfulReader(model, spaces), config, spaces)
+        self._saved = {
+            "config": config.model_dump(mode="json"),
+            "spaces": asdict(spaces),
+            "world_model": model.config.model_dump(mode="json"),
+            "weights": dict(model.state_dict()),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, spaces and the world model."""
+        save_state(self._saved, folder / FILE)
+
+
+def load_policy(folder: Path, spaces: Spaces) -> FaithfulPolicy:
+    """Read what `FaithfulPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
+    state = load_state(folder / FILE)
+    try:
+        config, saved = FaithfulConfig.model_validate(state["config"]), Spaces(**state["spaces"])
+        model = _model(state["world_model"], state["weights"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not a policy of oswm-faithful: {_line(error)}") from error
+    if saved != spaces:
+        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
+    return FaithfulPolicy(model, config, spaces)
+
+
+def load_weights(folder: Path) -> FaithfulWorldModel:
+    """Read what `metabench pretrain` wrote; raises `DataError` if it is missing, damaged, or of another method."""
+    state = load_state(folder)
+    try:
+        return _model(state["config"], state["weights"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not weights of oswm-faithful: {_line(error)}") from error
+
+
+def _model(config: Any, weights: Mapping[str, Tensor]) -> FaithfulWorldModel:
+    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced at once
+        model = FaithfulWorldModel(WorldModelConfig.model_validate(config))
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _line(error: Exception) -> str:
+    return f"{' '.join(str(error).split()):.200}"

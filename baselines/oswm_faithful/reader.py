@@ -1,0 +1,73 @@
+"""The world model as a reader of contexts of any suite, up to its widths."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from metabench import MetabenchError, Spaces
+
+from ..planning.rows import Dynamics, Prediction, Reader, Rows
+from .config import WorldModelConfig
+from .model import FaithfulWorldModel
+
+LARGEST = 1e6
+"""Predictions are clipped to plus or minus this."""
+
+
+def check_widths(config: WorldModelConfig, spaces: Spaces) -> None:
+    """Raise `MetabenchError` if environments of these spaces have more dimensions than the model has slots."""
+    states, actions = spaces.observation_dim, 1 if spaces.discrete else spaces.action_dim
+    if states > config.state_slots or actions > config.action_slots:
+        raise MetabenchError(
+            f"oswm-faithful: {states} observation dimensions and {actions} action coordinates, expected at most "
+            f"{config.state_slots} and {config.action_slots}, as many as its weights have slots for; "
+            f"pretrain wider ones with state_slots={max(states, config.state_slots)} and "
+            f"action_slots={max(actions, config.action_slots)}"
+        )
+
+
+class FaithfulReader(Reader):
+    """Puts a suite's observations and actions into the model's slots as published, and cuts its predictions back.
+
+    Observations are in the first slots, actions in the first after all of those; a discrete action is its index.
+    """
+
+    def __init__(self, model: FaithfulWorldModel, spaces: Spaces) -> None:
+        """Read environments of these spaces; raises `MetabenchError` if they are wider than the model."""
+        check_widths(model.config, spaces)
+        self.model, self._spaces = model, spaces
+
+    @torch.no_grad()
+    def read(self, context: Rows) -> Dynamics:
+        """Keys and values of the G contexts, computed once; queries are answered from them."""
+        config = self.model.config
+        inputs = self._inputs(context.observations, context.actions)
+        empty = (0, config.state_slots + config.action_slots - 1 - context.next_observations.shape[2])
+        outputs = torch.cat([pad(context.next_observations, empty), context.rewards[..., None]], 2)
+        given = self.model.read(inputs, outputs, context.valid)
+        mean = given.outputs.mean.nan_to_num()  # without rows nothing is known, not even a mean
+
+        @torch.no_grad()
+        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+            """Points: deviations are 0, and nothing is said of ends."""
+            seen = self.model(given, self._inputs(observations, actions))
+            seen = torch.where(seen.isnan(), mean, seen).clamp(-LARGEST, LARGEST)
+            state, reward = seen[..., : observations.shape[2]], seen[..., -1]
+            none = torch.zeros_like(reward)
+            return Prediction(state, torch.zeros_like(state), reward, none, none)
+
+        return predict
+
+    def parameter_count(self) -> int:
+        """Weights and biases."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """`(G, N, S + A)` of `(G, N, observation_dim)` and `(G, N, action_dim)`."""
+        config = self.model.config
+        if self._spaces.discrete:
+            actions = actions.argmax(2, keepdim=True).to(observations.dtype)
+        state = pad(observations, (0, config.state_slots - observations.shape[2]))
+        return torch.cat([state, pad(actions, (0, config.action_slots - actions.shape[2]))], 2)

@@ -1,0 +1,85 @@
+"""Planning in a model: sequences of actions are imagined, the good ones averaged, the first few steps acted (MPPI).
+
+The model is anything that predicts for many queries in many environments at once: the transformer, or one of the
+controls fitted to the same support. All lanes of all groups are planned for in one batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metabench import Spaces
+
+from .config import PlannerConfig
+from .rows import Dynamics
+
+
+class Planner:
+    """Plans for K lanes in each of G groups."""
+
+    def __init__(self, config: PlannerConfig, spaces: Spaces) -> None:
+        """Plan actions of these spaces."""
+        self._config, self._spaces = config, spaces
+
+    @torch.no_grad()
+    def plan(self, model: Dynamics, observations: Tensor, last: Tensor | None, noise: list[torch.Generator]) -> Tensor:
+        """Scores of actions for the next steps.
+
+        Args:
+            model: of the G groups.
+            observations: `(G, K, S)` now.
+            last: `(G, K, H, action_dim)` what was returned `replan` steps ago, or None at an episode's start.
+            noise: one generator a lane, in the order of `observations`: a lane's plan depends on its own only.
+
+        Returns:
+            `(G, K, H, action_dim)` in [-1, 1]; of discrete actions the largest is taken.
+        """
+        config, (groups, lanes) = self._config, observations.shape[:2]
+        shape = (groups, lanes, config.horizon, self._spaces.action_dim)
+        mean = torch.zeros(shape) if last is None else self._shifted(last)
+        for _ in range(config.iterations):
+            drawn = torch.stack([self._draw(generator) for generator in noise])
+            drawn = drawn.view(groups, lanes, config.samples, config.horizon, -1)
+            candidates = (mean[:, :, None] + config.deviation * drawn).clamp(-1.0, 1.0)
+            candidates[:, :, 0] = mean  # what was planned before stays in the race
+            returns = self._imagine(model, observations, candidates)
+            best = returns.amax(2, keepdim=True)
+            spread = returns.std(2, keepdim=True).clamp(min=1e-6)
+            weights = ((returns - best) / (config.temperature * spread)).softmax(2)
+            mean = (weights[..., None, None] * candidates).sum(2)
+        return mean
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        """`(samples, H, action_dim)`: noise that wanders, so that a sequence goes somewhere."""
+        config = self._config
+        fresh = torch.randn(config.samples, config.horizon, self._spaces.action_dim, generator=generator)
+        kept = config.persistence
+        for timestep in range(1, config.horizon):
+            fresh[:, timestep] = kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
+        return fresh
+
+    def _shifted(self, last: Tensor) -> Tensor:
+        """The rest of the last plan; beyond it nothing is planned."""
+        steps = min(self._config.replan, last.shape[2])
+        return torch.cat([last[:, :, steps:], torch.zeros_like(last[:, :, :steps])], 2)
+
+    def _imagine(self, model: Dynamics, observations: Tensor, candidates: Tensor) -> Tensor:
+        """`(G, K, N)` penalised returns of `(G, K, N, H, action_dim)` sequences."""
+        groups, lanes, samples, horizon, _ = candidates.shape
+        state = observations[:, :, None].expand(-1, -1, samples, -1).reshape(groups, lanes * samples, -1)
+        going = torch.ones(groups, lanes * samples)  # the probability that the episode still goes on
+        total = torch.zeros(groups, lanes * samples)
+        for timestep in range(horizon):
+            features = self.features(candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1))
+            seen = model(state, features)
+            total = total + going * (seen.rewards - self._config.penalty * seen.reward_deviations)
+            going = going * (1.0 - seen.ends)
+            state = seen.next_observations
+        return total.view(groups, lanes, samples)
+
+    def features(self, scores: Tensor) -> Tensor:
+        """`(..., action_dim)` action features of as many scores: themselves, or one-hot the largest."""
+        if not self._spaces.discrete:
+            return scores
+        return torch.nn.functional.one_hot(scores.argmax(-1), self._spaces.action_dim).to(scores.dtype)

@@ -1,0 +1,110 @@
+"""Acting by planning in a model that reads what is known of the task: the support, or the episode so far."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metabench import Array, Episode, Policy, Spaces, Step
+
+from .config import PlannerConfig
+from .planner import Planner
+from .rows import Dynamics, Reader, Transitions, batched
+
+
+class PlanningPolicy(Policy):
+    """Plans in a model, anew every few steps.
+
+    With support the model reads the support, once; without, each lane's model reads the lane's own episode, whenever
+    it plans. Nothing is ever fitted to a test task but through this reading.
+    """
+
+    def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces) -> None:
+        """Act in tasks of these spaces."""
+        self.reader, self._config, self._spaces = reader, config, spaces
+        self._planner = Planner(config, spaces)
+
+    def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
+        """Forget everything."""
+        self._groups = list(groups)
+        self._noise = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+        self._uniform = [np.random.default_rng(seed) for seed in seeds]
+        self._models: list[tuple[Dynamics, list[list[int]]]] | None = None
+        self._plans: Tensor | None = None
+        self._planned_at = self._time = 0
+        shape = (len(groups), self._spaces.horizon)
+        self._seen = np.zeros((*shape, self._spaces.observation_dim), np.float32)
+        self._acted = np.zeros((*shape, self._spaces.action_dim), np.float32)
+        self._earned = np.zeros(shape, np.float32)
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Read each group's support, or as many of its rows as the model takes."""
+        members: dict[int, list[int]] = {}
+        for lane, group in enumerate(self._groups):
+            members.setdefault(group, []).append(lane)
+        by_size: dict[int, list[int]] = {}  # groups of as many lanes are planned for in one batch
+        for group, lanes in members.items():
+            by_size.setdefault(len(lanes), []).append(group)
+        self._models = []
+        for same in by_size.values():
+            rows = [Transitions.of(support[group], self._spaces) for group in same]
+            self._models.append((self._read(rows), [members[group] for group in same]))
+
+    @torch.no_grad()
+    def act(self, step: Step) -> Array:
+        """The next action of each lane's plan."""
+        time = self._time
+        self._seen[:, time] = step.observation
+        if time:
+            self._acted[:, time - 1] = self._spaces.action_features(step.previous_action)
+            self._earned[:, time - 1] = step.previous_reward
+        self._time += 1
+        if self._models is None and time < self._config.least_rows:
+            return np.stack([self._spaces.uniform_actions(generator, ()) for generator in self._uniform])
+        if self._plans is None or time - self._planned_at >= self._config.replan:
+            self._plans, self._planned_at = self._planned(step.observation, step.active), time
+        return self._spaces.actions_from_features(self._plans[:, time - self._planned_at].numpy())
+
+    def parameter_count(self) -> int:
+        """The model's trained parameters."""
+        return self.reader.parameter_count()
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the reader."""
+
+    def _planned(self, observation: Array, active: Array) -> Tensor:
+        """`(lanes, H, action_dim)` plans; lanes that have ended keep theirs."""
+        going = np.flatnonzero(active).tolist()
+        models = self._models
+        if models is None:
+            own = [self._own(lane) for lane in going]
+            models = [(self._read(own), [[lane] for lane in going])]
+        lanes, now = len(self._groups), torch.from_numpy(np.ascontiguousarray(observation))
+        plans = torch.zeros(lanes, self._config.horizon, self._spaces.action_dim)
+        for model, members in models:
+            index = torch.tensor(members)
+            last = None if self._plans is None else self._plans[index]
+            noise = [self._noise[lane] for lane in index.flatten().tolist()]
+            plans[index] = self._planner.plan(model, now[index], last, noise)
+        return plans
+
+    def _read(self, transitions: Sequence[Transitions]) -> Dynamics:
+        with torch.no_grad():
+            return self.reader.read(batched([each.thinned(self._config.largest_context) for each in transitions]))
+
+    def _own(self, lane: int) -> Transitions:
+        """The lane's episode so far; nothing in it has ended it."""
+        time = self._time - 1
+        return Transitions(
+            self._seen[lane, :time],
+            self._acted[lane, :time],
+            self._seen[lane, 1 : time + 1],
+            self._earned[lane, :time],
+            np.zeros(time, bool),
+        )

@@ -1,0 +1,158 @@
+"""What models of unknown environments read and say, whatever they are made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metabench import Array, Episode, MetabenchError, Spaces
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Transitions of G environments, N rows each; their order means nothing.
+
+    Attributes:
+        observations: `(G, N, S)`; slots beyond an environment's observation are 0.
+        actions: `(G, N, A)` features: coordinates in [-1, 1], or one-hot; slots beyond are 0.
+        next_observations: `(G, N, S)`.
+        rewards: `(G, N)`.
+        ends: `(G, N)` bool: the task itself ended the episode with this step.
+        valid: `(G, N)` bool: false rows are padding.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    next_observations: Tensor
+    rewards: Tensor
+    ends: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What M queries in each of G environments lead to.
+
+    Attributes:
+        next_observations: `(G, M, S)` means or medians.
+        deviations: `(G, M, S)` standard deviations, in the units of the observations; 0 of models without any.
+        rewards: `(G, M)` means.
+        reward_deviations: `(G, M)`.
+        ends: `(G, M)` probabilities that the step ends the episode.
+    """
+
+    next_observations: Tensor
+    deviations: Tensor
+    rewards: Tensor
+    reward_deviations: Tensor
+    ends: Tensor
+
+
+class Dynamics(Protocol):
+    """A model of G environments that has read its context."""
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+        """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other."""
+        ...
+
+
+class Reader(ABC):
+    """Makes models of environments from some of their transitions."""
+
+    @abstractmethod
+    def read(self, context: Rows) -> Dynamics:
+        """A model of each of the G environments of `context`, which may have no rows."""
+
+    def parameter_count(self) -> int:
+        """Trained parameters; 0 for a model that is fitted to the context alone."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Transitions of one environment, T of them.
+
+    Attributes:
+        observations: `(T, observation_dim)` float32.
+        actions: `(T, action_dim)` float32 features.
+        next_observations: `(T, observation_dim)` float32.
+        rewards: `(T,)` float32.
+        ends: `(T,)` bool.
+    """
+
+    observations: Array
+    actions: Array
+    next_observations: Array
+    rewards: Array
+    ends: Array
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self.rewards)
+
+    @staticmethod
+    def of(episodes: Sequence[Episode], spaces: Spaces) -> Transitions:
+        """All steps of one or more episodes."""
+        ends = [np.zeros(len(episode), bool) for episode in episodes]
+        for flags, episode in zip(ends, episodes, strict=True):
+            flags[-1:] = episode.terminated
+        return Transitions(
+            np.concatenate([episode.observations[:-1] for episode in episodes]),
+            np.concatenate([spaces.action_features(episode.actions) for episode in episodes]),
+            np.concatenate([episode.observations[1:] for episode in episodes]),
+            np.concatenate([episode.rewards for episode in episodes]),
+            np.concatenate(ends),
+        )
+
+    def chosen(self, index: Array) -> Transitions:
+        """Some of them."""
+        return Transitions(
+            self.observations[index],
+            self.actions[index],
+            self.next_observations[index],
+            self.rewards[index],
+            self.ends[index],
+        )
+
+    def thinned(self, most: int) -> Transitions:
+        """At most `most` of them: all, or every n-th, so that all parts of all episodes remain, and every end."""
+        if len(self) <= most:
+            return self
+        ends = np.flatnonzero(self.ends)[:most]
+        others = np.flatnonzero(~self.ends)
+        kept = others[np.linspace(0, len(others) - 1, most - len(ends)).round().astype(np.int64)]
+        return self.chosen(np.sort(np.concatenate([ends, kept])))
+
+
+def batched(transitions: Sequence[Transitions]) -> Rows:
+    """Transitions of G environments of equal spaces, padded to the longest.
+
+    Raises:
+        MetabenchError: a number is not finite.
+    """
+    for number, each in enumerate(transitions):
+        for name in ("observations", "actions", "next_observations", "rewards"):
+            if not np.isfinite(getattr(each, name)).all():
+                raise MetabenchError(f"context {number}: {name}: expected finite numbers, found NaN or infinity")
+    longest = max(len(each) for each in transitions)
+
+    def padded(arrays: Sequence[Array]) -> Tensor:
+        whole = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), arrays[0].dtype)
+        for row, array in zip(whole, arrays, strict=True):
+            row[: len(array)] = array
+        return torch.from_numpy(whole)
+
+    return Rows(
+        padded([each.observations for each in transitions]),
+        padded([each.actions for each in transitions]),
+        padded([each.next_observations for each in transitions]),
+        padded([each.rewards for each in transitions]),
+        padded([each.ends for each in transitions]),
+        padded([np.ones(len(each), bool) for each in transitions]),
+    )

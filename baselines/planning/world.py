@@ -1,0 +1,140 @@
+"""What is imagined in: models of several tasks, and the scales of what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metabench import Array
+
+from .config import ImaginationConfig
+from .rows import Dynamics, Prediction, Transitions
+
+SMALLEST = 1e-6
+"""Scales below this are taken for those of something constant."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What G groups imagine in, and the scales of what they know of it.
+
+    Attributes:
+        models: one a group, each asked alone: what a group learns does not depend on the others, to the last bit.
+        starts: `(n, S)` a group: where its imagined episodes begin.
+        mean: `(G, 1, S)` of the context's observations, for normalisation.
+        spread: `(G, 1, S)` their standard deviation.
+        low: `(G, 1, S)` least imagined observation.
+        high: `(G, 1, S)` largest.
+        units: `(G, 1, S + 1)` of uncertainty: the root mean squared change of each state axis in the context, and the
+            standard deviation of its rewards; 1 where there is none.
+        usual_doubt: `(G, 1, S + 1)` mean uncertainty in these units, of the model where the context is.
+        reward: `(G, 1)` root mean squared reward in the context; 1 where all are 0.
+        ended: a rule that says of `(G, K, S)` imagined observations whether they end an episode, in place of the
+            model's probabilities; None for every policy that is told no such rule.
+    """
+
+    models: Sequence[Dynamics]
+    starts: Sequence[Tensor]
+    mean: Tensor
+    spread: Tensor
+    low: Tensor
+    high: Tensor
+    units: Tensor
+    usual_doubt: Tensor
+    reward: Tensor
+    ended: Callable[[Tensor], Tensor] | None = None
+
+    @staticmethod
+    def of(
+        models: Sequence[Dynamics],
+        contexts: Sequence[Transitions],
+        starts: Sequence[Array],
+        config: ImaginationConfig,
+        ended: Callable[[Tensor], Tensor] | None = None,
+    ) -> World:
+        """Measure the contexts, one a group.
+
+        Args:
+            models: of the groups.
+            contexts: what the models have read, or more of it.
+            starts: `(n, S)` first observations of episodes a group; branches begin at any of the context instead.
+            config: how far imagined states may leave the context, and whether there are branches.
+            ended: see the class.
+        """
+        if config.branch:
+            starts = [context.observations for context in contexts]
+        begun = [torch.from_numpy(each) for each in starts]
+        scales = [_scales(context, config.reach) for context in contexts]
+        mean, spread, low, high, units, reward = (torch.stack(column) for column in zip(*scales, strict=True))
+        usual = torch.stack([_usual_doubt(*each) for each in zip(models, contexts, units, strict=True)])
+        return World(models, begun, mean, spread, low, high, units, usual, reward, ended)
+
+    def accompanied(self) -> World:
+        """A lone group and another, in which nothing happens.
+
+        Batches of one are computed by other kernels than larger ones, which round otherwise: so no group is ever alone.
+        """
+        assert len(self.models) == 1
+        scales = (self.mean, self.spread, self.low, self.high, self.units, self.usual_doubt, self.reward)
+        mean, spread, low, high, units, usual, reward = (torch.cat([each, each]) for each in scales)
+        models, starts = [*self.models, _nothing_happens], [*self.starts, *self.starts]
+        return World(models, starts, mean, spread, low, high, units, usual, reward, self.ended)
+
+    def normalised(self, observations: Tensor) -> Tensor:
+        """As the networks read `(G, K, S)` observations."""
+        return (observations - self.mean) / self.spread
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+        """Ask every group's model, for `(G, K, S)` observations and `(G, K, A)` action features."""
+        asked = zip(self.models, observations[:, None], actions[:, None], strict=True)
+        parts = [vars(model(state, action)) for model, state, action in asked]
+        seen = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        seen["next_observations"] = seen["next_observations"].maximum(self.low).minimum(self.high)
+        if self.ended is not None:
+            seen["ends"] = self.ended(seen["next_observations"]).to(seen["ends"].dtype)
+        return Prediction(**seen)
+
+    def doubt(self, seen: Prediction) -> Tensor:
+        """`(G, K)` from 0 to 1: how much more uncertain the most uncertain of state axes and reward is than usually."""
+        return (_relative_doubt(seen, self.units) - self.usual_doubt).clamp(min=0.0).amax(-1)
+
+
+def _nothing_happens(observations: Tensor, actions: Tensor) -> Prediction:
+    """A model of a world that stays as it is."""
+    del actions
+    none = torch.zeros(observations.shape[:2])
+    return Prediction(observations, torch.zeros_like(observations), none, none, none)
+
+
+def _scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
+    """Of one group, as `World` has them: mean, spread, low, high, units, reward."""
+    seen, after = torch.from_numpy(context.observations), torch.from_numpy(context.next_observations)
+    both, rewards = torch.cat([seen, after]), torch.from_numpy(context.rewards)[:, None]
+    least, most = both.amin(0, keepdim=True), both.amax(0, keepdim=True)
+    middle, half = (least + most) / 2.0, reach * (most - least) / 2.0
+    change = (after - seen).square().mean(0, keepdim=True).sqrt()
+    units = torch.cat([change, rewards.std(0, correction=0, keepdim=True)], 1)
+    reward = rewards.square().mean(0).sqrt()
+    return (
+        seen.mean(0, keepdim=True),
+        seen.std(0, correction=0, keepdim=True).clamp(min=SMALLEST),
+        middle - half,
+        middle + half,
+        torch.where(units < SMALLEST, 1.0, units),
+        torch.where(reward < SMALLEST, 1.0, reward),
+    )
+
+
+@torch.no_grad()
+def _usual_doubt(model: Dynamics, context: Transitions, units: Tensor) -> Tensor:
+    """`(1, S + 1)` of one group, in its context."""
+    seen = model(torch.from_numpy(context.observations)[None], torch.from_numpy(context.actions)[None])
+    return _relative_doubt(seen, units).mean(1)
+
+
+def _relative_doubt(seen: Prediction, units: Tensor) -> Tensor:
+    """`(G, M, S + 1)` predicted deviations of states and reward in their units, at most 1."""
+    return (torch.cat([seen.deviations, seen.reward_deviations[..., None]], -1) / units).clamp(max=1.0)

@@ -1,0 +1,66 @@
+"""Synthetic environments against a Python loop, and imagination against the published rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from metabench_baselines.oswm.config import ModelConfig
+from metabench_baselines.oswm.model import WorldModel
+from metabench_baselines.oswm.reader import OSWMReader
+from metabench_baselines.planning.rows import Transitions, batched
+from metabench_baselines.synthetic_prior.prior import Prior
+
+from metabench import Spaces
+
+AIM_OF_THE_PRIOR = 100
+"""Times the transitions a second of one environment in a loop."""
+
+PUBLISHED, AIM_OF_IMAGINATION, LANES = 23, 150, 256
+"""Imagined steps a second of the published system, and the times as many in this many lanes."""
+
+SPACES = Spaces(observation_dim=4, horizon=200, num_actions=2)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(2)
+
+
+def test_prior(benchmark: Callable, report: Callable) -> None:
+    """The same code steps one environment of one episode, one step at a time."""
+    prior = Prior(24, 8, torch.Generator().manual_seed(0))
+    steps = 64
+    began = time.perf_counter()
+    for _ in range(3):
+        prior.draw(1, 1, steps)
+    single = 3 * steps / (time.perf_counter() - began)
+    environments, episodes = 64, 16
+    benchmark.pedantic(lambda: prior.draw(environments, episodes, steps), rounds=3)
+    rate = environments * episodes * steps / benchmark.stats.stats.min
+    report(f"prior: {rate:,.0f} transitions/s, {rate / single:.0f} times one environment in a loop")
+    assert rate > AIM_OF_THE_PRIOR * single
+
+
+def test_imagination(benchmark: Callable, report: Callable) -> None:
+    """Contexts of 1,000 rows, the shipped size."""
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    shapes = ((1000, 4), (1000, 2), (1000, 4), 1000)
+    context = Transitions(*(generator.normal(size=s).astype(np.float32) for s in shapes), np.zeros(1000, bool))
+    model = OSWMReader(WorldModel(ModelConfig()).eval(), SPACES).read(batched([context]))
+    steps = 10
+
+    def imagine() -> None:
+        state = torch.zeros(1, LANES, 4)
+        for _ in range(steps):
+            state = model(state, torch.nn.functional.one_hot(torch.zeros(1, LANES, dtype=torch.long), 2).float())
+            state = state.next_observations
+
+    benchmark.pedantic(imagine, rounds=3)
+    rate = LANES * steps / benchmark.stats.stats.min
+    report(f"imagination, {LANES} lanes: {rate:,.0f} steps/s, {rate / PUBLISHED:.0f} times the published {PUBLISHED}")
+    assert rate > AIM_OF_IMAGINATION * PUBLISHED

@@ -31,6 +31,8 @@ class World:
         units: `(G, 1, S + 1)` of uncertainty: the root mean squared change of each state axis in the context, and the
             standard deviation of its rewards; 1 where there is none.
         usual_doubt: `(G, 1, S + 1)` mean uncertainty in these units, of the model where the context is.
+        end_floor: `(G, 1)` mean probability of an end, by the model, where the context's episodes go on.
+        end_ceiling: `(G, 1)` the same where they end; 1 where none does.
         reward: `(G, 1)` root mean squared reward in the context; 1 where all are 0.
         ended: a rule that says of `(G, K, S)` imagined observations whether they end an episode, in place of the
             model's probabilities; None for every policy that is told no such rule.
@@ -44,6 +46,8 @@ class World:
     high: Tensor
     units: Tensor
     usual_doubt: Tensor
+    end_floor: Tensor
+    end_ceiling: Tensor
     reward: Tensor
     ended: Callable[[Tensor], Tensor] | None = None
 
@@ -69,8 +73,9 @@ class World:
         begun = [torch.from_numpy(each) for each in starts]
         scales = [_scales(context, config.reach) for context in contexts]
         mean, spread, low, high, units, reward = (torch.stack(column) for column in zip(*scales, strict=True))
-        usual = torch.stack([_usual_doubt(*each) for each in zip(models, contexts, units, strict=True)])
-        return World(models, begun, mean, spread, low, high, units, usual, reward, ended)
+        at_home = [_at_home(*each) for each in zip(models, contexts, units, strict=True)]
+        usual, floor, ceiling = (torch.stack(column) for column in zip(*at_home, strict=True))
+        return World(models, begun, mean, spread, low, high, units, usual, floor, ceiling, reward, ended)
 
     def accompanied(self) -> World:
         """A lone group and another, in which nothing happens.
@@ -78,21 +83,26 @@ class World:
         Batches of one are computed by other kernels than larger ones, which round otherwise: so no group is ever alone.
         """
         assert len(self.models) == 1
-        scales = (self.mean, self.spread, self.low, self.high, self.units, self.usual_doubt, self.reward)
-        mean, spread, low, high, units, usual, reward = (torch.cat([each, each]) for each in scales)
+        twice = {name: torch.cat([value, value]) for name, value in vars(self).items() if isinstance(value, Tensor)}
         models, starts = [*self.models, _nothing_happens], [*self.starts, *self.starts]
-        return World(models, starts, mean, spread, low, high, units, usual, reward, self.ended)
+        return World(models=models, starts=starts, ended=self.ended, **twice)
 
     def normalised(self, observations: Tensor) -> Tensor:
         """As the networks read `(G, K, S)` observations."""
         return (observations - self.mean) / self.spread
 
     def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
-        """Ask every group's model, for `(G, K, S)` observations and `(G, K, A)` action features."""
+        """Ask every group's model, for `(G, K, S)` observations and `(G, K, A)` action features.
+
+        Probabilities of ends are stretched, so that in the context their means are 0 where episodes go on and 1 where
+        they end: a model that finds ends likely everywhere would else cut every imagined episode short.
+        """
         asked = zip(self.models, observations[:, None], actions[:, None], strict=True)
         parts = [vars(model(state, action)) for model, state, action in asked]
         seen = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         seen["next_observations"] = seen["next_observations"].maximum(self.low).minimum(self.high)
+        stretched = (seen["ends"] - self.end_floor) / (self.end_ceiling - self.end_floor)
+        seen["ends"] = stretched.clamp(0.0, 1.0)
         if self.ended is not None:
             seen["ends"] = self.ended(seen["next_observations"]).to(seen["ends"].dtype)
         return Prediction(**seen)
@@ -129,10 +139,15 @@ def _scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def _usual_doubt(model: Dynamics, context: Transitions, units: Tensor) -> Tensor:
-    """`(1, S + 1)` of one group, in its context."""
+def _at_home(model: Dynamics, context: Transitions, units: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one group's model where its context is: usual doubt, floor and ceiling of ends, as `World` has them."""
     seen = model(torch.from_numpy(context.observations)[None], torch.from_numpy(context.actions)[None])
-    return _relative_doubt(seen, units).mean(1)
+    ended, likely = torch.from_numpy(context.ends), seen.ends[0]
+    floor = likely[~ended].mean(0, keepdim=True) if not ended.all() else torch.zeros(1)
+    ceiling = likely[ended].mean(0, keepdim=True) if ended.any() else torch.ones(1)
+    if float(ceiling - floor) < SMALLEST:  # it does not tell one from the other
+        floor, ceiling = torch.zeros(1), torch.ones(1)
+    return _relative_doubt(seen, units).mean(1), floor, ceiling
 
 
 def _relative_doubt(seen: Prediction, units: Tensor) -> Tensor:

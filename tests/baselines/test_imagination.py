@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,27 @@ def test_rewards_are_scaled_and_unusual_doubt_is_paid_for() -> None:
     scaled, _, _ = rolled_out(Line(torch.ones(1), speed=2.0), plain.model_copy(update={"scale_rewards": True}), 8)
     torch.testing.assert_close(scaled.rewards, rollout.rewards * (1 - plain.discount) / float(usual_reward))
     assert made.reward.item() == pytest.approx(float(usual_reward), rel=1e-5)
+
+
+class Alarmed(Line):
+    """It finds ends likely everywhere, and likelier where they are."""
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+        seen = super().__call__(observations, actions)
+        return replace(seen, ends=0.6 + 0.3 * (seen.next_observations[..., 0] > 2.0).float())
+
+
+@pytest.mark.parametrize(("seen_to", "expected"), [(3.0, [0.0, 0.0, 1.0, 1.0]), (1.0, [0.0, 0.0, 0.75, 0.75])])
+def test_probabilities_of_ends_are_measured_by_the_context(seen_to: float, expected: list[float]) -> None:
+    places = np.linspace(-3.0, seen_to, 50, dtype=np.float32)
+    still = np.full((1, 1), 0.0, np.float32)
+    episodes = [
+        Episode(np.array([[at], [at]]), still, np.array([-abs(at)]), bool(at > 2.0), not at > 2.0) for at in places
+    ]
+    context = Transitions.of(episodes, LINE)
+    made = World.of([Alarmed(torch.ones(1))], [context], [context.observations], SMALL)
+    asked = torch.tensor([-1.0, 1.9, 2.1, 2.9])[None, :, None]
+    torch.testing.assert_close(made(asked, torch.zeros(1, 4, 1)).ends, torch.tensor([expected]))
 
 
 def test_the_last_policy_is_returned_and_improves() -> None:

@@ -1,0 +1,64 @@
+"""TWM: the transformer world model, adapted to offline meta-RL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
+
+from .actor_critic import ActorCritic
+from .batches import BatchSource
+from .config import TWMConfig
+from .diagnostics import diagnose
+from .policy import TWMPolicy, load_policy
+from .presets import PRESETS, VARIANTS
+from .relabelling import train_task_rewards
+from .train import train_policy, train_world_model
+from .world_model import WorldModel
+
+
+class TWM(Method):
+    """A world model of all training tasks (Robine et al., ICLR 2023) that infers the task from what it has seen.
+
+    Actor and critic learn in its imagination, on the latent and the transformer's output.
+    """
+
+    name: ClassVar[str] = "twm"
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
+    config_class: ClassVar[type[Config]] = TWMConfig
+    config: TWMConfig
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, Config]:
+        """The same budgets for every suite."""
+        del suite
+        return PRESETS
+
+    def train(self, data: TrainingData, run: TrainingRun) -> Policy:
+        """Train the world model, freeze it, then actor and critic; adds diagnostics to the summary.
+
+        Raises:
+            DataError: rewards overflow, episodes are shorter than the context, or frames are expected and missing.
+        """
+        run.torch_seed("initialise")
+        model = WorldModel(self.config, data.spaces)
+        policy = ActorCritic(self.config, data.spaces)
+        fitting = data.fitting
+        model.measure(fitting)
+        if self.config.reward_transform == "scaled":
+            policy.measure(fitting, float(model.get_buffer("reward_scale")))
+        model.to(run.device)
+        policy.to(run.device)
+        rewards = train_task_rewards(self.config, model, fitting, run) if self.config.relabelled else None
+        source = BatchSource(self.config, fitting, run.device, rewards)
+        train_world_model(self.config, model, source, run)
+        train_policy(self.config, model, policy, source, run)
+        if data.validation.num_episodes:
+            run.summary.update(diagnose(self.config, model, policy, data.validation, run))
+        return TWMPolicy(self.config, model, policy, data.spaces)
+
+    def load(self, folder: Path, spaces: Spaces) -> Policy:
+        """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
+        return load_policy(folder, spaces)

@@ -1,0 +1,148 @@
+"""Acting: all lanes step through the world model at once; support is pinned, or fine-tuned on besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metabench import Array, DataError, Episode, Policy, Spaces, Step, load_state, save_state
+
+from .actor_critic import ActorCritic
+from .config import TWMConfig
+from .finetune import fine_tuned
+from .imagination import read_context
+from .memory import Pinned
+from .support import episode_sequences, pinned_support
+from .world_model import WorldModel
+
+
+class TWMPolicy(Policy):
+    """The actor on latent and transformer output; each lane's memory holds its episode, its support is pinned."""
+
+    def __init__(self, config: TWMConfig, model: WorldModel, actor_critic: ActorCritic, spaces: Spaces) -> None:
+        """Wrap trained networks, which stay as they are."""
+        self._config, self._spaces = config, spaces
+        self._model = model.requires_grad_(False).eval()
+        self._actor_critic = actor_critic.requires_grad_(False).eval()
+        self._device = model.get_buffer("reward_scale").device
+
+    def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
+        """Empty all memories; where actions are sampled, it is from each lane's own seed."""
+        self._groups = list(groups)
+        self._generators = [np.random.default_rng([seed, 1]) for seed in seeds]
+        transformer = self._model.dynamics.transformer
+        # Twice the window: what is in view is moved once a window, not at every step.
+        self._memory = transformer.empty_memory(len(self._groups), 2 * transformer.reach)
+        self._pinned: Pinned | None = None
+        self._tuned: dict[int, ActorCritic] = {}
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Pin segments of each group's support; where configured, fine-tune a copy of the actor for each group."""
+        given = {group: list(episodes) for group, episodes in support.items() if episodes}
+        if not given:
+            return
+        if self._config.segments:
+            self._pinned = self._pin(given)
+        if self._config.adaptation == "finetune":
+            for group in set(self._groups) & set(given):
+                self._tuned[group] = fine_tuned(
+                    self._config, self._model, self._actor_critic, given[group], self._spaces, self._device
+                )
+
+    @torch.no_grad()
+    def act(self, step: Step) -> Array:
+        """One pass of the transformer over what happened since the last step, and the actor on its output."""
+        model = self._model
+        observation = torch.as_tensor(step.observation, device=self._device)
+        latents = model.latents.mode(model.observation.encode(model.observation.scaled(observation)))
+        hidden = self._read(latents, step) if self._actor_critic.reads_hidden else latents
+        features = self._actor_critic.features(latents, hidden)
+        noise = self._noise(step)
+        actions, _ = self._actor_critic.act(features, noise)
+        for group, tuned in self._tuned.items():
+            lanes = torch.as_tensor([own == group for own in self._groups], device=self._device)
+            actions[lanes], _ = tuned.act(features[lanes], None if noise is None else noise[lanes])
+        return self._spaces.actions_from_features(actions.cpu().numpy())
+
+    def _read(self, latents: Tensor, step: Step) -> Tensor:
+        """The transformer's output `(lanes, width)` at the tokens of `latents`, after those of the step before."""
+        dynamics = self._model.dynamics
+        tokens = [dynamics.latent_tokens(latents)]
+        if self._memory.length:
+            features = torch.as_tensor(self._spaces.action_features(step.previous_action), device=self._device)
+            reward = self._model.transformed(torch.as_tensor(step.previous_reward, device=self._device))
+            outcome = dynamics.outcome_tokens(reward, torch.full_like(reward, self._config.discount))
+            tokens = [dynamics.action_tokens(features), *outcome, *tokens]
+        stacked = torch.stack(tokens, dim=1)
+        episodes = torch.zeros(stacked.shape[:2], dtype=torch.int64, device=self._device)
+        output: Tensor = dynamics.transformer(stacked, episodes, slice(-1, None), self._memory, self._pinned)
+        return output[:, 0]
+
+    def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
+        """The transformer's output at the latent after the first `steps` steps of each episode, `(n, width)`."""
+        counts = [min(steps, len(episode)) for episode in episodes]
+        starts = [max(0, count - self._config.memory) for count in counts]
+        codes = []
+        for first in range(0, len(episodes), 256):
+            part = slice(first, first + 256)
+            sequences = episode_sequences(episodes[part], starts[part], counts[part], self._spaces, self._device)
+            context = read_context(self._model, sequences, None, sample=False)
+            codes.append(context.hidden[:, -1].cpu().numpy())
+        return np.concatenate(codes)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and spaces."""
+        state = {
+            "model": dict(self._model.state_dict()),
+            "actor_critic": dict(self._actor_critic.state_dict()),
+            "config": self._config.model_dump(mode="json"),
+            "spaces": asdict(self._spaces),
+        }
+        save_state(state, folder / "policy")
+
+    def parameter_count(self) -> int:
+        """Parameters of world model, actor and critic."""
+        modules = (self._model, self._actor_critic.actor, self._actor_critic.critic)
+        return sum(p.numel() for module in modules for p in module.parameters())
+
+    @torch.no_grad()
+    def _pin(self, given: Mapping[int, Sequence[Episode]]) -> Pinned:
+        """Support of every lane; a lane whose group has none sees none."""
+        lanes = [given.get(group, ()) for group in self._groups]
+        support = pinned_support(lanes, self._config, self._spaces, self._device)
+        return self._model.pin(support, self._model.encode(support.segments, sample=False))[1]
+
+    def _noise(self, step: Step) -> Tensor | None:
+        """Noise for lanes that sample their actions; None where all act the mode."""
+        sampled = np.ones(len(step.scored), bool) if self._config.scored_actions == "sample" else ~step.scored
+        if not sampled.any():
+            return None
+        shape = self._spaces.action_dim
+        draws = [
+            generator.gumbel(size=shape) if self._spaces.discrete else generator.normal(size=shape)
+            for generator in self._generators
+        ]
+        noise = np.stack(draws).astype(np.float32)
+        noise[~sampled] = 0.0
+        return torch.as_tensor(noise, device=self._device)
+
+
+def load_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
+    """Read what `TWMPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
+    state = load_state(folder / "policy")
+    try:
+        config = TWMConfig.model_validate(state["config"])
+        saved = Spaces(**state["spaces"])
+        model, actor_critic = WorldModel(config, saved), ActorCritic(config, saved)
+        model.load_state_dict(state["model"])
+        actor_critic.load_state_dict(state["actor_critic"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: not a policy of twm: {' '.join(str(error).split()):.200}") from error
+    if saved != spaces:
+        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
+    return TWMPolicy(config, model, actor_critic, spaces)

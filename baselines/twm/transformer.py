@@ -1,0 +1,274 @@
+"""The Transformer-XL: relative positions, a window of whole steps, a memory of keys and values, pinned support."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .memory import Memory, Pinned
+
+
+class Block(nn.Module):
+    """Attention and two feed-forward layers, each followed by a layer norm of the sum (post-norm)."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, scale: float) -> None:
+        """Make the layers; scores are multiplied by `scale`."""
+        super().__init__()
+        self.heads, self.scale = heads, scale
+        self.project = nn.Linear(width, 3 * width, bias=False)
+        self.project_positions = nn.Linear(width, width, bias=False)
+        self.combine = nn.Linear(width, width, bias=False)
+        self.widen = nn.Linear(width, feedforward)
+        self.narrow = nn.Linear(feedforward, width)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, vectors: Tensor) -> Tensor:
+        """`(B, n, width)` to `(B, heads, n, width / heads)`."""
+        return torch.unflatten(vectors, -1, (self.heads, -1)).transpose(1, 2)
+
+    def query(self, tokens: Tensor) -> Tensor:
+        """Scaled queries."""
+        width = tokens.shape[-1]
+        return self.split(nn.functional.linear(tokens, self.project.weight[:width]) * self.scale)
+
+    def keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values."""
+        keys, values = nn.functional.linear(tokens, self.project.weight[tokens.shape[-1] :]).chunk(2, dim=-1)
+        return self.split(keys), self.split(values)
+
+    def finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        """The block's output from its input and the attended values `(B, heads, n, width / heads)`."""
+        tokens = self.attention_norm(tokens + self.dropout(self.combine(attended.transpose(1, 2).flatten(2))))
+        inner = self.dropout(nn.functional.silu(self.widen(tokens)))
+        output: Tensor = self.feedforward_norm(tokens + self.dropout(self.narrow(inner)))
+        return output
+
+
+class TransformerXL(nn.Module):
+    """Blocks over tokens of steps; a token sees its own step, the `memory` steps before, and what is pinned."""
+
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+        memory: int,
+        step_tokens: int,
+        *,
+        head_scale: bool,
+        across_episodes: bool,
+    ) -> None:
+        """Make the blocks.
+
+        Args:
+            width: of tokens.
+            layers: number of blocks.
+            heads: attention heads a block.
+            feedforward: inner width.
+            dropout: of positions, attention weights and all outputs within blocks.
+            memory: steps before its own that a token sees.
+            step_tokens: tokens a step.
+            head_scale: scores are divided by the root of a head's width; otherwise by that of the whole width.
+            across_episodes: tokens see earlier episodes of their sequence.
+        """
+        super().__init__()
+        self.width, self.heads, self.memory, self.step_tokens = width, heads, memory, step_tokens
+        self.across_episodes = across_episodes
+        scale = 1.0 / math.sqrt(width // heads if head_scale else width)
+        self.scale = scale
+        self.blocks = nn.ModuleList(Block(width, heads, feedforward, dropout, scale) for _ in range(layers))
+        self.content_bias = nn.Parameter(torch.empty(heads, width // heads))
+        self.position_bias = nn.Parameter(torch.empty(heads, width // heads))
+        nn.init.xavier_uniform_(self.content_bias)
+        nn.init.xavier_uniform_(self.position_bias)
+        self.dropout = nn.Dropout(dropout)
+        self.table: Tensor  # sinusoids of the distances in a full window, the farthest first
+        self.register_buffer("table", self._distances(self.reach), persistent=False)
+
+    @property
+    def reach(self) -> int:
+        """Tokens of a full window, the newest step included."""
+        return (self.memory + 1) * self.step_tokens
+
+    def empty_memory(self, sequences: int, capacity: int) -> Memory:
+        """A memory of `sequences` sequences for at most `capacity` tokens at a time."""
+        like = self.content_bias
+        shape = (sequences, self.heads, capacity, self.width // self.heads)
+        return Memory(
+            [like.new_empty(shape) for _ in self.blocks],
+            [like.new_empty(shape) for _ in self.blocks],
+            torch.full((sequences, capacity), -1, device=like.device),
+        )
+
+    def forward(
+        self,
+        tokens: Tensor,
+        episodes: Tensor,
+        rows: slice = slice(None),
+        memory: Memory | None = None,
+        pinned: Pinned | None = None,
+    ) -> Tensor:
+        """Run `(B, n, width)` tokens, which begin a step unless they continue a memory.
+
+        Args:
+            tokens: the tokens.
+            episodes: `(B, n)` int64 episode of each token; -1 for padding, which nothing sees.
+            rows: tokens whose outputs are wanted; the last block is computed for them alone.
+            memory: tokens before these, to which these are added; its tokens get no gradient.
+            pinned: support.
+
+        Returns:
+            `(B, rows, width)` outputs.
+        """
+        before = 0 if memory is None else self._make_room(memory, episodes)
+        first = max(0, (before // self.step_tokens - self.memory) * self.step_tokens)
+        known = episodes if memory is None else memory.episodes[:, first : memory.length]
+        hidden = tokens
+        bias = self._bias(before - first, episodes, known)
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            keys, values = block.keys_values(hidden)
+            if memory is not None:
+                for store, new in ((memory.keys[number], keys), (memory.values[number], values)):
+                    store[:, :, before : memory.length] = new
+                keys = memory.keys[number][:, :, first : memory.length]
+                values = memory.values[number][:, :, first : memory.length]
+            asking = rows if number == len(self.blocks) - 1 else slice(None)
+            hidden = self._attend(number, hidden, asking, keys, values, bias, pinned)
+        return hidden
+
+    def pin(self, tokens: Tensor, episodes: Tensor, unseen: Tensor, rows: slice = slice(None)) -> tuple[Tensor, Pinned]:
+        """Run support tokens; their `i`-th is `reach + S - i` tokens away from all later tokens.
+
+        Args:
+            tokens: `(G, S, width)`.
+            episodes: `(G, S)` int64 episode of each token; -1 for padding.
+            unseen: `(B, S)` bool: tokens that later sequences do not see, though those of their group do.
+            rows: tokens whose outputs are wanted.
+
+        Returns:
+            Outputs `(G, rows, width)`, and what later tokens see.
+        """
+        hidden, pinned = tokens, Pinned([], [], [], _hidden_where(unseen, tokens)[:, None, None])
+        count = tokens.shape[1]
+        distances = self.reach + count - torch.arange(count, device=tokens.device)
+        padding = _hidden_where(episodes < 0, tokens)[:, None, None]
+        bias = self._bias(0, episodes, episodes)
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            keys, values = block.keys_values(hidden)
+            asking = rows if number == len(self.blocks) - 1 else slice(None)
+            hidden = self._attend(number, hidden, asking, keys, values, bias, None)
+            positions = self._projected(number, sinusoids(distances, self.width))  # (heads, S, size)
+            scores = (keys @ self.content_bias[:, :, None]).transpose(2, 3)  # (G, heads, 1, S)
+            scores = scores + (positions @ self.position_bias[:, :, None]).transpose(1, 2)
+            pinned.keys.append((keys + positions).contiguous())  # or each later product would copy them
+            pinned.values.append(values.contiguous())
+            pinned.bias.append(scores * self.scale + padding)
+        return hidden, pinned
+
+    def _make_room(self, memory: Memory, episodes: Tensor) -> int:
+        """Add columns for new tokens, dropping whole steps that none of them sees; returns the first new column."""
+        count = episodes.shape[1]
+        if memory.length + count > memory.capacity:
+            dropped = (memory.length // self.step_tokens - self.memory) * self.step_tokens
+            kept = memory.length - dropped
+            for tensor in (*memory.keys, *memory.values):
+                tensor[:, :, :kept] = tensor[:, :, dropped : memory.length].clone()
+            memory.episodes[:, :kept] = memory.episodes[:, dropped : memory.length].clone()
+            memory.length = kept
+        before = memory.length
+        memory.length += count
+        memory.episodes[:, before : memory.length] = episodes
+        return before
+
+    def _bias(self, past: int, episodes: Tensor, known: Tensor) -> Tensor:
+        """What is added to scores `(B, 1, n, past + n)`: minus infinity where a token must not see another.
+
+        `past` columns come before the new tokens, whose `episodes` are `(B, n)`; `known` are all columns' episodes.
+        """
+        query = torch.arange(past, past + episodes.shape[1], device=known.device)[:, None]
+        column = torch.arange(known.shape[1], device=known.device)
+        seen = (column <= query) & (column // self.step_tokens >= query // self.step_tokens - self.memory)
+        visible = seen & (known >= 0)[:, None]
+        if not self.across_episodes:
+            visible &= known[:, None] == episodes[:, :, None]
+        visible |= column == query  # padding sees itself: softmax needs something
+        return _hidden_where(~visible, self.content_bias)[:, None]
+
+    def _distances(self, count: int) -> Tensor:
+        """Sinusoids `(count, width)` of the distances count-1, ..., 0."""
+        return sinusoids(torch.arange(count - 1, -1, -1, device=self.content_bias.device), self.width)
+
+    def _projected(self, number: int, table: Tensor) -> Tensor:
+        """Positions `(R, width)` as a block's keys have them: `(heads, R, width / heads)`."""
+        block = self.blocks[number]
+        assert isinstance(block, Block)
+        return block.split(block.project_positions(self.dropout(table))[None])[0]
+
+    def _attend(
+        self,
+        number: int,
+        tokens: Tensor,
+        rows: slice,
+        keys: Tensor,
+        values: Tensor,
+        bias: Tensor,
+        pinned: Pinned | None,
+    ) -> Tensor:
+        """A block's output for `rows` of `tokens`, the last of which are the last of `keys`."""
+        block = self.blocks[number]
+        assert isinstance(block, Block)
+        wanted = range(tokens.shape[1])[rows]
+        end = keys.shape[2] - tokens.shape[1] + wanted[-1] + 1  # no wanted token sees what comes after it
+        keys, values, bias, tokens = keys[:, :, :end], values[:, :, :end], bias[:, :, rows, :end], tokens[:, rows]
+        query = block.query(tokens)
+        content = (query + self.content_bias[:, None] * self.scale) @ keys.transpose(2, 3)
+        table = self.table[-end:] if end <= len(self.table) else self._distances(end)
+        asking = (query + self.position_bias[:, None] * self.scale).transpose(0, 1)  # (heads, B, rows, size)
+        position = asking.flatten(1, 2) @ self._projected(number, table).transpose(1, 2)
+        position = torch.unflatten(position, 1, asking.shape[1:3]).transpose(0, 1)
+        scores = content + relative_shift(position, wanted.step) + bias
+        if pinned is None:
+            attended = self.dropout(scores.softmax(dim=-1)) @ values
+        else:
+            supported = pinned.scores(number, query)
+            weights = self.dropout(torch.cat([supported, scores], dim=-1).softmax(dim=-1))
+            count = supported.shape[-1]
+            attended = pinned.attended(number, weights[..., :count]) + weights[..., count:] @ values
+        return block.finish(tokens, attended)
+
+
+def sinusoids(distances: Tensor, width: int) -> Tensor:
+    """`(R, width)` encodings of `(R,)` distances."""
+    places = torch.arange(0, width, 2, device=distances.device)
+    angles = distances[:, None] * torch.exp(places * (-math.log(10_000.0) / width))
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _hidden_where(hidden: Tensor, like: Tensor) -> Tensor:
+    """What is added to scores: minus infinity where `hidden` is true, else zero."""
+    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, -math.inf)
+
+
+def relative_shift(scores: Tensor, stride: int = 1) -> Tensor:
+    """From scores by distance to scores by token.
+
+    Args:
+        scores: `(..., n, m)`: row i holds the scores of a token for the distances m-1, ..., 0.
+        stride: token i is at place `m - 1 - stride * (n - 1 - i)` of m places.
+
+    Returns:
+        `(..., n, m)`: row i holds the scores of token i for the tokens at places 0, ..., m-1; those of later tokens
+        mean nothing.
+    """
+    rows, columns = scores.shape[-2:]
+    flat = nn.functional.pad(scores, (0, stride)).flatten(-2)
+    shifted = flat[..., stride * (rows - 1) : stride * (rows - 1) + rows * columns]
+    return torch.unflatten(shifted, -1, (rows, columns))

@@ -1,0 +1,88 @@
+"""Relabelled trajectories of twm: another task's rewards for the same steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from metabench_baselines.twm.batches import BatchSource, gather_windows
+from metabench_baselines.twm.config import TWMConfig
+from metabench_baselines.twm.presets import PRESETS
+from metabench_baselines.twm.relabelling import train_task_rewards
+from metabench_baselines.twm.world_model import WorldModel
+
+from metabench import Spaces, TrainingData, TrainingRun
+from metabench.data.columns import Columns
+
+SPACES = Spaces(2, 10, action_low=(-1.0,), action_high=(1.0,))
+SLOPES = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 2.0]])
+EPISODES, LENGTH = 30, 10
+
+
+def tiny(**overrides):
+    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three tasks, each with a direction in which the reward of the observation after the step grows."""
+    generator = np.random.default_rng(0)
+    tasks = np.repeat([0, 1, 2], EPISODES)
+    observations = generator.normal(size=(len(tasks), LENGTH + 1, 2)).astype(np.float32)
+    noise = 0.1 * generator.normal(size=(len(tasks), LENGTH))
+    rewards = (observations[:, 1:] * SLOPES[tasks][:, None]).sum(-1) + noise
+    return TrainingData(
+        Columns(
+            observations.reshape(-1, 2),
+            generator.uniform(-1, 1, size=(len(tasks) * LENGTH, 1)).astype(np.float32),
+            rewards.ravel().astype(np.float32),
+            np.arange(len(tasks) + 1) * LENGTH,
+            np.zeros(len(tasks), bool),
+            tasks,
+        ),
+        SPACES,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    config = tiny(task_reward_updates=600, behaviour_batch=128)
+    torch.manual_seed(0)
+    model = WorldModel(config, SPACES)
+    model.measure(data)
+    return train_task_rewards(config, model, data, TrainingRun(0))
+
+
+def test_rewards_become_those_of_the_other_task_and_keep_their_noise(data, fitted):
+    steps, _ = gather_windows(data, data.to("cpu"), np.array([0, 40, 70, 5]), np.zeros(4, np.int64), LENGTH + 2)
+    own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 0])
+    changed = fitted.relabelled(steps, own, other)
+    slopes = torch.as_tensor(SLOPES, dtype=torch.float32)
+    change = (steps.observations[:, 1:] * (slopes[other] - slopes[own])[:, None]).sum(-1)
+    expected = steps.rewards + change
+    assert (changed.rewards - expected)[:, 2:].abs().mean() < 0.15 * change[:, 2:].abs().mean()
+    assert torch.equal(changed.rewards[:, :2], steps.rewards[:, :2]), "padding stays"
+    assert torch.equal(changed.rewards[3], steps.rewards[3]), "the same task changes nothing"
+    assert torch.equal(changed.observations, steps.observations)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_a_batchs_tasks_is_rewritten_windows_and_support_alike(data, fitted, share):
+    """What rewards of a group say of its task, by least squares: windows and segments agree, behaviour has no say."""
+    config = tiny(relabelled=share, tasks_per_update=3, windows_per_task=4, window=10, segments=4, segment_steps=8)
+    source = BatchSource(config, data, "cpu", fitted)
+    rows = data.columns.observations
+    owner = {row.tobytes(): i // (len(rows) // 3) for i, row in enumerate(rows)}
+    moved = 0
+    for update in range(40):
+        batch = source.draw(np.random.default_rng(update))
+        for group in range(3):
+            told = []
+            for part in (batch.windows, batch.support.segments):
+                mine = slice(4 * group, 4 * group + 4)
+                seen, rewards = part.observations[mine, 1:].reshape(-1, 2), part.rewards[mine].reshape(-1)
+                slope = np.linalg.lstsq(seen.numpy(), rewards.numpy(), rcond=None)[0]
+                told.append(int(np.linalg.norm(SLOPES - slope, axis=1).argmin()))
+            assert told[0] == told[1]
+            moved += told[0] != owner[batch.windows.observations[4 * group, -1].numpy().tobytes()]
+    assert abs(moved / 120 - share * 2 / 3) < 0.12

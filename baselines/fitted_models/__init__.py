@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..planning.config import PlannerConfig
+from ..planning.config import VARIANTS, PlannerConfig
 from ..planning.rows import Reader
 from .config import PRESETS
 from .model import GaussianProcessReader, RidgeReader
@@ -23,6 +23,7 @@ class RidgeModel(Method):
 
     name = "ridge-model"
     trains = False
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     config_class = PlannerConfig
     config: PlannerConfig
     reader: ClassVar[type[Reader]] = RidgeReader

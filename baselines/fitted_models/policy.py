@@ -8,18 +8,18 @@ from pathlib import Path
 from metabench import DataError, Spaces, load_state, save_state
 
 from ..planning.config import PlannerConfig
-from ..planning.policy import PlanningPolicy
+from ..planning.imagination import ImaginationPolicy
 from ..planning.rows import Reader
 
 FILE = "policy"
 
 
-class FittedModelPolicy(PlanningPolicy):
-    """Plans in a model that is fitted to the support, or to the episode so far."""
+class FittedModelPolicy(ImaginationPolicy):
+    """Plans, or learns, in a model that is fitted to the support, or to the episode so far."""
 
     def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces) -> None:
         """Act in tasks of these spaces."""
-        super().__init__(reader, config, spaces)
+        super().__init__(reader, config, spaces, config.imagination())
         self._saved = {"config": config.model_dump(mode="json"), "spaces": asdict(spaces)}
 
     def save(self, folder: Path) -> None:

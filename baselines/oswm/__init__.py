@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
+from ..planning.config import VARIANTS
 from .config import META_PRESETS, PRESETS, PRETRAINING, OSWMConfig, OSWMMetaConfig, PretrainingConfig
 from .meta_training import one_step_errors, train_on_tasks
 from .policy import OSWMPolicy, load_policy
@@ -30,6 +31,7 @@ class OSWM(Method):
 
     name: ClassVar[str] = "oswm"
     trains: ClassVar[bool] = False
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING
     reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = OSWMConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from metabench import DataError, Spaces, load_state, save_state
 
-from ..planning.policy import PlanningPolicy
+from ..planning.imagination import ImaginationPolicy
 from .config import ModelConfig, OSWMConfig
 from .reader import OSWMReader
 from .weights import model_from_state
@@ -15,12 +15,12 @@ from .weights import model_from_state
 FILE = "policy"
 
 
-class OSWMPolicy(PlanningPolicy):
-    """Plans in the world model, given the support or the episode so far."""
+class OSWMPolicy(ImaginationPolicy):
+    """Plans, or learns, in the world model, given the support or the episode so far."""
 
     def __init__(self, reader: OSWMReader, config: OSWMConfig, spaces: Spaces) -> None:
         """Act in tasks of these spaces."""
-        super().__init__(reader, config, spaces)
+        super().__init__(reader, config, spaces, config.imagination())
         self._model, self._settings, self._saved_spaces = reader.model, config, spaces
 
     def save(self, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from metabench import Config
@@ -22,6 +24,17 @@ class PlannerConfig(Config):
     )
     largest_context: int = Field(default=384, ge=1, description="most rows of support that are read")
     least_rows: int = Field(default=4, ge=0, description="uniformly random first actions of an episode without support")
+    imagined_steps: int = Field(
+        default=0, ge=0, description="with support, learn a policy by so many imagined steps, in place of planning"
+    )
+
+    def imagination(self) -> ImaginationConfig | None:
+        """How a policy is learned from the support; None if it plans."""
+        return TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
+
+
+VARIANTS: Mapping[str, Mapping[str, int]] = {"imagination": {"imagined_steps": 50_000}}
+"""Of every method that plans: `oswm/imagination` learns as long as published."""
 
 
 class ImaginationConfig(Config):

@@ -140,11 +140,13 @@ class ImaginationPolicy(PlanningPolicy):
     """With support, learns a policy in a model that has read it, and acts by its last state; without, it plans.
 
     All groups learn at once, each on its own. What a group learns depends on its support alone, which is the seed, too;
-    lanes act by the mean, or the likeliest action. It saves as the class does that it is combined with.
+    lanes act by the mean, or the likeliest action.
     """
 
-    def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces, imagination: ImaginationConfig) -> None:
-        """Act in tasks of these spaces."""
+    def __init__(
+        self, reader: Reader, config: PlannerConfig, spaces: Spaces, imagination: ImaginationConfig | None
+    ) -> None:
+        """Act in tasks of these spaces; without `imagination` it always plans."""
         super().__init__(reader, config, spaces)
         self._imagination = imagination
 
@@ -155,6 +157,9 @@ class ImaginationPolicy(PlanningPolicy):
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Read each group's support, and learn in imagination."""
+        if self._imagination is None:
+            super().adapt(support)
+            return
         groups = sorted(set(self._groups))
         contexts = [Transitions.of(support[group], self._spaces) for group in groups]
         starts = [np.stack([episode.observations[0] for episode in support[group]]) for group in groups]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,11 @@ class LineReader(Reader):
         return Line(torch.sign((moved * direction(context.actions)[..., 0]).sum(1)))
 
 
-class Imagining(ImaginationPolicy, FittedModelPolicy):
-    """A policy that can be made: it saves as fitted models do."""
+class Imagining(ImaginationPolicy):
+    """A policy that can be made."""
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError(f"nothing is to be written to {folder}")
 
 
 def line_episode(gain: float, seed: int, spaces: Spaces = LINE) -> Episode:

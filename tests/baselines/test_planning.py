@@ -11,7 +11,7 @@ from metabench_baselines.planning.config import PlannerConfig
 from metabench_baselines.planning.planner import Planner
 from metabench_baselines.planning.rows import Prediction, Transitions, batched
 
-from metabench import Episode, Spaces, Step, evaluate
+from metabench import Episode, Spaces, Step, evaluate, load_method, load_suite
 
 PLANE = Spaces(observation_dim=2, horizon=20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 LINE = Spaces(observation_dim=1, horizon=20, num_actions=3)
@@ -143,15 +143,21 @@ def test_a_policy_with_support_acts_better_than_one_without(tiny_built):
     config = PlannerConfig(samples=32, horizon=8)
     scores = {}
     for track in ("zero-shot", "logged-shot"):
-        found = evaluate(FittedModelPolicy(GaussianProcessReader(), config, suite().spaces), "tiny", track)
+        found = evaluate(FittedModelPolicy(GaussianProcessReader(), config, load_suite("tiny").spaces), "tiny", track)
         scores[track] = np.mean([row.total_return for row in found.blocks[0].rows])
     assert scores["logged-shot"] > scores["zero-shot"]
 
 
-def suite():
-    from metabench import load_suite
-
-    return load_suite("tiny")
+def test_the_variant_learns_a_policy_from_the_support_and_is_read_back(tiny_built, tmp_path):
+    spaces = load_suite("tiny").spaces
+    scores = {}
+    for steps in (512, 12_288):
+        method = load_method("gp-model/imagination", overrides={"imagined_steps": steps})
+        policy = FittedModelPolicy(GaussianProcessReader(), method.config, spaces)
+        policy.save(tmp_path)
+        found = evaluate(method.load(tmp_path, spaces), "tiny", "logged-shot")
+        scores[steps] = np.mean([row.total_return for row in found.blocks[0].rows])
+    assert scores[12_288] > scores[512]
 
 
 def test_adapting_takes_no_step_anywhere(monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..planning.ends import Ends
 from ..planning.rows import Dynamics, Prediction, Reader, Rows
 
 PENALTY = 1e-3
@@ -36,13 +37,14 @@ class _Normal:
 
 
 class RidgeReader(Reader):
-    """Linear regression with a penalty: changes and reward are linear in state and action."""
+    """Linear regression with a penalty: changes and reward are linear in state and action; ends are `Ends`."""
 
     def read(self, context: Rows) -> Dynamics:
         """Fit one regression an environment."""
         inputs = torch.cat([context.observations, context.actions], 2)
         outputs = _outputs(context)
         scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
+        ends = _Ends.of(context)
         weight = context.valid[..., None].float()
         x, y = scale.scaled(inputs) * weight, target.scaled(outputs) * weight
         gram = x.transpose(1, 2) @ x
@@ -52,15 +54,15 @@ class RidgeReader(Reader):
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             scaled = scale.scaled(torch.cat([observations, actions], 2)) @ coefficients
-            return _prediction(observations, scaled, left.expand_as(scaled), target)
+            return _prediction(observations, scaled, left.expand_as(scaled), target, ends)
 
         return predict
 
 
 class GaussianProcessReader(Reader):
-    """Gaussian processes of changes, reward and end, radial over normalised states and actions.
+    """Gaussian processes of changes and reward, radial over normalised states and actions; ends are `Ends`.
 
-    Each of the three has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
+    Each of the two has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
     support. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
     textbook's equations, Rasmussen and Williams 2006, algorithm 2.1.)
     """
@@ -70,14 +72,15 @@ class GaussianProcessReader(Reader):
         inputs = torch.cat([context.observations, context.actions], 2)
         outputs = _outputs(context)
         scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
+        ends = _Ends.of(context)
         weight = context.valid[..., None].double()
         x, y = scale.scaled(inputs).double(), target.scaled(outputs).double() * weight
-        processes = [_Process(x, part, weight) for part in (y[..., :-2], y[..., -2:-1], y[..., -1:])]
+        processes = [_Process(x, part, weight) for part in (y[..., :-1], y[..., -1:])]
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             queries = scale.scaled(torch.cat([observations, actions], 2)).double()
             means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
-            return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target)
+            return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
 
         return predict
 
@@ -112,18 +115,31 @@ class _Process:
         return mean, (1.0 - explained).clamp(min=0.0).sqrt().float()[..., None].expand_as(mean)
 
 
+@dataclass(frozen=True)
+class _Ends:
+    """Where episodes end, in the units of observations."""
+
+    scale: _Normal
+    ends: Ends
+
+    @staticmethod
+    def of(context: Rows) -> _Ends:
+        scale = _Normal.of(context.next_observations, context.valid)
+        return _Ends(scale, Ends.fit(scale.scaled(context.next_observations), context.ends, context.valid))
+
+
 def _outputs(context: Rows) -> Tensor:
-    """`(G, N, S + 2)`: change, reward, and 1 where the step ended the episode."""
-    change = context.next_observations - context.observations
-    return torch.cat([change, context.rewards[..., None], context.ends[..., None].float()], 2)
+    """`(G, N, S + 1)`: change and reward."""
+    return torch.cat([context.next_observations - context.observations, context.rewards[..., None]], 2)
 
 
-def _prediction(observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Normal) -> Prediction:
+def _prediction(observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Normal, ends: _Ends) -> Prediction:
     outputs, spread = scaled * target.deviation + target.mean, deviations * target.deviation
+    reached = observations + outputs[..., :-1]
     return Prediction(
-        next_observations=observations + outputs[..., :-2],
-        deviations=spread[..., :-2],
-        rewards=outputs[..., -2],
-        reward_deviations=spread[..., -2],
-        ends=outputs[..., -1].clamp(0.0, 1.0),
+        next_observations=reached,
+        deviations=spread[..., :-1],
+        rewards=outputs[..., -1],
+        reward_deviations=spread[..., -1],
+        ends=ends.ends.logits(ends.scale.scaled(reached))[0].sigmoid(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +45,15 @@ class BarDistribution(nn.Module):
         chosen = logits.log_softmax(-1).gather(-1, bucket[..., None])[..., 0]
         return -(chosen + self._log_density(target, bucket))
 
-    def quantile(self, logits: Tensor, level: float) -> Tensor:
-        """Below it lies a share `level` of the mass; the tails are taken for as wide as half of their mass reaches."""
+    def quantiles(self, logits: Tensor, levels: Sequence[float]) -> Sequence[Tensor]:
+        """Below each lies a share of the mass, its level; tails are taken for as wide as half of their mass reaches."""
         mass, low, high = logits.softmax(-1), *self._reach()
         below = mass.cumsum(-1)
-        bucket = (below < level).sum(-1).clamp(max=len(low) - 1)
-        inside = mass.gather(-1, bucket[..., None])[..., 0]
-        share = (level - below.gather(-1, bucket[..., None])[..., 0] + inside) / inside.clamp(min=1e-12)
-        return low[bucket] + share.clamp(0.0, 1.0) * (high - low)[bucket]
+        wanted = below.new_tensor(levels).expand(*below.shape[:-1], -1).contiguous()
+        bucket = torch.searchsorted(below, wanted).clamp(max=len(low) - 1)
+        inside = mass.gather(-1, bucket)
+        share = (wanted - below.gather(-1, bucket) + inside) / inside.clamp(min=1e-12)
+        return (low[bucket] + share.clamp(0.0, 1.0) * (high - low)[bucket]).unbind(-1)
 
     def central_mean(self, logits: Tensor, share: float) -> Tensor:
         """Mean of the middle `share` of the mass, which a little mass far out does not move."""

@@ -5,8 +5,8 @@ itself never depends on the queries: its keys and values are computed once (`con
 queries. Nothing knows the order of rows.
 
 What is predicted are changes and rewards, less what a regression of the context says of them (`regression`), in units
-of what that regression misses of rows that it has not seen. Normalisation reads context rows alone, and leans on the
-prior's scales where there are few.
+of what that regression misses of rows that it has not seen; and by how much the logistic regression of ends errs.
+Normalisation reads context rows alone, and leans on the prior's scales where there are few.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from ..planning.ends import Ends
 from ..planning.rows import Prediction, Rows
 from .bars import BarDistribution
 from .config import ModelConfig
 from .regression import Fitted, Regression
+from .scales import Scales, measure_scales
 
 CLIP = 10.0
 """Normalised inputs are clipped to plus or minus this."""
@@ -30,32 +32,6 @@ FAR = 20.0
 
 LEAST_MISSED = 1e-4
 """The regression's numbers are no better than this share of what is predicted."""
-
-SMALLEST = 1e-6
-"""A slot whose values spread less than this in the context is constant: it is predicted to stay."""
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Normalisation of B environments: `(B, 1, S)` for states and changes, `(B, 1)` for rewards.
-
-    Attributes:
-        mean: of observations.
-        spread: of observations, their standard deviation.
-        change: root of the mean squared change of a step.
-        reward_mean: of rewards.
-        reward_spread: of rewards.
-        moving: `(B, 1, S)` bool: slots that change at all.
-        weight: `(B, 1, 1)` share of the context in them; the prior's is the rest.
-    """
-
-    mean: Tensor
-    spread: Tensor
-    change: Tensor
-    reward_mean: Tensor
-    reward_spread: Tensor
-    moving: Tensor
-    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,8 +43,9 @@ class Conditioned:
         values: one tensor a layer.
         mask: `(B, 1, 1, N + 1)` bool: which of them count.
         scales: normalisation.
-        fitted: the regression of changes, reward and end.
-        missed: `(B, 1, S + 2)` root of the mean square of what it misses, in units of the scales.
+        fitted: the regression of changes and reward.
+        missed: `(B, 1, S + 1)` root of the mean square of what it misses, in units of the scales.
+        ends: the regression of ends.
         state_used: `(B, S)` bool.
         action_used: `(B, A)` bool.
     """
@@ -79,42 +56,18 @@ class Conditioned:
     scales: Scales
     fitted: Fitted
     missed: Tensor
+    ends: Ends
     state_used: Tensor
     action_used: Tensor
 
 
-def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> Scales:
-    """Normalisation from context rows, which counts `weight` rows of spread 1, change 0.1 and reward spread 1 more."""
-    valid = rows.valid[..., None].float()
-    count = valid.sum(1, keepdim=True)
-    share = count / (count + weight)
-    mean = (rows.observations * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
-    variance = ((rows.observations - mean).square() * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
-    change = (rows.next_observations - rows.observations).square()
-    change = (change * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
-    flat, single = rows.valid.float(), count[:, :, 0]
-    reward_mean = (rows.rewards * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
-    reward_variance = ((rows.rewards - reward_mean).square() * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
-    moving = ((change > SMALLEST**2) | (count < 2)) & state_used[:, None]
-    leaning = share[:, :, 0]
-    return Scales(
-        mean=share * mean,
-        spread=(share * variance + (1 - share)).sqrt().clamp(min=SMALLEST),
-        change=(share * change + (1 - share) * 0.01).sqrt().clamp(min=SMALLEST),
-        reward_mean=leaning * reward_mean,
-        reward_spread=(leaning * reward_variance + (1 - leaning)).sqrt().clamp(min=SMALLEST),
-        moving=moving,
-        weight=share,
-    )
-
-
 @dataclass(frozen=True)
 class Guess:
-    """What the regression says of M queries.
+    """What the regressions say of M rows.
 
     Attributes:
-        value: `(B, M, S + 1)` changes and reward, in units of the scales.
-        unit: `(B, M, S + 1)` how much it is expected to miss, in the same units.
+        value: `(B, M, S + 2)` changes and reward, in units of the scales, and the logit of an end.
+        unit: `(B, M, S + 2)` how much they are expected to miss, in the same units.
     """
 
     value: Tensor
@@ -142,6 +95,8 @@ class WorldModel(nn.Module):
         self.predict_end = nn.Linear(width, 1)
         for parameter in (self.nothing, self.query):
             nn.init.normal_(parameter, std=0.02)
+        nn.init.zeros_(self.predict_end.weight)  # it begins as the regression of ends
+        nn.init.zeros_(self.predict_end.bias)
 
     def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> Conditioned:
         """Read a context of N rows, 0 or more."""
@@ -151,7 +106,6 @@ class WorldModel(nn.Module):
             [
                 (context.next_observations - context.observations) / scales.change * scales.moving,
                 ((context.rewards - scales.reward_mean) / scales.reward_spread)[..., None],
-                context.ends[..., None].float(),
             ],
             2,
         )
@@ -159,10 +113,11 @@ class WorldModel(nn.Module):
         count = state_used.sum(1) + action_used.sum(1)
         fitted = self.regression.fit(inputs, outcome, context.valid, count)
         missed = self._missed((outcome - fitted.left_out) / (1.0 + fitted.leverage).sqrt(), context.valid, scales)
-        guess, unit = _trusted(fitted.left_out, fitted.leverage, missed)
-        rest = ((outcome - guess) / unit).clamp(-CLIP, CLIP)
-        rest = torch.cat([rest[..., :-1], outcome[..., -1:]], 2)
-        tokens = self._tokens(inputs, guess, unit, used) + self.read_outcome(rest)
+        value, unit = _trusted(fitted.left_out, fitted.leverage, missed)
+        rest = ((outcome - value) / unit).clamp(-CLIP, CLIP)
+        ends = Ends.fit(self._places(context.next_observations, scales, state_used), context.ends, context.valid)
+        guess = Guess(_joined(value, ends.left_out), _joined(unit, ends.deviations))
+        tokens = self._tokens(inputs, guess, used) + self.read_outcome(_joined(rest, context.ends.to(rest.dtype)))
         tokens = torch.cat([self.nothing.expand(len(tokens), 1, -1), tokens], 1)
         mask = functional.pad(context.valid, (1, 0), value=True)[:, None, None]
         keys, values = [], []
@@ -171,42 +126,47 @@ class WorldModel(nn.Module):
             tokens = layer(tokens, key, value, mask)
             keys.append(key)
             values.append(value)
-        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, *used)
+        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, ends, *used)
 
     def logits(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
         """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
 
-        Also the logits `(B, M)` of ends, and what the regression says.
+        Also the logits `(B, M)` of ends, and what the regressions say.
         """
-        used = (given.state_used, given.action_used)
-        inputs = self._inputs(observations, actions, given.scales, used)
-        guess, unit = _trusted(*self.regression.predict(given.fitted, inputs), given.missed)
-        tokens = self._tokens(inputs, guess, unit, used) + self.query
-        for layer, key, value in zip(self._layers, given.keys, given.values, strict=True):
-            tokens = layer(tokens, key, value, given.mask)
-        tokens = self.norm(tokens)
+        tokens, guess = self._read(given, observations, actions)
         shape = (*tokens.shape[:2], self.config.state_slots + 1, self.config.buckets)
-        return (
-            self.predict_rest(tokens).view(shape),
-            self.predict_end(tokens)[..., 0],
-            Guess(guess[..., :-1], unit[..., :-1]),
-        )
+        return self.predict_rest(tokens).view(shape), self._end_logits(tokens, guess), guess
 
-    def forward(self, given: Conditioned, observations: Tensor, actions: Tensor) -> Prediction:
-        """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to."""
-        rest, ends, guess = self.logits(given, observations, actions)
+    def forward(
+        self, given: Conditioned, observations: Tensor, actions: Tensor, slots: int | None = None
+    ) -> Prediction:
+        """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to.
+
+        Of the state slots only the first `slots` are predicted, which must hold all that are used; the rest stay. By
+        default all are.
+        """
+        slots = self.config.state_slots if slots is None else slots
+        tokens, guess = self._read(given, observations, actions)
+        kept = [*range(slots), self.config.state_slots]
+        weight, bias = self.predict_rest.weight, self.predict_rest.bias
+        rows = (self.config.state_slots + 1, self.config.buckets)
+        chosen = weight.view(*rows, -1)[kept].flatten(0, 1), bias.view(rows)[kept].flatten()
+        rest = functional.linear(tokens, *chosen).view(*tokens.shape[:2], slots + 1, -1)
+        value, unit = guess.value[..., kept], guess.unit[..., kept]
         # A network is never sure that nothing lies far out, so the median is nearer than the mean. Rewards that are
         # seldom earned count, so of those it is the mean, without a twentieth on either side.
-        median, earned = self.bars.quantile(rest[..., :-1, :], 0.5), self.bars.central_mean(rest[..., -1:, :], 0.9)
-        found = guess.value + torch.cat([median, earned], 2) * guess.unit
-        deviation = 0.5 * (self.bars.quantile(rest, 0.84) - self.bars.quantile(rest, 0.16)) * guess.unit
+        low, median, high = self.bars.quantiles(rest, (0.16, 0.5, 0.84))
+        earned = self.bars.central_mean(rest[..., -1:, :], 0.9)
+        found = value + torch.cat([median[..., :-1], earned], 2) * unit
+        deviation = 0.5 * (high - low) * unit
         scales = given.scales
+        step, idle = (scales.change * scales.moving)[..., :slots], self.config.state_slots - slots
         return Prediction(
-            next_observations=observations + found[..., :-1] * scales.change * scales.moving,
-            deviations=deviation[..., :-1] * scales.change * scales.moving,
+            next_observations=observations + functional.pad(found[..., :-1] * step, (0, idle)),
+            deviations=functional.pad(deviation[..., :-1] * step, (0, idle)),
             rewards=found[..., -1] * scales.reward_spread + scales.reward_mean,
             reward_deviations=deviation[..., -1] * scales.reward_spread,
-            ends=ends.sigmoid(),
+            ends=self._end_logits(tokens, guess).sigmoid(),
         )
 
     def loss(self, given: Conditioned, queries: Rows) -> dict[str, Tensor]:
@@ -227,12 +187,12 @@ class WorldModel(nn.Module):
         scales = given.scales
         change = (queries.next_observations - queries.observations) / scales.change
         reward = ((queries.rewards - scales.reward_mean) / scales.reward_spread)[..., None]
-        target = (torch.cat([change, reward], 2) - guess.value) / guess.unit
+        target = (torch.cat([change, reward], 2) - guess.value[..., :-1]) / guess.unit[..., :-1]
         counted = torch.cat([scales.moving.expand_as(change), torch.ones_like(reward, dtype=torch.bool)], 2)
         return target.clamp(-FAR, FAR), (counted & queries.valid[..., None]).float()
 
     def _missed(self, wrong: Tensor, valid: Tensor, scales: Scales) -> Tensor:
-        """`(B, 1, S + 2)`: with few rows it leans on 1, the size of what is to be predicted.
+        """`(B, 1, S + 1)`: with few rows it leans on 1, the size of what is to be predicted.
 
         Orders of size are averaged: of sizes the mean would be nearly 1 even where 20 rows fix all to a hundredth.
         """
@@ -240,15 +200,41 @@ class WorldModel(nn.Module):
         square = (wrong.square() * keep).sum(1, keepdim=True) / keep.sum(1, keepdim=True).clamp(min=1.0)
         return (0.5 * scales.weight * square.clamp(min=LEAST_MISSED**2).log()).exp()
 
+    def _read(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Guess]:
+        """`(B, M, width)` tokens of queries that have attended to the context, and what the regressions say."""
+        used, scales = (given.state_used, given.action_used), given.scales
+        inputs = self._inputs(observations, actions, scales, used)
+        value, unit = _trusted(*self.regression.predict(given.fitted, inputs), given.missed)
+        reached = observations + value[..., :-1] * scales.change * scales.moving
+        ends, deviations = given.ends.logits(self._places(reached, scales, given.state_used))
+        guess = Guess(_joined(value, ends), _joined(unit, deviations))
+        tokens = self._tokens(inputs, guess, used) + self.query
+        for layer, keys, values in zip(self._layers, given.keys, given.values, strict=True):
+            tokens = layer(tokens, keys, values, given.mask)
+        return self.norm(tokens), guess
+
+    def _end_logits(self, tokens: Tensor, guess: Guess) -> Tensor:
+        """`(B, M)`."""
+        return torch.as_tensor(self.predict_end(tokens)[..., 0] + guess.value[..., -1])
+
     def _inputs(self, observations: Tensor, actions: Tensor, scales: Scales, used: tuple[Tensor, Tensor]) -> Tensor:
         """`(B, M, S + A)` normalised, unused slots 0."""
-        state_used, action_used = (flags[:, None] for flags in used)
-        state = ((observations - scales.mean) / scales.spread).clamp(-CLIP, CLIP)
-        return torch.cat([state * state_used, actions * action_used], 2)
+        state_used, action_used = used
+        return torch.cat([self._places(observations, scales, state_used), actions * action_used[:, None]], 2)
 
-    def _tokens(self, inputs: Tensor, guess: Tensor, unit: Tensor, used: tuple[Tensor, Tensor]) -> Tensor:
+    def _places(self, observations: Tensor, scales: Scales, used: Tensor) -> Tensor:
+        """`(B, M, S)` normalised observations, unused slots 0."""
+        return ((observations - scales.mean) / scales.spread).clamp(-CLIP, CLIP) * used[:, None]
+
+    def _tokens(self, inputs: Tensor, guess: Guess, used: tuple[Tensor, Tensor]) -> Tensor:
         flags = torch.cat(used, 1)[:, None].expand(inputs.shape).to(inputs.dtype)
-        return torch.as_tensor(self.read_input(torch.cat([inputs, flags, guess.clamp(-CLIP, CLIP), unit.log()], 2)))
+        said = [guess.value.clamp(-CLIP, CLIP), guess.unit.log()]
+        return torch.as_tensor(self.read_input(torch.cat([inputs, flags, *said], 2)))
+
+
+def _joined(rest: Tensor, ends: Tensor) -> Tensor:
+    """`(B, M, S + 2)`."""
+    return torch.cat([rest, ends[..., None]], 2)
 
 
 def _trusted(guess: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from ..decision_transformer.schedule import RecentLosses
 from ..planning.rows import Rows
 from ..synthetic_prior.prior import Prior, SyntheticData
 from .config import PretrainingConfig
-from .model import WorldModel, measure_scales
+from .model import WorldModel
+from .scales import measure_scales
 
 STAGE = "pretraining"
 
@@ -87,7 +88,7 @@ def evaluate_held_out(
         moving = given.scales.moving.expand_as(queries.observations)
         seen = model(given, queries.observations, queries.actions).next_observations
         _, _, guess = model.logits(given, queries.observations, queries.actions)
-        regressed = queries.observations + given.scales.change * given.scales.moving * guess.value[..., :-1]
+        regressed = queries.observations + given.scales.change * given.scales.moving * guess.value[..., :-2]
         for name, found in (("error", seen), ("regression_error", regressed)):
             wrong = ((found - queries.next_observations) / scale).square()[moving]
             metrics[f"held_out_{name}_after_{rows}"] = float(wrong.clamp(max=25.0).mean().sqrt())

@@ -12,6 +12,9 @@ from ..planning.rows import Dynamics, Prediction, Reader, Rows
 from .config import ModelConfig
 from .model import Conditioned, WorldModel
 
+AT_ONCE = 2_048
+"""Queries that are answered at once."""
+
 
 class OSWMReader(Reader):
     """Pads a suite's observations and actions to the model's slots, and cuts its predictions back."""
@@ -50,16 +53,19 @@ class _ReadModel:
     @torch.no_grad()
     def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
         config, dims = self._model.config, observations.shape[2]
-        seen = self._model(
-            self._given, _padded(observations, config.state_slots), _padded(actions, config.action_slots)
-        )
-        return Prediction(
-            seen.next_observations[..., :dims],
-            seen.deviations[..., :dims],
-            seen.rewards,
-            seen.reward_deviations,
-            seen.ends,
-        )
+        # Few queries at a time, so that what is computed of them stays in the processor's cache.
+        size = max(1, AT_ONCE // len(observations))
+        parts = [
+            self._model(
+                self._given, _padded(state, config.state_slots), _padded(action, config.action_slots), slots=dims
+            )
+            for state, action in zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
+        ]
+        names = ("next_observations", "deviations", "rewards", "reward_deviations", "ends")
+        whole = {name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
+        whole["next_observations"] = whole["next_observations"][..., :dims]
+        whole["deviations"] = whole["deviations"][..., :dims]
+        return Prediction(**whole)
 
 
 def padded_rows(rows: Rows, config: ModelConfig, device: str = "cpu") -> Rows:

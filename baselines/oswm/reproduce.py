@@ -1,7 +1,7 @@
 """The experiment of the paper, repeated: policies from 1,000 transitions of five small environments.
 
-The rows are of four kinds: real returns of the last policy learned in imagination, proxy losses, squared errors by
-axis, and errors by the size of the context.
+The rows are of five kinds: real returns of the last policy learned in imagination, proxy losses, squared errors by
+axis, errors by the size of the context, and how slow and how controllable the worlds of the priors and the suites are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .reproduce_environments import MIXTURES
 from .reproduce_errors import error_rows, size_rows
 from .reproduce_logged import STATE_AXES
 from .reproduce_models import LARGEST, make_models
+from .reproduce_priors import PRIORS, prior_row, suite_row
 from .reproduce_returns import LEARNERS, Trial
 
 STAGE = "reproduction"
@@ -59,6 +60,10 @@ class ReproduceConfig(Config):
     )
     error_contexts: int = Field(default=8, ge=1, description="contexts that errors are means over")
     context_sizes: str = Field(default="100,300,1000,3000,10000", description="rows of contexts to measure errors with")
+    suites: str = Field(
+        default="point-robot,cartpole-param,pendulum-param",
+        description="suites that the priors are described beside, by their `medium` data, which is built if missing",
+    )
     weights: str = Field(
         default="shipped", description="of oswm: `shipped`, or a folder that `metabench pretrain` wrote"
     )
@@ -122,7 +127,7 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
         "oswm-faithful-small": config.faithful_small_weights,
     }
     makers = make_models(names(config.models), weights, run)
-    parts = [*_returns(config, makers, run), *_errors(config, makers, run)]
+    parts = [*_returns(config, makers, run), *_errors(config, makers, run), *_worlds(config, run)]
     table = _Rows()
     for number in run.steps(STAGE, len(parts), rows=table):
         table.rows.extend(parts[number - 1]())
@@ -189,3 +194,12 @@ def _errors(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Itera
             for size in names(config.context_sizes):
                 reader = maker(suite.spaces)
                 yield partial(size_rows, suite, model, reader, LARGEST[model], int(size), config.seeds, run)
+
+
+def _worlds(config: ReproduceConfig, run: TrainingRun) -> Iterable[_Part]:
+    """The priors beside the suites."""
+    suites = names(config.suites)
+    for prior in PRIORS if suites else ():
+        yield partial(prior_row, prior, run)
+    for suite in suites:
+        yield partial(suite_row, suite, run)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.oswm import reproduce_priors
 from metabench_baselines.oswm.reproduce import ReproduceConfig, reproduce
 from metabench_baselines.oswm.reproduce_environments import (
     CUT,
@@ -37,6 +38,7 @@ TINY = {
     "error_contexts_of": "random",
     "error_contexts": 2,
     "context_sizes": "20,40",
+    "suites": "",
 }
 
 
@@ -189,6 +191,16 @@ def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
     short = ReproduceConfig(**{**TINY, "error_contexts_of": "", "context_sizes": "", "learners": "tuned"})
     (row,) = reproduce(short, TrainingRun(3))
     assert row == {**returns[2], "best_by_real": None}
+
+
+def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproduce_priors, "ENVIRONMENTS", 32)
+    rows = reproduce(ReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
+    share = {row["worlds"]: row["action's share, quantile 0.5"] for row in rows}
+    assert list(share)[-1] == "tiny"
+    assert share["prior of oswm-faithful"] < 0.03  # actions hardly matter there
+    assert share["prior of oswm"] > 2 * share["prior of oswm-faithful"]
+    assert share["tiny"] > 0.5  # the action is a velocity
 
 
 def test_the_planner_may_take_the_policies_place() -> None:

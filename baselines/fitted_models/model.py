@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from ..planning.ends import Ends
-from ..planning.rows import Dynamics, Prediction, Reader, Rows
+from ..planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""
 
 KERNELS = ((0.5, 1e-2), (1.0, 1e-2), (1.0, 1e-4), (2.0, 1e-4), (4.0, 1e-4), (4.0, 1e-6), (8.0, 1e-4), (8.0, 1e-6))
 """Length, in units of the square root of the number of inputs, and variance of the noise."""
+
+
+AT_ONCE = 2_048
+"""Queries that Gaussian processes answer at once."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class GaussianProcessReader(Reader):
             means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
             return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
 
-        return predict
+        return in_parts(predict, AT_ONCE)
 
 
 class _Process:
@@ -90,7 +94,7 @@ class _Process:
 
     def __init__(self, x: Tensor, y: Tensor, weight: Tensor) -> None:
         """Fit `(G, N, O)` outputs; padding rows, where `(G, N, 1)` `weight` is 0, are independent of all others."""
-        apart, both = torch.cdist(x, x).square(), weight @ weight.transpose(1, 2)
+        apart, both = _squared_distances(x, x), weight @ weight.transpose(1, 2)
         likelihoods, lengths, factors, solutions = [], [], [], []
         for relative, noise in KERNELS:
             length = relative * x.shape[2] ** 0.5
@@ -105,14 +109,22 @@ class _Process:
         best, group = torch.stack(likelihoods).argmax(0), torch.arange(len(x))
         self._x, self._weight = x, weight.transpose(1, 2)
         self._length = torch.tensor(lengths, dtype=torch.float64)[best][:, None, None]
-        self._factor, self._solved = torch.stack(factors)[best, group], torch.stack(solutions)[best, group]
+        factor, self._solved = torch.stack(factors)[best, group], torch.stack(solutions)[best, group]
+        # Single precision does for deviations, and is what they cost most.
+        self._inverse = torch.linalg.inv(factor).transpose(1, 2).float().contiguous()
 
     def predict(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M, O)` means and deviations."""
-        kernel = torch.exp(-0.5 * torch.cdist(queries, self._x).square() / self._length.square()) * self._weight
+        kernel = torch.exp(_squared_distances(queries, self._x) * (-0.5 / self._length.square())) * self._weight
         mean = (kernel @ self._solved).float()
-        explained = torch.linalg.solve_triangular(self._factor, kernel.transpose(1, 2), upper=False).square().sum(1)
-        return mean, (1.0 - explained).clamp(min=0.0).sqrt().float()[..., None].expand_as(mean)
+        explained = (kernel.float() @ self._inverse).square().sum(2)
+        return mean, (1.0 - explained).clamp(min=0.0).sqrt()[..., None].expand_as(mean)
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """`(G, N, M)` of `(G, N, D)` and `(G, M, D)` rows."""
+    lengths = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
+    return torch.baddbmm(lengths, a, b.transpose(1, 2), alpha=-2.0).clamp_(min=0.0)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..planning.rows import Dynamics, Prediction, Reader, Rows
+from ..planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
 from .config import ModelConfig
 from .model import Conditioned, WorldModel
 
@@ -37,7 +39,7 @@ class OSWMReader(Reader):
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         groups, config = len(context.rewards), self.model.config
         used = used_slots(config, self._spaces, groups)
-        return _ReadModel(self.model, self.model.condition(padded_rows(context, config), *used))
+        return in_parts(_ReadModel(self.model, self.model.condition(padded_rows(context, config), *used)), AT_ONCE)
 
     def parameter_count(self) -> int:
         """Weights and biases."""
@@ -53,19 +55,11 @@ class _ReadModel:
     @torch.no_grad()
     def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
         config, dims = self._model.config, observations.shape[2]
-        # Few queries at a time, so that what is computed of them stays in the processor's cache.
-        size = max(1, AT_ONCE // len(observations))
-        parts = [
-            self._model(
-                self._given, _padded(state, config.state_slots), _padded(action, config.action_slots), slots=dims
-            )
-            for state, action in zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
-        ]
-        names = ("next_observations", "deviations", "rewards", "reward_deviations", "ends")
-        whole = {name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
-        whole["next_observations"] = whole["next_observations"][..., :dims]
-        whole["deviations"] = whole["deviations"][..., :dims]
-        return Prediction(**whole)
+        padded = _padded(observations, config.state_slots), _padded(actions, config.action_slots)
+        seen: Prediction = self._model(self._given, *padded, slots=dims)
+        return replace(
+            seen, next_observations=seen.next_observations[..., :dims], deviations=seen.deviations[..., :dims]
+        )
 
 
 def padded_rows(rows: Rows, config: ModelConfig, device: str = "cpu") -> Rows:

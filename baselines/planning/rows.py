@@ -62,6 +62,21 @@ class Dynamics(Protocol):
         ...
 
 
+def in_parts(model: Dynamics, queries: int) -> Dynamics:
+    """A model that is asked at most so many queries at once, all groups together.
+
+    What is computed of them then stays in the processor's cache, which is twice as fast.
+    """
+
+    def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        size = max(1, queries // len(observations))
+        asked = zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
+        parts = [vars(model(*each)) for each in asked]
+        return Prediction(**{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]})
+
+    return predict
+
+
 class Reader(ABC):
     """Makes models of environments from some of their transitions."""
 

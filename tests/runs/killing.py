@@ -1,0 +1,146 @@
+"""Kill cells at random moments, again and again: what they end with must be what an uninterrupted run ends with.
+
+`python tests/runs/killing.py --kills 200` goes through all trainable methods; the tests do a few of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-meta", "twm")
+"""All that train in a cell, but for those that others are configurations of."""
+
+PRELOADED = ("metabench.runs.execute", "metabench.runs.cells", "metabench_baselines.twm", "metabench_baselines.oswm")
+"""Imported once: of a process that lives for a second, importing torch would be the most."""
+
+
+def run(folder: Path, method: str) -> None:
+    """Run the cell to its end, in a process of its own."""
+    os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
+    from metabench.runs.cells import plan_cells
+    from metabench.runs.execute import Settings, execute_cell
+
+    (cell,) = plan_cells(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results")
+    execute_cell(cell, Settings(checkpoint_seconds=0.1), lambda stage, done, total, metrics: None)
+
+
+def digest(folder: Path) -> str:
+    """Of the result that the cell ended with."""
+    from metabench.runs.record import read_record
+
+    (path,) = (folder / "results").rglob("[0-9].json")
+    return read_record(path).digest
+
+
+@dataclass(frozen=True)
+class Survived:
+    """What became of a method's kills.
+
+    Attributes:
+        kills: how many there were.
+        runs: cells that were run to their end, each killed once or more often.
+        differing: of these, how many ended with another result than the uninterrupted run.
+        seconds: of the uninterrupted run.
+    """
+
+    kills: int
+    runs: int
+    differing: int
+    seconds: float
+
+
+def kill_often(built: Path, folder: Path, method: str, kills: int, generator: np.random.Generator) -> Survived:
+    """Kill a cell of `method` so many times, at random moments; whenever it ends, begin anew.
+
+    Args:
+        built: `home` and `minari` with the data of suite `tiny`.
+        folder: an empty folder.
+        method: its name.
+        kills: how many.
+        generator: of the moments.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+
+    def begin(number: int) -> Path:
+        place = folder / f"{number}"
+        for name in ("home", "minari"):
+            shutil.copytree(built / name, place / name)
+        return place
+
+    def start(place: Path) -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=run, args=(place, method))
+        process.start()
+        return process
+
+    def finish(place: Path) -> str:
+        process = start(place)
+        process.join()
+        if process.exitcode != 0:
+            raise RuntimeError(f"{method}: the run in {place} ended with exit status {process.exitcode}")
+        return digest(place)
+
+    place, began = begin(0), time.monotonic()
+    expected = finish(place)
+    seconds = time.monotonic() - began
+    ends: list[str] = []
+    landed = 0
+    while landed < kills:
+        place = begin(1 + len(ends))
+        for _ in range(int(generator.integers(1, 5))):
+            process = start(place)
+            process.join(generator.uniform(0.0, seconds))
+            if process.exitcode is None:
+                os.kill(int(process.pid or 0), signal.SIGKILL)
+                process.join()
+                landed += 1
+            if process.exitcode == 0 or landed == kills:
+                break
+        ends.append(finish(place))
+        shutil.rmtree(place)
+    return Survived(landed, len(ends), sum(each != expected for each in ends), seconds)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Kill all methods' cells, and say what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200, help="in all  [200]")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments  [0]")
+    parser.add_argument("--methods", default=",".join(METHODS), help="which")
+    given = parser.parse_args(arguments)
+    methods, wrong, total = given.methods.split(","), 0, 0
+    with tempfile.TemporaryDirectory() as name:
+        built = Path(name) / "built"
+        os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(built / "home"), str(built / "minari")
+        from metabench.data.build import build_dataset
+        from metabench.suites import load_suite
+
+        build_dataset(load_suite("tiny"), "medium")
+        for number, method in enumerate(methods):
+            kills = given.kills * (number + 1) // len(methods) - given.kills * number // len(methods)
+            generator = np.random.default_rng([given.seed, number])
+            found = kill_often(built, Path(name) / method, method, kills, generator)
+            total, wrong = total + found.kills, wrong + found.differing
+            sys.stdout.write(
+                f"{method}: {found.kills} kills in {found.runs} runs of {found.seconds:.1f} s, "
+                f"{found.differing} with another result\n"
+            )
+            sys.stdout.flush()
+    sys.stdout.write(f"{total} kills, {wrong} runs with another result\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

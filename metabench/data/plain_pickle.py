@@ -153,8 +153,12 @@ _ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = {
 """Every name that a pickle may hold; NumPy 1 wrote `numpy.core`, NumPy 2 writes `numpy._core`."""
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """An unpickler for which only `_ALLOWED` exists."""
+class _PlainUnpickler(pickle._Unpickler):
+    """An unpickler for which only `_ALLOWED` exists.
+
+    It is the one that is written in Python: the other makes room for as many objects as the stream says that it will
+    remember, so that nine bytes take all memory there is.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for an allowed name."""

@@ -78,7 +78,7 @@ def manifest_of(folder: Path) -> Manifest:
     path = folder / METADATA_FILE
     try:
         metadata = MinariStorage.read_raw_metadata(folder / "data")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not isinstance(metadata, dict) or MANIFEST_KEY not in metadata:
         raise DataError(f"{path}: has no key {MANIFEST_KEY!r}: not a dataset that metabench made")

@@ -189,7 +189,7 @@ def _readable(name: str, folder: Path) -> Iterator[None]:
 def _plain(text: Any) -> dict[str, Any]:
     try:
         content = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return content if isinstance(content, dict) else {}
 

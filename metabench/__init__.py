@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from metabench.errors import MetabenchError as MetabenchError
     from metabench.errors import MethodError as MethodError
     from metabench.evaluation.evaluate import evaluate as evaluate
+    from metabench.leaderboard.load import load_leaderboard as load_leaderboard
     from metabench.methods.contract import Config as Config
     from metabench.methods.contract import Episode as Episode
     from metabench.methods.contract import Method as Method
     from metabench.methods.contract import Policy as Policy
     from metabench.methods.contract import Step as Step
+    from metabench.methods.pictures import HeatMap as HeatMap
+    from metabench.methods.pictures import ImageStrip as ImageStrip
+    from metabench.methods.pictures import LinePlot as LinePlot
+    from metabench.methods.pictures import Picture as Picture
+    from metabench.methods.pictures import Series as Series
     from metabench.methods.registry import load_method as load_method
     from metabench.methods.state_files import load_state as load_state
     from metabench.methods.state_files import save_state as save_state
@@ -37,10 +43,15 @@ _HOMES = {
     "Config": "metabench.methods.contract",
     "DataError": "metabench.errors",
     "Episode": "metabench.methods.contract",
+    "HeatMap": "metabench.methods.pictures",
+    "ImageStrip": "metabench.methods.pictures",
+    "LinePlot": "metabench.methods.pictures",
     "MetabenchError": "metabench.errors",
     "Method": "metabench.methods.contract",
     "MethodError": "metabench.errors",
+    "Picture": "metabench.methods.pictures",
     "Policy": "metabench.methods.contract",
+    "Series": "metabench.methods.pictures",
     "Spaces": "metabench.envs",
     "Step": "metabench.methods.contract",
     "Suite": "metabench.suites",
@@ -50,6 +61,7 @@ _HOMES = {
     "check_method": "metabench.runs.check",
     "evaluate": "metabench.evaluation.evaluate",
     "load_data": "metabench.data.load",
+    "load_leaderboard": "metabench.leaderboard.load",
     "load_method": "metabench.methods.registry",
     "load_state": "metabench.methods.state_files",
     "load_suite": "metabench.suites",

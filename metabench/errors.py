@@ -63,3 +63,7 @@ class SimulationError(MetabenchError):
 
 class CancelledError(MetabenchError):
     """The run was asked to stop; what had been checkpointed is kept."""
+
+
+class PolicyProcessError(MetabenchError):
+    """What went wrong in a policy's own process; the message goes on from the call: `raised ValueError: ...`."""

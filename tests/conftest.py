@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from metabench.data.build import build_dataset
 from metabench.suites import load_suite
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 settings.register_profile("metabench", deadline=None, database=None)
 settings.load_profile("metabench")
@@ -52,3 +57,74 @@ def tiny_copied(_tiny_folders: Path, folders: Path) -> Path:
     """The test's own home and Minari folder, in which all datasets of `tiny` are built: to be damaged at will."""
     shutil.copytree(_tiny_folders, folders, dirs_exist_ok=True)
     return folders
+
+
+class Browser:
+    """A headless Chromium that reads files and has no network."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, address: str = "", *, width: int = 1280, height: int = 1000, dark: bool = False) -> None:
+        """Load `page` anew, with what follows its name in the address."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.driver.get("about:blank")  # an address that differs after the # only would not load anything
+        self.driver.get(page.as_uri() + address)
+
+    def run(self, script: str) -> Any:
+        """What `script` returns, run as the body of a function in the page."""
+        return self.driver.execute_script(script)
+
+    def texts(self, selector: str) -> list[str]:
+        """What a reader of the document finds in all elements that `selector` matches."""
+        return self.driver.execute_script(
+            "return [...document.querySelectorAll(arguments[0])].map((node) => node.textContent)", selector
+        )
+
+    def click(self, selector: str) -> None:
+        """Click as a pointer does: fails on what is not visible."""
+        self.driver.find_element("css selector", selector).click()
+
+    def press(self, *keys: str) -> None:
+        """Type `keys` where the focus is."""
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def wait(self, selector: str) -> None:
+        """Until something matches `selector`."""
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        WebDriverWait(self.driver, 30).until(lambda driver: driver.find_elements("css selector", selector))
+
+    def download_to(self, folder: Path) -> None:
+        """Put what is saved from now on into `folder`."""
+        where = {"behavior": "allow", "downloadPath": str(folder)}
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Chrome]:
+    programs = [shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")]
+    if None in programs:
+        pytest.skip("needs chromium and chromedriver on the PATH (Debian: chromium, chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
+        options.add_argument(f"--{flag}")
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(_chromium: Chrome) -> Iterator[Browser]:
+    """Chromium, which must not have complained by the end of the test; skips where there is none."""
+    yield Browser(_chromium)
+    assert [line["message"] for line in _chromium.get_log("browser")] == []

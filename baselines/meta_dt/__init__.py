@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from ..decision_transformer.train import (
 from .config import ABLATIONS, MetaDTConfig, presets
 from .model import WorldModel
 from .policy import MetaDTPolicy
+from .reproduce import ReproduceConfig, reproduce
 from .train import DatasetCodes, complementary_segments, diagnose_world_model, train_world_model
 
 
@@ -29,6 +30,7 @@ class MetaDT(Method):
 
     name: ClassVar[str] = "meta-dt"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = ABLATIONS
+    reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = MetaDTConfig
     plus: ClassVar[bool] = False
     config: MetaDTConfig
@@ -37,6 +39,12 @@ class MetaDT(Method):
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Configurations for `suite` by preset."""
         return presets(suite, cls.plus)
+
+    @classmethod
+    def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
+        """Published numbers of Meta-DT and Prompt-DT beside those of our records, and what differs."""
+        assert isinstance(config, ReproduceConfig)
+        return reproduce(config, run)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the world model, freeze it, then the transformer on its codes; adds diagnostics to the summary."""
@@ -91,6 +99,7 @@ class MetaDTPlus(MetaDT):
     """Meta-DT with a code of the whole history and support, trained to predict elsewhere in the task."""
 
     name: ClassVar[str] = "meta-dt-plus"
+    reproduction: ClassVar[type[Config] | None] = None
     plus: ClassVar[bool] = True
 
 

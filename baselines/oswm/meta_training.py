@@ -9,6 +9,7 @@ import torch
 
 from metabench import Array, Spaces, TrainingData, TrainingRun
 
+from ..decision_transformer.schedule import RecentLosses
 from ..planning.rows import Rows
 from .config import OSWMMetaConfig
 from .model import WorldModel
@@ -27,8 +28,8 @@ def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData
     """Train in place on the fitting tasks; the curve holds losses on the validation tasks."""
     model.to(run.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    interval, total = config.log_interval, 0.0
-    for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer):
+    recent = RecentLosses()
+    for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, recent=recent):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * update / config.updates))
         loss = _loss(model, config, data.fitting, config.tasks, run.generator(STAGE, update), run.device)
@@ -36,10 +37,9 @@ def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         optimizer.step()
-        total += float(loss.detach())
-        if update % interval == 0 or update == config.updates:
-            metrics = {"loss": total / (update % interval or interval)}
-            total = 0.0
+        recent.values.append(float(loss.detach()))
+        if update % config.log_interval == 0 or update == config.updates:
+            metrics = {"loss": recent.take()}
             if data.validation.num_episodes:
                 with torch.no_grad():
                     check = _loss(model, config, data.validation, CHECKS, run.generator(STAGE, "check"), run.device)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from metabench import DataError, Spaces, load_state, save_state
+import numpy as np
+
+from metabench import DataError, Picture, Spaces, TrainingData, load_state, save_state
 
 from ..planning.imagination import ImaginationPolicy
 from .config import ModelConfig, OSWMConfig
+from .pictures import prediction_pictures
 from .reader import OSWMReader
 from .weights import model_from_state
 
@@ -22,6 +26,10 @@ class OSWMPolicy(ImaginationPolicy):
         """Act in tasks of these spaces."""
         super().__init__(reader, config, spaces, config.imagination())
         self._model, self._settings, self._saved_spaces = reader.model, config, spaces
+
+    def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
+        """Changes and rewards of a held-out episode, as predicted and as they were."""
+        return prediction_pictures(self.reader, self._saved_spaces, data, generator, self._settings.largest_context)
 
     def save(self, folder: Path) -> None:
         """Write configuration, spaces and weights."""

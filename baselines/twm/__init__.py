@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from .diagnostics import diagnose
 from .policy import TWMPolicy, load_policy
 from .presets import PRESETS, VARIANTS
 from .relabelling import train_task_rewards
+from .reproduce import ReproduceConfig, reproduce
 from .train import train_policy, train_world_model
 from .world_model import WorldModel
 
@@ -27,6 +28,7 @@ class TWM(Method):
 
     name: ClassVar[str] = "twm"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
+    reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = TWMConfig
     config: TWMConfig
 
@@ -35,6 +37,12 @@ class TWM(Method):
         """The same budgets for every suite."""
         del suite
         return PRESETS
+
+    @classmethod
+    def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
+        """The paper's experiment: Atari games, played and learned from online."""
+        assert isinstance(config, ReproduceConfig)
+        return reproduce(config, run)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the world model, freeze it, then actor and critic; adds diagnostics to the summary.

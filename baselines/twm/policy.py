@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, DataError, Episode, Policy, Spaces, Step, load_state, save_state
+from metabench import Array, DataError, Episode, Picture, Policy, Spaces, Step, TrainingData, load_state, save_state
 
 from .actor_critic import ActorCritic
 from .config import TWMConfig
 from .finetune import fine_tuned
 from .imagination import read_context
 from .memory import Pinned
+from .pictures import world_model_pictures
 from .support import episode_sequences, pinned_support
 from .world_model import WorldModel
 
@@ -94,6 +95,10 @@ class TWMPolicy(Policy):
             context = read_context(self._model, sequences, None, sample=False)
             codes.append(context.hidden[:, -1].cpu().numpy())
         return np.concatenate(codes)
+
+    def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
+        """Where the transformer looks, and what it imagines beside what really happened."""
+        return world_model_pictures(self._config, self._model, data, generator)
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and spaces."""

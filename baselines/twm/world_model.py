@@ -206,11 +206,13 @@ class WorldModel(nn.Module):
     def joint_observation_loss(self, steps: Sequences, prediction: Prediction) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder, entropy and consistency losses of what follows the real steps of windows.
 
-        `prediction` is what the dynamics made of these steps.
+        `prediction` is what the dynamics made of these steps. The first observation of a new episode, which it cannot
+        know, is decoded, but not compared with it.
         """
-        known = (steps.episodes >= 0) & steps.next_known
-        decoder, entropy, logits = self.observation.loss(self.observation.scaled(steps.observations[:, 1:][known]))
-        prior = prediction.latent_logits[:, known].detach()
+        real = steps.episodes >= 0
+        decoder, entropy, logits = self.observation.loss(self.observation.scaled(steps.observations[:, 1:][real]))
+        logits = logits[steps.next_known[real]]
+        prior = prediction.latent_logits[:, real & steps.next_known].detach()
         if self.config.consistency_order == "dynamics-first":
             crossed = -(self.latents.probabilities(prior) * self.latents.log_probabilities(logits))
         else:

@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from metabench.cli.options import Isolate, MemoryLimit, TimeLimit, warn_of_gaps
+from metabench.errors import MetabenchError
+
 if TYPE_CHECKING:
     from metabench.evaluation.evaluate import Evaluation
     from metabench.suites import Suite
@@ -23,12 +26,24 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option(help="test, test-far (default: all)")] = None,
     shots: Annotated[str | None, typer.Option(help="numbers of shots (1,3,5) (default: the protocol's)")] = None,
     seed: Annotated[int | None, typer.Option(help="evaluation seed (default: the training seed)")] = None,
+    isolate: Isolate = False,
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="print every episode's row as JSON")] = False,
 ) -> None:
-    """Evaluate a saved policy; nothing is trained and no record is written."""
+    """Evaluate a saved policy; nothing is trained and no record is written.
+
+    The limits hold for each track, and need --isolate.
+    """
     from metabench.runs.arguments import read_names, read_shots
+    from metabench.runs.limits import read_limits
     from metabench.runs.reevaluate import evaluate_saved
 
+    limits = read_limits(time_limit, memory_limit)
+    if limits.given and not isolate:
+        raise MetabenchError("--time-limit and --memory-limit need --isolate: a policy in this process cannot be ended")
+    if isolate:
+        warn_of_gaps()
     loaded, measured = evaluate_saved(
         folder,
         suite=suite,
@@ -36,6 +51,8 @@ def evaluate(
         splits=None if split is None else read_names(split),
         shots=read_shots(shots),
         seed=seed,
+        isolate=isolate,
+        limits=limits,
     )
     if as_json:
         blocks = [block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks]

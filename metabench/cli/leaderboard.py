@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from metabench.cli import submissions
+
 app = typer.Typer(no_args_is_help=True, help="Build, check and export leaderboards from records.")
 
 Records = Annotated[Path, typer.Option("--records", help="the folder of records")]
@@ -31,24 +33,31 @@ def build(
 
 
 @app.command()
-def check(records: Records = _PUBLISHED) -> None:
-    """Check records against schema, digest, suite and quotas: one line a finding, exit status 1 if there is any."""
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="a submission, or a folder of records", show_default=True)
+    ] = _PUBLISHED,
+) -> None:
+    """Check records against schema, digest, suite and quotas, and the methods' cards.
+
+    One line a finding; exit status 1 if there is any. Tracks and shots that a record has none of are no finding.
+    """
     from metabench.leaderboard.check import check_records
-    from metabench.leaderboard.files import record_paths
+    from metabench.leaderboard.files import record_paths, records_folder
 
     console = Console()
     count = 0
-    for finding in check_records(records):
+    for finding in check_records(folder):
         count += 1
         console.print(finding, soft_wrap=True, markup=False, highlight=False)
     if count:
         raise typer.Exit(1)
-    console.print(f"{len(record_paths(records))} records, nothing found")
+    console.print(f"{len(record_paths(records_folder(folder)))} records, nothing found")
 
 
 @app.command()
 def add(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder, or one record")],
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a submission, a results folder, or one record")],
     records: Records = _PUBLISHED,
     replace: Annotated[bool, typer.Option("--replace", help="let records take the place of older ones")] = False,
 ) -> None:
@@ -61,12 +70,21 @@ def add(
         console.print(finding, soft_wrap=True, markup=False, highlight=False)
     if addition.findings:
         raise typer.Exit(1)
+    for name in addition.cards:
+        console.print(f"with the card of {name}", soft_wrap=True, markup=False, highlight=False)
     console.print(f"{len(addition.added)} added to {records}, {len(addition.unchanged)} there already", soft_wrap=True)
+
+
+app.command("new-card")(submissions.new_card)
+app.command()(submissions.submit)
+app.command()(submissions.verify)
 
 
 @app.command()
 def export(
-    form: Annotated[str, typer.Option("--format", "-f", help="csv, json, latex or markdown")] = "markdown",
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="csv, json, latex, markdown, model-index or every-eval-ever")
+    ] = "markdown",
     records: Records = _PUBLISHED,
     suite: Annotated[str | None, typer.Option(help="only this suite")] = None,
     dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,

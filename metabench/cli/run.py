@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from metabench.cli.options import Device, DryRun, Results, Threads, Workers
-from metabench.errors import CancelledError
+from metabench.cli.options import (
+    Device,
+    DryRun,
+    Isolate,
+    MemoryLimit,
+    Results,
+    Threads,
+    TimeLimit,
+    warn_of_gaps,
+)
+from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
     from metabench.runs.cells import BuildProgress, PlannedCell
-    from metabench.runs.local import Outcome
+    from metabench.runs.events import Outcome
 
 
 def run(
-    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="suites: names, or folders (./my-suite)")],
-    dataset: Annotated[list[str], typer.Option("--dataset", "-d", help="datasets: medium,expert")],
-    method: Annotated[
+    suites: Annotated[
         list[str],
-        typer.Option("--method", "-m", help="methods: bc,meta-dt,meta-dt/no_context or path/to/file.py:Class"),
+        typer.Argument(
+            metavar="SUITE...", help="suites: names, or folders (./my-suite); or one sweep file (FILE.toml)"
+        ),
     ],
-    preset: Annotated[str, typer.Option(help="budget and size: tiny, demo, cpu, paper")] = "cpu",
-    seeds: Annotated[str, typer.Option(help="how many (5) or which (0,3,4)")] = "1",
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="datasets: medium,expert")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="methods: bc,meta-dt,meta-dt/no_context or path/to/file.py:Class"),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="budget and size: tiny, demo, cpu, paper (default: cpu)")] = None,
+    seeds: Annotated[str | None, typer.Option(help="how many (5) or which (0,3,4) (default: 1)")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated")
     ] = None,
@@ -36,30 +50,73 @@ def run(
         list[str] | None, typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)")
     ] = None,
     results: Results = Path("results"),
-    workers: Workers = 1,
+    executor: Annotated[
+        str,
+        typer.Option(help="who runs the cells: local (processes here), ray or slurm (shared folders, many machines)"),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="cells at once, each in a process of its own (default: 1; ray, slurm: all there is)"),
+    ] = None,
     threads: Threads = None,
     device: Device = "cpu",
+    cells_per_gpu: Annotated[
+        int | None, typer.Option(min=1, help="with --device cuda: deal the cells out to all GPUs, so many to each")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="ray: the cluster's head, HOST:PORT (default: $RAY_ADDRESS, or Ray on this machine)"),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="slurm: an option of sbatch: partition=gpu, mem=8G, time=MINUTES"),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="begin anew: forget records, checkpoints and trained policies")
     ] = False,
+    isolate: Isolate = False,
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="write training curves and scores there for TensorBoard")
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train and evaluate methods on suites; one record a cell.
 
-    Finished cells are skipped, interrupted ones go on where they were.
+    Finished cells are skipped, interrupted ones go on where they were; `metabench status` tells how far they are.
+    A sweep file names suites, datasets, methods, seeds, presets and overrides itself, in parts: metabench run FILE.toml
+    A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
+    With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
 
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
     """
     from metabench.runs.arguments import read_names, read_overrides, read_seeds
     from metabench.runs.cells import plan_cells
+    from metabench.runs.display import make_display
+    from metabench.runs.execute import Settings
+    from metabench.runs.executors.choice import Engine
+    from metabench.runs.interrupt import interruptible
+    from metabench.runs.limits import read_limits
+    from metabench.runs.local import run_cells
+    from metabench.runs.sweep import is_sweep_file, read_sweep
+    from metabench.runs.tensorboard import check_tensorboard
+    from metabench.runs.worker_processes import runs_foreign_code
 
     def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> Sequence[PlannedCell]:
+        if any(is_sweep_file(name) for name in suites):
+            _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
+            sweep = read_sweep(Path(suites[0]))
+            return sweep.plan(results, overwrite=overwrite, build=build, check=check, progress=progress)
+        for option, value in (("--dataset", dataset), ("--method", method)):
+            if not value:
+                raise MetabenchError(f"{option}: expected at least one name (or a sweep file in place of the suites)")
         return plan_cells(
             read_names(suites),
-            read_names(dataset),
-            read_names(method),
-            preset=preset,
-            seeds=read_seeds(seeds),
+            read_names(dataset or []),
+            read_names(method or []),
+            preset=preset or "cpu",
+            seeds=read_seeds(seeds or "1"),
             overrides=read_overrides(set_ or []),
             tracks=None if track is None else read_names(track),
             results=results,
@@ -69,76 +126,87 @@ def run(
             progress=progress,
         )
 
-    run_planned(plan, workers=workers, threads=threads, device=device, dry_run=dry_run, overwrite=overwrite)
-
-
-def run_planned(
-    plan: Callable[[bool, Callable[[], None], BuildProgress], Sequence[PlannedCell]],
-    *,
-    workers: int,
-    threads: int | None,
-    device: str,
-    dry_run: bool,
-    overwrite: bool = False,
-) -> None:
-    """Run what `plan` plans and show the tables.
-
-    Args:
-        plan: plans the cells; it is told whether to build missing data, a check to make before building, and whom to
-            tell how far a build is.
-        workers: cells at once.
-        threads: threads a worker; None shares the cores out.
-        device: where to train.
-        dry_run: only show the plan.
-        overwrite: forget what earlier runs left.
-    """
-    from metabench.runs.display import make_display
-    from metabench.runs.execute import Settings
-    from metabench.runs.interrupt import interruptible
-    from metabench.runs.local import check_device, run_cells
-
     console = Console()
+    engine = Engine(executor, workers, cells_per_gpu, address, read_overrides(slurm or [], "--slurm")).executor(device)
     settings = Settings(
         device=device,
-        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        threads=threads or engine.default_threads,
         overwrite=overwrite,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        isolate=isolate,
+        limits=read_limits(time_limit, memory_limit),
+        tensorboard=tensorboard,
     )
+
+    def check() -> None:
+        engine.check(settings)
+        if tensorboard is not None:
+            check_tensorboard()
+
     planned: Sequence[PlannedCell] = ()
     with make_display(console, lambda: planned) as display:
-        planned = plan(not dry_run, lambda: check_device(device), display.building)
+        planned = plan(not dry_run, check, display.building)
         if dry_run:
-            _show_plan(planned, console)
+            _show_plan(planned, results, workers or 1, console)
             return
         for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
             _say(f"warning: {warning}")
+        if isolate:
+            warn_of_gaps()
+        settings = replace(settings, separate=runs_foreign_code(planned))
         with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
-            outcome = run_cells(planned, settings, workers=workers, listener=display.hear, cancelled=cancelled)
-    _show_outcome(planned, outcome, console)
+            outcome = run_cells(planned, settings, executor=engine, listener=display.hear, cancelled=cancelled)
+    _show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:
         raise CancelledError(f"the same command {'without --overwrite ' * overwrite}goes on from here")
     if outcome.failed:
         raise typer.Exit(1)
 
 
-def _show_plan(planned: Sequence[PlannedCell], console: Console) -> None:
-    for cell in planned:
+def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
+    """A sweep file says itself what these options say."""
+    names = ("--dataset", "--method", "--preset", "--seeds", "--set", "--track")
+    if len(suites) > 1:
+        raise MetabenchError(f"expected one sweep file or names of suites, found {' '.join(suites)}")
+    for name, value in zip(names, options, strict=True):
+        if value is not None:
+            raise MetabenchError(f"{name} is for suites; the sweep file {suites[0]} says itself what to run")
+
+
+def _show_plan(planned: Sequence[PlannedCell], results: Path, workers: int, console: Console) -> None:
+    from metabench.runs.estimate import duration, estimated_seconds, published_records
+
+    estimates = estimated_seconds(planned, (results, published_records()))
+    for cell, seconds in zip(planned, estimates, strict=True):
         note = f" ({cell.note})" if cell.note else ""
-        console.print(f"{cell.state:8} {cell.record_path}{note}", markup=False, highlight=False, soft_wrap=True)
+        time = "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)
+        line = f"{cell.state:8} {time:>7} {cell.record_path}{note}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    waiting = [seconds for cell, seconds in zip(planned, estimates, strict=True) if cell.state == "waiting"]
+    known = [seconds for seconds in waiting if seconds is not None]
+    if known:
+        shared = f", {duration(max(sum(known) / workers, *known))} with {workers} workers" if workers > 1 else ""
+        unknown = f", and {len(waiting) - len(known)} of unknown length" if len(known) < len(waiting) else ""
+        typer.echo(f"earlier cells of their kind took {duration(sum(known))} in all{shared}{unknown}")
     _say_counts({state: sum(cell.state == state for cell in planned) for state in ("waiting", "finished", "corrupt")})
 
 
-def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, console: Console) -> None:
+def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console) -> None:
     from metabench.cli.tables import print_tables
     from metabench.leaderboard.aggregate import aggregate
     from metabench.leaderboard.completeness import SuiteShelf
     from metabench.runs.record import read_record
+    from metabench.runs.tensorboard import write_record_curves
     from metabench.suites import load_suite
 
     done = sorted({*outcome.finished, *outcome.skipped})
     if done:
-        shelf = SuiteShelf(load_suite(folder) for folder in {planned[index].suite_folder for index in done})
-        print_tables(aggregate((read_record(planned[index].record_path) for index in done), shelf), console)
+        suites = {folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}}
+        records = (read_record(planned[index].record_path) for index in done)
+        print_tables(aggregate(records, SuiteShelf(suites.values())), console)
+        if tensorboard is not None:
+            for cell in (planned[index] for index in outcome.skipped):
+                write_record_curves(read_record(cell.record_path), suites[cell.suite_folder], tensorboard)
     for index in outcome.failed:
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path

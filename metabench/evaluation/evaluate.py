@@ -55,6 +55,7 @@ def evaluate(
     seed: int = 0,
     privileged: bool = False,
     name: str | None = None,
+    logged: Supports | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score `policy` in one track of the protocol; all episodes of a stage act at once.
@@ -68,6 +69,7 @@ def evaluate(
         seed: the evaluation seed: the policy's randomness depends on it, the tasks' reset noise does not.
         privileged: reveal the tasks' parameters to the policy.
         name: what errors call the policy; its class by default.
+        logged: of `logged-shot`, the supports; by default they are drawn from the suite's data.
         progress: told (stage, steps done, steps in all).
 
     Raises:
@@ -84,7 +86,7 @@ def evaluate(
     if track == "few-shot":
         supports, collected = stages.collect(max(counts))
     elif track == "logged-shot":
-        supports = logged_supports(suite, split, max(counts))
+        supports = logged_supports(suite, split, max(counts)) if logged is None else logged
     scored = stages.score(counts, supports)
     return Evaluation(
         blocks=tuple(_block(scored, split, track, count) for count in counts),

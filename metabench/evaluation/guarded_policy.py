@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from metabench.envs import Array, Spaces
-from metabench.errors import MethodError
+from metabench.errors import MethodError, PolicyProcessError
 from metabench.methods.contract import Episode, Policy, Step
 
 TOLERANCE = 1e-6
@@ -81,15 +81,9 @@ class GuardedPolicy:
 
     def _checked(self, chosen: Any, active: Array, timestep: int) -> Array:
         lanes, spaces = len(active), self._spaces
-        where = f"method {self._name!r}, step {timestep}"
-        if not isinstance(chosen, np.ndarray):
-            raise MethodError(f"{where}: act must return a NumPy array, not {type(chosen).__name__}")
-        kinds, noun = ("iu", "integers") if spaces.discrete else ("f", "floats")
-        if chosen.dtype.kind not in kinds:
-            raise MethodError(f"{where}: act must return {noun}, not {chosen.dtype}")
-        shape = (lanes,) if spaces.discrete else (lanes, spaces.action_dim)
-        if chosen.shape != shape:
-            raise MethodError(f"{where}: act must return shape {shape}, not {chosen.shape}")
+        malformed = form_problem(chosen, lanes, spaces)
+        if malformed is not None:
+            raise MethodError(f"method {self._name!r}, step {timestep}: {malformed}")
         values = chosen.reshape(lanes, -1)
         if spaces.discrete:
             low, high = np.zeros(1), np.full(1, spaces.num_actions - 1)
@@ -112,7 +106,21 @@ class GuardedPolicy:
         return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
 
     def _raised(self, call: str, error: Exception) -> MethodError:
-        return MethodError(f"method {self._name!r}: {call} raised {type(error).__name__}: {error}")
+        what = str(error) if isinstance(error, PolicyProcessError) else f"raised {type(error).__name__}: {error}"
+        return MethodError(f"method {self._name!r}: {call} {what}")
+
+
+def form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:
+    """What is wrong with the type or shape of what `Policy.act` returned for so many lanes; None if nothing is."""
+    if not isinstance(chosen, np.ndarray):
+        return f"act must return a NumPy array, not {type(chosen).__name__}"
+    kinds, noun = ("iu", "integers") if spaces.discrete else ("f", "floats")
+    if chosen.dtype.kind not in kinds:
+        return f"act must return {noun}, not {chosen.dtype}"
+    shape = (lanes,) if spaces.discrete else (lanes, spaces.action_dim)
+    if chosen.shape != shape:
+        return f"act must return shape {shape}, not {chosen.shape}"
+    return None
 
 
 def _copied(episode: Episode) -> Episode:

@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Any]
 """Maps scores `(..., runs, tasks)` to one number for each leading index, `(...)`."""
 
+Verdict = Literal["better", "worse", "undecided"]
+"""What a difference of two methods says of the first."""
+
 CONFIDENCE = 0.95
 SEEDS_FOR_A_VERDICT = 5
 """With fewer seeds than this in either method an interval is shown and no verdict is given."""
@@ -46,7 +49,7 @@ class Comparison:
     difference: float
     interval: Interval | None
     probability_of_improvement: float
-    verdict: Literal["better", "worse", "undecided"] | None
+    verdict: Verdict | None
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -91,9 +94,7 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     x, y = (_as_matrix(scores) for scores in (first, second))
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"{x.shape[1]} and {y.shape[1]} tasks: expected as many of each")
-    wins = (x[:, None, :] > y[None, :, :]).mean(axis=(0, 1))
-    ties = (x[:, None, :] == y[None, :, :]).mean(axis=(0, 1))
-    return float((wins + 0.5 * ties).mean())
+    return float(_improvement(x, y))
 
 
 def t_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
@@ -139,10 +140,14 @@ def compare(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE)
     """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
     x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
     interval = welch_interval(x, y, confidence)
-    verdict: Literal["better", "worse", "undecided"] | None = None
-    if interval is not None and min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT:
-        verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
+    enough = min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT
+    verdict = verdict_of(interval) if interval is not None and enough else None
     return Comparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
+
+
+def verdict_of(interval: Interval) -> Verdict:
+    """What the interval of a difference says of the first method; who asks must know that there are seeds enough."""
+    return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
 
 
 def stratified_bootstrap(
@@ -171,6 +176,41 @@ def stratified_bootstrap(
         values[start : start + count] = statistic(matrix[drawn, np.arange(tasks)])
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
+
+
+def bootstrapped_improvement(
+    first: ArrayLike,
+    second: ArrayLike,
+    generator: np.random.Generator,
+    replications: int = 50_000,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Percentile interval of `probability_of_improvement`, as rliable defines it: each method is resampled by itself.
+
+    Args:
+        first: scores `(runs, tasks)`.
+        second: scores `(other_runs, tasks)`.
+        generator: the only randomness.
+        replications: how often the scores are resampled.
+        confidence: share of replications that the interval holds.
+    """
+    matrices = _as_matrix(first), _as_matrix(second)
+    tasks = np.arange(matrices[0].shape[1])
+    size = max(1, _BOOTSTRAP_CHUNK // (len(matrices[0]) * len(matrices[1]) * len(tasks)))
+    values = np.empty(replications)
+    for start in range(0, replications, size):
+        count = min(size, replications - start)
+        drawn = [matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices]
+        values[start : start + count] = _improvement(*drawn)
+    low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Interval(float(low), float(high))
+
+
+def _improvement(x: Floats, y: Floats) -> Floats:
+    """Mean over tasks of the share of pairs that x wins: `(..., runs, tasks)` and its like to `(...)`."""
+    mine, others = x[..., :, None, :], y[..., None, :, :]
+    shares = np.where(mine == others, 0.5, mine > others)
+    return np.asarray(shares.mean(axis=(-3, -2, -1)))
 
 
 def _trimmed_mean(scores: Floats) -> Floats:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from metabench.errors import DataError
 from metabench.leaderboard.check import RecordChecker
-from metabench.leaderboard.files import record_paths
-from metabench.runs.record import read_record, write_record
+from metabench.leaderboard.completeness import SuiteShelf
+from metabench.leaderboard.files import cards_folder, record_paths, records_folder
+from metabench.leaderboard.method_card import MethodShelf, base_name
+from metabench.runs.files import write_whole
+from metabench.runs.record import Record, read_record, write_record
 
 
 @dataclass(frozen=True)
@@ -19,47 +22,52 @@ class Addition:
         added: paths of new records, below the folder of records.
         unchanged: paths of records that were there already, with the same result.
         findings: what is wrong, one line each; then nothing was added at all.
+        cards: names of methods whose cards were added with them.
     """
 
     added: tuple[Path, ...]
     unchanged: tuple[Path, ...]
     findings: tuple[str, ...]
+    cards: tuple[str, ...] = ()
 
 
-def add_records(results: Path, records: Path, *, replace: bool = False) -> Addition:
-    """Copy the finished records below `results` into `records`: all of them, or none if one is not fit.
+def add_records(results: Path, records: Path, *, replace: bool = False, shelf: SuiteShelf | None = None) -> Addition:
+    """Copy the finished records of `results` into `records`: all of them, or none if one is not fit.
+
+    The cards of their methods are copied into `methods`, beside `records`.
 
     Args:
-        results: a results folder, or one record.
+        results: a results folder, a submission, or one record.
         records: the folder of published records; made if missing.
         replace: let a record take the place of the one of the same path: another result, or the same one come about
-            otherwise (its provenance).
+            otherwise (its provenance); and a card that of another content.
+        shelf: the suites; by default those of the registry.
 
     Raises:
         DataError: there is no such folder, or no record in it.
     """
-    paths = [results] if results.is_file() else record_paths(results)
+    paths = [results] if results.is_file() else record_paths(records_folder(results))
     if not paths:
         raise DataError(f"{results}: holds no record")
-    checker = RecordChecker()
+    published = MethodShelf().add_folder(cards_folder(records))
+    given = MethodShelf() if results.is_file() else MethodShelf().add_folder(cards_folder(results))
+    findings = [*given.findings]
+    checker = RecordChecker(shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}))
     chosen: dict[Path, Path] = {}
-    unchanged, findings = [], []
+    unchanged, methods = [], set()
     for path in paths:
         try:
             record = read_record(path)
         except DataError as error:
             findings.append(str(error))
             continue
+        methods.add(base_name(record.result.cell.method))
         found = checker.findings(record, path)
         findings += [f"{path}: {finding}" for finding in found]
         if found:
             continue
         place = record.result.cell.path
-        try:
-            same = (records / place).exists() and read_record(records / place).digest == record.digest
-        except DataError:
-            same = False
-        if same and not replace:
+        if _published(records / place, record) and not replace:
             unchanged.append(place)
         elif place in chosen:
             findings.append(f"{path}: belongs where {chosen[place]} does, at {place}")
@@ -67,8 +75,26 @@ def add_records(results: Path, records: Path, *, replace: bool = False) -> Addit
             findings.append(f"{path}: {records / place} holds another result; --replace puts this one in its place")
         else:
             chosen[place] = path
+    cards = [name for name in sorted(methods & given.cards.keys()) if published.cards.get(name) != given.cards[name]]
+    if not replace:
+        findings += [
+            f"{cards_folder(results) / name}.toml: another card of this method is published; --replace puts this one "
+            "in its place"
+            for name in cards
+            if name in published.cards
+        ]
     if findings:
         return Addition((), (), tuple(findings))
     for place, path in chosen.items():
         write_record(read_record(path), records / place)
-    return Addition(tuple(chosen), tuple(unchanged), ())
+    for name in cards:
+        text = (cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8")
+        write_whole(cards_folder(records) / f"{name}.toml", text)
+    return Addition(tuple(chosen), tuple(unchanged), (), tuple(cards))
+
+
+def _published(path: Path, record: Record) -> bool:
+    try:
+        return path.exists() and read_record(path).digest == record.digest
+    except DataError:
+        return False

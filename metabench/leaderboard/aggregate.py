@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from metabench.errors import DataError
-from metabench.evaluation import statistics
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
 from metabench.leaderboard.completeness import BlockKey, Quotas, SuiteShelf, key_of
-from metabench.leaderboard.entries import Bootstrap, Contender, Entry, Estimate, Metric, Profile, SeedScores, TaskScores
+from metabench.leaderboard.entries import Contender, Entry, Estimate, Metric, SeedScores, TaskScores
+from metabench.leaderboard.estimates import bootstrap, estimate, profile, rounded
 from metabench.leaderboard.labels import method_label
 from metabench.runs.record import Record, digest_of
-from metabench.seeding import derived_seed
-
-BOOTSTRAP_REPLICATIONS = 2_000
-PROFILE_THRESHOLDS = tuple(float(threshold) for threshold in range(-20, 125, 5))
-"""Normalised scores at which performance profiles are given."""
-
-_DIGITS = 6
-_BOOTSTRAPPED: Mapping[str, statistics.Statistic] = {
-    "iqm": statistics.matrix_interquartile_mean,
-    "mean": statistics.matrix_mean,
-    "median": statistics.matrix_median,
-    "optimality_gap": statistics.optimality_gap,
-}
+from metabench.suites import Suite
 
 
 @dataclass
-class _Gathered:
-    """What is kept of a contender's records: scores instead of rows."""
+class Gathered:
+    """What is kept of a contender's records: scores instead of rows.
+
+    Attributes:
+        contender: the row identity.
+        outdated: why its scores cannot be normalised with the suite as it is now; None if they can.
+        newest: when its newest record was made, and that record's digest.
+        overrides: where the newest record's configuration differs from the preset.
+        privileged: whether its policies are shown the test tasks.
+        scores: by block and seed, of complete blocks only.
+        returns: mean returns by block and seed; also of outdated records.
+        problems: by block and seed, what is wrong with incomplete ones.
+        collections: by split and seed, mean returns of the support episodes, in their order.
+        seconds: of training, by seed.
+        devices: that trained.
+        parameters: that acting uses; the most over seeds.
+    """
 
     contender: Contender
     outdated: str | None
-    newest: Record
+    newest: tuple[str, str] = ("", "")
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    privileged: bool = False
     scores: dict[BlockKey, dict[int, Score]] = field(default_factory=dict)
     returns: dict[BlockKey, dict[int, float]] = field(default_factory=dict)
     problems: dict[BlockKey, dict[int, str]] = field(default_factory=dict)
@@ -44,6 +50,16 @@ class _Gathered:
     seconds: dict[int, float] = field(default_factory=dict)
     devices: set[str] = field(default_factory=set)
     parameters: int = 0
+
+    @property
+    def id(self) -> str:
+        """The contender's identity as a hash."""
+        return contender_id(self.contender)
+
+    @property
+    def label(self) -> str:
+        """Method with its variant or overrides, for people."""
+        return method_label(self.contender.method, self.overrides)
 
 
 def contender_of(record: Record) -> Contender:
@@ -71,16 +87,34 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
         DataError: two records are of one cell.
     """
     shelf = shelf or SuiteShelf()
-    gathered: dict[str, _Gathered] = {}
+    groups = gather(records, shelf)
+    return [entry for group in groups for entry in _entries(group, shelf.quotas(group.contender.suite))]
+
+
+def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
+    """Score `records` and put those of one contender together, ordered by suite, dataset, preset and method.
+
+    Args:
+        records: in any order; each is read once and let go.
+        shelf: the suites to score with.
+
+    Raises:
+        DataError: two records are of one cell.
+    """
+    gathered: dict[str, Gathered] = {}
     for record in records:
         contender = contender_of(record)
         quotas = shelf.quotas(contender.suite)
-        group = gathered.setdefault(
-            contender_id(contender), _Gathered(contender, _reason_outdated(contender, quotas), record)
-        )
+        group = gathered.setdefault(contender_id(contender), Gathered(contender, _reason_outdated(contender, quotas)))
         _gather(group, record, quotas)
-    ordered = sorted(gathered.items(), key=lambda item: (_order(item[1].contender), item[0]))
-    return [entry for name, group in ordered for entry in _entries(name, group, shelf.quotas(group.contender.suite))]
+    return [group for _, group in sorted(gathered.items(), key=lambda item: (_order(item[1].contender), item[0]))]
+
+
+def data_as_published(contender: Contender, suite: Suite) -> bool | None:
+    """Whether `contender` was trained on the data that suite.toml states; None if it states none of this version."""
+    dataset = suite.entry.datasets.get(contender.dataset)
+    published = dataset.digest if dataset and dataset.version == contender.dataset_version else None
+    return None if published is None else published == contender.dataset_digest
 
 
 def _order(contender: Contender) -> tuple[str, ...]:
@@ -101,7 +135,7 @@ def _reason_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
     return None
 
 
-def _gather(group: _Gathered, record: Record, quotas: Quotas | str) -> None:
+def _gather(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     result = record.result
     seed = result.cell.seed
     if seed in group.seconds:
@@ -109,8 +143,9 @@ def _gather(group: _Gathered, record: Record, quotas: Quotas | str) -> None:
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)
     group.parameters = max(group.parameters, result.parameters)
-    if (record.provenance.created, record.digest) > (group.newest.provenance.created, group.newest.digest):
-        group.newest = record
+    if (record.provenance.created, record.digest) > group.newest:
+        group.newest = (record.provenance.created, record.digest)
+        group.overrides, group.privileged = result.overrides, result.privileged
     for block in result.blocks:
         key = key_of(block)
         if isinstance(quotas, str) or group.outdated is not None:
@@ -135,27 +170,24 @@ def _gather(group: _Gathered, record: Record, quotas: Quotas | str) -> None:
             group.collections.setdefault(collection.split, {})[seed] = tuple(float(np.mean(r)) for r in returns)
 
 
-def _entries(name: str, group: _Gathered, quotas: Quotas | str) -> list[Entry]:
+def _entries(group: Gathered, quotas: Quotas | str) -> list[Entry]:
     expected = () if isinstance(quotas, str) or group.outdated is not None else quotas.blocks
     others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
-    return [_entry(name, group, key, quotas) for key in (*expected, *others)]
+    return [_entry(group, key, quotas) for key in (*expected, *others)]
 
 
-def _entry(name: str, group: _Gathered, key: BlockKey, quotas: Quotas | str) -> Entry:
+def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> Entry:
     suite = None if isinstance(quotas, str) else quotas.suite
     metric: Metric = "normalised" if suite is None else suite.entry.headline
     scores = group.scores.get(key, {})
     seeds = tuple(_seed_scores(seed, scores[seed], metric) for seed in sorted(scores))
-    result = group.newest.result
-    dataset = None if suite is None else suite.entry.datasets.get(group.contender.dataset)
-    published = dataset.digest if dataset and dataset.version == group.contender.dataset_version else None
     matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])
     return Entry(
         **group.contender.model_dump(),
-        id=name,
-        label=method_label(result.cell.method, result.overrides),
-        overrides=result.overrides,
-        privileged=result.privileged,
+        id=group.id,
+        label=group.label,
+        overrides=dict(group.overrides),
+        privileged=group.privileged,
         split=key.split,
         track=key.track,
         shots=key.shots,
@@ -170,35 +202,16 @@ def _entry(name: str, group: _Gathered, key: BlockKey, quotas: Quotas | str) -> 
         seeds=seeds,
         collection=_collection(group, key),
         tasks=_tasks(scores),
-        bootstrap=_bootstrap(matrix, f"{name}/{key}") if seeds else None,
-        profile=_profile(matrix) if seeds else None,
+        bootstrap=bootstrap(matrix, f"{group.id}/{key}") if seeds else None,
+        profile=profile(matrix) if seeds else None,
         missing=_missing(group, key),
         outdated=group.outdated,
-        data_as_published=None if published is None else published == group.contender.dataset_digest,
+        data_as_published=None if suite is None else data_as_published(group.contender, suite),
         parameters=group.parameters,
         seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),
         devices=tuple(sorted(group.devices)),
-        created=group.newest.provenance.created,
+        created=group.newest[0],
     )
-
-
-def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """Mean and interval of `(seeds,)` values; None if there are none or one of them is None."""
-    told = [value for value in values if value is not None]
-    if not told or len(told) < len(values):
-        return None
-    interval = statistics.t_interval(told)
-    return Estimate(mean=rounded(float(np.mean(told))), interval=interval and rounded_interval(interval))
-
-
-def rounded(value: float) -> float:
-    """`value` to six decimals: what differs between machines in the last bits is equal here."""
-    return round(value, _DIGITS) + 0.0
-
-
-def rounded_interval(interval: statistics.Interval) -> tuple[float, float]:
-    """`interval` to six decimals."""
-    return rounded(interval.low), rounded(interval.high)
 
 
 def _seed_scores(seed: int, score: Score, metric: Metric) -> SeedScores:
@@ -214,7 +227,7 @@ def _seed_scores(seed: int, score: Score, metric: Metric) -> SeedScores:
     )
 
 
-def _collection(group: _Gathered, key: BlockKey) -> tuple[Estimate, ...]:
+def _collection(group: Gathered, key: BlockKey) -> tuple[Estimate, ...]:
     returns = list(group.collections.get(key.split, {}).values()) if key.track == "few-shot" else []
     shots = min((len(seed) for seed in returns), default=0)
     found = [estimate([seed[i] for seed in returns]) for i in range(min(shots, key.shots))]
@@ -230,24 +243,7 @@ def _tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
     return tuple(TaskScores(task=task, score=value) for task, value in found if value is not None)
 
 
-def _bootstrap(matrix: statistics.Floats, purpose: str) -> Bootstrap:
-    generator = np.random.default_rng(derived_seed("bootstrap", purpose))
-    found = {}
-    for name, statistic in _BOOTSTRAPPED.items():
-        interval = None
-        if len(matrix) > 1:
-            bounds = statistics.stratified_bootstrap(matrix, statistic, generator, BOOTSTRAP_REPLICATIONS)
-            interval = rounded_interval(bounds)
-        found[name] = Estimate(mean=rounded(float(statistic(matrix))), interval=interval)
-    return Bootstrap(**found, replications=BOOTSTRAP_REPLICATIONS)
-
-
-def _profile(matrix: statistics.Floats) -> Profile:
-    shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
-    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(rounded(share) for share in shares.tolist()))
-
-
-def _missing(group: _Gathered, key: BlockKey) -> tuple[str, ...]:
+def _missing(group: Gathered, key: BlockKey) -> tuple[str, ...]:
     if group.outdated is not None:
         return ()
     problems = group.problems.get(key, {})

@@ -110,6 +110,7 @@ def _summary(suite: Suite) -> SuiteSummary:
         episodes=entry.evaluation.episodes,
         supports=entry.evaluation.supports,
         tasks={name: len(suite.split(name)) for name in suite.splits},
+        parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
     )
 
 

@@ -10,7 +10,9 @@ Metric = Literal["normalised", "success"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class Estimate(_Strict):
@@ -184,6 +186,7 @@ class SuiteSummary(_Strict):
     episodes: int = Field(description="scored episodes a test task")
     supports: int = Field(description="independent supports a test task")
     tasks: dict[str, int] = Field(description="number of tasks of each split")
+    parameters: dict[int, dict[str, Any]] = Field(description="what fixes each scored task, by the task's id")
 
 
 class Source(_Strict):

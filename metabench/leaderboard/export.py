@@ -1,4 +1,4 @@
-"""Entries as CSV, JSON, LaTeX and Markdown."""
+"""Entries as CSV, JSON, LaTeX, Markdown, and in the formats of other catalogues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metabench.errors import UnknownNameError
+from metabench.leaderboard import sheets
 from metabench.leaderboard.entries import Entry, Estimate
+from metabench.leaderboard.exchange import as_every_eval_ever, as_model_index
+from metabench.leaderboard.sheets import Sheet
+from metabench.leaderboard.sheets import interval_text as interval_text
 from metabench.leaderboard.standings import boards, distinct_labels
 
 _ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
@@ -89,60 +93,28 @@ def as_json(entries: Sequence[Entry]) -> str:
 
 def as_markdown(entries: Sequence[Entry]) -> str:
     """One table a board, best first."""
-    parts = []
-    for title, rows in _tables(entries):
-        lines = [f"### {_escaped(title, _MARKDOWN)}", "", "| " + " | ".join(_HEADINGS) + " |", "|--:|:--|--:|--:|--:|"]
-        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in row) + " |" for row in rows]
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    return sheets.as_markdown(_sheets(entries))
 
 
 def as_latex(entries: Sequence[Entry]) -> str:
     """One booktabs table a board, best first."""
-    parts = []
-    for title, rows in _tables(entries):
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(title, _LATEX)}}}", r"\begin{tabular}{rlrrr}"]
-        lines += [r"\toprule", " & ".join(_escaped(cell, _LATEX) for cell in _HEADINGS) + r" \\", r"\midrule"]
-        lines += [" & ".join(_escaped(cell, _LATEX) for cell in row) + r" \\" for row in rows]
-        lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    return sheets.as_latex(_sheets(entries))
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Entry]], str]] = {
     "csv": as_csv,
+    "every-eval-ever": as_every_eval_ever,
     "json": as_json,
     "latex": as_latex,
     "markdown": as_markdown,
+    "model-index": as_model_index,
 }
 """Every format by its name."""
 
 _HEADINGS = ("rank", "method", "score [95 %]", "mean return [95 %]", "seeds")
-_MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
-_LATEX = {
-    **{character: "\\" + character for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-    "…": r"\ldots{}",
-    "\n": " ",
-}
 
 
-def interval_text(estimate: Estimate | None, digits: int = 1) -> str:
-    """`78.3 [71.0, 85.6]`; without an interval where there is one seed, a dash where there is nothing."""
-    if estimate is None:
-        return "–"
-    if estimate.interval is None:
-        return f"{estimate.mean:.{digits}f}"
-    low, high = estimate.interval
-    return f"{estimate.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, ...]]]]:
+def _sheets(entries: Sequence[Entry]) -> list[Sheet]:
     by_key = {_key(entry): entry for entry in entries}
     found = []
     for board in boards(entries):
@@ -155,7 +127,7 @@ def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, ...]]]]
             f"{board.suite}-v{board.suite_version}, {board.dataset}-v{board.dataset_version}"
             f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"
         )
-        lines: list[tuple[str, ...]] = [
+        lines = tuple(
             (
                 "–" if standing.rank is None else str(standing.rank),
                 labels[entry.id] + (" (privileged)" if entry.privileged else ""),
@@ -164,8 +136,8 @@ def _tables(entries: Sequence[Entry]) -> list[tuple[str, list[tuple[str, ...]]]]
                 str(len(entry.seeds)),
             )
             for standing, entry in rows
-        ]
-        found.append((title, lines))
+        )
+        found.append(Sheet(title, _HEADINGS, "rlrrr", lines))
     return found
 
 
@@ -186,7 +158,3 @@ def _bounds(estimate: Estimate | None) -> tuple[float | None, float | None, floa
         return None, None, None
     low, high = estimate.interval or (None, None)
     return estimate.mean, low, high
-
-
-def _escaped(text: str, replacements: Mapping[str, str]) -> str:
-    return "".join(replacements.get(character, character) for character in text)

@@ -11,8 +11,25 @@ from metabench.runs.record import Record, read_record
 FAILED_SUFFIX = ".failed.json"
 """Results folders also hold the reports of failed cells; they are no records."""
 
+RECORDS, CARDS, POLICIES = "records", "methods", "policies"
+"""Folders of a submission, the first two of a leaderboard as well: the records, a card for each method that is not
+built in, saved policies."""
+
+README = "README.md"
+
 BUILT_FILE = "leaderboard.json"
 """What lies beside this file was built from records, perhaps into their own folder, and is none itself."""
+
+
+def records_folder(folder: Path) -> Path:
+    """Where the records of `folder` are: in its `records`, or it is such a folder itself."""
+    return folder / RECORDS if (folder / RECORDS).is_dir() else folder
+
+
+def cards_folder(folder: Path) -> Path:
+    """Where the methods' cards of `folder` are, whether there are any or not: in `methods`, beside the records."""
+    beside = folder.parent if folder.name == RECORDS and not (folder / CARDS).is_dir() else folder
+    return beside / CARDS
 
 
 def record_paths(folder: Path) -> list[Path]:
@@ -39,4 +56,4 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
         try:
             yield path, read_record(path)
         except DataError as error:
-            raise DataError(f"{error} (all findings: metabench leaderboard check --records {folder})") from error
+            raise DataError(f"{error} (all findings: metabench leaderboard check {folder})") from error

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.statistics import combined_interval
-from metabench.leaderboard.aggregate import rounded, rounded_interval
 from metabench.leaderboard.entries import Entry, Estimate, Overall, OverallCell, OverallRow
+from metabench.leaderboard.estimates import rounded, rounded_interval
 
 CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
 CORE_DATASET = "medium"

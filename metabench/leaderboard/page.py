@@ -5,18 +5,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from metabench.leaderboard.entries import Entry, Estimate, Leaderboard, Source, Standing
+from metabench.leaderboard.entries import Entry, Estimate, Leaderboard, Source, Standing, SuiteSummary
 from metabench.leaderboard.standings import distinct_labels
 from metabench.runs.record import Record
 
-SCRIPTS = ("format.js", "state.js", "plot.js", "table.js", "overall.js", "details.js", "main.js")
+SCRIPTS = (
+    *("format.js", "state.js", "downloads.js", "plot.js", "adaptation.js", "profile.js", "tasks.js", "figures.js"),
+    *("table.js", "overall.js", "details.js", "main.js"),
+)
 """Parts of the page's script, in the order in which they are put together."""
 
 _TEMPLATES = files("metabench.leaderboard") / "templates"
-_DIGITS = 3
+_DIGITS = 2
+"""Decimals of what is drawn or shown and not downloaded."""
+
+_LONGEST_PARAMETERS = 4
+"""A task of more numbers than these is not described by them."""
+
+_ENTRY_FIELDS = (
+    *("id", "split", "track", "shots", "metric", "rank", "headline", "iqm", "return", "successAny", "successLast"),
+    *("difference", "differenceInterval", "improvement", "verdict", "seeds", "collection", "tasks", "profile"),
+    *("bootstrap", "gap", "missing"),
+)
 
 
 def render_page(board: Leaderboard, records: str | None = None) -> str:
@@ -70,7 +85,10 @@ def embedded_json(content: Any) -> str:
 
 
 def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
-    """The aggregates as the page reads them: contenders once, entries short, numbers as precise as they are shown."""
+    """The aggregates as the page reads them: contenders once, and entries as lists of `entryFields`.
+
+    What the page's downloads hold is as in leaderboard.json; what is only drawn has two decimals.
+    """
     seeds: dict[str, list[list[Any]]] = {}
     for source in board.sources:
         seeds.setdefault(source.contender, []).append([source.seed, source.path])
@@ -85,12 +103,15 @@ def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
     for entry in board.entries:
         if entry.id not in contenders:
             contenders[entry.id] = _contender(entry, labels[entry.id], seeds.get(entry.id, []))
-        entries.append(_entry(entry, standings[entry.id, entry.split, entry.track, entry.shots]))
+        content = _entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
+        entries.append([content[name] for name in _ENTRY_FIELDS])
     return {
         "records": records,
         "seedsForAVerdict": board.seeds_for_a_verdict,
-        "suites": {suite.name: suite.model_dump(mode="json", exclude={"name"}) for suite in board.suites},
+        "thresholds": next((entry.profile.thresholds for entry in board.entries if entry.profile), ()),
+        "suites": {suite.name: _suite(suite) for suite in board.suites},
         "contenders": contenders,
+        "entryFields": _ENTRY_FIELDS,
         "entries": entries,
         "overall": [
             overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}}) for overall in board.overall
@@ -104,6 +125,11 @@ def _labels(board: Leaderboard) -> dict[str, str]:
         key = (entry.suite, entry.suite_digest, entry.dataset, entry.dataset_digest, entry.protocol, entry.preset)
         groups.setdefault(key, {})[entry.id] = entry
     return {name: label for group in groups.values() for name, label in distinct_labels(list(group.values())).items()}
+
+
+def _suite(suite: SuiteSummary) -> dict[str, Any]:
+    described = {task: _parameters_text(parameters) for task, parameters in suite.parameters.items()}
+    return {**suite.model_dump(mode="json", exclude={"name", "parameters"}), "parameters": described}
 
 
 def _contender(entry: Entry, label: str, seeds: list[list[Any]]) -> dict[str, Any]:
@@ -127,45 +153,81 @@ def _contender(entry: Entry, label: str, seeds: list[list[Any]]) -> dict[str, An
         "parameters": entry.parameters,
         "seconds": entry.seconds_training,
         "devices": entry.devices,
-        "created": entry.created,
+        "command": _command(entry, [seed for seed, _ in seeds]),
         "records": seeds,
     }
 
 
 def _entry(entry: Entry, standing: Standing) -> dict[str, Any]:
-    content = {
+    return {
         "id": entry.id,
         "split": entry.split,
         "track": entry.track,
         "shots": entry.shots,
         "metric": entry.metric,
-        "headline": _estimate(entry.headline),
-        "iqm": _estimate(entry.iqm),
-        "return": _estimate(entry.mean_return),
+        "rank": standing.rank,
+        "headline": _estimate(entry.headline, None),
+        "iqm": _estimate(entry.iqm) if entry.metric != "normalised" else None,
+        "return": _estimate(entry.mean_return, None),
         "successAny": _estimate(entry.success_any),
         "successLast": _estimate(entry.success_last),
-        "gap": _estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
-        "bootstrap": _estimate(entry.bootstrap.iqm if entry.bootstrap else None),
-        "seeds": [
-            [seed.seed, *(round(value, _DIGITS) for value in (seed.iqm, seed.mean, seed.median, seed.mean_return))]
-            for seed in entry.seeds
-        ],
-        "collection": [_estimate(value) for value in entry.collection],
-        "tasks": [[task.task, _estimate(task.score)] for task in entry.tasks],
-        "missing": entry.missing,
-        "rank": standing.rank,
         "difference": standing.difference,
         "differenceInterval": standing.interval,
         "improvement": standing.probability_of_improvement,
         "verdict": standing.verdict,
+        "seeds": [
+            [seed.seed, *_rounded((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return))]
+            for seed in entry.seeds
+        ],
+        "collection": [_estimate(value) for value in entry.collection],
+        "tasks": [[task.task, _estimate(task.score)] for task in entry.tasks],
+        "profile": _rounded(100.0 * share for share in entry.profile.shares) if entry.profile else None,
+        "bootstrap": _estimate(entry.bootstrap.iqm if entry.bootstrap else None),
+        "gap": _estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
+        "missing": entry.missing,
     }
-    return {key: value for key, value in content.items() if value not in (None, [], ())}
 
 
-def _estimate(estimate: Estimate | None) -> list[float] | None:
+def _estimate(estimate: Estimate | None, digits: int | None = _DIGITS) -> list[float] | None:
     if estimate is None:
         return None
-    return [round(value, _DIGITS) for value in (estimate.mean, *(estimate.interval or ()))]
+    values = (estimate.mean, *(estimate.interval or ()))
+    return list(values) if digits is None else _rounded(values, digits)
+
+
+def _rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float]:
+    return [round(value, digits) for value in values]
+
+
+def _command(entry: Entry, seeds: Sequence[int]) -> str:
+    """What runs this row again, and nothing else."""
+    parts = ["metabench", "run", entry.suite, "--dataset", entry.dataset, "--method", entry.method]
+    parts += ["--preset", entry.preset, "--seeds", _seeds_text(seeds)]
+    if "/" not in entry.method or len(entry.overrides) > 1:  # else the variant's name says it
+        for key, value in sorted(entry.overrides.items()):
+            parts += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    return shlex.join(parts)
+
+
+def _seeds_text(seeds: Sequence[int]) -> str:
+    """As `--seeds` reads it: `5` for seeds 0 to 4, otherwise a list with at least one comma."""
+    if list(seeds) == list(range(len(seeds))):
+        return str(len(seeds))
+    return ",".join(map(str, seeds)) + ","[: len(seeds) == 1]
+
+
+def _parameters_text(parameters: Mapping[str, Any]) -> str | None:
+    """`goal 0.31, 0.92`; None if these are too many numbers to read. Names of environments are left out."""
+    parts = []
+    count = 0
+    for name, value in parameters.items():
+        numbers = value if isinstance(value, list) else [value]
+        count += len(numbers)
+        if all(isinstance(number, int | float) for number in numbers):
+            parts.append(f"{name.replace('_', ' ')} " + ", ".join(f"{number:.3g}" for number in numbers))
+        elif any(isinstance(number, list) for number in numbers):
+            return None
+    return "; ".join(parts) if parts and count <= _LONGEST_PARAMETERS else None
 
 
 def _by_task(rows: tuple[Any, ...]) -> dict[int, list[float]]:

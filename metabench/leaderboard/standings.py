@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from metabench.evaluation.statistics import compare
-from metabench.leaderboard.aggregate import rounded, rounded_interval
 from metabench.leaderboard.entries import Board, Entry, Standing
+from metabench.leaderboard.estimates import rounded, rounded_interval
 
 _BOARD_FIELDS = tuple(name for name in Board.model_fields if name != "standings")
 

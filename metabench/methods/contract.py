@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from metabench.envs import Array, Spaces
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from metabench.data.training_data import TrainingData
+    from metabench.methods.pictures import Picture
     from metabench.methods.training_run import TrainingRun
 
 
@@ -120,6 +123,19 @@ class Policy(ABC):
         """
         del episodes, steps
         return None
+
+    def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
+        """What the policy has learned, to look at: `metabench report` draws it. The default has none.
+
+        Args:
+            data: logged trajectories of the validation tasks.
+            generator: the randomness, for choosing among them.
+
+        Returns:
+            `LinePlot`, `HeatMap` and `ImageStrip`, in the order in which they are to be shown.
+        """
+        del data, generator
+        return ()
 
     def reveal(self, tasks: Sequence[Mapping[str, Any]]) -> None:
         """Privileged methods only: the parameters of each lane's task, called after `reset`."""

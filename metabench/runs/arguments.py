@@ -32,8 +32,8 @@ def read_seeds(value: str) -> tuple[int, ...]:
     raise MetabenchError(f"--seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found {value!r}")
 
 
-def read_overrides(values: Iterable[str]) -> dict[str, Any]:
-    """Configuration keys and values: `key=value`, the value JSON or else a string.
+def read_overrides(values: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """Configuration keys and values: `key=value`, the value JSON or else a string; `option` is for the message.
 
     Raises:
         MetabenchError: a value has no key, or a key is given twice.
@@ -43,9 +43,9 @@ def read_overrides(values: Iterable[str]) -> dict[str, Any]:
         key, equals, text = value.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise MetabenchError(f"--set: expected key=value, found {value!r}")
+            raise MetabenchError(f"{option}: expected key=value, found {value!r}")
         if key in overrides:
-            raise MetabenchError(f"--set: key {key!r} is given twice")
+            raise MetabenchError(f"{option}: key {key!r} is given twice")
         try:
             overrides[key] = json.loads(text)
         except ValueError:

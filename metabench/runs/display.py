@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from metabench.runs.cells import PlannedCell
-from metabench.runs.local import Event
+from metabench.runs.events import Event
 
 LINE_SECONDS = 20.0
 """Least time between two lines of one cell where there is no terminal."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,22 @@ from metabench.methods.registry import load_method, method_overrides
 from metabench.methods.training_run import Progress, TrainingRun
 from metabench.runs.cells import PlannedCell, covers
 from metabench.runs.files import write_whole
+from metabench.runs.isolation import open_isolated
+from metabench.runs.limits import NO_LIMITS, Limits
 from metabench.runs.probe import probe_task_codes
 from metabench.runs.provenance import Timings, make_provenance
 from metabench.runs.record import Record, Result, digest_of, make_record, read_record, write_record
-from metabench.runs.run_folder import Clock, claimed
-from metabench.runs.saved_policy import Training, copy_trained, load_policy, policy_folder, read_training, save_trained
+from metabench.runs.run_folder import PATIENCE, Clock, claimed
+from metabench.runs.saved_policy import (
+    POLICY,
+    Training,
+    copy_trained,
+    load_policy,
+    policy_folder,
+    read_training,
+    save_trained,
+)
+from metabench.runs.tensorboard import CurveWriter
 from metabench.runs.torch_settings import torch_settings
 from metabench.suites import Suite, load_suite
 
@@ -39,6 +51,11 @@ class Settings:
         overwrite: begin every cell anew: forget its record, checkpoints and kept evaluations.
         checkpoint_seconds: least time between two checkpoints.
         command: what the user typed, for the record.
+        isolate: let policies act in processes of their own, one a track; privileged ones, which are told the task, not.
+        limits: what a cell may take, in this attempt; a cell that takes more is ended and has failed.
+        separate: run cells in processes of their own even with one worker, as limits do: some of their code is foreign.
+        patience: seconds to wait for another process that runs the same cell.
+        tensorboard: folder for training curves and scores, a folder a cell below it; None writes none.
     """
 
     device: str = "cpu"
@@ -46,6 +63,11 @@ class Settings:
     overwrite: bool = False
     checkpoint_seconds: float = 30.0
     command: str = ""
+    isolate: bool = False
+    limits: Limits = NO_LIMITS
+    separate: bool = False
+    patience: float = PATIENCE
+    tensorboard: Path | None = None
 
 
 class _Track(BaseModel):
@@ -70,16 +92,26 @@ def execute_cell(
         CancelledError: `cancelled` said so; what had been done is kept.
         MetabenchError: another process runs this cell, or a contract was broken.
     """
-    with claimed(planned.cell) as folder, torch_settings(settings.threads):
+    with claimed(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
         if settings.overwrite:
-            planned.record_path.unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
+            _forget(planned, folder)
         elif planned.record_path.exists():
             record = read_record(planned.record_path)
             if covers(record, planned):
                 return record
         folder.mkdir(parents=True, exist_ok=True)
         return _Execution(planned, settings, folder, progress, cancelled).run()
+
+
+def forget_cell(planned: PlannedCell) -> None:
+    """Forget a cell's record and what attempts at it left; raises `MetabenchError` if a process runs it."""
+    with claimed(planned.cell) as folder:
+        _forget(planned, folder)
+
+
+def _forget(planned: PlannedCell, folder: Path) -> None:
+    planned.record_path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Execution:
@@ -98,6 +130,7 @@ class _Execution:
         self.folder = folder
         self.progress = progress
         self.cancelled = cancelled
+        self.curves = CurveWriter(settings.tensorboard, planned.cell)
         self.suite: Suite = load_suite(planned.suite_folder)
         self.method: Method = load_method(
             planned.spec, preset=planned.cell.preset, suite=planned.cell.suite, overrides=planned.overrides
@@ -107,9 +140,12 @@ class _Execution:
 
     def run(self) -> Record:
         """Do what is left of the cell."""
-        trained, training = self._trained()
-        tracks = [self._evaluated(trained, split, track) for split, track in self.planned.tracks]
-        record = self._record(training, tracks)
+        with self.curves:
+            trained, training = self._trained()
+            self.curves.follow(training.curve)
+            tracks = [self._evaluated(trained, split, track) for split, track in self.planned.tracks]
+            record = self._record(training, tracks)
+            self.curves.finish(record, self.suite)
         if trained != policy_folder(self.planned.cell):
             copy_trained(trained, policy_folder(self.planned.cell))
         write_record(record, self.planned.record_path)
@@ -136,6 +172,7 @@ class _Execution:
 
         def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
             clock.tick()
+            self.curves.follow(run.curve)
             self.progress(f"training: {stage}", done, total, metrics)
 
         run = TrainingRun(
@@ -192,16 +229,17 @@ class _Execution:
             if self.cancelled():
                 raise CancelledError(f"stopped in evaluation {split} {track}")
 
-        evaluation = evaluate(
-            load_policy(self.method, trained, self.suite.spaces),
-            self.suite,
-            track,
-            split=split,
-            seed=cell.seed,
-            privileged=self.method.privileged,
-            name=cell.method,
-            progress=progress,
-        )
+        with self._opened(trained) as policy:
+            evaluation = evaluate(
+                policy,
+                self.suite,
+                track,
+                split=split,
+                seed=cell.seed,
+                privileged=self.method.privileged,
+                name=cell.method,
+                progress=progress,
+            )
         measured = _Track(
             blocks=evaluation.blocks,
             collection=evaluation.collection,
@@ -212,6 +250,15 @@ class _Execution:
         )
         write_whole(path, measured.model_dump_json())
         return measured
+
+    def _opened(self, trained: Path) -> AbstractContextManager[Policy]:
+        """The saved policy: here, or in a process of its own."""
+        if not self.settings.isolate or self.method.privileged:
+            return nullcontext(load_policy(self.method, trained, self.suite.spaces))
+        configuration = self.method.config.model_dump(mode="json")
+        return open_isolated(
+            self.planned.spec, trained / POLICY, self.suite.spaces, self.settings.limits, configuration=configuration
+        )
 
     def _record(self, training: Training, tracks: list[_Track]) -> Record:
         cell = self.planned.cell

@@ -3,65 +3,71 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
-import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
 
-from metabench.envs.cores import available_cores
 from metabench.errors import CancelledError, MetabenchError
 from metabench.runs.cells import PlannedCell
+from metabench.runs.events import Event, Executor, Kind, Listener, Outcome
 from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.files import write_whole
+from metabench.runs.progress_file import ProgressFile
 from metabench.runs.provenance import timestamp
-
-Kind: TypeAlias = Literal["started", "progress", "finished", "failed", "stopped"]
-
-POLL_SECONDS = 0.2
-"""How often the executor asks whether it was cancelled."""
+from metabench.runs.worker_processes import Workers
 
 
 @dataclass(frozen=True)
-class Event:
-    """What happened to a cell.
+class LocalExecutor:
+    """Runs cells on this machine.
+
+    Processes are spawned, so a script that uses several workers needs an `if __name__ == "__main__"` guard. Their
+    simulators share the cores, unless `OMP_NUM_THREADS` says how many threads each uses.
 
     Attributes:
-        index: which of the planned cells.
-        kind: what happened.
-        stage: of progress: `training: policy`, `evaluating: test few-shot: scored episodes`.
-        done: of progress: updates or steps done.
-        total: of progress: updates or steps in all; 0 if unknown.
-        metrics: of progress: what was logged last.
-        message: one line: why the cell failed or where it stopped.
+        workers: number of processes; one worker runs the cells in this process, unless the settings separate them.
+        devices: dealt out to the workers in turn; none leaves the settings' device to all.
     """
 
-    index: int
-    kind: Kind
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    message: str = ""
+    workers: int = 1
+    devices: tuple[str, ...] = ()
 
+    @property
+    def default_threads(self) -> int:
+        """The cores, shared out."""
+        return max(1, (os.cpu_count() or 1) // self.workers)
 
-Listener: TypeAlias = Callable[[Event], None]
+    def check(self, settings: Settings) -> None:
+        """Raise `MetabenchError` unless torch can use the devices."""
+        for device in self.devices or (settings.device,):
+            check_device(device)
 
+    def run(
+        self,
+        planned: Sequence[PlannedCell],
+        waiting: Sequence[int],
+        settings: Settings,
+        listener: Listener,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        """Run the cells of the indices in `waiting`."""
+        devices = self.devices or (settings.device,)
 
-@dataclass(frozen=True)
-class Outcome:
-    """Indices of the planned cells by what became of them."""
+        def lost(index: int, message: str) -> None:
+            """A cell's worker died: by Ctrl-C, or by a fault of the cell."""
+            if not cancelled():
+                write_failure(planned[index], message, "")
+            listener(Event(index, "stopped" if cancelled() else "failed", message=message))
 
-    finished: tuple[int, ...]
-    skipped: tuple[int, ...]
-    failed: tuple[int, ...]
-    stopped: tuple[int, ...]
+        count = min(self.workers, len(waiting))
+        if count > 1 or (count and (settings.separate or settings.limits.given)):
+            Workers(planned, settings, count, devices, run_cell, listener, lost, cancelled).run(waiting)
+            return
+        for index in waiting:
+            if cancelled():
+                break
+            run_cell(index, planned[index], replace(settings, device=devices[0]), listener, cancelled)
 
 
 def run_cells(
@@ -69,22 +75,25 @@ def run_cells(
     settings: Settings,
     *,
     workers: int = 1,
+    executor: Executor | None = None,
     listener: Listener = lambda event: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Run the cells that wait; one worker runs them in this process, more in as many of their own.
-
-    Processes are spawned, so a script that calls this with several workers needs an `if __name__ == "__main__"` guard.
-    Their simulators share the cores, unless `OMP_NUM_THREADS` says how many threads each uses.
+    """Run the cells that wait.
 
     Args:
         planned: what `plan_cells` returned; finished cells are skipped, corrupt ones count as failed.
         settings: device, threads a worker, and so on.
-        workers: number of processes.
+        workers: number of processes on this machine, as `LocalExecutor` has them.
+        executor: runs the cells instead.
         listener: told of every event, in this process.
         cancelled: asked often; true stops all cells, and what they have done is kept.
+
+    Raises:
+        MetabenchError: the executor cannot run cells with these settings.
     """
-    check_device(settings.device)
+    executor = executor or LocalExecutor(workers)
+    executor.check(settings)
     waiting = [index for index, cell in enumerate(planned) if cell.state == "waiting"]
     kinds: dict[int, Kind] = {}
 
@@ -95,13 +104,7 @@ def run_cells(
     for index, cell in enumerate(planned):
         if cell.state == "corrupt":
             heard(Event(index, "failed", message=cell.note))
-    if min(workers, len(waiting)) <= 1:
-        for index in waiting:
-            if cancelled():
-                break
-            run_cell(index, planned[index], settings, heard, cancelled)
-    else:
-        _Workers(planned, settings, min(workers, len(waiting)), heard, cancelled).run(waiting)
+    executor.run(planned, waiting, settings, heard, cancelled)
     ended = {index: kinds.get(index, "stopped") for index, cell in enumerate(planned) if cell.state != "finished"}
     return Outcome(
         finished=tuple(index for index, kind in ended.items() if kind == "finished"),
@@ -118,15 +121,17 @@ def run_cell(
 
     def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
         listener(Event(index, "progress", stage, done, total, metrics))
+        file.tell(stage, done, total, metrics)
 
     listener(Event(index, "started"))
+    file = ProgressFile(planned)
     try:
         execute_cell(planned, settings, progress, cancelled)
     except CancelledError as error:
         listener(Event(index, "stopped", message=str(error)))
-    except Exception as error:  # a method may raise anything: this cell fails, the others go on
+    except (Exception, SystemExit) as error:  # a method may raise anything: this cell fails, the others go on
         message = str(error) if isinstance(error, MetabenchError) else f"{type(error).__name__}: {error}"
-        _write_failure(planned, message, traceback.format_exc())
+        write_failure(planned, message, traceback.format_exc())
         listener(Event(index, "failed", message=" ".join(message.split())))
     else:
         listener(Event(index, "finished"))
@@ -143,7 +148,8 @@ def check_device(device: str) -> None:
         raise MetabenchError(f"device {device!r} cannot be used: {reason}; expected cpu, cuda or cuda:N") from error
 
 
-def _write_failure(planned: PlannedCell, message: str, details: str) -> None:
+def write_failure(planned: PlannedCell, message: str, details: str) -> None:
+    """Write why a cell failed, with the traceback, beside the place of its record."""
     content = {
         "cell": planned.cell.model_dump(mode="json"),
         "error": message,
@@ -151,115 +157,3 @@ def _write_failure(planned: PlannedCell, message: str, details: str) -> None:
         "created": timestamp(),
     }
     write_whole(planned.failure_path, json.dumps(content, indent=2) + "\n")
-
-
-class _Workers:
-    """Processes that run cells; one that dies fails its cell only."""
-
-    def __init__(
-        self,
-        planned: Sequence[PlannedCell],
-        settings: Settings,
-        count: int,
-        listener: Listener,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._context = multiprocessing.get_context("spawn")
-        self._planned = planned
-        self._settings = settings
-        self._count = count
-        self._listener = listener
-        self._cancelled = cancelled
-        self._stop = self._context.Event()
-        self._running: dict[Connection, tuple[Any, int | None]] = {}
-
-    def run(self, waiting: Sequence[int]) -> None:
-        """Run the cells of these indices."""
-        queue = deque(waiting)
-        try:
-            while len(self._running) < self._count:
-                self._start(queue)
-            while self._running:
-                if self._cancelled() and not self._stop.is_set():
-                    self._stop.set()
-                    queue.clear()
-                for ready in wait(list(self._running), POLL_SECONDS):
-                    assert isinstance(ready, Connection)
-                    self._hear(ready, queue)
-        finally:
-            for connection, (process, _) in self._running.items():
-                process.terminate()
-                process.join()
-                connection.close()
-
-    def _start(self, queue: deque[int]) -> None:
-        ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._stop, self._settings, available_cores(self._count))
-        process = self._context.Process(target=_work, args=arguments, daemon=True)
-        process.start()
-        theirs.close()
-        self._running[ours] = (process, None)
-        self._next(ours, queue)
-
-    def _next(self, connection: Connection, queue: deque[int]) -> None:
-        """Give a free worker its next cell, or let it go."""
-        process, _ = self._running[connection]
-        index = queue.popleft() if queue else None
-        self._running[connection] = (process, index)
-        with suppress(OSError):  # a dead worker is found out by reading from it
-            connection.send(None if index is None else (index, self._planned[index]))
-
-    def _hear(self, connection: Connection, queue: deque[int]) -> None:
-        process, index = self._running[connection]
-        try:
-            event = connection.recv()
-        except (EOFError, OSError):
-            process.join()
-            connection.close()
-            del self._running[connection]
-            if index is not None:
-                self._lost(index, f"the worker process ended with status {process.exitcode}", queue)
-            return
-        self._listener(event)
-        if event.kind in ("finished", "failed", "stopped"):
-            self._next(connection, queue)
-
-    def _lost(self, index: int, message: str, queue: deque[int]) -> None:
-        """A cell's worker died: by Ctrl-C, or by a fault of the cell; another goes on with the rest."""
-        if self._cancelled():
-            self._listener(Event(index, "stopped", message=message))
-            return
-        _write_failure(self._planned[index], message, "")
-        self._listener(Event(index, "failed", message=message))
-        if queue:
-            self._start(queue)
-
-
-def _work(connection: Connection, stop: Any, settings: Settings, cores: int) -> None:
-    """A worker process: run the cells it is sent, report their events."""
-    os.environ["OMP_NUM_THREADS"] = str(cores)  # by itself, each worker's simulator would take all cores
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-    last = 0.0
-
-    def tell(event: Event) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if event.kind == "progress" and event.done < event.total and now - last < POLL_SECONDS / 2:
-            return
-        last = now
-        with suppress(OSError):
-            connection.send(event)
-
-    def cancelled() -> bool:
-        return bool(stop.is_set()) or os.getppid() != parent
-
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        if task is None:
-            return
-        index, planned = task
-        run_cell(index, planned, settings, tell, cancelled)

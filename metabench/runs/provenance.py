@@ -41,7 +41,7 @@ def make_provenance(
         seconds_evaluating=timings.evaluating,
         resumed=resumed,
         device=device_words(device),
-        host=f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        host=host_words(),
         threads=threads,
         packages=package_versions(),
         git_revision=revision,
@@ -81,6 +81,11 @@ def _git(checkout: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def host_words() -> str:
+    """This machine's type: processor, cores, operating system."""
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
 def processor() -> str:

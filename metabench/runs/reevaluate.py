@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.envs import Spaces
+from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.evaluation.evaluate import Evaluation, evaluate
 from metabench.evaluation.protocol import SPLITS, TRACKS, check_split, shot_counts, supported_tracks
-from metabench.runs.saved_policy import load_policy, read_training
+from metabench.methods.contract import Policy
+from metabench.runs.isolation import isolated_configuration, open_isolated
+from metabench.runs.limits import NO_LIMITS, Limits
+from metabench.runs.record import digest_of
+from metabench.runs.saved_policy import POLICY, Training, load_policy, read_training
 from metabench.suites import Suite, load_suite
 
 
@@ -20,6 +26,8 @@ def evaluate_saved(
     splits: Sequence[str] | None = None,
     shots: Sequence[int] | None = None,
     seed: int | None = None,
+    isolate: bool = False,
+    limits: Limits = NO_LIMITS,
 ) -> tuple[Suite, list[Evaluation]]:
     """Evaluate the policy saved in `folder`; with its own suite and seed the rows are those of its record.
 
@@ -30,11 +38,14 @@ def evaluate_saved(
         splits: some splits; None is all that the suite has.
         shots: numbers of shots; None is the protocol's.
         seed: evaluation seed; None is the training seed.
+        isolate: let the policy act in processes of its own, one a track; its method's code is not imported here.
+        limits: what each of these processes may take.
 
     Raises:
         UnknownNameError: no such suite, track or split.
         MetabenchError: the suite has other spaces than the policy was trained for.
         DataError: the folder holds no whole policy.
+        MethodError: the policy broke its contract, took too much, or is privileged and was to be isolated.
     """
     training = read_training(folder)
     for kind, known, given in (("track", TRACKS, tracks), ("split", SPLITS, splits)):
@@ -56,17 +67,34 @@ def evaluate_saved(
     ]
     for split, track in pairs:
         shot_counts(split, track, shots)
-    method = training.method()
-    return scored_on, [
-        evaluate(
-            load_policy(method, folder, scored_on.spaces),
-            scored_on,
-            track,
-            split=split,
-            shots=shots,
-            seed=training.cell.seed if seed is None else seed,
-            privileged=method.privileged,
-            name=training.cell.method,
-        )
-        for split, track in pairs
-    ]
+    opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
+    measured = []
+    for split, track in pairs:
+        with opened() as policy:
+            measured.append(
+                evaluate(
+                    policy,
+                    scored_on,
+                    track,
+                    split=split,
+                    shots=shots,
+                    seed=training.cell.seed if seed is None else seed,
+                    privileged=privileged,
+                    name=training.cell.method,
+                )
+            )
+    return scored_on, measured
+
+
+def _opener(
+    training: Training, folder: Path, spaces: Spaces, isolate: bool, limits: Limits
+) -> tuple[Callable[[], AbstractContextManager[Policy]], bool]:
+    """What opens the saved policy anew, and whether it is to be told the tasks."""
+    if not isolate:
+        method = training.method()
+        return lambda: nullcontext(load_policy(method, folder, spaces)), method.privileged
+    cell = training.cell
+    configuration = isolated_configuration(training.spec, cell.preset, cell.suite, training.overrides)
+    if digest_of(configuration) != cell.config_digest:
+        raise DataError(f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained")
+    return lambda: open_isolated(training.spec, folder / POLICY, spaces, limits, configuration=configuration), False

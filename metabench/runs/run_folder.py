@@ -13,15 +13,40 @@ from metabench.errors import DataError, MetabenchError
 from metabench.runs.files import write_whole
 from metabench.runs.record import Cell, digest_of
 
+PATIENCE = 1.0
+"""Seconds to wait for a cell's lock: `is_claimed` holds it for a moment."""
+
 
 def run_folder(cell: Cell) -> Path:
     """Folder of a cell's checkpoints and finished parts, below `home()/runs`."""
     return home() / "runs" / digest_of(cell.model_dump(mode="json")).removeprefix("sha256:")[:32]
 
 
+def lock_path(folder: Path) -> Path:
+    """The file whose lock says that a run folder is in use, on every machine that shares it."""
+    return folder.with_suffix(".lock")
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a process, here or on another machine, holds a run folder."""
+    from filelock import FileLock, Timeout
+
+    if not lock_path(folder).exists():
+        return False
+    try:
+        with FileLock(lock_path(folder), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 @contextmanager
-def claimed(cell: Cell) -> Iterator[Path]:
+def claimed(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
     """Hold a cell's run folder, which the caller removes when the cell is finished.
+
+    Args:
+        cell: the cell.
+        patience: seconds to wait for whoever holds it.
 
     Raises:
         MetabenchError: another process holds it.
@@ -30,8 +55,8 @@ def claimed(cell: Cell) -> Iterator[Path]:
 
     folder = run_folder(cell)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file = folder.with_suffix(".lock")
-    lock = FileLock(file, timeout=0)
+    file = lock_path(folder)
+    lock = FileLock(file, timeout=patience)
     try:
         lock.acquire()
     except Timeout as error:

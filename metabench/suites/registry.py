@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from metabench.envs import load_family
@@ -14,6 +14,8 @@ from metabench.errors import DataError, UnknownNameError
 from metabench.suites.folders import suite_folder
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
+from metabench.suites.task_distribution import draw_task
+from metabench.suites.toml_files import read_toml
 
 
 def load_suite(name: str | Path) -> Suite:
@@ -34,16 +36,7 @@ def load_suite(name: str | Path) -> Suite:
 def read_suite(folder: Path) -> Suite:
     """Read `folder/suite.toml`; raises `DataError` naming file, key and expectation."""
     path = folder / "suite.toml"
-    return Suite(_validated(_content(path), path), folder)
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid TOML: {error}") from error
+    return Suite(_validated(read_toml(path), path), folder)
 
 
 def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
@@ -67,6 +60,12 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
             family.check_parameters(task.parameters)
         except ValueError as error:
             raise DataError(f"{path}: task.{task.id}.parameters: {error}") from error
+    for split, alternatives in (entry.task_distribution or {}).items():
+        try:
+            for turn in range(len(alternatives)):
+                family.check_parameters(draw_task(alternatives, turn, np.random.default_rng(turn)))
+        except ValueError as error:
+            raise DataError(f"{path}: task_distribution.{split}: {error}") from error
     if entry.teachers is not None:
         _check_owner_of_teachers(entry.teachers, entry.family, path)
     behaviours = {"random", *family.teacher(path.parent / "teachers", entry.horizon).behaviours}
@@ -83,7 +82,7 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
 def _check_owner_of_teachers(name: str, family: str, path: Path) -> None:
     """Raise `DataError` unless the suite `name` is of this family and has teachers of its own."""
     try:
-        owner = _content(suite_folder(name) / "suite.toml")
+        owner = read_toml(suite_folder(name) / "suite.toml")
     except UnknownNameError as error:
         raise DataError(f"{path}: teachers: {error}") from error
     if owner.get("family") != family:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metabench.envs.declared_spaces import DeclaredSpaces
+from metabench.suites.task_distribution import Alternatives, check_order
 
 SplitName = Literal["train", "test", "test-far"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
@@ -133,6 +134,9 @@ class SuiteEntry(_Strict):
     spaces: DeclaredSpaces | None = Field(default=None, description="for families whose environments do not fix them")
     internal: bool = Field(default=False, description="for tests: not listed by default and not in leaderboards")
     distribution: str = Field(min_length=1, description="the task distribution, in words and numbers")
+    task_distribution: dict[SplitName, Alternatives] | None = Field(
+        default=None, description="the same as laws that fresh tasks of a split are drawn by: what verification does"
+    )
     evaluation: EvaluationEntry
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     task: tuple[TaskEntry, ...] = Field(min_length=2)
@@ -144,6 +148,12 @@ class SuiteEntry(_Strict):
         for split in ("train", "test"):
             if not any(task.split == split for task in self.task):
                 raise ValueError(f"at least one task must have split {split!r}")
+        for split, alternatives in (self.task_distribution or {}).items():
+            if not any(task.split == split for task in self.task):
+                raise ValueError(f"task_distribution.{split}: no task has this split")
+            check_order(alternatives)
+        if self.seen_tasks and self.task_distribution:
+            raise ValueError("task_distribution: all tasks are seen in training, there are no fresh ones")
         if any(task.validation and task.split != "train" for task in self.task):
             raise ValueError("only training tasks can be validation tasks")
         if not self.seen_tasks:

@@ -34,6 +34,7 @@ def _small_copy(name: str, folder: Path) -> Suite:
     head = re.sub(r"(?m)^horizon = .*$", f"horizon = {HORIZON}", head)
     head = re.sub(r"(?m)^trajectories = .*$", f"trajectories = {TRAJECTORIES}", head)
     head = re.sub(r"(?m)^digest = .*\n", "", head)
+    head = re.sub(r"(?ms)^\[task_distribution\..*?(?=^\[|\Z)", "", head)
     head = head.replace("episodes = 20", "episodes = 4")
     chosen = [re.sub(r"(?m)^id = \d+$", f"id = {new}", tasks[old]) for new, old in enumerate(TASKS[name])]
     (folder / name / "teachers").mkdir(parents=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import pytest
 from metabench.evaluation.protocol import PROTOCOL, collection_lanes, scored_lanes
 from metabench.evaluation.rows import Block, Collection, Counts, Row
 from metabench.leaderboard.completeness import expected_blocks
+from metabench.runs.cells import plan_cells
+from metabench.runs.execute import Settings
+from metabench.runs.local import run_cells
 from metabench.runs.record import Cell, Provenance, Record, Result, digest_of, make_record, write_record
 from metabench.seeding import derived_seed
-from metabench.suites import Suite, load_suite
+from metabench.suites import Suite, datasets_folder, load_suite, read_suite
 
 RecordFactory = Callable[..., Record]
 
@@ -80,6 +85,7 @@ def synthetic_record(
     for block in blocks:
         if block.track == "few-shot":
             shots[block.split] = max(block.shots, shots.get(block.split, 0))
+    tracks = {(block.split, block.track) for block in blocks}
     collections = tuple(
         Collection(split=split, rows=rows_at(suite, (split, "collection", count), level - 20, generator, noise))
         for split, count in shots.items()
@@ -114,8 +120,8 @@ def synthetic_record(
         counts=Counts(
             scored_steps=sum(row.length for block in blocks for row in block.rows),
             support_steps=sum(row.length for collection in collections for row in collection.rows),
-            act_calls=120,
-            adapt_calls=6,
+            act_calls=20 * (len(tracks) + sum(shots.values())),
+            adapt_calls=sum(track != "zero-shot" for _, track in tracks) + sum(count - 1 for count in shots.values()),
         ),
     )
     provenance = Provenance(
@@ -151,3 +157,88 @@ def make() -> RecordFactory:
 @pytest.fixture(scope="session")
 def write() -> Callable[[list[Record], Path], list[Path]]:
     return write_all
+
+
+METHODS = Path(__file__).parents[1] / "runs" / "small_methods.py"
+MEMORISING = Path(__file__).with_name("memorising_method.py")
+LAW = "\n[task_distribution.test]\ngoal = { uniform = [[-1.0, -1.0], [1.0, 1.0]] }\n"
+
+
+@pytest.fixture(scope="session")
+def public_tiny(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The suite `tiny` as if it were part of leaderboards, with the law of its test tasks."""
+    folder = tmp_path_factory.mktemp("suites") / "tiny"
+    shutil.copytree(datasets_folder() / "tiny", folder)
+    text = (folder / "suite.toml").read_text()
+    (folder / "suite.toml").write_text(text.replace("internal = true\n", "") + LAW)
+    return read_suite(folder)
+
+
+@pytest.fixture(scope="session")
+def _trained(public_tiny: Suite, _tiny_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(_tiny_folders, root, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for variable, name in (("METABENCH_HOME", "home"), ("MINARI_DATASETS_PATH", "minari")):
+            monkeypatch.setenv(variable, str(root / name))
+        planned = plan_cells(
+            [public_tiny], ["medium"], [f"{METHODS}:Small"], preset="tiny", seeds=(0, 1), results=root / "results"
+        )
+        planned += plan_cells(
+            [public_tiny],
+            ["medium"],
+            [f"{MEMORISING}:Memorising"],
+            preset="tiny",
+            tracks=["zero-shot"],
+            results=root / "results",
+        )
+        assert len(run_cells(planned, Settings()).finished) == 3
+    return root
+
+
+@pytest.fixture
+def trained(_trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Real records in `results`, two seeds of `small` and one of `memorising`, and their policies in `home`."""
+    for variable, name in (("METABENCH_HOME", "home"), ("MINARI_DATASETS_PATH", "minari")):
+        monkeypatch.setenv(variable, str(_trained / name))
+    return _trained
+
+
+@pytest.fixture
+def real(trained: Path) -> Callable[[str, int], Path]:
+    """Path of a real record, by method and seed."""
+    return lambda method, seed: next((trained / "results").glob(f"*/*/{method}/*/{seed}.json"))
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Callable[..., Path]:
+    """Write a method's card, filled in."""
+
+    def write(name: str, **changes: Any) -> Path:
+        content = {
+            "name": name,
+            "authors": ["Ada L.", "Alan T."],
+            "paper": "none",
+            "code": "https://example.org/code",
+            "licence": "MIT",
+            "data": "nothing else",
+            "prior": "nothing",
+            "contact": "ada@example.org",
+            **changes,
+        }
+        path = tmp_path / "cards" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in content.items()))
+        return path
+
+    return write
+
+
+def resealed(record: Record, **changes: Any) -> Record:
+    """`record` with another result, sealed anew: what somebody who knows the schema can do."""
+    return make_record(record.result.model_copy(update=changes), record.provenance)
+
+
+@pytest.fixture(scope="session")
+def seal() -> Callable[..., Record]:
+    return resealed

@@ -1,225 +1,190 @@
-"""The page as a browser shows it, opened from a file without a network."""
+"""The page in a browser, opened from a file without a network: table, choices, address, details, hostile names."""
 
 import json
-import shutil
-import subprocess
-from html import unescape
+from pathlib import Path
 
 import pytest
 
 from metabench.leaderboard.build import build_leaderboard
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH to look at the page")
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=4000",
-    "--dump-dom",
-]
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+NAMES = "#board tr.entry .name"
 
-WAIT = """
-const until = async (found) => { while (!found()) await new Promise((again) => setTimeout(again, 20)); };
-const texts = (selector) => [...document.querySelectorAll(selector)].map((node) => node.textContent);
-const report = (content) => {
-  const node = document.createElement("div");
-  node.id = "report";
-  node.textContent = JSON.stringify(content);
-  document.body.append(node);
-};
-"""
+
+def keep_all_but_logged(block):
+    return None if block.track == "logged-shot" else block
 
 
 @pytest.fixture(scope="module")
 def site(make, write, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    records = [
-        make(method, seed, level=level, gain=gain)
-        for method, level, gain in (("bc", 20, 0), ("meta-dt", 50, 6))
-        for seed in range(5)
-    ]
-
-    def cut(block):
-        return None if block.track == "logged-shot" else block
-
-    records += [make("prompt-dt", seed, level=35, keep=cut) for seed in range(2)]
+    records = [make(method, seed, level=level) for method, level in (("bc", 20), ("meta-dt", 50)) for seed in range(5)]
+    records += [make("prompt-dt", seed, level=35, keep=keep_all_but_logged) for seed in (0, 3)]
     records += [make("teacher", 0, level=100, privileged=True), make("bc", 0, preset="demo", dataset="expert")]
     write(records, folder / "records")
     build_leaderboard(folder / "records", folder)
-    return folder
+    return folder / "index.html"
 
 
-def browse(folder, profile, script="", address="", size="1280,1000"):
-    """What a script in the opened page reports; fails if the page logs anything."""
-    page = (folder / "index.html").read_text()
-    (folder / "driver.js").write_text(f"(async () => {{{WAIT}{script}}})();")
-    (folder / "driven.html").write_text(page.replace("</body>", '<script src="driver.js"></script></body>'))
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            *FLAGS,
-            f"--window-size={size}",
-            f"--user-data-dir={profile}",
-            f"file://{folder}/driven.html{address}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    start = done.stdout.index('<div id="report">') + len('<div id="report">')
-    return json.loads(unescape(done.stdout[start : done.stdout.index("</div>", start)]))
+def focused(browser, what):
+    return browser.run(f"return document.activeElement.{what}")
 
 
-def test_the_table_is_ranked_complete_and_sortable(site, tmp_path):
-    found = browse(
-        site,
-        tmp_path,
-        """
-        const board = () => texts("#board tr.entry .name");
-        const first = { names: board(), ranks: texts("#board tr.entry td.rank"), marks: texts(".mark"),
-          aside: texts("tr.aside .name") };
-        document.querySelector('[data-sort="return"]').click();
-        const descending = { names: board(), sort: document.querySelector('[aria-sort]').getAttribute("aria-sort"),
-          focus: document.activeElement.dataset.sort };
-        document.querySelector('[data-sort="return"]').click();
-        const ascending = { names: board(), sort: document.querySelector('[aria-sort]').getAttribute("aria-sort") };
-        document.querySelector('input[name="track"][value="logged-shot"]').click();
-        const logged = { names: board(), why: texts(".why"), hash: location.hash,
-          presets: texts("#choice-preset option"), focus: document.activeElement.value };
-        report({ first, descending, ascending, logged });
-        """,
-    )
-    assert found["first"] == {
-        "names": ["meta-dt", "prompt-dt", "bc", "teacher"],
-        "ranks": ["1", "2", "3", "–"],
-        "marks": ["privileged"],
-        "aside": ["teacher"],
-    }
-    assert found["descending"] == {
-        "names": ["teacher", "meta-dt", "prompt-dt", "bc"],
-        "sort": "descending",
-        "focus": "return",
-    }
-    assert found["ascending"] == {"names": ["bc", "prompt-dt", "meta-dt", "teacher"], "sort": "ascending"}
-    assert sorted(found["logged"]["names"]) == ["bc", "meta-dt", "prompt-dt", "teacher"]
-    assert found["logged"]["why"] == ["seeds 0, 1: not evaluated"]
-    assert "track=logged-shot" in found["logged"]["hash"]
-    assert found["logged"]["presets"] == ["cpu"]
-    assert found["logged"]["focus"] == "logged-shot"
-
-
-def test_a_row_opens_its_rows_configuration_and_command(site, tmp_path):
-    found = browse(
-        site,
-        tmp_path,
-        """
-        const before = texts("script[src^='rows/']").length;
-        document.querySelector("#board .name").click();
-        await until(() => document.querySelector(".panel pre"));
-        report({ before, after: document.querySelectorAll("script[src^='rows/']").length,
-          expanded: document.querySelector("#board .name").getAttribute("aria-expanded"),
-          focused: document.activeElement === document.querySelector("#board .name"),
-          command: texts(".panel pre"), terms: texts(".panel dt"),
-          dots: document.querySelectorAll(".strip circle:not(.mean)").length,
-          links: [...document.querySelectorAll(".panel a")].map((node) => node.getAttribute("href")) });
-        """,
-        address="#track=few-shot&shots=3",
-    )
-    assert (found["before"], found["after"]) == (0, 5)
-    assert (found["expanded"], found["focused"]) == ("true", True)
-    assert found["command"] == ["metabench run tiny --dataset medium --method meta-dt --preset cpu --seeds 5"]
-    assert {"machine", "packages", "learning_rate", "validation_loss"} <= set(found["terms"])
-    assert found["dots"] == 5 * 2  # seeds x episodes of the one test task
-    assert all((site / link).exists() for link in found["links"])
-    assert len(found["links"]) == 5
-
-
-def test_the_adaptation_curve_has_every_method_and_its_values(site, tmp_path):
-    board = json.loads((site / "leaderboard.json").read_text())
-    found = browse(
-        site,
-        tmp_path,
-        """
-        const hits = () => [...document.querySelectorAll("#curve .hit")];
-        const marks = () => hits().map((node) => node.getAttribute("aria-label"));
-        const scores = marks();
-        document.querySelector('#curve input[value="return"]').click();
-        report({ scores, returns: marks(), labels: texts("#curve text.label") });
-        """,
-    )
-    assert sorted(found["labels"]) == ["bc", "meta-dt", "prompt-dt", "teacher"]
-    assert len(found["scores"]) == len(found["returns"]) == 4 * 4
+def test_the_table_is_ranked_and_says_what_stands_behind_each_number(site, browser):
+    browser.open(site)
+    assert browser.texts(NAMES) == ["meta-dt", "prompt-dt", "bc", "teacher"]
+    assert browser.texts("#board td.rank") == ["1", "2", "3", "–"]
+    assert browser.texts("tr.aside .name") == ["teacher"]
+    assert browser.texts("#board .mark") == ["privileged"]
+    headings = ["#", "Method", "Score, IQM", "To the best", "Mean return", "Seeds", "Parameters", "Budget", "Device"]
+    assert browser.texts("#board thead th") == [*headings, "Protocol"]
+    board = json.loads((site.parent / "leaderboard.json").read_text())
+    chosen = ("bc", "medium", "test", "few-shot", 3)
     entry = next(
-        e
-        for e in board["entries"]
-        if (e["label"], e["split"], e["track"], e["shots"], e["dataset"]) == ("bc", "test", "few-shot", 5, "medium")
+        e for e in board["entries"] if (e["label"], e["dataset"], e["split"], e["track"], e["shots"]) == chosen
     )
-    mean, (low, high) = entry["iqm"]["mean"], entry["iqm"]["interval"]
-    expected = f"bc, 5 shots\nScore {mean:.1f} [{low:.1f}, {high:.1f}]\n5 seeds".replace("-", "−")
-    assert expected in [label.replace("-", "−") for label in found["scores"]]
+    low, high = entry["headline"]["interval"]
+    row = browser.texts(f"tr[data-id='{entry['id']}'] td")
+    assert row[1:3] == [f"{entry['headline']['mean']:.1f}", f"[{low:.1f}, {high:.1f}]"]
+    assert row[-5:] == ["5", "1,000", "2 min", "cpu", "1"]
 
 
-def test_names_of_html_and_script_appear_as_text(make, write, tmp_path):
-    folder = tmp_path / "site"
+def test_columns_sort_both_ways_and_the_address_keeps_it(site, browser):
+    browser.open(site)
+    browser.click('[data-sort="return"]')
+    assert browser.texts(NAMES) == ["teacher", "meta-dt", "prompt-dt", "bc"]
+    assert browser.texts("[aria-sort='descending']") == ["Mean return"]
+    assert focused(browser, "dataset.sort") == "return"
+    browser.click('[data-sort="return"]')
+    assert browser.texts(NAMES) == ["bc", "prompt-dt", "meta-dt", "teacher"]
+    browser.open(site, browser.run("return location.hash"))
+    assert browser.texts(NAMES) == ["bc", "prompt-dt", "meta-dt", "teacher"]
+    assert browser.texts("[aria-sort='ascending']") == ["Mean return"]
+
+
+def test_choices_filter_and_incomplete_rows_say_what_is_missing(site, browser):
+    browser.open(site)
+    assert browser.texts("#choice-suite option") == ["tiny-v1"]
+    assert browser.texts("#choice-dataset option") == ["medium", "expert"]
+    browser.run('document.querySelector(\'input[name="track"][value="logged-shot"]\').click()')
+    assert set(browser.texts(NAMES)) == {"bc", "meta-dt", "prompt-dt", "teacher"}
+    assert browser.texts(".why") == ["seeds 0, 3: not evaluated"]
+    assert "track=logged-shot" in browser.run("return location.hash")
+    assert focused(browser, "value") == "logged-shot"
+    browser.run(
+        "const choice = document.getElementById('choice-dataset'); choice.value = 'expert';"
+        "choice.dispatchEvent(new Event('change'))"
+    )
+    assert browser.texts(NAMES) == ["bc"]
+    assert browser.texts("#choice-preset option") == ["demo"]
+    assert focused(browser, "id") == "choice-dataset"
+
+
+def test_methods_are_found_by_parts_of_their_names(site, browser):
+    browser.open(site)
+    browser.click("#find")
+    browser.press("dt t p")
+    assert browser.texts(NAMES) == ["prompt-dt"]
+    assert browser.texts("#board td.rank") == ["2"]
+    assert browser.texts("#figure text.label") == ["prompt-dt"]
+    assert browser.texts("#board [role=status]") == ["1 of 4 methods"]
+    browser.open(site, browser.run("return location.hash"))
+    assert browser.texts(NAMES) == ["prompt-dt"]
+    assert browser.run("return document.getElementById('find').value") == "dt t p"
+
+
+def test_a_row_opens_its_rows_records_configuration_and_commands(site, browser):
+    browser.open(site, "#track=few-shot&shots=3")
+    loaded = "return document.querySelectorAll('script[src^=\"rows/\"]').length"
+    assert browser.run(loaded) == 0
+    browser.click("#board .name")
+    browser.wait(".panel .strip")
+    assert browser.run(loaded) == 5
+    assert focused(browser, "ariaExpanded") == "true"
+    command = "metabench run tiny --dataset medium --method meta-dt --preset cpu --seeds 5"
+    assert browser.texts(".panel pre") == [command]
+    assert browser.texts(".panel code") == [command]
+    assert {"machine", "packages", "learning_rate", "validation_loss"} <= set(browser.texts(".panel dt"))
+    assert len(browser.texts(".strip circle:not(.mean)")) == 5 * 2  # seeds x episodes of the one test task
+    links = browser.run("return [...document.querySelectorAll('.panel a')].map((link) => link.getAttribute('href'))")
+    assert len(links) == 5
+    assert all((site.parent / link).exists() for link in links)
+    browser.click(".panel a")
+    assert json.loads(browser.texts("body")[0])["result"]["cell"]["method"] == "meta-dt"
+    browser.driver.back()
+    browser.wait(".panel .strip")
+
+
+def test_the_command_of_a_row_is_its_own(make, write, tmp_path, browser):
+    overrides = {"layers": 2, "name": "a b"}
+    records = [make("bc", seed, overrides=overrides, configuration=overrides) for seed in (0, 2)]
+    write([*records, make("meta-dt/no_prompt", 3, overrides={"no_prompt": True})], tmp_path / "records")
+    build_leaderboard(tmp_path / "records", tmp_path)
+    browser.open(tmp_path / "index.html", "#sort=method")
+    found = []
+    for _ in range(2):
+        browser.run("[...document.querySelectorAll('#board .name')].find((name) => !name.dataset.seen).click()")
+        found += browser.texts(".panel pre")
+        browser.run("document.querySelector('.name[aria-expanded=true]').click()")
+        browser.click('[data-sort="method"]')
+    run = "metabench run tiny --dataset medium --method"
+    assert found == [
+        f"{run} bc --preset cpu --seeds 0,2 --set layers=2 --set 'name=\"a b\"'",
+        f"{run} meta-dt/no_prompt --preset cpu --seeds 3,",
+    ]
+
+
+def test_earlier_versions_of_a_suite_are_kept(make, write, tmp_path, browser):
+    old = make("bc", 0, cell={"suite_digest": "sha256:" + "ab" * 32, "suite_version": 0})
+    write([old, make("meta-dt", 0)], tmp_path / "records")
+    build_leaderboard(tmp_path / "records", tmp_path)
+    browser.open(tmp_path / "index.html")
+    assert browser.texts(NAMES) == ["meta-dt"]
+    assert browser.texts("#choice-suite option") == ["tiny-v1", "tiny-v0 (abababab)"]
+    browser.open(tmp_path / "index.html", "#suite=tiny-v0+(abababab)")
+    assert browser.texts(NAMES) == ["bc"]
+    assert "outdated: made with tiny-v0 abababab" in browser.texts(".why")[0]
+    board = json.loads((tmp_path / "leaderboard.json").read_text())
+    entry = next(e for e in board["entries"] if (e["method"], e["track"], e["shots"]) == ("bc", "few-shot", 3))
+    value = f"{entry['mean_return']['mean']:.2f}".replace("-", "−")
+    assert browser.texts("#board td.number:not(.value)")[1] == value
+    assert browser.texts("#board td.value") == ["–", "–"]
+
+
+def test_names_of_html_and_script_appear_as_text(make, tmp_path, browser):
     record = make(
         HOSTILE,
         configuration={HOSTILE: HOSTILE},
         overrides={"name": HOSTILE},
         preset=HOSTILE.replace("/", ""),
-        cell={"dataset": "medium"},
     )
-    path = folder / "records" / "one.json"
+    path = tmp_path / "records" / "one.json"
     path.parent.mkdir(parents=True)
     path.write_text(record.model_dump_json())
-    build_leaderboard(folder / "records", folder)
-    found = browse(
-        folder,
-        tmp_path / "profile",
-        """
-        document.querySelector("#board .name").click();
-        await until(() => document.querySelector(".panel pre"));
-        report({ title: document.title, images: document.querySelectorAll("img").length,
-          name: texts("#board .name")[0], preset: texts("#choice-preset option")[0], terms: texts(".panel dt"),
-          styled: getComputedStyle(document.body).maxWidth !== "none" });
-        """,
-    )
-    assert found["title"] == "metabench leaderboard"
-    assert found["images"] == 0
-    assert found["name"].startswith("< (script><script>document.title")
-    assert found["preset"] == HOSTILE.replace("/", "")
-    assert HOSTILE in found["terms"]
-    assert found["styled"]
-
-
-def test_overall_shows_gaps_and_narrow_screens_do_not_overflow(site, make, write, tmp_path):
-    write([make("bc", seed, suite="point-robot") for seed in range(2)], tmp_path / "records")
     build_leaderboard(tmp_path / "records", tmp_path)
-    found = browse(
-        tmp_path,
-        tmp_path / "profile",
-        """
-        const fits = () => document.documentElement.scrollWidth <= innerWidth;
-        const overall = { fits: fits(), headings: texts("#board thead th"),
-          cells: texts("#board tbody td"), mark: texts(".mark") };
-        document.getElementById("view-suites").click();
-        await until(() => document.querySelector("#board tr.entry"));
-        report({ overall, width: innerWidth, suites: fits() });
-        """,
-        address="#view=overall",
-        size="500,900",
-    )
-    assert found["overall"]["headings"][3:] == ["point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach"]
-    assert found["overall"]["mark"] == ["1 of 5 suites"]
-    assert found["overall"]["cells"][3:] == ["–"] * 4
-    assert found["overall"]["fits"]
-    assert found["suites"]
-    assert found["width"] == 500
+    for figure in ("adaptation", "profile", "tasks"):
+        browser.open(tmp_path / "index.html", f"#figure={figure}&find=%3Cscript%3E")
+        browser.click("#board .name")
+        browser.wait(".panel .strip")
+        assert browser.run("return document.title") == "metabench leaderboard"
+        assert browser.texts("img") == []
+        assert browser.texts("#board .name")[0].startswith("< (script><script>document.title")
+        assert browser.texts("#choice-preset option") == [HOSTILE.replace("/", "")]
+        assert HOSTILE in browser.texts(".panel dt")
+        assert browser.run("return document.querySelectorAll('script').length") == 3  # data, page, the one seed's rows
+
+
+@pytest.mark.parametrize(
+    "address", ["#suite=none&track=nowhere&shots=x&sort=-none&figure=none&open=1&view=z", "#%E0%A4%A"]
+)
+def test_an_address_that_names_nothing_shows_the_first_table(site, browser, address):
+    browser.open(site, address)
+    assert browser.texts(NAMES) == ["meta-dt", "prompt-dt", "bc", "teacher"]
+
+
+def test_an_empty_leaderboard_says_so(tmp_path: Path, browser):
+    (tmp_path / "records").mkdir()
+    build_leaderboard(tmp_path / "records", tmp_path)
+    for address, text in (("", "No records yet."), ("#view=overall", "No record of the core set yet.")):
+        browser.open(tmp_path / "index.html", address)
+        assert browser.texts("#about p") == [text]

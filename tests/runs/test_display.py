@@ -10,7 +10,7 @@ from rich.console import Console
 from metabench.runs import display
 from metabench.runs.cells import plan_cells
 from metabench.runs.display import make_display
-from metabench.runs.local import Event
+from metabench.runs.events import Event
 
 EVENTS = [
     Event(0, "started"),

@@ -8,7 +8,10 @@ const fixed = (value, digits) => {
 };
 const signed = (value, digits) => (value > 0 && Number(value.toFixed(digits)) !== 0 ? "+" : "") + fixed(value, digits);
 const bounds = (low, high, digits) => `[${fixed(low, digits)}, ${fixed(high, digits)}]`;
-const count = (value) => value.toLocaleString("en-US");
+// Made once: a formatter for every number would take longer than all else in a long table.
+const grouped = new Intl.NumberFormat("en-US");
+const count = (value) => grouped.format(value);
+const byName = new Intl.Collator("en").compare;
 const plural = (value, word) => `${value} ${word}${value === 1 ? "" : "s"}`;
 
 const estimateText = (estimate, digits) => {
@@ -16,6 +19,8 @@ const estimateText = (estimate, digits) => {
   const interval = estimate.length === 3 ? ` ${bounds(estimate[1], estimate[2], digits)}` : "";
   return fixed(estimate[0], digits) + interval;
 };
+
+const shortened = (text, longest) => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
 
 const compact = (value) => {
   if (value >= 1e9) return `${(value / 1e9).toPrecision(3)} G`;
@@ -43,7 +48,14 @@ const fill = (node, attributes, children) => {
 const element = (name, attributes, ...children) => fill(document.createElement(name), attributes, children);
 const shape = (name, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
-const replaced = (id, ...children) => document.getElementById(id).replaceChildren(...children.filter(Boolean));
+const replaced = (id, ...children) => document.getElementById(id).replaceChildren(...children.flat(Infinity).filter(Boolean));
+
+// One of a few, as radio buttons side by side; `options` are [value, text] pairs.
+const segments = (name, title, options, chosen, choose) =>
+  element("fieldset", {}, element("legend", { class: title === "Figure" || title === "Shown" ? "unseen" : null }, title),
+    element("div", { class: "segments" }, options.map(([value, text]) => element("label", {},
+      element("input", { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }),
+      element("span", {}, text)))));
 
 const niceStep = (span, parts) => {
   const rough = span / parts;

@@ -1,53 +1,60 @@
 // Controls, and drawing it all.
-function segments(name, title, options, chosen, choose) {
-  return element("fieldset", {}, element("legend", {}, title),
-    element("div", { class: "segments" }, options.map(([value, text]) => element("label", {},
-      element("input", { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }),
-      element("span", {}, text)))));
-}
-
 function control(key, options, choose) {
   if (["split", "track", "shots"].includes(key)) {
     return segments(key, TITLES[key], options.map((value) => [value, value]), state[key], choose);
   }
+  const option = (value) => element("option", { value, selected: value === state[key] }, value);
+  const groups = key === "suite" && CORE.length
+    ? [["Core set", options.filter((value) => rankOf.suite(value) < CORE.length)],
+      ["Other suites", options.filter((value) => rankOf.suite(value) === CORE.length)],
+      ["Earlier versions", options.filter((value) => rankOf.suite(value) > CORE.length)]]
+      .filter(([, values]) => values.length).map(([label, values]) => element("optgroup", { label }, values.map(option)))
+    : options.map(option);
   const identifier = `choice-${key}`;
   return element("div", {}, element("label", { class: "title", for: identifier }, TITLES[key]),
-    element("select", { id: identifier, name: key, onchange: (event) => choose(event.target.value) },
-      options.map((value) => element("option", { value, selected: value === state[key] }, value))));
+    element("select", { id: identifier, name: key, onchange: (event) => choose(event.target.value) }, groups));
 }
 
-function drawAbout(entries) {
-  const { contender } = entries[0];
+const finder = (redraw) => element("div", {}, element("label", { class: "title", for: "find" }, "Find a method"),
+  element("input", { id: "find", type: "search", name: "find", value: state.find, autocomplete: "off", spellcheck: "false",
+    oninput: (event) => { state.find = event.target.value; writeAddress(); redraw(); } }));
+
+const shownText = (shown, all) => (shown === all ? plural(all, "method") : `${shown} of ${plural(all, "method")}`);
+const facts = (texts) => element("ul", { class: "facts" }, texts.map((text) => element("li", {}, text)));
+
+function drawAbout(board) {
+  const { contender, track } = board[0];
   const suite = data.suites[contender.suite];
-  const current = suite && !contender.outdated;
-  const support = entries[0].track === "few-shot" ? `, from ${plural(suite?.supports ?? 0, "independent support")} each` : "";
-  const text = current
-    ? `${suite.title}. ${plural(suite.tasks.train, "training task")}; ${plural(suite.tasks[state.split], "task")} scored here, `
-      + `${plural(suite.episodes, "episode")} each${support}. Horizon ${suite.horizon}; tasks: ${suite.distribution}. `
-      + `Protocol ${contender.protocol}, suite digest ${contender.suiteDigest}, data digest ${contender.datasetDigest}.`
-    : `${state.suite}: an earlier version of the suite or protocol; returns are as recorded, without scores.`;
-  const seeds = Math.min(...entries.filter((entry) => entry.rank !== undefined).map(bySeeds));
-  replaced("about", element("p", {}, text),
-    seeds < data.seedsForAVerdict && element("p", {}, `Some rows have fewer than ${data.seedsForAVerdict} seeds: `
-      + "their intervals are wide and no verdict is drawn from the order."),
-    suite?.seen_tasks && element("p", { class: "notice" }, "Test tasks of this suite are also training tasks: it stays out of the overall table."));
+  if (!suite || contender.outdated) {
+    replaced("about", element("p", {}, `${state.suite}: an earlier version of the suite or protocol; returns are as recorded, without scores.`));
+    return;
+  }
+  const fewest = Math.min(...board.filter((entry) => entry.rank !== null).map(bySeeds));
+  replaced("about",
+    element("p", {}, `${suite.title}. `, element("span", { class: "faint" }, `Tasks: ${suite.distribution}.`)),
+    facts([plural(suite.tasks.train, "training task"), `${plural(suite.tasks[state.split], "task")} scored`,
+      `${plural(suite.episodes, "episode")} each${track === "zero-shot" ? "" : `, from ${suite.supports} independent supports`}`,
+      `horizon ${suite.horizon}`, `protocol ${contender.protocol}`, `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
+    fewest < data.seedsForAVerdict && element("p", { class: "faint" },
+      `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
+    suite.seen_tasks && element("p", { class: "notice" }, "Test tasks of this suite are also training tasks: it stays out of the overall table."));
 }
 
 function drawSuites() {
-  if (!data.entries.length) {
+  if (!entries.length) {
     replaced("about", element("p", {}, "No records yet."));
     return;
   }
-  const { options, entries } = choices();
-  const controls = KEYS.filter((key) => !(key === "shots" && options.shots.length === 1 && options.shots[0] === "0"));
-  replaced("choices", ...controls.map((key) => control(key, options[key], (value) => {
+  const { options, board } = choices();
+  const controls = KEYS.filter((key) => key !== "shots" || options.shots.length > 1 || options.shots[0] !== "0");
+  replaced("choices", controls.map((key) => control(key, options[key], (value) => {
     state[key] = value;
     if (key === "track") state.shots = null;
     draw(key);
-  })));
-  drawAbout(entries);
+  })), finder(() => { drawBoard(); drawFigure(); }));
+  drawAbout(board);
   drawBoard();
-  drawCurve();
+  drawFigure();
 }
 
 // Draw everything; `key` names the control that had the focus, which it keeps.
@@ -56,7 +63,7 @@ function draw(key) {
   (overall ? drawOverall : drawSuites)();
   for (const [id, current] of [["view-suites", !overall], ["view-overall", overall]]) {
     const link = document.getElementById(id);
-    link.href = address({ view: id.slice(5), open: null });
+    link.href = address({ view: id.slice(5), open: "", sort: "" });
     if (current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -67,7 +74,16 @@ function draw(key) {
 }
 
 addEventListener("hashchange", () => { readAddress(); draw(); });
-addEventListener("resize", () => { if (state.view === "suites") drawCurve(); });
+let drawnWidth = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === drawnWidth) return; // a phone's address bar that comes and goes
+  drawnWidth = innerWidth;
+  if (state.view === "suites" && entries.length) drawFigure();
+});
 document.getElementById("choices").addEventListener("submit", (event) => event.preventDefault());
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address holds the view
+  document.getElementById("board").focus();
+});
 readAddress();
 draw();

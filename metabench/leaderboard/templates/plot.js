@@ -1,31 +1,12 @@
-// The adaptation curve: score or return against shots, intervals as bands and whiskers.
-const CURVES = {
-  score: { title: "Score", pick: (entry) => entry.headline, digits: 1 },
-  return: { title: "Return", pick: (entry) => entry.return, digits: 2 },
-};
-
+// Line plots: axes, intervals, labels; every mark can be reached by keyboard.
 const LABELLED = 12;
 
-// All methods with something to draw, worst first so that the best lie on top; beyond the best few they are quiet.
-function curvePoints() {
-  const entries = shared(data.entries, ["suite", "dataset", "preset", "split"])
-    .filter((entry) => entry.track === "zero-shot" || entry.track === "few-shot");
-  const methods = new Map();
-  for (const entry of entries) {
-    const estimate = CURVES[state.curve].pick(entry);
-    if (!estimate || entry.contender.outdated) continue;
-    if (!methods.has(entry.id)) methods.set(entry.id, { id: entry.id, contender: entry.contender, points: [] });
-    methods.get(entry.id).points.push({ shots: entry.shots, estimate, seeds: entry.seeds?.length ?? 0 });
-  }
-  for (const method of methods.values()) method.points.sort((a, b) => a.shots - b.shots);
-  const height = (method) => method.points.at(-1).estimate[0];
-  const ordered = [...methods.values()].sort((a, b) => height(b) - height(a));
+// Worst first, so that the best lie on top; beyond the best few, lines are thin and pale.
+function layered(methods, height) {
+  const best = [...methods].sort((a, b) => height(b) - height(a));
   let labelled = 0;
-  for (const method of ordered) {
-    const reference = method.contender.privileged || method.contender.method === "random";
-    method.quiet = !reference && ++labelled > LABELLED;
-  }
-  return ordered.reverse();
+  for (const method of best) method.quiet = !isReference(method.contender) && ++labelled > LABELLED;
+  return best.reverse();
 }
 
 function ticksOf(low, high, parts) {
@@ -44,88 +25,89 @@ function spread(labels, gap, top, bottom) {
   }
 }
 
-function drawCurve() {
-  const methods = curvePoints();
-  const section = document.getElementById("curve");
-  if (!methods.length || state.view === "overall") { section.replaceChildren(); return; }
-  const narrow = innerWidth < 700;
-  const margin = { left: 46, right: narrow ? 12 : 226, top: 14, bottom: 44 };
-  const width = narrow ? Math.max(320, innerWidth - 40) : 960;
-  const height = Math.max(narrow ? 300 : 380, narrow ? 0 : methods.filter((method) => !method.quiet).length * 17 + 80);
-  const shots = [...new Set(methods.flatMap((method) => method.points.map((point) => point.shots)))].sort((a, b) => a - b);
-  const values = methods.flatMap((method) => method.points.flatMap((point) => point.estimate));
-  let [low, high] = [Math.min(...values), Math.max(...values)];
-  if (state.curve === "score") [low, high] = [Math.min(0, low), Math.max(100, high)];
-  if (high - low < 1e-9) [low, high] = [low - 1, high + 1];
-  const last = Math.max(shots.at(-1), 1);
-  const x = (value) => margin.left + 14 + (value / last) * (width - margin.left - margin.right - 28);
-  const y = (value) => height - margin.bottom - ((value - low) / (high - low)) * (height - margin.top - margin.bottom);
-  const { title, digits } = CURVES[state.curve];
-  const scale = ticksOf(low, high, 5);
-
-  const grid = scale.ticks.map((tick) => [
-    shape("line", { class: tick === 0 ? "base" : "grid", x1: margin.left, x2: width - margin.right, y1: y(tick), y2: y(tick) }),
-    shape("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, fixed(tick, scale.digits)),
-  ]);
-  const axis = shots.map((value) =>
-    shape("text", { x: x(value), y: height - margin.bottom + 20, "text-anchor": "middle" }, String(value)));
-  axis.push(shape("text", { x: (margin.left + width - margin.right) / 2, y: height - 4, "text-anchor": "middle" },
-    "support episodes (shots)"));
-
-  const colour = colours();
-  const labels = [];
-  const drawn = methods.map((method, place) => {
-    const { points, contender } = method;
-    const shift = ((methods.length - 1) / 2 - place) * Math.min(3, 24 / methods.length);
-    const at = (point) => x(point.shots) + shift;
-    const path = points.map((point, i) => `${i ? "L" : "M"}${at(point).toFixed(1)},${y(point.estimate[0]).toFixed(1)}`).join("");
-    const held = points.filter((point) => point.estimate.length === 3);
-    const band = !method.quiet && held.length > 1 && "M" + held.map((point) => `${at(point)},${y(point.estimate[2])}`).join("L")
-      + "L" + [...held].reverse().map((point) => `${at(point)},${y(point.estimate[1])}`).join("L") + "Z";
-    const group = shape("g", { class: `method ${colour.get(method.id)}${method.quiet ? " quiet" : ""}`, "data-id": method.id },
-      band && shape("path", { class: "band", d: band }),
-      shape("path", { class: contender.privileged || contender.method === "random" ? "series dashed" : "series", d: path }),
-      !method.quiet && points.map((point) => [
-        point.estimate.length === 3 && shape("line", { class: "whisker", x1: at(point), x2: at(point),
-          y1: y(point.estimate[1]), y2: y(point.estimate[2]) }),
-        shape("circle", { cx: at(point), cy: y(point.estimate[0]), r: 4 }),
-        shape("circle", { class: "hit", cx: at(point), cy: y(point.estimate[0]), r: 10,
-          ...telling(`${contender.label}, ${plural(point.shots, "shot")}\n${title} ${estimateText(point.estimate, digits)}\n`
-            + plural(point.seeds, "seed")) }),
-      ]));
-    if (!method.quiet) labels.push({ y: y(points.at(-1).estimate[0]), x: at(points.at(-1)), group, text: contender.label });
-    group.addEventListener("pointerenter", () => light(method.id));
-    group.addEventListener("pointerleave", () => light(null));
-    return group;
+// The marks are one stop of the tab key: arrows move along a line (left, right) and between lines (up, down).
+function rove(figure, lines) {
+  const marks = lines.flat();
+  marks.forEach((mark, i) => mark.setAttribute("tabindex", i ? "-1" : "0"));
+  figure.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const line = lines.findIndex((each) => each.includes(document.activeElement));
+    if (!move || line < 0) return;
+    event.preventDefault();
+    const next = lines[line + move[0]];
+    const mark = next?.[Math.min(lines[line].indexOf(document.activeElement), next.length - 1) + move[1]];
+    if (!mark) return;
+    marks.forEach((each) => each.setAttribute("tabindex", each === mark ? "0" : "-1"));
+    mark.focus();
   });
-  if (!narrow) {
-    spread(labels, 15, margin.top, height - margin.bottom + 10);
-    for (const label of labels) {
-      const text = label.text.length > 27 ? `${label.text.slice(0, 26)}…` : label.text;
-      label.group.append(
-        shape("line", { class: "whisker", x1: label.x + 7, y1: label.y, x2: width - margin.right + 8, y2: label.at }),
-        shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, text));
-    }
-  }
-  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group",
-    "aria-label": `${title} against number of support episodes for ${plural(methods.length, "method")}` }, grid, axis, drawn);
-  const note = `${title === "Score" ? headlineName() : "Mean return"} at 0 shots (zero-shot) and after self-collected episodes `
-    + `(few-shot), ${state.split}. Bands and whiskers are 95 % intervals over seeds.`
-    + (methods.some((method) => method.quiet) ? ` The best ${LABELLED} are labelled.` : "");
-  section.replaceChildren(
-    element("div", { class: "head" },
-      element("div", {}, element("h2", {}, "Adaptation"), element("p", {}, note)),
-      segments("curve", "Shown", [["score", "Score"], ["return", "Return"]], state.curve, (value) => {
-        state.curve = value;
-        drawCurve();
-        document.querySelector(`#curve input[value="${value}"]`).focus();
-      })),
-    figure);
+  return figure;
 }
+
+const lit = (id) => ({ onpointerenter: () => light(id), onpointerleave: () => light(null) });
 
 // Bring one method to the fore in table and plot.
 function light(id) {
-  const plot = document.querySelector(".plot");
+  const plot = document.querySelector("#figure .plot");
   plot?.classList.toggle("choosing", Boolean(id) && Boolean(plot.querySelector(`[data-id="${id}"]`)));
   for (const node of document.querySelectorAll("[data-id]")) node.classList.toggle("lit", node.dataset.id === id);
+}
+
+const legend = (methods, colour) => element("ul", { class: "legend" }, methods.filter((method) => !method.quiet).reverse().map((method) =>
+  element("li", { class: colour.get(method.id), "data-id": method.id, ...lit(method.id) },
+    element("span", { class: isReference(method.contender) ? "key dashed" : "key" }), method.contender.label)));
+
+/* Methods as lines. `methods` hold `points` of x, y, perhaps low and high, and the text that a mark tells.
+   `marks` draws points and intervals; `ends` writes names at the lines' ends where there is room, else there is a legend. */
+function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", marks, ends, title }) {
+  const narrow = innerWidth < 700;
+  const named = ends && !narrow;
+  const margin = { left: 52, right: named ? 226 : 14, top: 26, bottom: 44 };
+  const width = narrow ? Math.max(320, innerWidth - 40) : 1180;
+  const height = Math.max(narrow ? 310 : 430, named ? methods.filter((method) => !method.quiet).length * 17 + 80 : 0);
+  const inset = marks ? 14 : 0;
+  const [from, to] = [xs.values[0], Math.max(xs.values.at(-1), xs.values[0] + 1)];
+  const x = (value) => margin.left + inset + ((value - from) / (to - from)) * (width - margin.left - margin.right - 2 * inset);
+  const y = (value) => height - margin.bottom - ((value - domain[0]) / (domain[1] - domain[0])) * (height - margin.top - margin.bottom);
+  const scale = yTicks ?? ticksOf(...domain, 5);
+  const grid = scale.ticks.map((tick) => [
+    shape("line", { class: tick === 0 ? "base" : "grid", x1: margin.left, x2: width - margin.right, y1: y(tick), y2: y(tick) }),
+    shape("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, fixed(tick, scale.digits) + yUnit),
+  ]);
+  const axis = (xs.ticks ?? xs.values).map((value) =>
+    shape("text", { x: x(value), y: height - margin.bottom + 20, "text-anchor": "middle" }, fixed(value, 0)));
+  axis.push(shape("text", { x: (margin.left + width - margin.right) / 2, y: height - 4, "text-anchor": "middle" }, xTitle),
+    shape("text", { x: 0, y: 11 }, yTitle));
+
+  const colour = colours();
+  const labels = [];
+  const lines = [];
+  const drawn = methods.map((method, order) => {
+    const { points, contender } = method;
+    const shift = marks ? ((methods.length - 1) / 2 - order) * Math.min(3, 24 / methods.length) : 0;
+    const at = (point) => (x(point.x) + shift).toFixed(1);
+    const path = (list, value) => list.map((point) => `${at(point)},${y(value(point)).toFixed(1)}`).join("L");
+    const held = marks && !method.quiet ? points.filter((point) => point.low !== undefined) : [];
+    const hits = method.quiet ? [] : points.map((point) =>
+      shape("circle", { class: "hit", cx: at(point), cy: y(point.y), r: marks ? 10 : 7, ...telling(point.text) }));
+    if (hits.length) lines.unshift(hits);
+    const group = shape("g", { class: `method ${colour.get(method.id)}${method.quiet ? " quiet" : ""}`, "data-id": method.id, ...lit(method.id) },
+      held.length > 1 && shape("path", { class: "band",
+        d: `M${path(held, (point) => point.high)}L${path([...held].reverse(), (point) => point.low)}Z` }),
+      shape("path", { class: isReference(contender) ? "series dashed" : "series", d: `M${path(points, (point) => point.y)}` }),
+      held.map((point) => shape("line", { class: "whisker", x1: at(point), x2: at(point), y1: y(point.low), y2: y(point.high) })),
+      marks && !method.quiet && points.map((point) => shape("circle", { cx: at(point), cy: y(point.y), r: 4 })),
+      hits);
+    if (!method.quiet) labels.push({ y: y(points.at(-1).y), x: Number(at(points.at(-1))), group, text: contender.label });
+    return group;
+  });
+  if (named) {
+    spread(labels, 15, margin.top, height - margin.bottom + 10);
+    for (const label of labels) {
+      label.group.append(
+        shape("line", { class: "whisker", x1: label.x + 7, y1: label.y, x2: width - margin.right + 8, y2: label.at }),
+        shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, shortened(label.text, 27)));
+    }
+  }
+  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title }, grid, axis, drawn);
+  return element("div", {}, !named && legend(methods, colour), rove(figure, lines));
 }

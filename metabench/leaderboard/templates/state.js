@@ -4,88 +4,111 @@ const TRACKS = ["zero-shot", "few-shot", "logged-shot"];
 const HEADLINE_SHOTS = { "zero-shot": 0, "few-shot": 3, "logged-shot": 3 };
 const KEYS = ["suite", "dataset", "preset", "split", "track", "shots"];
 const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots" };
+const CORE = data.overall[0]?.suites ?? [];
 
-for (const entry of data.entries) {
+const presetName = ({ preset, protocol }) => preset + (protocol === "1" ? "" : `, protocol ${protocol}`);
+
+const entries = data.entries.map((values) => {
+  const entry = Object.fromEntries(data.entryFields.map((field, i) => [field, values[i]]));
   const contender = data.contenders[entry.id];
   entry.contender = contender;
   entry.values = {
     suite: `${contender.suite}-v${contender.suiteVersion}` + (contender.outdated ? ` (${contender.suiteDigest})` : ""),
     dataset: contender.dataset + (contender.datasetVersion > 1 ? `-v${contender.datasetVersion}` : "")
       + (contender.published === false ? ` (data ${contender.datasetDigest})` : ""),
-    preset: contender.preset + (contender.protocol === "1" ? "" : `, protocol ${contender.protocol}`),
+    preset: presetName(contender),
     split: entry.split,
     track: entry.track,
     shots: String(entry.shots),
   };
-}
+  return entry;
+});
 // Without a published digest, data versions are told apart only where there are several.
 const digests = new Map();
-for (const { contender, values } of data.entries) {
+for (const { contender, values } of entries) {
   const name = `${values.suite}/${values.dataset}`;
   digests.set(name, (digests.get(name) ?? new Set()).add(contender.datasetDigest));
 }
-for (const { contender, values } of data.entries) {
-  if (digests.get(`${values.suite}/${values.dataset}`).size > 1) values.dataset += ` (data ${contender.datasetDigest})`;
+const several = new Set([...digests].filter(([, found]) => found.size > 1).map(([name]) => name));
+for (const { contender, values } of entries) {
+  if (several.has(`${values.suite}/${values.dataset}`)) values.dataset += ` (data ${contender.datasetDigest})`;
 }
+const outdated = new Set(entries.filter(({ contender }) => contender.outdated).map(({ values }) => values.suite));
 
-const state = { view: "suites", sort: null, open: null, curve: "score" };
+// `sort` is a column's key, with a minus for descending; `open` the row whose details are shown.
+const state = { view: "suites", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
+const FIXED = { view: ["suites", "overall"], figure: ["adaptation", "profile", "tasks"], curve: ["score", "return"] };
 
+const place = (list, value) => (list.includes(value) ? list.indexOf(value) : list.length);
 const rankOf = {
-  track: (value) => TRACKS.indexOf(value),
-  split: (value) => ["test", "test-far"].indexOf(value),
+  suite: (value) => (outdated.has(value) ? CORE.length + 1 : place(CORE.map((name) => `${name}-v`), value.replace(/\d+$/, ""))),
+  track: (value) => place(TRACKS, value),
+  split: (value) => place(["test", "test-far"], value),
   shots: Number,
-  dataset: (value) => ["medium", "mixed", "expert", "replay", "random"].concat(value).indexOf(value),
-  preset: (value) => ["cpu", "paper", "demo", "tiny"].concat(value).indexOf(value),
+  dataset: (value) => place(["medium", "mixed", "expert", "replay", "random"], value),
+  preset: (value) => place(["cpu", "paper", "demo", "tiny"], value),
 };
+const inOrder = (key, values) => [...new Set(values)].sort((a, b) => rankOf[key](a) - rankOf[key](b) || byName(a, b));
 const preferred = (key, options, chosen) => {
-  if (key === "shots") {
-    const headline = String(HEADLINE_SHOTS[chosen.track]);
-    if (options.includes(headline)) return headline;
-  }
-  if (key === "suite") return options.find((name) => !name.endsWith(")")) ?? options[0];
+  if (key === "shots" && options.includes(String(HEADLINE_SHOTS[chosen.track]))) return String(HEADLINE_SHOTS[chosen.track]);
   if (key === "track" && options.includes("few-shot")) return "few-shot";
   return options[0];
 };
 
 // Options of each key given the choices before it; a choice that is not among them gives way.
 function choices() {
-  let left = data.entries;
+  let left = entries;
   const options = {};
   for (const key of KEYS) {
-    const order = rankOf[key] ?? (() => 0);
-    options[key] = [...new Set(left.map((entry) => entry.values[key]))]
-      .sort((a, b) => order(a) - order(b) || a.localeCompare(b));
+    options[key] = inOrder(key, left.map((entry) => entry.values[key]));
     if (!options[key].includes(state[key])) state[key] = preferred(key, options[key], state);
     left = left.filter((entry) => entry.values[key] === state[key]);
   }
-  return { options, entries: left };
+  return { options, board: left };
 }
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
-  state.view = given.get("view") === "overall" ? "overall" : "suites";
-  for (const key of [...KEYS, "open"]) state[key] = given.get(key) ?? state[key] ?? null;
+  for (const key of KEYS) state[key] = given.get(key);
+  for (const key of ["sort", "open", "find"]) state[key] = given.get(key) ?? "";
+  for (const [key, values] of Object.entries(FIXED)) state[key] = values.includes(given.get(key)) ? given.get(key) : values[0];
 }
 
 function address(changes) {
   const all = { ...state, ...changes };
   const kept = new URLSearchParams();
-  for (const key of ["view", ...KEYS, "open"]) if (all[key] && all[key] !== "suites") kept.set(key, all[key]);
+  for (const key of ["view", ...KEYS, "sort", "find", "figure", "curve", "open"]) {
+    if (all[key] && all[key] !== FIXED[key]?.[0]) kept.set(key, all[key]);
+  }
   return `#${kept}`;
 }
 
 const writeAddress = () => history.replaceState(null, "", address({}));
-const shared = (entries, keys) => entries.filter((entry) => keys.every((key) => entry.values[key] === state[key]));
+const shared = (keys) => entries.filter((entry) => keys.every((key) => entry.values[key] === state[key]));
 
-// A method keeps its colour whatever split, track and shots are shown; the best of suite, dataset and preset get one.
+// What others are measured against: no rival of theirs, so without a colour of its own.
+const isReference = ({ privileged, method }) => privileged || method === "random";
+
+// Whether a method's name holds every word that is looked for.
+function isFound(label) {
+  const name = label.toLowerCase();
+  return state.find.toLowerCase().split(/\s+/).every((word) => name.includes(word));
+}
+
+// A method keeps its colour whatever split, track and shots are shown; the best that are looked for get one.
 function colours() {
   const best = new Map();
   const found = new Map();
-  for (const { id, contender, headline } of shared(data.entries, ["suite", "dataset", "preset"])) {
+  for (const { id, contender, headline } of shared(["suite", "dataset", "preset"])) {
     found.set(id, "plain");
-    if (contender.privileged || contender.outdated || contender.method === "random") continue;
+    if (isReference(contender) || contender.outdated || !isFound(contender.label)) continue;
     best.set(id, Math.max(best.get(id) ?? -Infinity, headline?.[0] ?? -Infinity));
   }
-  [...best].sort((a, b) => b[1] - a[1]).slice(0, 8).forEach(([id], place) => found.set(id, `c${place}`));
+  [...best].sort((a, b) => b[1] - a[1]).slice(0, 8).forEach(([id], order) => found.set(id, `c${order}`));
   return found;
 }
+
+const taskTitle = (suite, task) => {
+  const described = data.suites[suite]?.parameters[task];
+  return described ? `task ${task}: ${described}` : `task ${task}`;
+};

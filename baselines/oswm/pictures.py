@@ -1,0 +1,77 @@
+"""A picture of what the world model predicts one step ahead, with how sure it is, beside what really happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from metabench import Array, Episode, LinePlot, Picture, Series, Spaces, TrainingData
+
+from ..planning.rows import Reader, Transitions, batched
+
+STEPS = 60
+"""Steps of an episode that are predicted, the first ones."""
+
+COORDINATES = 5
+"""Coordinates of the observation that are shown: those whose changes vary the most."""
+
+
+def prediction_pictures(
+    reader: Reader, spaces: Spaces, data: TrainingData, generator: np.random.Generator, largest_context: int
+) -> list[Picture]:
+    """Changes and rewards of one held-out episode, predicted from another of its task and from nothing.
+
+    Args:
+        reader: reads contexts.
+        spaces: the suite's.
+        data: held-out trajectories.
+        generator: chooses the episodes.
+        largest_context: rows of the other episode that are read.
+    """
+    episode = int(generator.integers(data.num_episodes))
+    other = int(data.sample_same_task(generator, np.array([episode]), 1)[0, 0])
+    asked = _transitions(data, episode, spaces).chosen(np.arange(min(STEPS, int(data.lengths[episode]))))
+    context = _transitions(data, other, spaces).thinned(largest_context)
+    contexts = {f"after {len(context)} steps": context, "knowing nothing": context.chosen(np.zeros(0, np.int64))}
+    predicted = {name: _predicted(reader, rows, asked) for name, rows in contexts.items()}
+    real = np.concatenate([asked.rewards[:, None], asked.next_observations - asked.observations], axis=1)
+    moving = 1 + np.sort(np.argsort(-real[:, 1:].std(axis=0), kind="stable")[:COORDINATES])
+    names = ["reward", *(f"change of observation {place + 1}" for place in range(spaces.observation_dim))]
+    panels = {names[column]: _panel(real, predicted, column) for column in (0, *moving.tolist())}
+    caption = (
+        "Each step of a held-out episode, predicted from where it really was. The band is one predicted deviation on "
+        f"either side. Read before: {len(context)} steps of another episode of the same task, or nothing."
+    )
+    return [LinePlot("Predicted and real, one step ahead", panels, "step", caption)]
+
+
+def _transitions(data: TrainingData, episode: int, spaces: Spaces) -> Transitions:
+    columns = data.columns
+    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
+    terminated = bool(columns.terminated[episode])
+    seen = np.array(columns.observations[start + episode : stop + episode + 1])
+    whole = Episode(
+        seen, np.array(columns.actions[start:stop]), np.array(columns.rewards[start:stop]), terminated, not terminated
+    )
+    return Transitions.of([whole], spaces)
+
+
+@torch.no_grad()
+def _predicted(reader: Reader, context: Transitions, asked: Transitions) -> tuple[Array, Array]:
+    """Rewards and changes `(T, 1 + S)` that are predicted, and their deviations."""
+    observations = torch.from_numpy(asked.observations)[None]
+    seen = reader.read(batched([context]))(observations, torch.from_numpy(asked.actions)[None])
+    middle = torch.cat([seen.rewards[..., None], seen.next_observations - observations], -1)
+    deviation = torch.cat([seen.reward_deviations[..., None], seen.deviations], -1)
+    return middle[0].numpy(), deviation[0].numpy()
+
+
+def _panel(real: Array, predicted: dict[str, tuple[Array, Array]], column: int) -> list[Series]:
+    """What really happened, what was predicted from the context with its band, and from nothing."""
+    x = np.arange(1, len(real) + 1, dtype=np.float64)
+    lines = [Series("real", x, real[:, column], reference=True)]
+    for place, (name, (middle, deviation)) in enumerate(predicted.items()):
+        y, wide = middle[:, column], deviation[:, column]
+        band = (None, None) if place else (y - wide, y + wide)
+        lines.append(Series(name, x, y, *band))
+    return lines

@@ -1,0 +1,106 @@
+"""`metabench compare`: two methods, by their records."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from metabench.leaderboard.sheets import Sheet
+
+_INTERVAL_WIDTH = 14
+"""Of `[-20.0, +20.0]`."""
+
+_NAME_WIDTH = 10
+"""What seven columns leave of 80 for the names of suites; they are folded at their hyphens."""
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET or METHOD#CONFIG")],
+    second: Annotated[str, typer.Argument(metavar="B", help="the same; other presets must be written out")],
+    records: Annotated[Path, typer.Option(help="a folder of records")] = Path("leaderboard/records"),
+    suite: Annotated[list[str] | None, typer.Option(help="only these suites, and task by task")] = None,
+    dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
+    preset: Annotated[str | None, typer.Option(help="only this preset")] = None,
+    split: Annotated[str, typer.Option(help="test or test-far")] = "test",
+    track: Annotated[list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")] = None,
+    shots: Annotated[str | None, typer.Option(help="numbers of shots (1,3,5) (default: 0 and 3)")] = None,
+    details: Annotated[bool, typer.Option("--details", help="task by task, and performance profiles")] = False,
+    form: Annotated[str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
+) -> None:
+    """Compare two methods: the difference of per-seed scores with its interval, in every suite both have records in.
+
+    Scores of different presets are compared only if both are written out: `compare meta-dt@cpu meta-dt@paper`.
+    """
+    from metabench.leaderboard.compare import compare_methods
+    from metabench.leaderboard.compare_choice import Selection
+    from metabench.leaderboard.compare_export import (
+        check_form,
+        detail_sheets,
+        export_comparison,
+        legend,
+        summary_sheets,
+    )
+    from metabench.leaderboard.files import read_records
+    from metabench.runs.arguments import read_names, read_shots
+    from metabench.runs.files import write_whole
+
+    check_form(form, "table")
+    suites = None if suite is None else tuple(read_names(suite))
+    tracks = None if track is None else tuple(read_names(track))
+    counts = read_shots(shots)
+    selection = Selection(suites, dataset, split, tracks, None if counts is None else tuple(counts))
+    report = compare_methods((record for _, record in read_records(records)), first, second, selection, preset=preset)
+    if form != "table":
+        text = export_comparison(report, form)
+    else:
+        buffer = io.StringIO()
+        console = Console() if output is None else Console(file=buffer, width=100)
+        _show(summary_sheets(report), console)
+        if details or suites:
+            _show(detail_sheets(report), console)
+        for line in legend(report):
+            console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+        text = buffer.getvalue()
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_whole(output, text)
+
+
+def _show(sheets: Iterable[Sheet], console: Console) -> None:
+    """Print tables within 80 columns: intervals stand below their numbers."""
+    for sheet in sheets:
+        console.print(Text(sheet.title), style="bold")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading, side in zip(sheet.headings, sheet.alignment, strict=True):
+            right = side == "r"
+            table.add_column(
+                Text(_folded(heading)), justify="right" if right else "left", no_wrap=right, overflow="fold"
+            )
+        for row in sheet.rows:
+            name, *values = row
+            table.add_row(
+                Text("\n".join(wrap(name, _NAME_WIDTH))), *(Text(value.replace(" [", "\n[")) for value in values)
+            )
+        console.print(table)
+        for note in sheet.notes:
+            console.print(f"  {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        console.print()
+
+
+def _folded(heading: str) -> str:
+    """A method's name in lines as wide as an interval: names are long, and columns seven."""
+    parts = heading.replace("/", "/\n").replace(" (", "\n(").split("\n")
+    lines = [line for part in parts for line in wrap(part.replace("_", "_ "), _INTERVAL_WIDTH)]
+    return "\n".join(line.replace("_ ", "_") for line in lines)

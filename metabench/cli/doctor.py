@@ -1,0 +1,33 @@
+"""`metabench doctor`: what is wrong here, and what to do about it."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from metabench.cli.options import Results
+
+
+def doctor(results: Results = Path("results")) -> None:
+    """Try all that runs need: packages, torch, rendering, folders, suites, built data, methods; up to minutes.
+
+    Exit status: 0 all is well, 1 something is wrong. Notes are no faults.
+    """
+    from metabench.runs.doctor import examine_machine
+    from metabench.runs.doctor_contents import examine_contents
+
+    console = Console()
+    wrong = notes = 0
+    colours = {"ok": "green", "note": "yellow", "wrong": "red"}
+    for finding in chain(examine_machine(results), examine_contents()):
+        wrong += finding.level == "wrong"
+        notes += finding.level == "note"
+        line = f"[{colours[finding.level]}]{finding.level:5}[/] {escape(finding.what)}: {escape(finding.message)}"
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"{wrong} wrong, {notes} notes", highlight=False)
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,99 @@
+"""`metabench status`: which cells are done, running, failed and left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from metabench.runs.status import CellStatus
+
+
+def status(
+    target: Annotated[
+        Path, typer.Argument(metavar="[RESULTS|SWEEP.toml]", help="a results folder, or the sweep file that fills one")
+    ] = Path("results"),
+    results: Annotated[Path, typer.Option(help="with a sweep file: where its records go")] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="print every cell as JSON")] = False,
+) -> None:
+    """Show what has become of cells; any number of machines may be running them.
+
+    A results folder knows what was begun; only a sweep file tells what is left.
+    """
+    from metabench.runs.status import planned_status, results_status
+    from metabench.runs.sweep import is_sweep_file, read_sweep
+
+    if is_sweep_file(target.name):
+        cells = planned_status(read_sweep(target).plan(results, build=False))
+    else:
+        cells = results_status(target)
+    if as_json:
+        typer.echo(json.dumps([_plain(cell) for cell in cells]))
+    else:
+        _show(cells, Console())
+
+
+def _show(cells: Sequence[CellStatus], console: Console) -> None:
+    from metabench.runs.estimate import duration
+    from metabench.runs.status import STATES
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("cells", overflow="fold")
+    shown = [state for state in STATES if any(cell.state == state for cell in cells)]
+    for state in shown:
+        table.add_column(state, justify="right")
+    table.add_column("time", justify="right", no_wrap=True)
+    groups: dict[str, list[CellStatus]] = {}
+    for cell in cells:
+        groups.setdefault(cell.label.rpartition(" seed ")[0], []).append(cell)
+    for label, members in groups.items():
+        counts = [sum(cell.state == state for cell in members) for state in shown]
+        seconds = sum(cell.seconds for cell in members)
+        table.add_row(escape(label), *(str(count or "") for count in counts), duration(seconds))
+    if cells:
+        console.print(table)
+    for cell in cells:
+        line = _line(cell)
+        if line:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    words = ", ".join(f"{sum(cell.state == state for cell in cells)} {state}" for state in shown) or "none"
+    typer.echo(f"cells: {words}; {duration(sum(cell.seconds for cell in cells))} so far")
+
+
+def _line(cell: CellStatus) -> str:
+    """What there is to say of a single cell; nothing of those that are done or left."""
+    from metabench.runs.estimate import duration
+
+    if cell.state in ("failed", "corrupt"):
+        return f"{cell.state} {cell.label}: {cell.reason}"
+    if cell.progress is None:
+        return ""
+    progress = cell.progress
+    place = f", {progress.done} of {progress.total}" if progress.total else ""
+    metrics = "".join(f", {name} {value:.4g}" for name, value in list(progress.metrics.items())[:3])
+    ago = duration(max(0.0, time.time() - progress.updated))
+    where = f"on {progress.host}, " if cell.state == "running" else ""
+    return (
+        f"{cell.state} {cell.label}: {progress.stage}{place}{metrics}; "
+        f"{where}{duration(cell.seconds)} so far, last heard of {ago} ago"
+    )
+
+
+def _plain(cell: CellStatus) -> dict[str, object]:
+    return {
+        "cell": cell.label,
+        "state": cell.state,
+        "record": str(cell.record),
+        "seconds": cell.seconds,
+        "reason": cell.reason,
+        "progress": None if cell.progress is None else cell.progress.model_dump(mode="json", exclude={"cell"}),
+    }

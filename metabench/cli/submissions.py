@@ -1,0 +1,100 @@
+"""Verbs of submissions: an outsider collects records and a card, a maintainer measures them again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from metabench.cli.options import warn_of_gaps
+from metabench.errors import DataError
+
+
+def new_card(
+    name: Annotated[str, typer.Argument(metavar="METHOD", help="the method's name, without variant")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the file")] = Path("card.toml"),
+) -> None:
+    """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
+    from metabench.leaderboard.method_card import card_template
+    from metabench.runs.files import write_whole
+
+    if output.exists():
+        raise DataError(f"{output}: is there already; --output names another file")
+    write_whole(output, card_template(name))
+    typer.echo(f"{output}: fill it in, then: metabench leaderboard submit RESULTS --card {output} --out FOLDER")
+
+
+def submit(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder, or one record")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the folder to make")],
+    card: Annotated[list[Path] | None, typer.Option(help="the method's card; again for another method")] = None,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="with the saved policies, so that others can verify the rows")
+    ] = False,
+    policies: Annotated[
+        Path | None, typer.Option(help="where they are, by the records' paths (default: where runs keep them)")
+    ] = None,
+) -> None:
+    """Collect records, cards and policies into a folder ready for a pull request, if nothing is wrong with them."""
+    from metabench.leaderboard.submission import make_submission
+
+    console = Console()
+    made = make_submission(results, card or [], out, with_policies=checkpoints, policies=policies)
+    for line in (*made.findings, *(f"not there: {text}" for text in made.missing)):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if made.findings:
+        raise typer.Exit(1)
+    if made.left_out:
+        console.print(f"left out, having no card here: {', '.join(made.left_out)}", soft_wrap=True, markup=False)
+    console.print(f"{made.records} records -> {out}", soft_wrap=True, markup=False, highlight=False)
+
+
+def verify(
+    records: Annotated[Path, typer.Argument(metavar="RECORD|FOLDER", help="a record, a submission, or a folder")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="a saved policy, or a folder of them (default: the submission's, or where runs keep them)"),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="path/to/file.py:Class, for a method that is not installed under its name")
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="repeat the training instead of reading a policy")] = False,
+    device: Annotated[str | None, typer.Option(help="where to train (default: as the record)")] = None,
+    fresh_tasks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED", min=0, help="score it in 20 new tasks as well, drawn from the suite's distribution"
+        ),
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate/--no-isolate", help="let the policy act in a process of its own")
+    ] = True,
+) -> None:
+    """Measure records again: one line a comparison, exit status 1 if one differs or cannot be told.
+
+    On the machine type, threads and versions of the record its rows must be
+    equal; elsewhere they may differ within the interval of the mean difference.
+
+    Code of the method that is named here, or installed under the record's name
+    of it, is run; nothing that a submission contains is.
+    """
+    from metabench.cli.progress import progress_bar
+    from metabench.leaderboard.verify import Verifier
+
+    console = Console()
+    if isolate:
+        warn_of_gaps()
+    agreed = True
+    with progress_bar(console, "measuring") as progress:
+        verifier = Verifier(checkpoint, method, isolate, retrain, device, fresh_tasks, progress=progress)
+        for found in verifier.verify(records):
+            agreed &= found.agrees
+            console.print(f"{found.path}: {found.rule}", soft_wrap=True, markup=False, highlight=False)
+            for verdict in found.verdicts:
+                word = {True: "agrees", False: "DIFFERS", None: "unknown"}[verdict.agrees]
+                line = f"  {word:<7}  {verdict.subject}: {verdict.text}"
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if not agreed:
+        raise typer.Exit(1)

@@ -1,0 +1,77 @@
+"""The pictures that a policy offers, asked for and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from metabench.data.training_data import TrainingData
+from metabench.errors import MetabenchError, MethodError
+from metabench.leaderboard.report.elements import figure, node, section
+from metabench.leaderboard.report.plots import colours_of, heat_map, legend, line_plot, png_address
+from metabench.methods.contract import Policy
+from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
+
+
+def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: np.random.Generator) -> list[Picture]:
+    """What `policy` offers of the validation trajectories of `data`.
+
+    Raises:
+        MethodError: it raised, or returned something else than pictures; names the method.
+    """
+    if not data.validation.num_episodes:
+        return []
+    try:
+        offered = policy.pictures(data.validation, generator)
+    except MetabenchError as error:
+        raise MethodError(f"method {name!r}: pictures: {error}") from error
+    except Exception as error:  # a plugin may raise anything
+        raise MethodError(f"method {name!r}: pictures raised {type(error).__name__}: {error}") from error
+    if not isinstance(offered, Sequence) or not all(
+        isinstance(each, LinePlot | HeatMap | ImageStrip) for each in offered
+    ):
+        raise MethodError(f"method {name!r}: pictures must return a list of LinePlot, HeatMap and ImageStrip")
+    return list(offered)
+
+
+def pictures_section(pictures: Sequence[Picture]) -> Element | None:
+    """The drawn pictures; None where there are none."""
+    if not pictures:
+        return None
+    note = "What the trained policy shows of itself, on held-out trajectories of the training tasks."
+    return section("pictures", "What it has learned", *map(drawn, pictures), note=note)
+
+
+def drawn(picture: Picture) -> Element:
+    """One picture with its title and caption."""
+    if isinstance(picture, HeatMap):
+        return figure(picture.title, heat_map(picture), caption=picture.caption, wide=True)
+    if isinstance(picture, ImageStrip):
+        return figure(picture.title, _strip(picture), caption=picture.caption, wide=True)
+    lines = [line for panel in picture.panels.values() for line in panel]
+    colours = colours_of(lines)
+    panels = [
+        figure(
+            title,
+            line_plot(
+                panel, f"{picture.title}: {title}", x_label=picture.x_label, colours=colours, marks=picture.marks
+            ),
+        )
+        for title, panel in picture.panels.items()
+    ]
+    body = node("div", {"class": "grid-of-plots"}, *panels)
+    return figure(picture.title, legend(colours), body, caption=picture.caption, wide=True)
+
+
+def _strip(picture: ImageStrip) -> Element:
+    columns = node("tr", {}, node("th"), *(node("th", {"scope": "col"}, name) for name in picture.column_names))
+    body = node("tbody")
+    for name, images in zip(picture.row_names, np.asarray(picture.images), strict=True):
+        cells = [
+            node("td", {}, node("img", {"src": png_address(image), "alt": "", "class": "pixels"})) for image in images
+        ]
+        body.append(node("tr", {}, node("th", {"scope": "row"}, name), *cells))
+    head = node("thead", {}, columns) if picture.column_names else None
+    return node("div", {"class": "sideways"}, node("table", {"class": "images"}, head, body))

@@ -1,0 +1,69 @@
+// A table as a file: CSV and JSON with all digits, LaTeX and Markdown as a paper prints them.
+const LATEX = { "&": "\\&", "%": "\\%", $: "\\$", "#": "\\#", _: "\\_", "{": "\\{", "}": "\\}", "\\": "\\textbackslash{}",
+  "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}", "−": "$-$",
+  "–": "--", "…": "\\ldots{}", "·": "$\\cdot$", "\n": " " };
+const escaped = (text, pattern, replace) => String(text).replace(pattern, replace);
+const latexText = (text) => escaped(text, /[&%$#_{}\\~^<>−–…·\n]/g, (character) => LATEX[character]);
+const markdownText = (text) => escaped(text, /[\\`*_[\]<>|#]/g, "\\$&").replaceAll("\n", " ");
+const csvText = (value) => {
+  const text = value === null || value === undefined ? "" : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+const plainEstimate = (estimate, digits = 1) => {
+  if (!estimate) return DASH;
+  const [mean, low, high] = estimate.map((value) => value.toFixed(digits));
+  return low === undefined ? mean : `${mean} [${low}, ${high}]`;
+};
+
+// `columns` are [heading, row -> value] pairs; estimates become three columns.
+function asCsv({ rows, columns }) {
+  const headings = columns.flatMap(([name, , estimate]) => (estimate ? [name, `${name}_low`, `${name}_high`] : [name]));
+  const lines = rows.map((row) => columns.flatMap(([, value, estimate]) => {
+    const found = value(row);
+    return estimate ? [found?.[0], found?.[1], found?.[2]] : [Array.isArray(found) ? found.join("; ") : found];
+  }));
+  return [headings, ...lines].map((line) => line.map(csvText).join(",") + "\n").join("");
+}
+
+function asJson({ rows, columns, title }) {
+  const value = (found, estimate) => (estimate && found
+    ? { mean: found[0], interval: found.length === 3 ? found.slice(1) : null } : found ?? null);
+  const content = rows.map((row) => Object.fromEntries(columns.map(([name, get, estimate]) => [name, value(get(row), estimate)])));
+  return JSON.stringify({ title, rows: content }, null, 1) + "\n";
+}
+
+function asLatex({ title, headings, printed, align }) {
+  const line = (cells) => `${cells.map(latexText).join(" & ")} \\\\`;
+  return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, `\\begin{tabular}{${align}}`, "\\toprule",
+    line(headings), "\\midrule", ...printed.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}", ""].join("\n");
+}
+
+function asMarkdown({ title, headings, printed, align }) {
+  const line = (cells) => `| ${cells.map(markdownText).join(" | ")} |`;
+  const rule = `|${[...align].map((side) => (side === "l" ? ":--" : "--:")).join("|")}|`;
+  return [`### ${markdownText(title)}`, "", line(headings), rule,
+    ...printed.map(line), ""].join("\n");
+}
+
+const FORMS = [
+  ["CSV", "csv", "text/csv", asCsv],
+  ["JSON", "json", "application/json", asJson],
+  ["LaTeX", "tex", "application/x-tex", asLatex],
+  ["Markdown", "md", "text/markdown", asMarkdown],
+];
+
+function save(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  const link = element("a", { href: url, download: name.replaceAll(/[^\w.-]+/g, "_") });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+// Buttons that save what the table shows, in its order. `content` is asked only when one is pressed.
+function downloads(content) {
+  return element("p", { class: "downloads" }, "Save this table: ", FORMS.map(([name, ending, type, write]) =>
+    element("button", { type: "button", class: "link", "data-form": ending, onclick: () => {
+      const table = content();
+      save(`${table.name}.${ending}`, type, write(table));
+    } }, name)));
+}

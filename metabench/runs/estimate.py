@@ -1,0 +1,64 @@
+"""How long cells take, judged by records of earlier ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+import metabench
+from metabench.runs.cells import PlannedCell
+from metabench.runs.record import Cell
+
+
+def published_records() -> Path:
+    """Where a checkout keeps the published records; a folder that need not exist."""
+    return Path(metabench.__file__).parents[1] / "leaderboard" / "records"
+
+
+def estimated_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -> tuple[float | None, ...]:
+    """For each cell the median seconds, training and evaluation, of records of its suite, method and preset.
+
+    Args:
+        planned: the cells.
+        folders: where records are looked for; the first folder that has some decides, as they are of other machines.
+
+    Returns:
+        Seconds; None where no folder has a record.
+    """
+    places = list(folders)
+    known: dict[tuple[str, str, str], float | None] = {}
+    for each in planned:
+        key = _key(each.cell)
+        if key not in known:
+            found = next((seconds for folder in places if (seconds := _seconds(folder, each.cell))), [])
+            known[key] = median(found) if found else None
+    return tuple(known[_key(each.cell)] for each in planned)
+
+
+def record_seconds(path: Path) -> float | None:
+    """Seconds that a record's cell took, training and evaluation; None if the file does not tell."""
+    try:
+        provenance = json.loads(path.read_bytes())["provenance"]
+        return float(provenance["seconds_training"]) + float(provenance["seconds_evaluating"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _seconds(folder: Path, cell: Cell) -> list[float]:
+    method = folder / f"{cell.suite}-v{cell.suite_version}" / "*" / cell.method.replace("/", "_")
+    pattern = str((method / f"{cell.preset}-*" / "[0-9]*.json").relative_to(folder))
+    found = (record_seconds(path) for path in folder.glob(pattern) if not path.name.endswith(".failed.json"))
+    return [seconds for seconds in found if seconds is not None]
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.suite, cell.method, cell.preset

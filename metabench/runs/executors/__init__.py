@@ -1,0 +1,1 @@
+"""Executors beyond this machine: cells are handed to Ray or SLURM, which share them out."""

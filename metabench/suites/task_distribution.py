@@ -1,0 +1,149 @@
+"""The law that a suite's tasks were drawn by, in numbers: fresh tasks come from it, published ones are listed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+MOST_DRAWN = 10_000
+"""How often numbers that must lie apart are drawn."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Apart(_Strict):
+    """Two points within a list of numbers that are drawn again while they are too close together."""
+
+    first: tuple[int, ...] = Field(min_length=1, description="positions of the first point's coordinates")
+    second: tuple[int, ...] = Field(min_length=1, description="positions of the second point's coordinates")
+    least: float = Field(gt=0, description="least Euclidean distance")
+
+
+class Law(_Strict):
+    """The law of one parameter: exactly one of `uniform`, `log_uniform`, `circle` and `choice`."""
+
+    uniform: tuple[float | tuple[float, ...], float | tuple[float, ...]] | None = Field(
+        default=None, description="lowest and highest: two numbers, or two lists, one number a coordinate"
+    )
+    log_uniform: tuple[float, float] | None = Field(
+        default=None, description="lowest and highest, above zero: the logarithm is uniform"
+    )
+    circle: float | None = Field(default=None, gt=0, description="radius: a point of the plane around the origin")
+    choice: tuple[Any, ...] | None = Field(default=None, min_length=1, description="values, equally likely")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="so many independent numbers, as nested lists"
+    )
+    times: tuple[str, ...] = Field(default=(), description="parameters drawn before that the number is multiplied by")
+    either_sign: bool = Field(default=False, description="negative with probability one half")
+    apart: Apart | None = None
+
+    @model_validator(mode="after")
+    def _one_law(self) -> Self:
+        laws = ("uniform", "log_uniform", "circle", "choice")
+        given = [name for name in laws if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(laws)}, found {', '.join(given) or 'none'}")
+        numbers = given[0] in ("uniform", "log_uniform")
+        if (self.shape or self.times or self.either_sign) and not numbers:
+            raise ValueError(f"shape, times and either_sign go with uniform and log_uniform, not with {given[0]}")
+        low, high = self._bounds()
+        if low.shape != high.shape or (low > high).any():
+            raise ValueError("expected the lowest before the highest, as many of each")
+        if low.ndim and self.shape:
+            raise ValueError("shape goes with two numbers, not with two lists")
+        if self.times and (low.ndim or self.shape):
+            raise ValueError("times goes with a single number")
+        if self.log_uniform is not None and self.log_uniform[0] <= 0:
+            raise ValueError("log_uniform: expected numbers above zero")
+        if self.apart is not None:
+            positions = (*self.apart.first, *self.apart.second)
+            if not low.ndim or not all(0 <= position < len(low) for position in positions):
+                raise ValueError("apart: expected positions in the two lists of uniform")
+            if len(self.apart.first) != len(self.apart.second):
+                raise ValueError("apart: expected as many positions in first as in second")
+        return self
+
+    def draw(self, generator: np.random.Generator, drawn: Mapping[str, Any]) -> Any:
+        """A value, as suite.toml would hold it.
+
+        Args:
+            generator: the only randomness.
+            drawn: parameters of the task that were drawn before.
+
+        Raises:
+            ValueError: numbers that must lie apart never did.
+        """
+        if self.choice is not None:
+            return self.choice[int(generator.integers(len(self.choice)))]
+        if self.circle is not None:
+            angle = generator.uniform(0.0, 2.0 * math.pi)
+            return [self.circle * math.cos(angle), self.circle * math.sin(angle)]
+        values = self._numbers(generator)
+        if self.apart is not None:
+            tries = 1
+            while self._distance(values, self.apart) < self.apart.least:
+                if tries == MOST_DRAWN:
+                    raise ValueError(f"apart: {MOST_DRAWN} draws were all closer together than {self.apart.least:g}")
+                values, tries = self._numbers(generator), tries + 1
+        for name in self.times:
+            values = values * float(drawn[name])
+        return values.tolist()
+
+    def _bounds(self) -> tuple[Any, Any]:
+        low, high = self.uniform or self.log_uniform or (0.0, 0.0)
+        return np.array(low, np.float64), np.array(high, np.float64)
+
+    def _numbers(self, generator: np.random.Generator) -> Any:
+        low, high = self._bounds()
+        shape = self.shape or low.shape
+        if self.log_uniform is not None:
+            values = np.exp(generator.uniform(np.log(low), np.log(high), shape))
+        else:
+            values = generator.uniform(low, high, shape)
+        values = np.clip(values, low, high)  # the last bit of an exponential
+        return values * generator.choice((-1.0, 1.0), shape) if self.either_sign else np.asarray(values)
+
+    def _distance(self, values: Any, apart: Apart) -> float:
+        return float(np.linalg.norm(values[list(apart.first)] - values[list(apart.second)]))
+
+
+def _several(content: Any) -> Any:
+    return [content] if isinstance(content, dict) else content
+
+
+Alternatives = Annotated[tuple[dict[str, Law], ...], BeforeValidator(_several), Field(min_length=1)]
+"""The laws of all parameters, in the order of drawing; a list of such tables takes turns."""
+
+
+def check_order(alternatives: tuple[dict[str, Law], ...]) -> None:
+    """Raise `ValueError` if a parameter is multiplied by one that is not drawn before it."""
+    for laws in alternatives:
+        before: list[str] = []
+        for name, law in laws.items():
+            for factor in law.times:
+                if factor not in before:
+                    raise ValueError(f"{name}.times: expected parameters drawn before it, found {factor!r}")
+            before.append(name)
+
+
+def draw_task(alternatives: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator) -> dict[str, Any]:
+    """The parameters of a fresh task.
+
+    Args:
+        alternatives: what suite.toml states for a split.
+        turn: which draw this is, from 0: alternatives take turns.
+        generator: the only randomness.
+
+    Raises:
+        ValueError: numbers that must lie apart never did.
+    """
+    drawn: dict[str, Any] = {}
+    for name, law in alternatives[turn % len(alternatives)].items():
+        drawn[name] = law.draw(generator, drawn)
+    return drawn

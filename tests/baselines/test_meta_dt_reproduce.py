@@ -1,0 +1,139 @@
+"""Published numbers of Meta-DT beside ours: from a leaderboard's file, and from a fresh training."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from metabench_baselines.meta_dt.quoted import AGAIN, OTHER_DATA, PAPER
+from metabench_baselines.meta_dt.reproduce import ReproduceConfig, reproduce
+
+from metabench import DataError, TrainingRun, evaluate, load_data, load_method, load_suite
+
+MODULE = importlib.import_module("metabench_baselines.meta_dt.reproduce")
+ESTIMATE = {"mean": 0.0, "interval": None}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """An entry of a leaderboard's file: meta-dt on point-robot at zero shots, two seeds."""
+    names = ("suite", "suite_digest", "dataset", "dataset_digest", "method", "preset", "config_digest", "protocol")
+    seed = {"seed": 0, "iqm": 0, "mean": 0, "median": 0, "mean_return": 0, "headline": 0}
+    return {
+        **dict.fromkeys(names, "x"),
+        **{"suite": "point-robot", "dataset": "medium", "method": "meta-dt", "preset": "cpu", "split": "test"},
+        **{"suite_version": 1, "dataset_version": 1, "method_version": 1, "id": "0", "label": "meta-dt"},
+        **{"overrides": {}, "privileged": False, "track": "zero-shot", "shots": 0, "metric": "normalised"},
+        **dict.fromkeys(("headline", "iqm", "mean", "median", "success_any", "success_last"), ESTIMATE),
+        **{"mean_return": {"mean": -12.0, "interval": [-13.0, -11.0]}},
+        **{"seeds": [{**seed, "success_any": None, "success_last": None} for _ in range(2)]},
+        **{"collection": [], "tasks": [], "missing": [], "devices": ["cpu"], "parameters": 1},
+        **dict.fromkeys(("bootstrap", "profile", "outdated", "data_as_published")),
+        **{"seconds_training": 1.0, "created": "2026-01-01T12:00:00+00:00"},
+        **changes,
+    }
+
+
+def written(folder: Path, *entries: dict[str, Any]) -> str:
+    board = {"schema_version": 1, "confidence": 0.95, "seeds_for_a_verdict": 5, "entries": list(entries)}
+    path = folder / "leaderboard.json"
+    path.write_text(json.dumps({**board, **{key: [] for key in ("suites", "boards", "overall", "sources")}}))
+    return str(path)
+
+
+def tables(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {"quoted": [], "what differs": [], "teacher": []}
+    for row in rows:
+        (kind,) = [name for name in found if name in row]
+        found[kind].append(row)
+    return found
+
+
+def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
+    wider = {"mean": -15.0, "interval": None}
+    path = written(
+        tmp_path,
+        entry(),
+        entry(dataset="replay", preset="paper", mean_return=wider),
+        entry(method="prompt-dt", mean_return=wider),
+        entry(track="few-shot", shots=3, mean_return=wider),  # another track than the quoted one
+        entry(overrides={"layers": 9}, mean_return=wider),
+        entry(split="test-far", mean_return=wider),
+        entry(seeds=[]),
+    )
+    rows = tables(reproduce(ReproduceConfig(leaderboard=path, suites="point-robot,cheetah-vel"), TrainingRun(0)))
+    numbers = rows["quoted"]
+    assert [row["row"] for row in numbers] == list(range(1, 8))
+    shown = [(row["method"], row["quoted"], row["ours"], row["low"], row["data"], row["preset"]) for row in numbers[:3]]
+    assert shown == [
+        ("meta-dt", -8.4, -12.0, -13.0, "medium", "cpu"),
+        ("meta-dt", -8.4, -15.0, None, "replay", "paper"),
+        ("meta-dt", -78.2, None, None, None, None),
+    ]
+    assert (numbers[3]["method"], numbers[3]["ours"], numbers[3]["quoted"]) == ("prompt-dt", -15.0, -14.3)
+    assert {row["trust"] for row in numbers} == {"text", "second-hand"}
+    budget = next(row for row in rows["what differs"] if row["what differs"] == "budget")
+    assert budget["rows"] == "1-5"
+    assert "meta-dt, cpu: 1,000 policy and 2,000 world-model updates" in budget["here"]
+    assert "meta-dt, paper: 100,000 policy and 100,000 world-model updates" in budget["here"]
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_numbers_that_nobody_checked_are_shown_on_request_only() -> None:
+    plain = reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0))
+    asked = reproduce(ReproduceConfig(leaderboard="", unverified=True), TrainingRun(0))
+    trusts = [[row["trust"] for row in tables(rows)["quoted"]] for rows in (plain, asked)]
+    assert "unverified" not in trusts[0]
+    assert trusts[1].count("unverified") == len(PAPER.numbers["meta-dt"]) == 7
+    assert all(row["ours"] is None for row in tables(asked)["quoted"])
+
+
+def test_published_numbers_lie_between_random_actions_and_the_teacher() -> None:
+    bounds = {
+        row["test tasks of"]: row
+        for row in tables(reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0)))["teacher"]
+    }
+    for name, row in bounds.items():
+        references = [task.reference for task in load_suite(name).split("test")]
+        assert row["random"] == pytest.approx(np.mean([reference.random for reference in references]))
+        assert row["teacher"] == pytest.approx(np.mean([reference.expert for reference in references]))
+    for source in (AGAIN, OTHER_DATA, PAPER):
+        for by_suite in source.numbers.values():
+            for suite, (mean, _) in by_suite.items():
+                assert bounds[suite]["random"] < mean < bounds[suite]["teacher"]
+
+
+def test_a_fresh_run_trains_and_goes_on_where_it_was_stopped(
+    tmp_path: Path, tiny_built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "SUITES", ("tiny",))
+    monkeypatch.setattr(MODULE, "AGAIN", dataclasses.replace(AGAIN, numbers={"meta-dt": {"tiny": (-8.0, 0.5)}}))
+    config = ReproduceConfig(leaderboard="", suites="tiny", fresh="tiny", preset="tiny", seeds=2)
+    first = reproduce(config, TrainingRun(3, folder=tmp_path))
+    (row,) = tables(first)["quoted"]
+    assert (row["preset"], row["data"], row["seeds"]) == ("tiny (fresh)", "medium", 2)
+    method = load_method("meta-dt", preset="tiny", suite="tiny")
+    means = []
+    for seed in (3, 4):
+        policy = method.train(load_data("tiny", "medium"), TrainingRun(seed))
+        (block,) = evaluate(policy, "tiny", "zero-shot", seed=seed).blocks
+        means.append(np.mean([each.total_return for each in block.rows]))
+    assert row["ours"] == pytest.approx(np.mean(means))
+    half = 12.7062 * np.std(means, ddof=1) / np.sqrt(2)  # the 97.5 % point of t with one degree of freedom
+    assert row["high"] - row["low"] == pytest.approx(2 * half, rel=1e-4)
+    monkeypatch.setattr(MODULE, "load_method", None)  # nothing is trained again
+    assert reproduce(config, TrainingRun(3, folder=tmp_path)) == first
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="did you mean 'cheetah-vel'"):
+        ReproduceConfig(suites="cheetah-vle")
+    with pytest.raises(DataError, match=r"none.json: cannot be read"):
+        reproduce(ReproduceConfig(leaderboard=str(tmp_path / "none.json")), TrainingRun(0))
+    path = written(tmp_path, entry(shots="three"))
+    with pytest.raises(DataError, match=r"leaderboard.json: entries.0.shots: .*metabench leaderboard build"):
+        reproduce(ReproduceConfig(leaderboard=path), TrainingRun(0))

@@ -1,0 +1,52 @@
+"""TWM's experiment on Atari: the games, the published numbers, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from metabench_baselines.twm.atari import AtariGame
+from metabench_baselines.twm.reported import GAMES, aggregate_rows
+from metabench_baselines.twm.reproduce import ReproduceConfig
+
+from metabench import MetabenchError, load_method
+
+
+def test_aggregates_are_computed_as_published() -> None:
+    scores = np.array([-0.5, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 3.0])
+    ours = {row["aggregate"]: row["ours"] for row in aggregate_rows(scores)}
+    assert ours["mean"] == pytest.approx(5.5 / 8)
+    assert ours["median"] == pytest.approx(0.5)
+    assert ours["interquartile mean"] == pytest.approx(0.5)
+    assert ours["optimality gap"] == pytest.approx((1.5 + 1.0 + 0.8 + 0.6 + 0.4 + 0.2) / 8)
+    assert ours["games above the human"] == 1
+    for game in GAMES.values():
+        assert (game.normalised(game.random), game.normalised(game.human)) == (0.0, 1.0)
+    assert len(GAMES) == 26
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"game": "pon"}, "unknown game 'pon'; did you mean 'Pong'?"),
+        ({"game": "Pong,xyzzy"}, "unknown game 'xyzzy'; known: Alien"),
+        ({"steps": 300}, "are shorter than the context of size paper: expected at least 17; take steps >= 340"),
+    ],
+)
+def test_impossible_experiments_are_refused(changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem.replace("?", r"\?").replace("*", r"\*")):
+        ReproduceConfig(**changes)
+
+
+def test_games_are_named_in_any_case() -> None:
+    assert ReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
+    assert ReproduceConfig(game="all").game.split(",") == list(GAMES)
+    ReproduceConfig(steps=340)
+    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is ReproduceConfig
+
+
+def test_without_ale_py_there_is_one_clear_line(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    with pytest.raises(MetabenchError, match=r"game 'Pong' needs ale-py.*pip install 'metabench\[atari\]'"):
+        AtariGame("Pong", 0)

@@ -1,0 +1,99 @@
+"""`metabench run SWEEP.toml`: the cells of a file, in its order, each once; what `--dry-run` says of their time."""
+
+from __future__ import annotations
+
+import json
+
+SWEEP = """
+[[part]]
+suites = ["tiny"]
+datasets = ["medium"]
+methods = ["bc"]
+seeds = [1]
+preset = "tiny"
+overrides = { updates = 3 }
+
+[[part]]
+suites = ["tiny"]
+datasets = ["medium"]
+methods = ["random", "bc"]
+seeds = [1, 0]
+preset = "tiny"
+
+[[part]]
+suites = ["tiny"]
+datasets = ["medium"]
+methods = ["random"]
+seeds = [0]
+preset = "tiny"
+"""
+
+
+def test_a_sweep_runs_its_cells_in_order_each_once(command, place):
+    (place / "sweep.toml").write_text(SWEEP)
+    ended = command("run", "sweep.toml", "--dry-run")
+    assert ended.status == 0, ended.err
+    lines = [line.split("results/tiny-v1/medium/")[1] for line in ended.out.splitlines() if "results" in line]
+    named = [(line.split("/")[0], line.rpartition("/")[2]) for line in lines]
+    assert named == [("bc", "1.json"), ("random", "1.json"), ("random", "0.json"), ("bc", "1.json"), ("bc", "0.json")]
+    assert lines[0] != lines[3]  # another configuration is another cell
+
+    (place / "short.toml").write_text(SWEEP[: SWEEP.index("[[part]]", 20)])
+    assert "cells: 1 done, 0 skipped" in command("run", "short.toml", "--threads", "1").out
+    ended = command("run", "sweep.toml", "--threads", "1")
+    assert ended.status == 0, ended.err
+    assert "cells: 4 done, 1 skipped, 0 failed, 0 stopped" in ended.out
+
+    # Of cells that were begun a results folder tells; what is left, only the sweep file.
+    for target in ("results", "sweep.toml"):
+        assert command("status", target).out.splitlines()[-1].startswith("cells: 5 done; ")
+
+
+def test_tracks_hold_for_the_whole_file(command, place):
+    (place / "sweep.toml").write_text('tracks = ["zero-shot"]\n' + SWEEP[: SWEEP.index("[[part]]", 20)])
+    assert command("run", "sweep.toml", "--threads", "1").status == 0
+    (path,) = (place / "results").rglob("[0-9]*.json")
+    assert {block["track"] for block in json.loads(path.read_text())["result"]["blocks"]} == {"zero-shot"}
+
+
+def test_a_broken_sweep_file_is_named_with_its_key(command, place):
+    (place / "sweep.toml").write_text(SWEEP.replace('methods = ["bc"]', "methods = []"))
+    ended = command("run", "sweep.toml")
+    assert ended.status == 2
+    assert "sweep.toml: part.0.methods" in ended.err
+    (place / "sweep.toml").write_text(SWEEP.replace('suites = ["tiny"]', 'suites = ["tinny"]', 1))
+    assert "did you mean 'tiny'?" in command("run", "sweep.toml").err
+    assert "cannot be read" in command("run", "missing.toml").err
+
+
+def test_a_sweep_file_stands_alone(command, place):
+    (place / "sweep.toml").write_text(SWEEP)
+    for option, value in (("--method", "bc"), ("--dataset", "medium"), ("--seeds", "3"), ("--preset", "cpu")):
+        ended = command("run", "sweep.toml", option, value)
+        assert (ended.status, ended.err) == (
+            2,
+            f"error: {option} is for suites; the sweep file sweep.toml says itself what to run\n",
+        )
+    assert "expected one sweep file or names of suites" in command("run", "sweep.toml", "tiny").err
+    assert command("run", "tiny", "-d", "medium").err == (
+        "error: --method: expected at least one name (or a sweep file in place of the suites)\n"
+    )
+
+
+def test_a_dry_run_estimates_from_earlier_records(command, place):
+    arguments = ("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny", "--seeds")
+    assert command(*arguments, "3", "--threads", "1").status == 0
+    for seed, seconds in enumerate((100.0, 60.0, 500.0)):
+        (path,) = (place / "results").rglob(f"{seed}.json")
+        record = json.loads(path.read_text())
+        record["provenance"]["seconds_training"], record["provenance"]["seconds_evaluating"] = (
+            0.25 * seconds,
+            0.75 * seconds,
+        )
+        path.write_text(json.dumps(record))
+    out = command(*arguments, "5", "--dry-run", "--workers", "2").out.splitlines()
+    assert [line.split()[:3] for line in out[3:5]] == [["waiting", "2", "min"]] * 2
+    assert out[5] == "earlier cells of their kind took 3 min in all, 2 min with 2 workers"
+    out = command("run", "tiny", "-d", "medium", "-m", "random,bc", "--preset", "tiny", "--seeds", "4", "--dry-run").out
+    assert "earlier cells of their kind took 2 min in all, and 4 of unknown length" in out
+    assert sum(line.startswith("waiting") and "unknown" in line for line in out.splitlines()) == 4

@@ -23,7 +23,7 @@ GIB = 1 << 30
 NO_SPACE, LITTLE_SPACE = GIB, 5 * GIB
 """Bytes free: below the first something is wrong, below the second it is worth a note."""
 
-IMPORTS = ("torch", "numpy", "scipy", "gymnasium", "mujoco", "metaworld", "minari", "h5py", "transformers", "plotly")
+IMPORTS = ("torch", "numpy", "scipy", "gymnasium", "mujoco", "metaworld", "minari", "h5py", "transformers")
 
 RENDERING = """
 import mujoco

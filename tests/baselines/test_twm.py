@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm import TWM
-from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.diagnostics import open_loop
 from metabench_baselines.twm.imagination import read_context
-from metabench_baselines.twm.presets import PRESETS, VARIANTS
+from metabench_baselines.twm.presets import VARIANTS
 from metabench_baselines.twm.support import episode_sequences, pinned_support, support_segments
 
 from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data
 from metabench.errors import CancelledError
 
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
+from .twm_setting import tiny
 
 
 @pytest.fixture(scope="module")

@@ -7,39 +7,20 @@ import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic, Trajectories, actor_loss, generalised_advantages
 from metabench_baselines.twm.batches import BalancedSampler, BatchSource
-from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.imagination import (
     choose_starts,
     read_context,
 )
-from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.train import logged_trajectories
-from metabench_baselines.twm.world_model import WorldModel
 
-from metabench import Spaces, load_data
+from metabench import load_data
 
-CONTINUOUS = Spaces(3, 20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
-DISCRETE = Spaces(3, 20, num_actions=4)
-
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
+from .twm_setting import CONTINUOUS, DISCRETE, setting, tiny
 
 
 @pytest.fixture(scope="module")
 def data():
     return load_data("tiny", "medium").fitting
-
-
-def setting(data, seed=0, **overrides):
-    """A model, a policy and a batch of real windows."""
-    torch.manual_seed(seed)
-    config = tiny(**overrides)
-    model = WorldModel(config, data.spaces)
-    model.measure(data)
-    policy = ActorCritic(config, data.spaces)
-    batch = BatchSource(config, data, "cpu").draw(np.random.default_rng(seed))
-    return config, model.requires_grad_(False).eval(), policy.requires_grad_(False).eval(), batch
 
 
 def test_advantages_with_lambda_one_are_returns_minus_values():

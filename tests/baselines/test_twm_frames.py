@@ -7,21 +7,18 @@ import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.observation_model import ObservationModel
-from metabench_baselines.twm.presets import PRESETS, PUBLISHED_FRAMES
+from metabench_baselines.twm.presets import PUBLISHED_FRAMES
 from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import DataError, Spaces
 
+from .twm_setting import CONTINUOUS, tiny
+
 FRAMES = Spaces(4 * 64 * 64, 100, num_actions=4)
-VECTORS = Spaces(3, 20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 
 
 def count(module):
     return sum(p.numel() for p in module.parameters())
-
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
 
 
 @pytest.mark.parametrize("actions", [4, 6])
@@ -61,6 +58,6 @@ def test_frames_of_another_shape_are_refused(shape):
     with pytest.raises(DataError, match=r"frames of shape .* expected \(..., 4, 64, 64\)"):
         model.scaled(torch.zeros(shape))
     with pytest.raises(DataError, match="observations of 3 values, expected 16384"):
-        WorldModel(tiny(front="frames"), VECTORS)
+        WorldModel(tiny(front="frames"), CONTINUOUS)
     with pytest.raises(DataError, match=r"observations of shape \(5, 4\), expected \(..., 3\)"):
-        WorldModel(tiny(), VECTORS).observation.scaled(torch.zeros(5, 4))
+        WorldModel(tiny(), CONTINUOUS).observation.scaled(torch.zeros(5, 4))

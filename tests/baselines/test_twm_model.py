@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.observation_model import Latents
 from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.transformer import TransformerXL, relative_shift
@@ -16,15 +15,11 @@ from metabench_baselines.twm.world_model import Sequences, WorldModel
 
 from metabench import Spaces
 
-VECTORS = Spaces(3, 20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
+from .twm_setting import CONTINUOUS, tiny
 
 
 def count(module):
     return sum(p.numel() for p in module.parameters())
-
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
 
 
 def transformer(layers=3, memory=4, step_tokens=3, across=True, dropout=0.0, seed=0):
@@ -34,7 +29,7 @@ def transformer(layers=3, memory=4, step_tokens=3, across=True, dropout=0.0, see
     ).eval()
 
 
-def sequences(batch=2, steps=6, spaces=VECTORS, padding=0, seed=0):
+def sequences(batch=2, steps=6, spaces=CONTINUOUS, padding=0, seed=0):
     generator = torch.Generator().manual_seed(seed)
     episodes = torch.zeros(batch, steps, dtype=torch.int64)
     episodes[:, :padding] = -1
@@ -60,7 +55,7 @@ def test_size_s_has_about_1_7_million_parameters():
 
 @pytest.mark.parametrize(("reward", "discount"), [(True, False), (True, True), (False, True), (False, False)])
 def test_a_step_has_two_to_four_tokens(reward, discount):
-    model = WorldModel(tiny(reward_input=reward, discount_input=discount), VECTORS)
+    model = WorldModel(tiny(reward_input=reward, discount_input=discount), CONTINUOUS)
     encoded = model.encode(sequences(steps=5), sample=False)
     each = 2 + reward + discount
     assert encoded.tokens.shape == (2, 5 * each, model.config.width)
@@ -224,14 +219,14 @@ def test_the_best_discount_prediction_is_gamma():
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")
     assert logit[loss.argmin()].sigmoid().item() == pytest.approx(0.99, abs=1e-4)
     for target, expected in (("soft", 0.9), ("binary", 0.9 * 0.99)):
-        model = WorldModel(tiny(discount_target=target, discount=0.99), VECTORS)
+        model = WorldModel(tiny(discount_target=target, discount=0.99), CONTINUOUS)
         prediction = model.dynamics.predict(torch.zeros(1, 16))
         prediction.discount_logit.data.fill_(math.log(9.0))
         assert model.dynamics.discount(prediction).item() == pytest.approx(expected)
 
 
 def test_the_losses_of_the_dynamics_are_the_formulas_and_leave_the_encoder_alone():
-    model = WorldModel(tiny(dropout=0.0), VECTORS)
+    model = WorldModel(tiny(dropout=0.0), CONTINUOUS)
     steps = sequences(padding=2)
     steps.terminated[0, -1] = True
     steps.next_known[1, 3] = False
@@ -259,7 +254,7 @@ def test_the_losses_of_the_dynamics_are_the_formulas_and_leave_the_encoder_alone
 @pytest.mark.parametrize("order", ["dynamics-first", "encoder-first"])
 @pytest.mark.parametrize("form", ["hinge", "linear"])
 def test_the_losses_of_the_observation_model_are_the_formulas(order, form):
-    model = WorldModel(tiny(consistency_order=order, entropy_form=form, entropy_threshold=0.9), VECTORS)
+    model = WorldModel(tiny(consistency_order=order, entropy_form=form, entropy_threshold=0.9), CONTINUOUS)
     steps = sequences()
     _, _, prediction = model.dynamics_loss(model.encode(steps, sample=True))
     torch.manual_seed(3)

@@ -11,14 +11,12 @@ from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.diagnostics import open_loop
 from metabench_baselines.twm.imagination import read_context
 from metabench_baselines.twm.pictures import attention, attention_pictures, imagined_members, imagined_picture
-from metabench_baselines.twm.presets import PRESETS, PUBLISHED_FRAMES
+from metabench_baselines.twm.presets import PUBLISHED_FRAMES
 from metabench_baselines.twm.world_model import Sequences, Support, WorldModel
 
 from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingRun, load_data
 
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
+from .twm_setting import tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.batches import BatchSource, gather_windows
-from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.relabelling import train_task_rewards
 from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import Spaces, TrainingData, TrainingRun
 from metabench.data.columns import Columns
 
+from .twm_setting import tiny
+
 SPACES = Spaces(2, 10, action_low=(-1.0,), action_high=(1.0,))
 SLOPES = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 2.0]])
 EPISODES, LENGTH = 30, 10
-
-
-def tiny(**overrides):
-    return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +16,7 @@ from metabench import Array, TrainingData, TrainingRun
 from .actor_critic import ActorCritic
 from .batches import gather_windows
 from .config import TWMConfig
+from .dynamics import Prediction
 from .imagination import Start, imagine, read_context, start_at
 from .world_model import Sequences, WorldModel
 
@@ -93,26 +95,42 @@ def open_loop(model: WorldModel, windows: Sequences, context: int) -> tuple[Tens
         Errors of the `scaled` observation `(T - context, B, ...)` and of the reward `(T - context, B)` in reward units,
         and predicted rewards `(T - context, B)` in reward units.
     """
+    truth = model.observation.scaled(windows.observations)
+
+    def expected(prediction: Prediction) -> Tensor:
+        return model.latents.mode(model.latents.probabilities(prediction.latent_logits).mean(dim=0))
+
+    states, errors, rewards = [], [], []
+    for step, (state, reward) in enumerate(open_loop_steps(model, windows, context, expected), context):
+        states.append(state - truth[:, step + 1])
+        errors.append(reward - windows.rewards[:, step])
+        rewards.append(reward)
+    return torch.stack(states), torch.stack(errors), torch.stack(rewards)
+
+
+def open_loop_steps(
+    model: WorldModel, windows: Sequences, context: int, latents_of: Callable[[Prediction], Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The `scaled` observation and the reward `(B,)` that each logged action after `context` steps is said to lead to.
+
+    Args:
+        model: the model.
+        windows: `(B, T)` real steps, none of them padding.
+        context: steps that the model sees.
+        latents_of: makes the next latents of a prediction.
+    """
     horizon = windows.rewards.shape[1] - context
     start = start_of(model, windows, context, horizon)
-    dynamics, latents, unread = model.dynamics, start.latents, list[Tensor]()
-    episodes = windows.episodes[:, :1]
-    truth = model.observation.scaled(windows.observations)
-    states, errors, rewards = [], [], []
+    dynamics, unread, episodes = model.dynamics, list[Tensor](), windows.episodes[:, :1]
     for step in range(context, context + horizon):
         tokens = torch.stack([*unread, dynamics.action_tokens(windows.actions[:, step])], dim=1)
         belongs = episodes.expand(-1, tokens.shape[1])
         hidden = dynamics.transformer(tokens, belongs, slice(-1, None), start.memory)[:, 0]
         prediction = dynamics.predict(hidden)
-        chances = model.latents.probabilities(prediction.latent_logits).mean(dim=0)
-        latents = model.latents.mode(chances)
+        latents = latents_of(prediction)
         outcome = dynamics.outcome_tokens(prediction.reward, dynamics.discount(prediction))
         unread = [*outcome, dynamics.latent_tokens(latents)]
-        reward = model.rewards_of(prediction.reward)
-        states.append(model.observation.decode(latents) - truth[:, step + 1])
-        errors.append(reward - windows.rewards[:, step])
-        rewards.append(reward)
-    return torch.stack(states), torch.stack(errors), torch.stack(rewards)
+        yield model.observation.decode(latents), model.rewards_of(prediction.reward)
 
 
 def start_of(model: WorldModel, windows: Sequences, context: int, horizon: int) -> Start:

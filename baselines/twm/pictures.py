@@ -14,7 +14,7 @@ from metabench import Array, HeatMap, ImageStrip, LinePlot, Picture, Series, Tra
 
 from .batches import gather_windows
 from .config import TWMConfig
-from .diagnostics import start_of
+from .diagnostics import open_loop_steps
 from .dynamics import Prediction
 from .world_model import Sequences, Support, WorldModel
 
@@ -204,20 +204,10 @@ def imagined_members(model: WorldModel, steps: Sequences, context: int) -> tuple
     copies = Sequences(
         **{f.name: getattr(steps, f.name).expand(heads, *getattr(steps, f.name).shape[1:]) for f in fields(steps)}
     )
-    horizon = steps.rewards.shape[1] - context
-    start = start_of(model, copies, context, horizon)
-    dynamics, unread, own = model.dynamics, list[Tensor](), torch.arange(heads, device=steps.rewards.device)
-    states, rewards = [], []
-    for step in range(context, context + horizon):
-        tokens = torch.stack([*unread, dynamics.action_tokens(copies.actions[:, step])], dim=1)
-        belongs = copies.episodes[:, :1].expand(-1, tokens.shape[1])
-        hidden = dynamics.transformer(tokens, belongs, slice(-1, None), start.memory)[:, 0]
-        prediction: Prediction = dynamics.predict(hidden)
-        latents = model.latents.mode(prediction.latent_logits[own, own])
-        unread = [
-            *dynamics.outcome_tokens(prediction.reward, dynamics.discount(prediction)),
-            dynamics.latent_tokens(latents),
-        ]
-        states.append(model.observation.decode(latents))
-        rewards.append(model.rewards_of(prediction.reward))
+    own = torch.arange(heads, device=steps.rewards.device)
+
+    def of_its_head(prediction: Prediction) -> Tensor:
+        return model.latents.mode(prediction.latent_logits[own, own])
+
+    states, rewards = zip(*open_loop_steps(model, copies, context, of_its_head), strict=True)
     return torch.stack(states, dim=1).cpu().numpy(), torch.stack(rewards, dim=1).cpu().numpy()

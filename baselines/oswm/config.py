@@ -14,9 +14,9 @@ class ModelConfig(Config):
 
     state_slots: int = Field(default=24, ge=1, description="S: most observation dimensions")
     action_slots: int = Field(default=8, ge=1, description="A: most action features: coordinates, or discrete actions")
-    width: int = Field(default=96, ge=8, description="width of the transformer")
-    layers: int = Field(default=4, ge=1, description="number of blocks")
-    heads: int = Field(default=3, ge=1, description="attention heads a block")
+    width: int = Field(default=64, ge=8, description="width of the transformer")
+    layers: int = Field(default=2, ge=1, description="number of blocks")
+    heads: int = Field(default=2, ge=1, description="attention heads a block")
     buckets: int = Field(default=48, ge=4, description="buckets of the predicted distributions")
     prior_weight: float = Field(default=2.0, gt=0, description="context rows that the prior's scales count as")
 
@@ -25,13 +25,13 @@ class PretrainingConfig(Config):
     """How long and on what the world model is pretrained."""
 
     model: ModelConfig = Field(default_factory=ModelConfig, description="its size")
-    updates: int = Field(default=4_000, ge=1, description="gradient updates")
+    updates: int = Field(default=2_000, ge=1, description="gradient updates")
     environments: int = Field(default=12, ge=1, description="synthetic environments an update")
     episodes: int = Field(default=18, ge=2, description="episodes in each")
     steps: int = Field(default=64, ge=2, description="steps in each")
     queries: int = Field(default=96, ge=1, description="rows of each environment that are predicted")
     largest_context: int = Field(
-        default=1_000, ge=1, description="most rows of context; drawn from 0 to this, small ones oftener"
+        default=384, ge=1, description="most rows of context; drawn from 0 to this, small ones oftener"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's learning rate after the warm-up")
     warmup: int = Field(default=200, ge=0, description="updates of linear warm-up; a cosine to a hundredth follows")
@@ -68,6 +68,7 @@ class OSWMConfig(PlannerConfig):
     """Where the world model comes from, and how it acts."""
 
     weights: str = Field(default="shipped", description="`shipped`, or the folder that `metabench pretrain oswm` wrote")
+    largest_context: int = Field(default=256, ge=1, description="most rows of support that are read")
 
 
 class OSWMMetaConfig(OSWMConfig):

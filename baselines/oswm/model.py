@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..planning.ends import Ends
+from ..planning.ends import BELIEF, Ends
 from ..planning.rows import Prediction, Rows
 from .bars import BarDistribution
 from .config import ModelConfig
-from .regression import Fitted, Regression
+from .regression import Fitted
 from .scales import Scales, measure_scales
 
 CLIP = 10.0
@@ -32,6 +32,12 @@ FAR = 20.0
 
 LEAST_MISSED = 1e-4
 """The regression's numbers are no better than this share of what is predicted."""
+
+DOUBT = 0.2
+"""How much a logit's variance draws it to that of the rate of ends.
+
+In synthetic worlds 0.1 is best for a context of rows from everywhere, 0.4 and more for one of a few whole episodes.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Conditioned:
         fitted: the regression of changes and reward.
         missed: `(B, 1, S + 1)` root of the mean square of what it misses, in units of the scales.
         ends: the regression of ends.
+        end_rate: `(B, 1)` logit of the share of rows that end.
         state_used: `(B, S)` bool.
         action_used: `(B, A)` bool.
     """
@@ -57,6 +64,7 @@ class Conditioned:
     fitted: Fitted
     missed: Tensor
     ends: Ends
+    end_rate: Tensor
     state_used: Tensor
     action_used: Tensor
 
@@ -82,7 +90,6 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         slots, actions, width = config.state_slots, config.action_slots, config.width
-        self.regression = Regression(slots + actions)
         self.read_input = _perceptron(2 * (slots + actions) + 2 * (slots + 2), width)
         self.read_outcome = _perceptron(slots + 2, width)
         self.nothing = nn.Parameter(torch.zeros(width))
@@ -111,12 +118,15 @@ class WorldModel(nn.Module):
         )
         inputs = self._inputs(context.observations, context.actions, scales, used)
         count = state_used.sum(1) + action_used.sum(1)
-        fitted = self.regression.fit(inputs, outcome, context.valid, count)
+        fitted = Fitted.of(inputs, outcome, context.valid, count)
         missed = self._missed((outcome - fitted.left_out) / (1.0 + fitted.leverage).sqrt(), context.valid, scales)
         value, unit = _trusted(fitted.left_out, fitted.leverage, missed)
         rest = ((outcome - value) / unit).clamp(-CLIP, CLIP)
         ends = Ends.fit(self._places(context.next_observations, scales, state_used), context.ends, context.valid)
-        guess = Guess(_joined(value, ends.left_out), _joined(unit, ends.deviations))
+        ended, rows = (context.ends & context.valid).sum(1, keepdim=True), context.valid.sum(1, keepdim=True)
+        end_rate = ((ended + BELIEF[0]) / (rows - ended + BELIEF[1])).log()
+        end = _moderated(ends.left_out, ends.deviations, end_rate)
+        guess = Guess(_joined(value, end), _joined(unit, ends.deviations))
         tokens = self._tokens(inputs, guess, used) + self.read_outcome(_joined(rest, context.ends.to(rest.dtype)))
         tokens = torch.cat([self.nothing.expand(len(tokens), 1, -1), tokens], 1)
         mask = functional.pad(context.valid, (1, 0), value=True)[:, None, None]
@@ -126,7 +136,7 @@ class WorldModel(nn.Module):
             tokens = layer(tokens, key, value, mask)
             keys.append(key)
             values.append(value)
-        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, ends, *used)
+        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, ends, end_rate, *used)
 
     def logits(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
         """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
@@ -204,9 +214,10 @@ class WorldModel(nn.Module):
         """`(B, M, width)` tokens of queries that have attended to the context, and what the regressions say."""
         used, scales = (given.state_used, given.action_used), given.scales
         inputs = self._inputs(observations, actions, scales, used)
-        value, unit = _trusted(*self.regression.predict(given.fitted, inputs), given.missed)
+        value, unit = _trusted(*given.fitted.predict(inputs), given.missed)
         reached = observations + value[..., :-1] * scales.change * scales.moving
         ends, deviations = given.ends.logits(self._places(reached, scales, given.state_used))
+        ends = _moderated(ends, deviations, given.end_rate)
         guess = Guess(_joined(value, ends), _joined(unit, deviations))
         tokens = self._tokens(inputs, guess, used) + self.query
         for layer, keys, values in zip(self._layers, given.keys, given.values, strict=True):
@@ -235,6 +246,15 @@ class WorldModel(nn.Module):
 def _joined(rest: Tensor, ends: Tensor) -> Tensor:
     """`(B, M, S + 2)`."""
     return torch.cat([rest, ends[..., None]], 2)
+
+
+def _moderated(logits: Tensor, deviations: Tensor, rate: Tensor) -> Tensor:
+    """`(B, M)` logits drawn to `(B, 1)` that of the rate, where they are in doubt: after MacKay (1992), who draws to 0.
+
+    A few episodes, which an end separates from all else, leave the regression far too sure: after one of 64 rows, held
+    out episodes of synthetic worlds cost it 0.62 undrawn and 0.18 so, as telling the rate does.
+    """
+    return rate + (logits - rate) / (1.0 + DOUBT * deviations.square()).sqrt()
 
 
 def _trusted(guess: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from rich.table import Table
 from metabench.cli.options import Device, Threads
 
 app = typer.Typer(add_completion=False)
+
+LOGGED_WIDTH = 400
+"""Characters that a table may be wide where no terminal folds it."""
 
 
 @app.command(
@@ -61,12 +65,21 @@ def reproduce(
             cancelled=cancelled,
         )
     for kind in dict.fromkeys(tuple(row) for row in rows):  # rows of equal columns share a table
-        table = Table(*kind)
-        for row in rows:
-            if tuple(row) == kind:
-                table.add_row(*(_shown(value) for value in row.values()))
-        console.print(table)
+        _print_rows([row for row in rows if tuple(row) == kind], console)
     console.print(f"wrote {folder / pretraining.ROWS}", soft_wrap=True, highlight=False)
+
+
+def _print_rows(rows: Sequence[Mapping[str, object]], console: Console) -> None:
+    """A table of what differs from row to row; what is the same in all stands below."""
+    same = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
+    if len(rows) == 1:
+        same = {name: value for name, value in same.items() if value is None}
+    told = [name for name in rows[0] if name not in same]
+    common = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in same.items() if value is not None)
+    table = Table(*(name.replace("_", " ") for name in told), caption=f"all: {common}" if common else None)
+    for row in rows:
+        table.add_row(*(_shown(row[name]) for name in told))
+    (console if console.is_terminal else Console(width=LOGGED_WIDTH)).print(table)
 
 
 def _shown(value: object) -> str:

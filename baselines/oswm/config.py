@@ -31,7 +31,7 @@ class PretrainingConfig(Config):
     steps: int = Field(default=64, ge=2, description="steps in each")
     queries: int = Field(default=96, ge=1, description="rows of each environment that are predicted")
     largest_context: int = Field(
-        default=384, ge=1, description="most rows of context; drawn from 0 to this, small ones oftener"
+        default=256, ge=1, description="most rows of context; drawn from 0 to this, small ones oftener"
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's learning rate after the warm-up")
     warmup: int = Field(default=200, ge=0, description="updates of linear warm-up; a cosine to a hundredth follows")

@@ -4,8 +4,8 @@ Context rows attend to each other, queries to the context only and not to themse
 itself never depends on the queries: its keys and values are computed once (`condition`) and serve any number of
 queries. Nothing knows the order of rows.
 
-What is predicted are changes and rewards, less what a regression of the context says of them (`regression`), in units
-of what that regression misses of rows that it has not seen; and by how much the logistic regression of ends errs.
+What is predicted are changes and rewards, less what regressions of the context say of them (`guess`), in units
+of what these miss of rows that they have not seen; and by how much the logistic regression of ends errs.
 Normalisation reads context rows alone, and leans on the prior's scales where there are few.
 """
 
@@ -17,27 +17,16 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..planning.ends import BELIEF, Ends
 from ..planning.rows import Prediction, Rows
 from .bars import BarDistribution
 from .config import ModelConfig
-from .regression import Fitted
-from .scales import Scales, measure_scales
+from .guess import Guess, Regressions, in_units, joined
 
 CLIP = 10.0
-"""Normalised inputs are clipped to plus or minus this."""
+"""What the transformer reads is clipped to plus or minus this."""
 
 FAR = 20.0
 """Targets are clipped to plus or minus this: far out in the tails, one row would outweigh all others."""
-
-LEAST_MISSED = 1e-4
-"""The regression's numbers are no better than this share of what is predicted."""
-
-DOUBT = 0.2
-"""How much a logit's variance draws it to that of the rate of ends.
-
-In synthetic worlds 0.1 is best for a context of rows from everywhere, 0.4 and more for one of a few whole episodes.
-"""
 
 
 @dataclass(frozen=True)
@@ -48,38 +37,13 @@ class Conditioned:
         keys: one tensor a layer.
         values: one tensor a layer.
         mask: `(B, 1, 1, N + 1)` bool: which of them count.
-        scales: normalisation.
-        fitted: the regression of changes and reward.
-        missed: `(B, 1, S + 1)` root of the mean square of what it misses, in units of the scales.
-        ends: the regression of ends.
-        end_rate: `(B, 1)` logit of the share of rows that end.
-        state_used: `(B, S)` bool.
-        action_used: `(B, A)` bool.
+        regressions: what the transformer starts from.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor
-    scales: Scales
-    fitted: Fitted
-    missed: Tensor
-    ends: Ends
-    end_rate: Tensor
-    state_used: Tensor
-    action_used: Tensor
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What the regressions say of M rows.
-
-    Attributes:
-        value: `(B, M, S + 2)` changes and reward, in units of the scales, and the logit of an end.
-        unit: `(B, M, S + 2)` how much they are expected to miss, in the same units.
-    """
-
-    value: Tensor
-    unit: Tensor
+    regressions: Regressions
 
 
 class WorldModel(nn.Module):
@@ -107,27 +71,10 @@ class WorldModel(nn.Module):
 
     def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> Conditioned:
         """Read a context of N rows, 0 or more."""
-        scales = measure_scales(context, state_used, self.config.prior_weight)
-        used = (state_used, action_used)
-        outcome = torch.cat(
-            [
-                (context.next_observations - context.observations) / scales.change * scales.moving,
-                ((context.rewards - scales.reward_mean) / scales.reward_spread)[..., None],
-            ],
-            2,
-        )
-        inputs = self._inputs(context.observations, context.actions, scales, used)
-        count = state_used.sum(1) + action_used.sum(1)
-        fitted = Fitted.of(inputs, outcome, context.valid, count)
-        missed = self._missed((outcome - fitted.left_out) / (1.0 + fitted.leverage).sqrt(), context.valid, scales)
-        value, unit = _trusted(fitted.left_out, fitted.leverage, missed)
-        rest = ((outcome - value) / unit).clamp(-CLIP, CLIP)
-        ends = Ends.fit(self._places(context.next_observations, scales, state_used), context.ends, context.valid)
-        ended, rows = (context.ends & context.valid).sum(1, keepdim=True), context.valid.sum(1, keepdim=True)
-        end_rate = ((ended + BELIEF[0]) / (rows - ended + BELIEF[1])).log()
-        end = _moderated(ends.left_out, ends.deviations, end_rate)
-        guess = Guess(_joined(value, end), _joined(unit, ends.deviations))
-        tokens = self._tokens(inputs, guess, used) + self.read_outcome(_joined(rest, context.ends.to(rest.dtype)))
+        regressions = Regressions.of(context, state_used, action_used, self.config.prior_weight)
+        guess, outcome = regressions.left_out, in_units(context, regressions.scales)
+        rest = ((outcome - guess.value[..., :-1]) / guess.unit[..., :-1]).clamp(-CLIP, CLIP)
+        tokens = self._tokens(regressions, guess) + self.read_outcome(joined(rest, context.ends.to(rest.dtype)))
         tokens = torch.cat([self.nothing.expand(len(tokens), 1, -1), tokens], 1)
         mask = functional.pad(context.valid, (1, 0), value=True)[:, None, None]
         keys, values = [], []
@@ -136,7 +83,7 @@ class WorldModel(nn.Module):
             tokens = layer(tokens, key, value, mask)
             keys.append(key)
             values.append(value)
-        return Conditioned(tuple(keys), tuple(values), mask, scales, fitted, missed, ends, end_rate, *used)
+        return Conditioned(tuple(keys), tuple(values), mask, regressions)
 
     def logits(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
         """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
@@ -169,7 +116,7 @@ class WorldModel(nn.Module):
         earned = self.bars.central_mean(rest[..., -1:, :], 0.9)
         found = value + torch.cat([median[..., :-1], earned], 2) * unit
         deviation = 0.5 * (high - low) * unit
-        scales = given.scales
+        scales = given.regressions.scales
         step, idle = (scales.change * scales.moving)[..., :slots], self.config.state_slots - slots
         return Prediction(
             next_observations=observations + functional.pad(found[..., :-1] * step, (0, idle)),
@@ -194,32 +141,15 @@ class WorldModel(nn.Module):
 
     def targets(self, given: Conditioned, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
         """`(B, M, S + 1)` what the regression misses of queries, in its units; and which of it counts, as 0 or 1."""
-        scales = given.scales
-        change = (queries.next_observations - queries.observations) / scales.change
-        reward = ((queries.rewards - scales.reward_mean) / scales.reward_spread)[..., None]
-        target = (torch.cat([change, reward], 2) - guess.value[..., :-1]) / guess.unit[..., :-1]
-        counted = torch.cat([scales.moving.expand_as(change), torch.ones_like(reward, dtype=torch.bool)], 2)
-        return target.clamp(-FAR, FAR), (counted & queries.valid[..., None]).float()
-
-    def _missed(self, wrong: Tensor, valid: Tensor, scales: Scales) -> Tensor:
-        """`(B, 1, S + 1)`: with few rows it leans on 1, the size of what is to be predicted.
-
-        Orders of size are averaged: of sizes the mean would be nearly 1 even where 20 rows fix all to a hundredth.
-        """
-        keep = valid[..., None].float()
-        square = (wrong.square() * keep).sum(1, keepdim=True) / keep.sum(1, keepdim=True).clamp(min=1.0)
-        return (0.5 * scales.weight * square.clamp(min=LEAST_MISSED**2).log()).exp()
+        moving = given.regressions.scales.moving
+        target = (in_units(queries, given.regressions.scales) - guess.value[..., :-1]) / guess.unit[..., :-1]
+        counted = torch.cat([moving, torch.ones_like(moving[..., :1])], 2) & queries.valid[..., None]
+        return target.clamp(-FAR, FAR), counted.float()
 
     def _read(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Guess]:
         """`(B, M, width)` tokens of queries that have attended to the context, and what the regressions say."""
-        used, scales = (given.state_used, given.action_used), given.scales
-        inputs = self._inputs(observations, actions, scales, used)
-        value, unit = _trusted(*given.fitted.predict(inputs), given.missed)
-        reached = observations + value[..., :-1] * scales.change * scales.moving
-        ends, deviations = given.ends.logits(self._places(reached, scales, given.state_used))
-        ends = _moderated(ends, deviations, given.end_rate)
-        guess = Guess(_joined(value, ends), _joined(unit, deviations))
-        tokens = self._tokens(inputs, guess, used) + self.query
+        guess = given.regressions.guess(observations, actions)
+        tokens = self._tokens(given.regressions, guess) + self.query
         for layer, keys, values in zip(self._layers, given.keys, given.values, strict=True):
             tokens = layer(tokens, keys, values, given.mask)
         return self.norm(tokens), guess
@@ -228,42 +158,11 @@ class WorldModel(nn.Module):
         """`(B, M)`."""
         return torch.as_tensor(self.predict_end(tokens)[..., 0] + guess.value[..., -1])
 
-    def _inputs(self, observations: Tensor, actions: Tensor, scales: Scales, used: tuple[Tensor, Tensor]) -> Tensor:
-        """`(B, M, S + A)` normalised, unused slots 0."""
-        state_used, action_used = used
-        return torch.cat([self._places(observations, scales, state_used), actions * action_used[:, None]], 2)
-
-    def _places(self, observations: Tensor, scales: Scales, used: Tensor) -> Tensor:
-        """`(B, M, S)` normalised observations, unused slots 0."""
-        return ((observations - scales.mean) / scales.spread).clamp(-CLIP, CLIP) * used[:, None]
-
-    def _tokens(self, inputs: Tensor, guess: Guess, used: tuple[Tensor, Tensor]) -> Tensor:
-        flags = torch.cat(used, 1)[:, None].expand(inputs.shape).to(inputs.dtype)
+    def _tokens(self, regressions: Regressions, guess: Guess) -> Tensor:
+        flags = torch.cat([regressions.state_used, regressions.action_used], 1)[:, None]
         said = [guess.value.clamp(-CLIP, CLIP), guess.unit.log()]
-        return torch.as_tensor(self.read_input(torch.cat([inputs, flags, *said], 2)))
-
-
-def _joined(rest: Tensor, ends: Tensor) -> Tensor:
-    """`(B, M, S + 2)`."""
-    return torch.cat([rest, ends[..., None]], 2)
-
-
-def _moderated(logits: Tensor, deviations: Tensor, rate: Tensor) -> Tensor:
-    """`(B, M)` logits drawn to `(B, 1)` that of the rate, where they are in doubt: after MacKay (1992), who draws to 0.
-
-    A few episodes, which an end separates from all else, leave the regression far too sure: after one of 64 rows, held
-    out episodes of synthetic worlds cost it 0.62 undrawn and 0.18 so, as telling the rate does.
-    """
-    return rate + (logits - rate) / (1.0 + DOUBT * deviations.square()).sqrt()
-
-
-def _trusted(guess: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
-    """What the regression says, less where it lies far from the context; and how much it is expected to miss there.
-
-    Both are what Bayes' rule says of a regression whose outputs are of size 1; no more is ever missed than that.
-    """
-    far = missed.square() * leverage
-    return guess / (1.0 + far), (missed.square() + far).sqrt().minimum(missed.clamp(min=1.0))
+        read = torch.cat([guess.inputs, flags.expand(guess.inputs.shape).to(guess.inputs.dtype), *said], 2)
+        return torch.as_tensor(self.read_input(read))
 
 
 class _Layer(nn.Module):

@@ -85,10 +85,11 @@ def evaluate_held_out(
         for name, value in model.loss(given, queries).items():
             metrics[f"held_out_{name}_after_{rows}"] = float(value)
         scale = measure_scales(queries, data.state_used, 1e-6).change
-        moving = given.scales.moving.expand_as(queries.observations)
+        scales = given.regressions.scales
+        moving = scales.moving.expand_as(queries.observations)
         seen = model(given, queries.observations, queries.actions).next_observations
         _, _, guess = model.logits(given, queries.observations, queries.actions)
-        regressed = queries.observations + given.scales.change * given.scales.moving * guess.value[..., :-2]
+        regressed = queries.observations + scales.change * scales.moving * guess.value[..., :-2]
         for name, found in (("error", seen), ("regression_error", regressed)):
             wrong = ((found - queries.next_observations) / scale).square()[moving]
             metrics[f"held_out_{name}_after_{rows}"] = float(wrong.clamp(max=25.0).mean().sqrt())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class MetabenchError(Exception):
@@ -24,13 +28,21 @@ class UnknownNameError(MetabenchError):
             hint = f"known: {', '.join(choices)}"
         else:
             hint = "none is known"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {name!r:.200}; {hint}")
         self.kind = kind
         self.name = name
 
 
 class DataError(MetabenchError):
     """Stored data (a Minari folder, a store, a checkpoint, a record) that is damaged or does not fit."""
+
+
+class StorageError(MetabenchError):
+    """A file that cannot be written (no space, no permission, a failing disk); the message says what to do."""
+
+
+class ClaimedError(MetabenchError):
+    """A cell that another process is running, here or on another machine: nothing is wrong with it."""
 
 
 class MethodError(MetabenchError):
@@ -67,3 +79,32 @@ class CancelledError(MetabenchError):
 
 class PolicyProcessError(MetabenchError):
     """What went wrong in a policy's own process; the message goes on from the call: `raised ValueError: ...`."""
+
+
+def key_and_problem(error: ValidationError) -> tuple[str, str]:
+    """The first thing that pydantic found wrong.
+
+    Returns:
+        The key (`task.3.parameters`), empty if it is the content as a whole; and what is wrong there, with what was
+        found where the problem does not say it: `Input should be greater than 0, found -1`.
+    """
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    tells = first["type"] in ("missing", "value_error", "json_invalid")
+    return key, first["msg"].removeprefix("Value error, ") + ("" if tells else f", found {_short(first['input'])}")
+
+
+def first_problem(error: ValidationError, whole: str = "(whole file)") -> str:
+    """The same as one text: `task.3.parameters: Input should be ...`; `whole` is the key of the content as a whole."""
+    key, problem = key_and_problem(error)
+    return f"{key or whole}: {problem}"
+
+
+def _short(value: Any) -> str:
+    """A value as a short text, however large or deep it is."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 60
+    try:
+        return f"{short.repr(value):.80}"
+    except ValueError:  # an integer of thousands of digits
+        return type(value).__name__

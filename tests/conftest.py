@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,44 @@ def tiny_copied(_tiny_folders: Path, folders: Path) -> Path:
     """The test's own home and Minari folder, in which all datasets of `tiny` are built: to be damaged at will."""
     shutil.copytree(_tiny_folders, folders, dirs_exist_ok=True)
     return folders
+
+
+class SmallDisk:
+    """A disk of one mebibyte.
+
+    Attributes:
+        path: where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / "filler"
+
+    def fill(self, left: int = 0) -> None:
+        """Leave so many pages of it free."""
+        status = os.statvfs(self.path)
+        self._filler.write_bytes(b"x" * (status.f_bsize * max(0, status.f_bfree - left)))
+
+    def free(self) -> None:
+        """Undo `fill`."""
+        self._filler.unlink()
+
+    def make_read_only(self) -> None:
+        """From now on."""
+        subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk that can be filled and made read-only; skips where none can be mounted."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = shutil.which("mount")
+    command = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", path]
+    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk (Linux, root)")
+    yield SmallDisk(path)
+    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 class Browser:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metabench import Array, Policy, Spaces, Step
+from metabench import Array, Policy, Spaces, Step, save_state
 
 CHUNK = 32
 """Steps drawn at once: fewer calls than step by step, less memory than whole episodes."""
@@ -37,5 +37,5 @@ class RandomPolicy(Policy):
         return np.asarray(self._chunk[within])
 
     def save(self, folder: Path) -> None:
-        """Make the folder; there is nothing to put into it."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write an empty state: archives and version control lose empty folders."""
+        save_state({}, folder / "policy")

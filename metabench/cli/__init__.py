@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -39,7 +39,7 @@ VERBS: dict[str, Verb] = {
     "report": Verb("metabench.cli.report", "report", "Write one HTML page about a run: scores, curves, pictures."),
     "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
     "compare": Verb("metabench.cli.compare", "compare", "Compare two methods by their records."),
-    "suite": Verb("metabench.cli.suite", "app", "Make suites of Minari datasets."),
+    "suite": Verb("metabench.cli.suite", "app", "Make suites of Minari datasets, and archive versions."),
     "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),
     "doctor": Verb("metabench.cli.doctor", "doctor", "Find out what is wrong with an installation, and what to do."),
     "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
@@ -110,15 +110,26 @@ def _metabench(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a user's mistake ends it with one line and status 2, Ctrl-C with status 130."""
+    """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
     try:
         typer.main.get_command(app)(args=None if arguments is None else list(arguments), prog_name="metabench")
     except CancelledError as error:
         typer.echo(f"interrupted: {_one_line(error)}", err=True)
         sys.exit(130)
     except MetabenchError as error:
-        typer.echo(f"error: {_one_line(error)}", err=True)
-        sys.exit(2)
+        _refuse(error)
+    except Exception as error:
+        from metabench.data.writing import storage_problem
+
+        problem = storage_problem(error)
+        if problem is None:
+            raise
+        _refuse(problem)
+
+
+def _refuse(error: MetabenchError) -> NoReturn:
+    typer.echo(f"error: {_one_line(error)}", err=True)
+    sys.exit(2)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`metabench check`: hold a method against its contract."""
+"""`metabench check`: hold a method or a suite against its contract."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from rich.markup import escape
 
 
 def check(
-    method: Annotated[str, typer.Argument(help="a method's name, or path/to/file.py:Class; either with /VARIANT")],
-    preset: Annotated[str, typer.Option(help="budget to train with")] = "tiny",
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD_OR_SUITE",
+            help="a method's name, or path/to/file.py:Class, either with /VARIANT; a suite's name, or ./its-folder",
+        ),
+    ],
+    preset: Annotated[str, typer.Option(help="for a method: the budget to train with")] = "tiny",
 ) -> None:
-    """Run a method through the contract on two tiny suites, one line a check; exit status 1 if any fails."""
-    from metabench.runs.check import iterate_checks
+    """Run a method or a suite through its contract, one line a check; exit status 1 if any fails.
+
+    A method is run on two tiny suites; a suite's lanes, tasks and teacher are
+    tried out. Lines that begin with "note" tell what is no mistake.
+    """
+    from metabench.runs.check_suite import iterate_named_checks
 
     console = Console(soft_wrap=True, highlight=False)
     failed = total = 0
-    for finding in iterate_checks(method, preset=preset):
+    for finding in iterate_named_checks(name, preset=preset):
         total += 1
         where = f"{finding.suite}: " if finding.suite else ""
-        if finding.passed:
-            console.print(f"[green]pass[/]  {escape(where + finding.title)}: {escape(finding.expected)}")
-            continue
-        failed += 1
-        console.print(f"[red]FAIL[/]  {escape(where + finding.title)}: expected: {escape(finding.expected)}")
-        console.print(f"      found: {escape(finding.problem or '')}")
+        line = escape(f"{where}{finding.title}: {finding.expected}")
+        if finding.passed and finding.remark is None:
+            console.print(f"[green]pass[/]  {line}")
+        elif finding.passed:
+            console.print(f"[yellow]note[/]  {line}: {escape(finding.remark or '')}")
+        else:
+            failed += 1
+            console.print(f"[red]FAIL[/]  {escape(where + finding.title)}: expected: {escape(finding.expected)}")
+            console.print(f"      found: {escape(finding.problem or '')}")
     if failed:
         console.print(f"[red]{failed} of {total} checks failed[/]")
         raise typer.Exit(1)

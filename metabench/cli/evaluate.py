@@ -1,10 +1,9 @@
-"""`metabench evaluate`: a saved policy in one or all tracks, without training."""
+"""`metabench evaluate`: a trained policy in one or all tracks, without training."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="folder of a saved policy, as a run leaves it")],
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_FOLDER",
+            help="a name from `metabench list policies`, or a policy's folder as a run leaves it",
+        ),
+    ],
     suite: Annotated[str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")] = None,
     track: Annotated[list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")] = None,
     split: Annotated[list[str] | None, typer.Option(help="test, test-far (default: all)")] = None,
@@ -31,13 +36,14 @@ def evaluate(
     memory_limit: MemoryLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="print every episode's row as JSON")] = False,
 ) -> None:
-    """Evaluate a saved policy; nothing is trained and no record is written.
+    """Evaluate a trained policy; nothing is trained and no record is written.
 
     The limits hold for each track, and need --isolate.
     """
     from metabench.runs.arguments import read_names, read_shots
     from metabench.runs.limits import read_limits
     from metabench.runs.reevaluate import evaluate_saved
+    from metabench.runs.shipped_policies import find_policy
 
     limits = read_limits(time_limit, memory_limit)
     if limits.given and not isolate:
@@ -45,7 +51,7 @@ def evaluate(
     if isolate:
         warn_of_gaps()
     loaded, measured = evaluate_saved(
-        folder,
+        find_policy(policy, suite),
         suite=suite,
         tracks=None if track is None else read_names(track),
         splits=None if split is None else read_names(split),

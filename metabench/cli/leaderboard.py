@@ -37,6 +37,9 @@ def check(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="a submission, or a folder of records", show_default=True)
     ] = _PUBLISHED,
+    published: Annotated[
+        Path, typer.Option(help="the published records: only these may be of an archived version of a suite")
+    ] = _PUBLISHED,
 ) -> None:
     """Check records against schema, digest, suite and quotas, and the methods' cards.
 
@@ -47,7 +50,7 @@ def check(
 
     console = Console()
     count = 0
-    for finding in check_records(folder):
+    for finding in check_records(folder, published=published):
         count += 1
         console.print(finding, soft_wrap=True, markup=False, highlight=False)
     if count:

@@ -16,17 +16,19 @@ from rich.text import Text
 from metabench.errors import UnknownNameError
 from metabench.methods.registry import method_names, registered_methods
 from metabench.suites.catalogue import describe_suite, suite_summaries
-from metabench.suites.folders import suite_names
+from metabench.suites.folders import is_suite_name, suite_names
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="[suites|methods|datasets]", help="one kind only")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[suites|methods|datasets|policies]", help="one kind only")
+    ] = None,
     internal: Annotated[bool, typer.Option("--all", help="the suites for tests, too")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List suites, methods and datasets."""
+    """List suites, methods, datasets and the trained policies that ship with the methods."""
     if kind is not None and kind not in _ROWS:
         raise UnknownNameError("kind of list", kind, _ROWS)
     kinds = (kind,) if kind else tuple(_ROWS) if as_json else ("suites", "methods")
@@ -38,7 +40,8 @@ def list_(
     for each, content in rows.items():
         console.print(_TABLES[each](content))
     if kind is None:
-        console.print("datasets: `metabench list datasets`; more of one suite or method: `metabench describe NAME`")
+        console.print("also: `metabench list datasets`, `metabench list policies` (trained ones)", highlight=False)
+        console.print("more of one suite or method: `metabench describe NAME`", highlight=False)
 
 
 def describe(
@@ -52,7 +55,7 @@ def describe(
     """Describe a suite or a method; a suite is validated first."""
     from metabench.suites import load_suite
 
-    if name in suite_names() or ("/" in name and (Path(name) / "suite.toml").is_file()):
+    if is_suite_name(name) or ("/" in name and (Path(name) / "suite.toml").is_file()):
         content, show = describe_suite(load_suite(name)), _show_suite
     elif ".py:" in name or name.partition("/")[0] in method_names():
         from metabench.methods.description import describe_method
@@ -86,6 +89,20 @@ def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
     ]
 
 
+def _policy_rows(internal: bool) -> list[dict[str, Any]]:
+    del internal
+    from metabench.runs.saved_policy import read_training
+    from metabench.runs.shipped_policies import shipped_policies
+
+    rows = []
+    for policy in shipped_policies():
+        training = read_training(policy.folder)
+        cell = training.cell.model_dump(include={"dataset", "preset", "seed"})
+        facts = {"parameters": training.parameters, "bytes": policy.size, "folder": str(policy.folder)}
+        rows.append({"suite": policy.suite, "name": policy.name, **cell, **facts})
+    return rows
+
+
 def _suite_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("suite", "title", "tasks", "datasets", title="Suites", title_justify="left")
     for row in rows:
@@ -93,7 +110,8 @@ def _suite_table(rows: list[dict[str, Any]]) -> Table:
         if row["problem"]:
             table.add_row(row["name"], f"[red]{row['problem']}[/]")
         else:
-            table.add_row(f"{row['name']}-v{row['version']}", row["title"], tasks, ", ".join(row["datasets"]))
+            versions = [f"{row['name']}-v{row['version']}", *(f"[dim]v{each} archived[/]" for each in row["archived"])]
+            table.add_row("\n".join(versions), row["title"], tasks, ", ".join(row["datasets"]))
     return table
 
 
@@ -112,8 +130,20 @@ def _dataset_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-_ROWS = {"suites": _suite_rows, "methods": _method_rows, "datasets": _dataset_rows}
-_TABLES = {"suites": _suite_table, "methods": _method_table, "datasets": _dataset_table}
+def _policy_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        *("suite", "policy", "trained on", "preset", "seed", "size"),
+        title="Trained policies (metabench evaluate NAME)",
+        title_justify="left",
+    )
+    for row in rows:
+        size = f"{row['bytes'] / 1000:.0f} kB"
+        table.add_row(row["suite"], row["name"], row["dataset"], row["preset"], str(row["seed"]), size)
+    return table
+
+
+_ROWS = {"suites": _suite_rows, "methods": _method_rows, "datasets": _dataset_rows, "policies": _policy_rows}
+_TABLES = {"suites": _suite_table, "methods": _method_table, "datasets": _dataset_table, "policies": _policy_table}
 
 
 def _shares(dataset: Mapping[str, Any]) -> str:

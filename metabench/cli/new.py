@@ -9,6 +9,8 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Begin a plugin package.")
 
+Folder = Annotated[Path | None, typer.Option(help="where to write it  [default: ./NAME]")]
+
 
 @app.callback()
 def _new() -> None:
@@ -18,12 +20,26 @@ def _new() -> None:
 @app.command()
 def method(
     name: Annotated[str, typer.Argument(help="the method's name: lower case, digits and hyphens")],
-    folder: Annotated[Path | None, typer.Option(help="where to write it  [default: ./NAME]")] = None,
+    folder: Folder = None,
 ) -> None:
     """Write a working method as a package of its own: it installs, learns, and passes its check."""
     from metabench.methods.scaffold import write_plugin
 
     target = folder or Path(name)
     for path in write_plugin(name, target):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: pip install -e {target} && metabench check {name}")
+
+
+@app.command()
+def suite(
+    name: Annotated[str, typer.Argument(help="the suite's name: lower case, digits and hyphens")],
+    folder: Folder = None,
+) -> None:
+    """Write a working suite as a package of its own: its physics, teacher, tasks and data; it passes its check."""
+    from metabench.suites.scaffold import write_suite_plugin
+
+    target = folder or Path(name)
+    for path in write_suite_plugin(name, target):
         typer.echo(f"wrote {path}")
     typer.echo(f"next: pip install -e {target} && metabench check {name}")

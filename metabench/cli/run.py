@@ -210,7 +210,7 @@ def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, tensorboard:
     for index in outcome.failed:
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
-        _say(f"failed: {cell.label}; see {place}")
+        _say(f"failed: {cell.label}" + (f"; see {place}" if place.exists() else ""))
     _say_counts(
         {
             "done": len(outcome.finished),

@@ -1,4 +1,4 @@
-"""`metabench suite`: make suites of what there is."""
+"""`metabench suite`: make suites of what there is, and keep earlier versions of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make suites of recorded data.")
+app = typer.Typer(no_args_is_help=True, help="Make suites of recorded data, and archive versions.")
 
 
 @app.callback()
 def _suite() -> None:
-    """Make suites of recorded data."""
+    """Make suites of recorded data, and archive versions."""
 
 
 @app.command("from-minari")
@@ -46,3 +46,21 @@ def from_minari(
         typer.echo(f"it can be trained on, not evaluated in: {error}")
         return
     typer.echo(f"next: metabench run {argument} --dataset {dataset} --method bc,prompt-dt --preset tiny")
+
+
+@app.command()
+def archive(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")],
+) -> None:
+    """Keep a suite's present definition as an earlier version, and raise `version` in suite.toml.
+
+    Records made with it stay readable, are scored by it and shown as archived; new ones are made with the next version.
+    """
+    from metabench.data.suite_file import archive_version
+    from metabench.suites import load_suite
+
+    loaded = load_suite(suite)
+    typer.echo(f"kept {loaded.identity} as {archive_version(loaded)}")
+    typer.echo(f"{loaded.folder / 'suite.toml'}: version = {loaded.entry.version + 1}; now change the suite, then")
+    typer.echo(f"next: metabench data references {suite} --write")
+    typer.echo(f"next: metabench data build {suite} --force --write-manifest")

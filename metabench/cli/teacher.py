@@ -29,7 +29,7 @@ def train(
 
     from metabench.data.teacher_policy import TeacherConfig
     from metabench.data.teacher_training import train_teacher
-    from metabench.errors import MetabenchError, UnknownNameError
+    from metabench.errors import MetabenchError, UnknownNameError, first_problem
 
     values = dict(pair.partition("=")[::2] for pair in setting or [])
     for key in values:
@@ -38,8 +38,7 @@ def train(
     try:
         config = TeacherConfig.model_validate({**values, "steps": steps, "seed": seed})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise MetabenchError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise MetabenchError(f"--set {first_problem(error)}") from error
     console = Console()
 
     def progress(row: dict[str, float]) -> None:

@@ -22,6 +22,7 @@ from metabench.data.minari_files import (
 from metabench.data.recorded import recorded
 from metabench.data.source import Progress, rolled_out
 from metabench.data.store import Store, check_hashes, open_store, store_exists, write_store
+from metabench.data.writing import writing
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 
@@ -71,6 +72,7 @@ def build_dataset(
         UnknownNameError: no such suite or dataset.
         DataError: what is there is damaged or made for something else; `force` replaces it. Or a Minari dataset that
             it is made from is missing or not fit.
+        StorageError: the disk is full, read-only or fails; what was there before stays until the new data is whole.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite.dataset(dataset)
@@ -131,8 +133,9 @@ def locked(suite: Suite, dataset: str) -> Iterator[None]:
 
     with ExitStack() as stack:
         for folder in (minari_folder(suite, dataset), store_folder(suite, dataset)):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(folder.with_name(f".{folder.name}.lock")))
+            with writing(folder):
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(folder.with_name(f".{folder.name}.lock")))
         yield
 
 
@@ -151,9 +154,10 @@ def _fresh(folder: Path) -> Iterator[Path]:
     fresh = folder.with_name(f".{folder.name}.building")
     for stale in (fresh, folder.with_name(f".{folder.name}.leaving")):
         shutil.rmtree(stale, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
-        yield fresh
+        with writing(folder):
+            fresh.mkdir(parents=True)
+            yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -170,9 +174,10 @@ def _make_both(
         source = rolled_out(suite, dataset)
     else:
         source = recorded(suite, dataset, download=download, progress=progress)
-    trajectories = write_minari(minari, suite, dataset, source, progress)
-    manifest = make_manifest(suite, dataset, content_digest(trajectories))
-    set_manifest(minari, manifest)
+    with writing(minari):
+        trajectories = write_minari(minari, suite, dataset, source, progress)
+        manifest = make_manifest(suite, dataset, content_digest(trajectories))
+        set_manifest(minari, manifest)
     if progress is not None:
         progress("making the store", 0, 1)
     write_store(store, trajectories, manifest, suite.spaces)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from metabench.data.collect import ACTION_DECIMALS
 from metabench.data.columns import Columns
 from metabench.envs import Array
-from metabench.errors import DataError
+from metabench.errors import DataError, first_problem
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
 
@@ -143,9 +143,7 @@ def read_manifest(content: Any, path: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole manifest)"
-        raise DataError(f"{path}: metabench.{key}: {first['msg']}") from error
+        raise DataError(f"{path}: metabench.{first_problem(error, '(whole manifest)')}") from error
 
 
 def check_manifest(manifest: Manifest, suite: Suite, dataset: str, path: Path) -> None:

@@ -16,7 +16,14 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
+from metabench.data.writing import check_room, writing
 from metabench.envs import Array
+
+EPISODE_BYTES = 12 << 10
+"""What an episode takes beside its arrays: at most, of the disk."""
+
+_LEAST_RESERVE, _MOST_RESERVE = 64 << 10, 1 << 20
+"""Bytes that are asked of the disk ahead: few for a small file, which may fit into what is left."""
 
 
 class EpisodeFile:
@@ -27,9 +34,11 @@ class EpisodeFile:
         steps: their transitions in all.
     """
 
-    def __init__(self, file: h5py.File) -> None:
-        """Add to `file`, which must be empty; see `episode_file`."""
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        """Add to `file` at `path`, which must be empty; see `episode_file`."""
         self.episodes = self.steps = 0
+        self._path = path
+        self._bytes = self._checked = 0
         self._root = file.id
         self._text, self._scalar = h5t.py_create(h5py.string_dtype(), logical=True), h5s.create(h5s.SCALAR)
         self._plain = h5p.create(h5p.DATASET_CREATE)
@@ -49,6 +58,7 @@ class EpisodeFile:
             infos: further arrays a transition.
             metadata: what else is known of the episode; `id` and `total_steps` are added.
         """
+        self._make_sure_of_room(sum(values.nbytes for values in (*arrays.values(), *infos.values())) + EPISODE_BYTES)
         group = h5g.create(self._root, f"episode_{self.episodes}".encode())
         steps = len(arrays["rewards"])
         for name, value in {"id": self.episodes, **metadata, "total_steps": steps}.items():
@@ -60,6 +70,16 @@ class EpisodeFile:
             self._array(further, name, values)
         self.episodes += 1
         self.steps += steps
+
+    def _make_sure_of_room(self, more: int) -> None:
+        """Raise `StorageError` unless the disk has room for `more` bytes and all that HDF5 has not yet written.
+
+        HDF5 itself must never meet a full disk: it cannot close such a file, and takes the process with it.
+        """
+        self._bytes += more
+        if self._bytes > self._checked:
+            self._checked = self._bytes + min(max(_LEAST_RESERVE, self._bytes // 8), _MOST_RESERVE)
+            check_room(self._path.parent, max(0, self._checked - self._path.stat().st_blocks * 512))
 
     def _array(self, group: Any, name: str, values: Array) -> None:
         values = np.ascontiguousarray(values)
@@ -78,6 +98,10 @@ class EpisodeFile:
 
 @contextmanager
 def episode_file(path: Path) -> Iterator[EpisodeFile]:
-    """A new file at `path`, which may exist if it is empty."""
-    with h5py.File(path, "w", track_order=True) as file:
-        yield EpisodeFile(file)
+    """A new file at `path`, which may exist if it is empty.
+
+    Raises:
+        StorageError: the disk is full, read-only or fails.
+    """
+    with writing(path), h5py.File(path, "w", track_order=True) as file:
+        yield EpisodeFile(file, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.data.home import store_folder
 from metabench.data.manifest import Manifest, Trajectories, check_manifest, remedy
+from metabench.data.writing import writing
 from metabench.envs import Array, Spaces
-from metabench.errors import DataError
+from metabench.errors import DataError, first_problem
 from metabench.suites import Suite
 
 HEADER_FILE = "header.json"
@@ -61,11 +63,18 @@ class Store:
 
 
 def write_store(folder: Path, trajectories: Trajectories, manifest: Manifest, spaces: Spaces) -> None:
-    """Write all columns and then the header into `folder`, which must exist and be empty."""
+    """Write all columns and then the header into `folder`, which must exist and be empty.
+
+    Raises:
+        StorageError: the disk is full, read-only or fails.
+    """
     columns = {}
     for name, values in trajectories.arrays().items():
         path = folder / f"{name}.npy"
-        np.save(path, np.ascontiguousarray(values), allow_pickle=False)
+        with writing(path), path.open("wb") as file:
+            np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
         columns[name] = ColumnFile(
             file=path.name,
             shape=values.shape,
@@ -81,7 +90,8 @@ def write_store(folder: Path, trajectories: Trajectories, manifest: Manifest, sp
         columns=columns,
     )
     text = json.dumps(header.model_dump(mode="json"), indent=1) + "\n"
-    (folder / HEADER_FILE).write_text(text, encoding="utf-8")
+    with writing(folder / HEADER_FILE):
+        (folder / HEADER_FILE).write_text(text, encoding="utf-8")
 
 
 def store_exists(suite: Suite, dataset: str) -> bool:
@@ -132,9 +142,7 @@ def _read_header(folder: Path) -> Header:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise DataError(f"{path}: {key}: {first['msg']}") from error
+        raise DataError(f"{path}: {first_problem(error)}") from error
 
 
 def _open_column(path: Path, column: ColumnFile) -> Array:

@@ -1,4 +1,4 @@
-"""Writing measured numbers into a suite.toml: the digests of its datasets and its tasks' references.
+"""Writing into a suite.toml: the digests of its datasets, its tasks' references, its next version.
 
 Only the lines concerned change; everything else stays byte for byte, and the result is read back before it replaces
 the file.
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import DataError
+from metabench.suites import Suite
+from metabench.suites.folders import archived_path
 
 _TABLE = re.compile(r"^[ \t]*\[")
 _DIGEST = re.compile(r"^[ \t]*digest[ \t]*=")
 _REFERENCE = re.compile(r"^[ \t]*reference[ \t]*=")
+_VERSION = re.compile(r"^version[ \t]*=[ \t]*[0-9]+[ \t]*(#.*)?$")
 _ID = re.compile(r"^[ \t]*id[ \t]*=[ \t]*(\d+)[ \t]*(#.*)?$")
 
 
@@ -56,6 +59,38 @@ def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) 
     if missing:
         raise DataError(f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id")
     _replace(path, "\n".join(lines), expected)
+
+
+def archive_version(suite: Suite) -> Path:
+    """Keep the suite.toml of `suite` as an archived version, and raise the version in suite.toml by one.
+
+    Returns:
+        The archived file.
+
+    Raises:
+        DataError: `suite` is an archived version, another content is archived as this version, or a file cannot be
+            written.
+    """
+    if suite.archived:
+        raise DataError(f"{suite.identity} is archived already")
+    path, version = suite.folder / "suite.toml", suite.entry.version
+    text = _read(path)
+    lines = text.split("\n")
+    first_table = next((i for i, line in enumerate(lines) if _TABLE.match(line)), len(lines))
+    places = [i for i, line in enumerate(lines[:first_table]) if _VERSION.match(line)]
+    if len(places) != 1:
+        raise DataError(f"{path}: expected one line `version = {version}` before the first table")
+    kept = archived_path(suite.folder, version)
+    if kept.exists() and kept.read_bytes() != path.read_bytes():
+        raise DataError(f"{kept}: is there already, with another content")
+    lines[places[0]] = f"version = {version + 1}"
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(text.encode("utf-8"))
+        _replace(path, "\n".join(lines), {**tomllib.loads(text), "version": version + 1})
+    except OSError as error:
+        raise DataError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
+    return kept
 
 
 def _read(path: Path) -> str:

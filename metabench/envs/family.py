@@ -6,8 +6,9 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +35,9 @@ FAMILIES: Mapping[str, str] = {
     "walker-param": "metabench.envs.locomotion.families:WalkerParamFamily",
 }
 """Family name to `module:class`; modules are imported on first use."""
+
+ENTRY_POINT_GROUP = "metabench.families"
+"""A plugin's entry point names a family and points at its class: `my-family = "my_suite.family:MyFamily"`."""
 
 
 class Teacher(ABC):
@@ -124,12 +128,12 @@ class TaskFamily(ABC):
 
 
 def family_names() -> tuple[str, ...]:
-    """Names of all task families."""
-    return tuple(sorted(FAMILIES))
+    """Names of all task families, built in and plugins', without importing any."""
+    return tuple(sorted({*FAMILIES, *_plugin_families()}))
 
 
 def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
-    """Import and make the family `name`.
+    """Import and make the family `name`; a built-in name wins over a plugin's.
 
     Args:
         name: the family's name.
@@ -137,12 +141,14 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
 
     Raises:
         UnknownNameError: no family has this name.
+        MetabenchError: a plugin cannot be loaded, or two plugins give this name.
         ValueError: the family needs `spaces` and there are none, or has its own.
     """
-    if name not in FAMILIES:
-        raise UnknownNameError("task family", name, FAMILIES)
-    module, _, attribute = FAMILIES[name].partition(":")
-    family_class = getattr(import_module(module), attribute)
+    if name in FAMILIES:
+        module, _, attribute = FAMILIES[name].partition(":")
+        family_class = getattr(import_module(module), attribute)
+    else:
+        family_class = _plugin_family(name)
     if family_class.declares_spaces != (spaces is not None):
         if spaces is None:
             raise ValueError(f"family {name!r} needs this table: observation_dim, and action bounds or num_actions")
@@ -150,3 +156,34 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
     family = family_class() if spaces is None else family_class(spaces)
     assert isinstance(family, TaskFamily)
     return family
+
+
+def _plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
+    """Name to entry points of every plugin's family: one, or more where distributions compete."""
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        found.setdefault(point.name, {})[point.value] = point
+    return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def _plugin_family(name: str) -> Any:
+    """The class that a plugin registered; installed packages only, never code that a suite.toml points at."""
+    plugins = _plugin_families()
+    if name not in plugins:
+        raise UnknownNameError("task family", name, {*FAMILIES, *plugins})
+    values = " and ".join(sorted(point.value for point in plugins[name]))
+    if len(plugins[name]) > 1:
+        raise MetabenchError(f"task family {name!r} is registered twice: by {values}; uninstall one of them")
+    try:
+        found = plugins[name][0].load()
+    except Exception as error:  # a plugin's import may raise anything
+        problem = f"{type(error).__name__}: {error}"
+        raise MetabenchError(f"task family {name!r}: its plugin {values} failed to load: {problem}") from error
+    if not isinstance(found, type) or not issubclass(found, TaskFamily):
+        raise MetabenchError(f"task family {name!r} ({values}): expected a subclass of metabench.TaskFamily")
+    missing = sorted(found.__abstractmethods__)
+    if missing:
+        raise MetabenchError(f"task family {name!r} ({values}): expected it to define {', '.join(missing)}")
+    if getattr(found, "name", None) != name:
+        raise MetabenchError(f"task family {name!r} ({values}): expected its class attribute `name` to be {name!r}")
+    return found

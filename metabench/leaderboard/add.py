@@ -8,10 +8,10 @@ from pathlib import Path
 from metabench.errors import DataError
 from metabench.leaderboard.check import RecordChecker
 from metabench.leaderboard.completeness import SuiteShelf
-from metabench.leaderboard.files import cards_folder, record_paths, records_folder
+from metabench.leaderboard.files import cards_folder, is_published, record_paths, records_folder
 from metabench.leaderboard.method_card import MethodShelf, base_name
 from metabench.runs.files import write_whole
-from metabench.runs.record import Record, read_record, write_record
+from metabench.runs.record import read_record, write_record
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
     published = MethodShelf().add_folder(cards_folder(records))
     given = MethodShelf() if results.is_file() else MethodShelf().add_folder(cards_folder(results))
     findings = [*given.findings]
-    checker = RecordChecker(shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}))
+    checker = RecordChecker(shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}), records)
     chosen: dict[Path, Path] = {}
     unchanged, methods = [], set()
     for path in paths:
@@ -67,7 +67,7 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
         if found:
             continue
         place = record.result.cell.path
-        if _published(records / place, record) and not replace:
+        if is_published(record, records) and not replace:
             unchanged.append(place)
         elif place in chosen:
             findings.append(f"{path}: belongs where {chosen[place]} does, at {place}")
@@ -91,10 +91,3 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
         text = (cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8")
         write_whole(cards_folder(records) / f"{name}.toml", text)
     return Addition(tuple(chosen), tuple(unchanged), (), tuple(cards))
-
-
-def _published(path: Path, record: Record) -> bool:
-    try:
-        return path.exists() and read_record(path).digest == record.digest
-    except DataError:
-        return False

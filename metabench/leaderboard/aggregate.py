@@ -76,8 +76,9 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
     """Compute the entries of `records`, one a contender, split, track and number of shots.
 
     Only complete blocks count: a seed whose block lacks episodes is named in `Entry.missing` instead. Every block of
-    the protocol has an entry, even where no record has it. Records of another version of a suite than the one here
-    keep their mean returns, unnormalised, and say so in `Entry.outdated`.
+    the protocol has an entry, even where no record has it. Records of an archived version of a suite are scored by it.
+    Records of one that is neither here nor archived keep their mean returns, unnormalised, and say so in
+    `Entry.outdated`.
 
     Args:
         records: in any order; each is read once and let go.
@@ -88,7 +89,7 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
     """
     shelf = shelf or SuiteShelf()
     groups = gather(records, shelf)
-    return [entry for group in groups for entry in _entries(group, shelf.quotas(group.contender.suite))]
+    return [entry for group in groups for entry in _entries(group, _quotas(shelf, group.contender))]
 
 
 def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
@@ -104,7 +105,7 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
     gathered: dict[str, Gathered] = {}
     for record in records:
         contender = contender_of(record)
-        quotas = shelf.quotas(contender.suite)
+        quotas = _quotas(shelf, contender)
         group = gathered.setdefault(contender_id(contender), Gathered(contender, _reason_outdated(contender, quotas)))
         _gather(group, record, quotas)
     return [group for _, group in sorted(gathered.items(), key=lambda item: (_order(item[1].contender), item[0]))]
@@ -115,6 +116,10 @@ def data_as_published(contender: Contender, suite: Suite) -> bool | None:
     dataset = suite.entry.datasets.get(contender.dataset)
     published = dataset.digest if dataset and dataset.version == contender.dataset_version else None
     return None if published is None else published == contender.dataset_digest
+
+
+def _quotas(shelf: SuiteShelf, contender: Contender) -> Quotas | str:
+    return shelf.quotas(contender.suite, contender.suite_version)
 
 
 def _order(contender: Contender) -> tuple[str, ...]:
@@ -206,6 +211,7 @@ def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> Entry:
         profile=profile(matrix) if seeds else None,
         missing=_missing(group, key),
         outdated=group.outdated,
+        archived=suite is not None and suite.archived,
         data_as_published=None if suite is None else data_as_published(group.contender, suite),
         parameters=group.parameters,
         seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),

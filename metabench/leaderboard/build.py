@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from metabench.data.writing import writing
 from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
 from metabench.leaderboard.aggregate import aggregate, contender_id, contender_of
 from metabench.leaderboard.completeness import SuiteShelf
@@ -35,37 +37,42 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
 
     Raises:
         DataError: there is no such folder, a record in it is not valid, or two are of one cell.
+        StorageError: the disk is full, read-only or fails; what `output` held before is as it was.
     """
     shelf = shelf or SuiteShelf()
     sources: list[Source] = []
-    fresh = output / f".{ROWS}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        board = compile_leaderboard(aggregate(_noted(records, sources, fresh), shelf), sources, shelf)
-        rows = output / ROWS
-        shutil.rmtree(rows, ignore_errors=True)
-        fresh.replace(rows)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    write_whole(output / "leaderboard.json", board.model_dump_json(indent=1) + "\n")
-    write_whole(output / "leaderboard.csv", as_csv(board.entries))
-    write_whole(output / "leaderboard.schema.json", schema_text(Leaderboard.model_json_schema(mode="serialization")))
-    write_whole(output / "record.schema.json", schema_text(Record.model_json_schema(mode="serialization")))
-    write_whole(output / "index.html", render_page(board, _link(records, output)))
+    fresh = output / ".building"
+    with writing(output):
+        try:
+            shutil.rmtree(fresh, ignore_errors=True)
+            (fresh / ROWS).mkdir(parents=True)
+            board = compile_leaderboard(aggregate(_noted(records, sources, fresh / ROWS), shelf), sources, shelf)
+            for name, text in {
+                "leaderboard.json": board.model_dump_json(indent=1) + "\n",
+                "leaderboard.csv": as_csv(board.entries),
+                "leaderboard.schema.json": schema_text(Leaderboard.model_json_schema(mode="serialization")),
+                "record.schema.json": schema_text(Record.model_json_schema(mode="serialization")),
+                "index.html": render_page(board, _link(records, output)),
+            }.items():
+                write_whole(fresh / name, text)
+            _put_in_place(fresh, output)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return board
 
 
 def compile_leaderboard(entries: list[Entry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
     """Put standings and overall tables beside `entries`."""
-    suites = [suite for suite in shelf.suites() if any(entry.suite == suite.name for entry in entries)]
+    shown = {(entry.suite, entry.suite_version) for entry in entries}
+    suites = [suite for suite in shelf.suites() if (suite.name, suite.entry.version) in shown]
+    seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
     return Leaderboard(
         confidence=CONFIDENCE,
         seeds_for_a_verdict=SEEDS_FOR_A_VERDICT,
         suites=tuple(_summary(suite) for suite in suites),
         entries=tuple(entries),
         boards=tuple(boards(entries)),
-        overall=tuple(overall_tables(entries, [suite.name for suite in suites if suite.entry.seen_tasks])),
+        overall=tuple(overall_tables(entries, seen)),
         sources=tuple(sorted(sources, key=lambda source: (source.contender, source.seed))),
     )
 
@@ -74,6 +81,13 @@ def schema_text(schema: dict[str, Any]) -> str:
     """A JSON Schema as text, naming its dialect."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps({**dialect, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _put_in_place(fresh: Path, output: Path) -> None:
+    """Put all that is in `fresh` into `output`, when nothing is left to write that could fail."""
+    shutil.rmtree(output / ROWS, ignore_errors=True)
+    for path in fresh.iterdir():
+        os.replace(path, output / path.name)
 
 
 def _noted(folder: Path, sources: list[Source], rows: Path) -> Iterator[Record]:
@@ -111,6 +125,7 @@ def _summary(suite: Suite) -> SuiteSummary:
         supports=entry.evaluation.supports,
         tasks={name: len(suite.split(name)) for name in suite.splits},
         parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
+        archived=suite.archived,
     )
 
 

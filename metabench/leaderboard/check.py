@@ -12,13 +12,21 @@ from metabench.evaluation.protocol import PROTOCOL, shot_counts
 from metabench.evaluation.scores import score_rows
 from metabench.leaderboard.aggregate import aggregate
 from metabench.leaderboard.completeness import Quotas, SuiteShelf, key_of
-from metabench.leaderboard.files import CARDS, README, cards_folder, read_records, record_paths, records_folder
+from metabench.leaderboard.files import (
+    CARDS,
+    README,
+    cards_folder,
+    is_published,
+    read_records,
+    record_paths,
+    records_folder,
+)
 from metabench.leaderboard.method_card import MethodShelf, base_name
 from metabench.leaderboard.record_limits import RecordLimits, count_findings
 from metabench.leaderboard.submission_readme import MARK, submission_readme
 from metabench.runs.record import Cell, Record, Result, digest_of, read_record
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?")
 
 
 @dataclass
@@ -28,10 +36,12 @@ class RecordChecker:
     Attributes:
         shelf: the suites.
         methods: the methods that may be named.
+        published: the folder of published records: of an archived suite, only records that are there are let pass.
     """
 
     shelf: SuiteShelf = field(default_factory=SuiteShelf)
     methods: MethodShelf = field(default_factory=MethodShelf)
+    published: Path | None = None
     _cells: dict[Cell, Path] = field(default_factory=dict)
     _limits: dict[str, RecordLimits] = field(default_factory=dict)
     _rows: dict[tuple[Hashable, int], Path] = field(default_factory=dict)
@@ -52,14 +62,16 @@ class RecordChecker:
         if cell.config_digest != digest_of(record.result.configuration):
             found.append("config_digest: does not match the configuration")
         found += self._method_findings(record.result)
-        quotas = self.shelf.quotas(cell.suite)
+        quotas = self.shelf.quotas(cell.suite, cell.suite_version)
         if isinstance(quotas, str):
             found.append(quotas)
         else:
+            if quotas.suite.archived and not is_published(record, self.published):
+                found.append(f"suite {quotas.suite.identity} is archived: new records are made with {cell.suite!r}")
             found += _suite_findings(cell, quotas)
             if cell.suite_digest == quotas.suite.digest:
                 rows = self._row_findings(record.result, quotas)
-                found += rows or self._twin_findings(record.result, path)
+                found += rows or ([] if quotas.suite.archived else self._twin_findings(record.result, path))
         self._cells.setdefault(cell, path)
         return found
 
@@ -117,23 +129,24 @@ class RecordChecker:
         if twin == path or cell in self._cells:
             return
         parts = [*(block.rows for block in result.blocks), *(part.rows for part in result.collections)]
-        settled = all(self._limits[cell.suite].settled(rows) for rows in parts)
+        settled = all(self._limits[f"{cell.suite}-v{cell.suite_version}"].settled(rows) for rows in parts)
         if not settled and self.methods.trains_randomly(cell.method):
             yield f"all rows are those of {twin}, another seed, and training is random"
 
     def _suite_limits(self, quotas: Quotas) -> RecordLimits:
-        name = quotas.suite.name
+        name = quotas.suite.identity
         if name not in self._limits:
             self._limits[name] = RecordLimits(quotas.suite)
         return self._limits[name]
 
 
-def check_records(folder: Path, shelf: SuiteShelf | None = None) -> Iterator[str]:
+def check_records(folder: Path, shelf: SuiteShelf | None = None, published: Path | None = None) -> Iterator[str]:
     """Check all records and cards of `folder`; yields `path: what is wrong` for each finding.
 
     Args:
         folder: a folder of records, or one with `records` and `methods` in it: a submission, a leaderboard.
         shelf: the suites; by default those of the registry.
+        published: the folder of published records: of an archived suite, only records that are there are let pass.
 
     Raises:
         DataError: there is no such folder.
@@ -144,7 +157,7 @@ def check_records(folder: Path, shelf: SuiteShelf | None = None) -> Iterator[str
     methods = MethodShelf().add_folder(cards_folder(folder), Path(CARDS))
     yield from methods.findings
     clean = not methods.findings
-    checker = RecordChecker(shelf, methods)
+    checker = RecordChecker(shelf, methods, published)
     for path in paths:
         shown = path.relative_to(place)
         for finding in _file_findings(path, shown, checker):
@@ -184,7 +197,8 @@ def _suite_findings(cell: Cell, quotas: Quotas) -> list[str]:
     if suite.entry.internal:
         found.append(f"suite {suite.name} is for tests and not part of leaderboards")
     if cell.suite_version != suite.entry.version:
-        found.append(f"suite_version: expected {suite.entry.version}, found {cell.suite_version}")
+        earlier = ", which is not archived" if cell.suite_version < suite.entry.version else ""
+        found.append(f"suite_version: expected {suite.entry.version}, found {cell.suite_version}{earlier}")
     elif cell.suite_digest != suite.digest:
         found.append(f"suite_digest: expected {suite.digest:.15}..., found {cell.suite_digest:.15}...")
     if cell.dataset not in suite.entry.datasets:

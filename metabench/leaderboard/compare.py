@@ -69,7 +69,7 @@ def compare_methods(
     comparisons = [
         _comparison(setting, key, pair, quotas)
         for setting, pair in pairs.items()
-        if isinstance(quotas := shelf.quotas(setting.suite), Quotas)
+        if isinstance(quotas := shelf.quotas(setting.suite, setting.suite_version), Quotas)
         for key in sorted(pair[0].scores.keys() & pair[1].scores.keys(), key=_block_order)
         if selection.admits(setting, key)
     ]
@@ -83,9 +83,10 @@ def compare_methods(
     eligible = {
         pair[0].id: isinstance(quotas, Quotas)
         and not quotas.suite.entry.seen_tasks
+        and not quotas.suite.archived
         and all(data_as_published(each.contender, quotas.suite) is not False for each in pair)
         for setting, pair in pairs.items()
-        for quotas in [shelf.quotas(setting.suite)]
+        for quotas in [shelf.quotas(setting.suite, setting.suite_version)]
     }
     core = [] if selection.suites else core_comparisons([each for each in comparisons if eligible[each.first.entry]])
     return ComparisonReport(

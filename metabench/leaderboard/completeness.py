@@ -9,7 +9,9 @@ from typing import NamedTuple
 from metabench.errors import MetabenchError
 from metabench.evaluation.protocol import collection_lanes, scored_lanes, shot_counts, supported_tracks
 from metabench.evaluation.rows import Block, Collection, Row
-from metabench.suites import Suite, load_suite
+from metabench.suites import Suite, named_suite
+from metabench.suites.archive import read_archived
+from metabench.suites.folders import archived_versions
 
 Place = tuple[int, int, int]
 """Task, support, episode: what names an episode within a block."""
@@ -88,24 +90,44 @@ class Quotas:
 
 
 class SuiteShelf:
-    """The suites that records name, each loaded once."""
+    """The suites that records name, archived versions among them, each loaded once."""
 
     def __init__(self, suites: Iterable[Suite] = ()) -> None:
         """Start with `suites`; others are loaded by name."""
         self._quotas: dict[str, Quotas | str] = {suite.name: Quotas(suite) for suite in suites}
+        self._archived: dict[tuple[str, int], Quotas | str] = {}
 
-    def quotas(self, name: str) -> Quotas | str:
-        """The quotas of suite `name`, or in one line why it cannot be had."""
+    def quotas(self, name: str, version: int | None = None) -> Quotas | str:
+        """The quotas of suite `name`, or in one line why it cannot be had.
+
+        Args:
+            name: the suite's name.
+            version: gives those of the archived version, if there is one; otherwise they are the present one's.
+        """
+        present = self._present(name)
+        if isinstance(present, str) or version in (None, present.suite.entry.version):
+            return present
+        if version is None or version not in archived_versions(present.suite.folder):
+            return present
+        if (name, version) not in self._archived:
+            try:
+                self._archived[name, version] = Quotas(read_archived(present.suite.folder, version))
+            except MetabenchError as error:
+                self._archived[name, version] = str(error)
+        return self._archived[name, version]
+
+    def _present(self, name: str) -> Quotas | str:
         if name not in self._quotas:
             try:
-                self._quotas[name] = Quotas(load_suite(name))
+                self._quotas[name] = Quotas(named_suite(name))
             except MetabenchError as error:
                 self._quotas[name] = str(error)
         return self._quotas[name]
 
     def suites(self) -> tuple[Suite, ...]:
-        """All suites loaded so far, by name."""
-        return tuple(found.suite for _, found in sorted(self._quotas.items()) if isinstance(found, Quotas))
+        """All suites loaded so far, by name and version."""
+        found = [each.suite for each in (*self._quotas.values(), *self._archived.values()) if isinstance(each, Quotas)]
+        return tuple(sorted(found, key=lambda suite: (suite.name, suite.entry.version)))
 
 
 def _tasks(places: Iterable[Place]) -> str:

@@ -102,6 +102,9 @@ class Entry(Contender):
     profile: Profile | None
     missing: tuple[str, ...] = Field(description="what of the protocol this entry lacks, a short text each")
     outdated: str | None = Field(description="why it cannot be normalised with the suite as it is now")
+    archived: bool = Field(
+        default=False, description="scored by an archived version of its suite; not in the overall tables"
+    )
     data_as_published: bool | None = Field(description="false: other data than suite.toml states; null: it states none")
     parameters: int = Field(description="trained parameters that acting uses; the most over seeds")
     seconds_training: float = Field(description="mean over seeds")
@@ -187,6 +190,7 @@ class SuiteSummary(_Strict):
     supports: int = Field(description="independent supports a test task")
     tasks: dict[str, int] = Field(description="number of tasks of each split")
     parameters: dict[int, dict[str, Any]] = Field(description="what fixes each scored task, by the task's id")
+    archived: bool = Field(default=False, description="an earlier version, whose records are kept and shown")
 
 
 class Source(_Strict):

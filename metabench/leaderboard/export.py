@@ -20,11 +20,11 @@ _ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any",
 _NAMES = ("label", "method", "method_version", "suite", "suite_version", "dataset", "dataset_version")
 _SETTING = ("split", "track", "shots", "preset", "metric")
 _REMAINDER = ("privileged", "parameters", "seconds_training", "protocol", "suite_digest", "dataset_digest")
-_PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "id"))
+_PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "archived", "id"))
 _CSV_COLUMNS = (
     *("rank", *_NAMES, *_SETTING),
     *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
-    *("optimality_gap", "seeds", "devices", *_REMAINDER, "config_digest", "missing", "outdated", "id"),
+    *("optimality_gap", "seeds", "devices", *_REMAINDER, "config_digest", "missing", "outdated", "archived", "id"),
 )
 
 
@@ -123,8 +123,9 @@ def _sheets(entries: Sequence[Entry]) -> list[Sheet]:
         ]
         labels = distinct_labels([entry for _, entry in rows])
         shots = f", {board.shots} shot{'s'[: board.shots != 1]}" if board.shots else ""
+        archived = " (archived)" if any(entry.archived for _, entry in rows) else ""
         title = (
-            f"{board.suite}-v{board.suite_version}, {board.dataset}-v{board.dataset_version}"
+            f"{board.suite}-v{board.suite_version}{archived}, {board.dataset}-v{board.dataset_version}"
             f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"
         )
         lines = tuple(

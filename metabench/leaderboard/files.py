@@ -57,3 +57,14 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
             yield path, read_record(path)
         except DataError as error:
             raise DataError(f"{error} (all findings: metabench leaderboard check {folder})") from error
+
+
+def is_published(record: Record, published: Path | None) -> bool:
+    """Whether the folder `published` holds `record` where its cell belongs, with the same result."""
+    place = record.result.cell.path
+    if published is None or place.is_absolute() or ".." in place.parts or not (published / place).is_file():
+        return False
+    try:
+        return read_record(published / place).digest == record.digest
+    except DataError:
+        return False

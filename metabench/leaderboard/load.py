@@ -1,4 +1,4 @@
-"""Reading published aggregates."""
+"""Reading published aggregates, and the records that they are computed from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from metabench.errors import DataError
+from metabench.errors import DataError, first_problem
 from metabench.leaderboard.entries import Leaderboard
+from metabench.leaderboard.files import read_records
+from metabench.runs.record import Record
 
 
 def load_leaderboard(path: Path | str) -> Leaderboard:
@@ -25,6 +27,16 @@ def load_leaderboard(path: Path | str) -> Leaderboard:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise DataError(f"{path}: {key}: {first['msg']} (to build it anew: metabench leaderboard build)") from error
+        raise DataError(f"{path}: {first_problem(error)} (to build it anew: metabench leaderboard build)") from error
+
+
+def load_records(folder: Path | str) -> list[Record]:
+    """All records below a folder, for `aggregate` and `compare_methods`.
+
+    Args:
+        folder: of results, or of published records: `leaderboard/records/point-robot-v1`.
+
+    Raises:
+        DataError: there is no such folder, or a file in it is no valid record; names it.
+    """
+    return [record for _, record in read_records(Path(folder))]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from metabench.errors import DataError, MetabenchError
+from metabench.errors import DataError, MetabenchError, key_and_problem
 from metabench.methods.registry import load_method_class, registered_methods
 from metabench.suites.toml_files import read_toml
 
@@ -72,9 +72,8 @@ def read_card(path: Path) -> MethodCard:
     try:
         return MethodCard.model_validate(read_toml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}") from error
+        key, problem = key_and_problem(error)
+        raise DataError(f"{path}: {key + ': ' if key else ''}{problem}") from error
 
 
 @dataclass

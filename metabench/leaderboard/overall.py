@@ -18,7 +18,7 @@ def overall_tables(entries: Iterable[Entry], seen_tasks: Iterable[str] = ()) -> 
     """One table a protocol, preset and track.
 
     Args:
-        entries: all entries; other data than published, outdated ones and other splits stay out.
+        entries: all entries; other data than published, outdated and archived ones and other splits stay out.
         seen_tasks: suites whose test tasks are also training tasks; they stay out as well.
     """
     suites = tuple(suite for suite in CORE_SUITES if suite not in set(seen_tasks))
@@ -30,6 +30,7 @@ def overall_tables(entries: Iterable[Entry], seen_tasks: Iterable[str] = ()) -> 
             and entry.split == "test"
             and entry.shots == HEADLINE_SHOTS.get(entry.track)
             and entry.outdated is None
+            and not entry.archived
             and entry.data_as_published is not False
         ):
             groups.setdefault((entry.protocol, entry.preset, entry.track), []).append(entry)

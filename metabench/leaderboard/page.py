@@ -109,7 +109,7 @@ def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
         "records": records,
         "seedsForAVerdict": board.seeds_for_a_verdict,
         "thresholds": next((entry.profile.thresholds for entry in board.entries if entry.profile), ()),
-        "suites": {suite.name: _suite(suite) for suite in board.suites},
+        "suites": {f"{suite.name}-v{suite.version}": _suite(suite) for suite in board.suites},
         "contenders": contenders,
         "entryFields": _ENTRY_FIELDS,
         "entries": entries,
@@ -150,10 +150,11 @@ def _contender(entry: Entry, label: str, seeds: list[list[Any]]) -> dict[str, An
         "protocol": entry.protocol,
         "privileged": entry.privileged,
         "outdated": entry.outdated,
+        "archived": entry.archived,
         "parameters": entry.parameters,
         "seconds": entry.seconds_training,
         "devices": entry.devices,
-        "command": _command(entry, [seed for seed, _ in seeds]),
+        "command": None if entry.archived else _command(entry, [seed for seed, _ in seeds]),
         "records": seeds,
     }
 

@@ -20,9 +20,15 @@ class RecordLimits:
     """The limits of one suite; computed once for many records."""
 
     def __init__(self, suite: Suite) -> None:
-        """Ask the suite's family for the bounds of every task's return."""
+        """Ask the suite's family for the bounds of every task's return; it knows none of an archived suite."""
+        unbounded = (float("-inf"), float("inf"))
+        horizon = suite.entry.horizon
         bounds = np.array(
-            [suite.family.return_bounds(task.parameters, suite.entry.horizon) for task in suite.tasks], np.float64
+            [
+                unbounded if suite.archived else suite.family.return_bounds(task.parameters, horizon)
+                for task in suite.tasks
+            ],
+            np.float64,
         )
         slack = np.where(np.isfinite(bounds), TOLERANCE * (1.0 + np.abs(bounds)), 0.0)
         self._low, self._high = bounds[:, 0] - slack[:, 0], bounds[:, 1] + slack[:, 1]

@@ -113,9 +113,11 @@ class Verifier:
         return Verification(path, _rule(changes, self.retrain), tuple(verdicts))
 
     def _suite(self, path: Path, record: Record) -> Suite:
-        quotas = self.shelf.quotas(record.result.cell.suite)
+        quotas = self.shelf.quotas(record.result.cell.suite, record.result.cell.suite_version)
         if isinstance(quotas, str):
             raise DataError(f"{path}: {quotas}")
+        if quotas.suite.archived:
+            raise DataError(f"{path}: {quotas.suite.identity} is archived: its records are not measured again")
         if quotas.suite.digest != record.result.cell.suite_digest:
             raise DataError(
                 f"{path}: suite_digest: expected {quotas.suite.digest:.15}..., the suite {quotas.suite.identity} here, "
@@ -199,7 +201,7 @@ def _saved(record: Record, policies: Path) -> Path:
     """The saved policy of `record`, in `policies` or in its place below."""
     cell = record.result.cell
     for folder in (policies, policies / cell.path.with_suffix("")):
-        if (folder / FACTS).exists():
+        if _exists(folder / FACTS):
             if read_training(folder).cell != cell:
                 raise DataError(f"{folder}: holds the policy of another cell than {cell.path}")
             return folder / POLICY
@@ -207,6 +209,13 @@ def _saved(record: Record, policies: Path) -> Path:
         f"{policies}: holds no policy of {cell.path}; expected {cell.path.with_suffix('') / FACTS} below it "
         "(--checkpoint FOLDER names another place, --retrain needs none)"
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a record's names may be such that no file can have them
+        return False
 
 
 def _pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
 
 if TYPE_CHECKING:
     from metabench.methods.contract import Config, Method
@@ -142,12 +142,9 @@ def configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
     try:
         return type(preset).model_validate({**preset.model_dump(), **changes})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key, problem = key_and_problem(error)
         what = f"configuration key {key!r}" if key else "configuration"
-        found = "" if first["type"] == "value_error" else f", found {first['input']!r:.60}"
-        problem = first["msg"].removeprefix("Value error, ")
-        raise MetabenchError(f"method {name!r}: {what}: {problem}{found}") from error
+        raise MetabenchError(f"method {name!r}: {what}: {problem}") from error
 
 
 def _from_entry_point(name: str) -> type[Method]:

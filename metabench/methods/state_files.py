@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,36 +12,41 @@ from typing import Any
 
 import numpy as np
 
+from metabench.data.writing import writing
 from metabench.errors import DataError
 
 TENSORS = "tensors.safetensors"
 STRUCTURE = "structure.json"
+DIGESTS = "digests.json"
+"""Hashes of the other two; older states and those from elsewhere may have none."""
 
 
-def save_state(state: Mapping[str, Any], folder: Path) -> None:
+def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = False) -> None:
     """Write `state` into `folder`, replacing what was there, so that a reader finds the old or the new, whole.
+
+    Args:
+        state: tensors, arrays and plain values, nested.
+        folder: made if missing.
+        keep_previous: keep what was there beside it, for `load_state` to take if this one is ever damaged.
 
     Raises:
         TypeError: a value is not a tensor, array, number, string, bool, None, list, tuple or mapping.
+        StorageError: the disk is full, read-only or fails; what was there is as it was.
     """
-    from safetensors.torch import save_file
-
     tensors: dict[str, Any] = {}
     structure = _describe(state, tensors, "state")
-    fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save_file(tensors, fresh / TENSORS)
-    (fresh / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
-    for name in (TENSORS, STRUCTURE):
-        with (fresh / name).open("rb") as file:
-            os.fsync(file.fileno())
-    previous = folder.with_name(folder.name + ".old")
-    if folder.exists():  # after a crash between the two renames, the state before is all there is: keep it till the end
+    fresh, previous = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    with writing(folder):
+        try:
+            _write(fresh, structure, tensors)
+            if folder.exists():  # after a crash between the two renames, the state before is all there is
+                shutil.rmtree(previous, ignore_errors=True)
+                os.replace(folder, previous)
+            os.replace(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)  # on a full disk, what could be written of it
+    if not keep_previous:
         shutil.rmtree(previous, ignore_errors=True)
-        os.replace(folder, previous)
-    os.replace(fresh, folder)
-    shutil.rmtree(previous, ignore_errors=True)
 
 
 def has_state(folder: Path) -> bool:
@@ -49,7 +55,7 @@ def has_state(folder: Path) -> bool:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote; where a crash damaged it, the state before, if that is whole.
+    """Read what `save_state` wrote; where that is damaged, the state before, if that was kept and is whole.
 
     Raises:
         DataError: nothing was saved there, or all of it is damaged; the message names the folder.
@@ -64,11 +70,41 @@ def load_state(folder: Path) -> dict[str, Any]:
     raise DataError(problem or f"{folder}: nothing was saved here")
 
 
+def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
+    """Make `folder` anew and write its three files, to the disk itself."""
+    from safetensors.torch import save_file
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    save_file(dict(tensors), folder / TENSORS)
+    (folder / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
+    (folder / DIGESTS).write_text(json.dumps(_digests(folder)), encoding="utf-8")
+    for name in (TENSORS, STRUCTURE, DIGESTS):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _check_digests(folder: Path) -> None:
+    """Raise `ValueError` if the files are not those that were written; there may be no digests to tell by."""
+    path = folder / DIGESTS
+    if path.exists() and json.loads(path.read_bytes()) != _digests(folder):
+        raise ValueError(f"its files do not match {DIGESTS}")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    digests = {}
+    for name in (TENSORS, STRUCTURE):
+        with (folder / name).open("rb") as file:
+            digests[name] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
 def _read(folder: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
+        _check_digests(folder)
         structure = json.loads((folder / STRUCTURE).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS)
         state = _rebuild(structure, tensors)

@@ -99,10 +99,13 @@ class TrainingRun:
         """Keep `state` (tensors, arrays, plain values, nested) under `name`, with the curve and summary so far."""
         if self._folder is not None:
             content = {"state": state, "curve": self.curve, "summary": self.summary}
-            save_state(content, self._folder / name)
+            save_state(content, self._folder / name, keep_previous=True)
 
     def restore(self, name: str) -> dict[str, Any] | None:
-        """The state last kept under `name`, or None; the curve and summary go back to that moment, too."""
+        """The state last kept under `name`, or None; the curve and summary go back to that moment, too.
+
+        Where it is damaged, it is the state kept before, if that is whole.
+        """
         if self._folder is None or not has_state(self._folder / name):
             return None
         content = load_state(self._folder / name)

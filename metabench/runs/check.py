@@ -6,13 +6,13 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from metabench.methods.contract import Config, Method
 from metabench.methods.registry import load_method, load_method_class
+from metabench.runs.check_finding import Finding, finding_of
 from metabench.runs.check_policy import PolicyChecks
 from metabench.runs.check_training import TrainingChecks
 from metabench.suites import load_suite
@@ -22,28 +22,6 @@ DISCRETE_SUITE = "tiny-discrete"
 
 NEEDED = ("trains", "acts")
 """Checks without which the later ones mean nothing."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check.
-
-    Attributes:
-        suite: the suite it ran on; empty for what needs none.
-        title: what was checked, in a word or two.
-        expected: what the contract asks for.
-        problem: what was found instead, in one line; None if the check passed.
-    """
-
-    suite: str
-    title: str
-    expected: str
-    problem: str | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the method did what is expected."""
-        return self.problem is None
 
 
 def check_method(spec: str, *, preset: str = "tiny") -> list[Finding]:
@@ -67,7 +45,7 @@ def iterate_checks(spec: str, *, preset: str = "tiny") -> Iterator[Finding]:
     """
     method = load_method(spec, preset=preset, suite=CONTINUOUS_SUITE)
     for title, expected, check in _configuration_checks(spec):
-        yield _finding("", title, expected, check)
+        yield finding_of("", title, expected, check)
     suites = [CONTINUOUS_SUITE] * method.continuous_actions + [DISCRETE_SUITE] * method.discrete_actions
     for name in suites:
         yield from _suite_findings(spec, preset, name)
@@ -78,21 +56,13 @@ def _suite_findings(spec: str, preset: str, name: str) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="metabench-check-") as scratch:
         training = TrainingChecks(spec, preset, suite, Path(scratch))
         for title, expected, check in training.checks():
-            finding = _finding(name, title, expected, check)
+            finding = finding_of(name, title, expected, check)
             yield finding
             if title in NEEDED and not finding.passed:
                 return
         acting = PolicyChecks(training, Path(scratch))
         for title, expected, check in acting.checks():
-            yield _finding(name, title, expected, check)
-
-
-def _finding(suite: str, title: str, expected: str, check: Callable[[], str | None]) -> Finding:
-    try:
-        problem = check()
-    except Exception as error:  # a method may raise anything: that is a finding, too
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return Finding(suite, title, expected, problem)
+            yield finding_of(name, title, expected, check)
 
 
 def _configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[], str | None]]]:

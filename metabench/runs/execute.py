@@ -6,21 +6,22 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from metabench.data.load import load_data
-from metabench.errors import CancelledError, MethodError
+from metabench.data.writing import check_room
+from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
-from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.evaluation.rows import Counts
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import load_method, method_overrides
 from metabench.methods.training_run import Progress, TrainingRun
 from metabench.runs.cells import PlannedCell, covers
-from metabench.runs.files import write_whole
+from metabench.runs.finished_track import FinishedTrack, keep_track, kept_track
 from metabench.runs.isolation import open_isolated
 from metabench.runs.limits import NO_LIMITS, Limits
 from metabench.runs.probe import probe_task_codes
@@ -70,19 +71,6 @@ class Settings:
     tensorboard: Path | None = None
 
 
-class _Track(BaseModel):
-    """A finished evaluation, kept until the cell is finished."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    blocks: tuple[Block, ...]
-    collection: Collection | None
-    counts: Counts
-    seconds_acting: float = Field(ge=0)
-    seconds_adapting: float = Field(ge=0)
-    seconds_evaluating: float = Field(ge=0)
-
-
 def execute_cell(
     planned: PlannedCell, settings: Settings, progress: Progress, cancelled: Callable[[], bool] = lambda: False
 ) -> Record:
@@ -90,7 +78,9 @@ def execute_cell(
 
     Raises:
         CancelledError: `cancelled` said so; what had been done is kept.
-        MetabenchError: another process runs this cell, or a contract was broken.
+        ClaimedError: another process runs this cell.
+        StorageError: checkpoints or the record cannot be written; found out before the training where possible.
+        MetabenchError: a contract was broken.
     """
     with claimed(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
         if settings.overwrite:
@@ -99,7 +89,8 @@ def execute_cell(
             record = read_record(planned.record_path)
             if covers(record, planned):
                 return record
-        folder.mkdir(parents=True, exist_ok=True)
+        check_room(planned.record_path.parent)
+        check_room(folder)
         return _Execution(planned, settings, folder, progress, cancelled).run()
 
 
@@ -158,8 +149,8 @@ class _Execution:
         candidates = [self.folder / "trained"]
         if self.planned.extends:
             candidates.append(policy_folder(self.planned.cell))
-        for folder in candidates:
-            if folder.exists():
+        for folder in filter(Path.exists, candidates):
+            with suppress(DataError):  # damaged: the last checkpoint is not far behind
                 training = read_training(folder)
                 if training.cell == self.planned.cell:
                     return folder, training
@@ -196,6 +187,7 @@ class _Execution:
                 cell=cell,
                 spec=self.planned.spec,
                 overrides=dict(self.planned.overrides),
+                configuration=self.method.config.model_dump(mode="json"),
                 parameters=policy.parameter_count(),
                 training_tasks=data.num_tasks,
                 curve=tuple(run.curve),
@@ -204,6 +196,7 @@ class _Execution:
                 resumed=clock.attempts - 1,
                 device=self.settings.device,
                 threads=self.settings.threads,
+                warnings=clock.warnings,
             )
             json.dumps(training.model_dump(mode="json"), allow_nan=False)
         except (ValidationError, ValueError, TypeError) as error:
@@ -214,14 +207,12 @@ class _Execution:
         save_trained(policy, training, folder)
         return read_training(folder)
 
-    def _evaluated(self, trained: Path, split: str, track: str) -> _Track:
+    def _evaluated(self, trained: Path, split: str, track: str) -> FinishedTrack:
         """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""
         path = self.folder / "evaluated" / f"{split}.{track}.json"
-        if path.exists():
-            try:
-                return _Track.model_validate_json(path.read_bytes())
-            except ValidationError:
-                path.unlink()  # only ever a shortcut: measure again
+        kept = kept_track(path)
+        if kept is not None:
+            return kept
         cell, start = self.planned.cell, time.perf_counter()
 
         def progress(stage: str, done: int, total: int) -> None:
@@ -240,7 +231,7 @@ class _Execution:
                 name=cell.method,
                 progress=progress,
             )
-        measured = _Track(
+        measured = FinishedTrack(
             blocks=evaluation.blocks,
             collection=evaluation.collection,
             counts=evaluation.counts,
@@ -248,7 +239,7 @@ class _Execution:
             seconds_adapting=evaluation.seconds_adapting,
             seconds_evaluating=time.perf_counter() - start,
         )
-        write_whole(path, measured.model_dump_json())
+        keep_track(measured, path)
         return measured
 
     def _opened(self, trained: Path) -> AbstractContextManager[Policy]:
@@ -260,7 +251,7 @@ class _Execution:
             self.planned.spec, trained / POLICY, self.suite.spaces, self.settings.limits, configuration=configuration
         )
 
-    def _record(self, training: Training, tracks: list[_Track]) -> Record:
+    def _record(self, training: Training, tracks: list[FinishedTrack]) -> Record:
         cell = self.planned.cell
         result = Result(
             cell=cell,
@@ -287,7 +278,7 @@ class _Execution:
             device=training.device,
             threads=training.threads,
             command=self.settings.command,
-            warnings=self.planned.warnings,
+            warnings=self.planned.warnings + training.warnings,
         )
         return make_record(result, provenance)
 

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from metabench.envs import Spaces
-from metabench.errors import DataError, MetabenchError
+from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.evaluation.guarded_policy import form_problem
 from metabench.methods.contract import Episode, Policy, Step
 from metabench.methods.registry import load_method, load_method_class
@@ -120,11 +120,8 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
         try:
             method = found(found.config_class.model_validate(content["configuration"]))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "(whole configuration)"
-            raise DataError(
-                f"method {found.name!r}: the configuration does not fit it: {key}: {first['msg']}"
-            ) from error
+            problem = first_problem(error, "(whole configuration)")
+            raise DataError(f"method {found.name!r}: the configuration does not fit it: {problem}") from error
     policy = method.load(Path(content["folder"]), spaces)
     if not isinstance(policy, Policy):
         raise TypeError(f"load must return a Policy, not {type(policy).__name__}")

@@ -6,15 +6,19 @@ import json
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from metabench.errors import CancelledError, MetabenchError
+from metabench.data.home import home
+from metabench.data.writing import check_room, storage_problem
+from metabench.errors import CancelledError, ClaimedError, MetabenchError, StorageError
 from metabench.runs.cells import PlannedCell
 from metabench.runs.events import Event, Executor, Kind, Listener, Outcome
 from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.files import write_whole
-from metabench.runs.progress_file import ProgressFile
+from metabench.runs.progress_file import ProgressFile, read_progress
 from metabench.runs.provenance import timestamp
+from metabench.runs.run_folder import run_folder
 from metabench.runs.worker_processes import Workers
 
 
@@ -91,10 +95,13 @@ def run_cells(
 
     Raises:
         MetabenchError: the executor cannot run cells with these settings.
+        StorageError: checkpoints or records cannot be written.
     """
     executor = executor or LocalExecutor(workers)
     executor.check(settings)
     waiting = [index for index, cell in enumerate(planned) if cell.state == "waiting"]
+    for folder in dict.fromkeys(folder for index in waiting for folder in (home() / "runs", planned[index].results)):
+        check_room(folder)
     kinds: dict[int, Kind] = {}
 
     def heard(event: Event) -> None:
@@ -129,8 +136,11 @@ def run_cell(
         execute_cell(planned, settings, progress, cancelled)
     except CancelledError as error:
         listener(Event(index, "stopped", message=str(error)))
+    except ClaimedError as error:  # it is the other process that tells of this cell's failures
+        listener(Event(index, "failed", message=str(error)))
     except (Exception, SystemExit) as error:  # a method may raise anything: this cell fails, the others go on
-        message = str(error) if isinstance(error, MetabenchError) else f"{type(error).__name__}: {error}"
+        told = storage_problem(error) or error
+        message = str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
         write_failure(planned, message, traceback.format_exc())
         listener(Event(index, "failed", message=" ".join(message.split())))
     else:
@@ -149,11 +159,14 @@ def check_device(device: str) -> None:
 
 
 def write_failure(planned: PlannedCell, message: str, details: str) -> None:
-    """Write why a cell failed, with the traceback, beside the place of its record."""
+    """Write why a cell failed, with the traceback, beside the place of its record, if there is room for it."""
+    progress = read_progress(run_folder(planned.cell))
     content = {
         "cell": planned.cell.model_dump(mode="json"),
         "error": message,
         "traceback": details,
         "created": timestamp(),
+        "attempt": None if progress is None else progress.attempt,
     }
-    write_whole(planned.failure_path, json.dumps(content, indent=2) + "\n")
+    with suppress(StorageError):  # the event says why the cell failed
+        write_whole(planned.failure_path, json.dumps(content, indent=2) + "\n")

@@ -82,7 +82,7 @@ class ProgressFile:
             return
         if self._before is None:
             earlier = read_progress(self._path.parent)
-            self._before = 0.0 if earlier is None else earlier.seconds
+            self._before = 0.0 if earlier is None else max(0.0, earlier.seconds)
         progress = CellProgress(
             cell=self._cell,
             record=self._record,

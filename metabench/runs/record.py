@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from metabench.errors import DataError
+from metabench.errors import DataError, first_problem
 from metabench.evaluation.rows import Block, Collection, Counts
 from metabench.runs.files import write_whole
 
@@ -80,7 +80,7 @@ class Provenance(_Strict):
 class Record(_Strict):
     """A finished cell."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     result: Result
     digest: str = Field(description="hash of `result`")
     provenance: Provenance
@@ -101,7 +101,9 @@ def digest_of(content: Any) -> str:
 
 def make_record(result: Result, provenance: Provenance) -> Record:
     """Put the two parts together and seal the result with its digest."""
-    return Record(result=result, digest=digest_of(result.model_dump(mode="json")), provenance=provenance)
+    return Record(
+        schema_version=1, result=result, digest=digest_of(result.model_dump(mode="json")), provenance=provenance
+    )
 
 
 def write_record(record: Record, path: Path) -> None:
@@ -116,6 +118,4 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise DataError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise DataError(f"{path}: {first_problem(error)}") from error

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from metabench.envs import Spaces
-from metabench.errors import DataError, MethodError
+from metabench.errors import MethodError
 from metabench.evaluation.evaluate import Evaluation, Progress, Supports, evaluate
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import load_method_class
 from metabench.runs.isolation import open_isolated
 from metabench.runs.record import Record
+from metabench.runs.saved_policy import configured_method
 from metabench.runs.torch_settings import torch_settings
 from metabench.suites import Suite
 
@@ -64,17 +62,10 @@ def recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
         MethodError: it is privileged.
         MetabenchError: it cannot be had.
     """
-    found, _ = load_method_class(spec)
-    if found.privileged:
+    method = configured_method(spec, configuration)
+    if method.privileged:
         raise MethodError(f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing")
-    try:
-        return found(found.config_class.model_validate(configuration))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole configuration)"
-        raise DataError(
-            f"method {spec!r}: the record's configuration does not fit it: {key}: {first['msg']}"
-        ) from error
+    return method
 
 
 def evaluate_recorded(

@@ -7,15 +7,16 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from metabench.envs import Spaces
-from metabench.errors import DataError, MetabenchError, UnknownNameError
+from metabench.errors import DataError, UnknownNameError
 from metabench.evaluation.evaluate import Evaluation, evaluate
 from metabench.evaluation.protocol import SPLITS, TRACKS, check_split, shot_counts, supported_tracks
 from metabench.methods.contract import Policy
 from metabench.runs.isolation import isolated_configuration, open_isolated
 from metabench.runs.limits import NO_LIMITS, Limits
 from metabench.runs.record import digest_of
-from metabench.runs.saved_policy import POLICY, Training, load_policy, read_training
-from metabench.suites import Suite, load_suite
+from metabench.runs.saved_policy import POLICY, Training, load_policy, read_training, suite_for
+from metabench.runs.torch_settings import torch_settings
+from metabench.suites import Suite
 
 
 def evaluate_saved(
@@ -30,6 +31,8 @@ def evaluate_saved(
     limits: Limits = NO_LIMITS,
 ) -> tuple[Suite, list[Evaluation]]:
     """Evaluate the policy saved in `folder`; with its own suite and seed the rows are those of its record.
+
+    Torch has as many threads meanwhile as in training.
 
     Args:
         folder: as a run leaves it, below `home()/policies`.
@@ -52,12 +55,7 @@ def evaluate_saved(
         for name in given or ():
             if name not in known:
                 raise UnknownNameError(kind, name, known)
-    scored_on = load_suite(suite or training.cell.suite)
-    trained_on = scored_on if scored_on.name == training.cell.suite else load_suite(training.cell.suite)
-    if scored_on.spaces != trained_on.spaces:
-        raise MetabenchError(
-            f"suite {scored_on.name!r} has other spaces than {trained_on.name!r}, on which the policy was trained"
-        )
+    scored_on = suite_for(training, suite)
     for split in splits or ():
         check_split(scored_on, split)
     pairs = [
@@ -69,20 +67,21 @@ def evaluate_saved(
         shot_counts(split, track, shots)
     opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
     measured = []
-    for split, track in pairs:
-        with opened() as policy:
-            measured.append(
-                evaluate(
-                    policy,
-                    scored_on,
-                    track,
-                    split=split,
-                    shots=shots,
-                    seed=training.cell.seed if seed is None else seed,
-                    privileged=privileged,
-                    name=training.cell.method,
+    with torch_settings(training.threads):
+        for split, track in pairs:
+            with opened() as policy:
+                measured.append(
+                    evaluate(
+                        policy,
+                        scored_on,
+                        track,
+                        split=split,
+                        shots=shots,
+                        seed=training.cell.seed if seed is None else seed,
+                        privileged=privileged,
+                        name=training.cell.method,
+                    )
                 )
-            )
     return scored_on, measured
 
 
@@ -93,8 +92,11 @@ def _opener(
     if not isolate:
         method = training.method()
         return lambda: nullcontext(load_policy(method, folder, spaces)), method.privileged
-    cell = training.cell
-    configuration = isolated_configuration(training.spec, cell.preset, cell.suite, training.overrides)
-    if digest_of(configuration) != cell.config_digest:
-        raise DataError(f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained")
+    cell, configuration = training.cell, training.configuration
+    if configuration is None:
+        configuration = isolated_configuration(training.spec, cell.preset, cell.suite, training.overrides)
+        if digest_of(configuration) != cell.config_digest:
+            raise DataError(
+                f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained"
+            )
     return lambda: open_isolated(training.spec, folder / POLICY, spaces, limits, configuration=configuration), False

@@ -113,14 +113,20 @@ def begun_cells() -> Iterable[tuple[CellProgress, bool]]:
 def _failure(record: Path, progress: CellProgress) -> str:
     """Why the attempt that wrote `progress` failed; empty if it did not: an older attempt may have."""
     path = record.with_suffix(FAILED_SUFFIX)
-    return _reason(path) if path.exists() and path.stat().st_mtime >= progress.started else ""
+    try:
+        attempt = json.loads(path.read_bytes())["attempt"]
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return _reason(path)
+    return _reason(path) if attempt == list(progress.attempt) else ""
 
 
 def _reason(path: Path) -> str:
     """The one line of a failed cell's report."""
     try:
         return " ".join(str(json.loads(path.read_bytes())["error"]).split())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"{path}: cannot be read"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metabench.errors import DataError
+from metabench.errors import DataError, first_problem
 from metabench.runs.cells import BuildProgress, PlannedCell, plan_cells
 from metabench.runs.record import Cell
 from metabench.suites.toml_files import read_toml
@@ -93,5 +93,4 @@ def read_sweep(path: Path) -> Sweep:
     try:
         return Sweep.model_validate(read_toml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise DataError(f"{path}: {first_problem(error)}") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metabench.suites.folders import datasets_folder, suite_names
-    from metabench.suites.registry import load_suite, read_suite
+    from metabench.suites.registry import load_suite, named_suite, read_suite
     from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
     from metabench.suites.suite import Suite
 
@@ -18,6 +18,7 @@ _HOMES = {
     "TaskEntry": "metabench.suites.schema",
     "datasets_folder": "metabench.suites.folders",
     "load_suite": "metabench.suites.registry",
+    "named_suite": "metabench.suites.registry",
     "read_suite": "metabench.suites.registry",
     "suite_names": "metabench.suites.folders",
 }
@@ -29,6 +30,7 @@ __all__ = [
     "TaskEntry",
     "datasets_folder",
     "load_suite",
+    "named_suite",
     "read_suite",
     "suite_names",
 ]

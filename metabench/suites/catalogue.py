@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
-from metabench.suites.folders import suite_folder, suite_names
+from metabench.suites.folders import archived_versions, suite_folder, suite_names
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
@@ -28,6 +28,7 @@ class SuiteSummary:
         internal: it is for tests.
         tasks: number of tasks by split.
         datasets: name to recipe of each dataset, as written in suite.toml.
+        archived: its earlier versions that are kept.
         problem: why it cannot be used, in one line; None where nothing was found.
     """
 
@@ -37,6 +38,7 @@ class SuiteSummary:
     internal: bool
     tasks: Mapping[str, int]
     datasets: Mapping[str, Mapping[str, Any]]
+    archived: tuple[int, ...] = ()
     problem: str | None = None
 
 
@@ -69,6 +71,7 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "supports": entry.evaluation.supports,
         "splits": {name: _split(suite, name) for name in suite.splits},
         "datasets": {name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()},
+        "archived_versions": list(archived_versions(suite.folder)),
         "digest": suite.digest,
         "folder": str(suite.folder),
     }
@@ -79,9 +82,9 @@ def _summary(name: str) -> SuiteSummary:
         folder = suite_folder(name)
         return _read(name, folder)
     except MetabenchError as error:
-        return SuiteSummary(name, 0, "", False, {}, {}, str(error))
+        return SuiteSummary(name, 0, "", False, {}, {}, problem=str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SuiteSummary(name, 0, "", False, {}, {}, _problem(folder))
+        return SuiteSummary(name, 0, "", False, {}, {}, problem=_problem(folder))
 
 
 def _read(name: str, folder: Path) -> SuiteSummary:
@@ -97,7 +100,15 @@ def _read(name: str, folder: Path) -> SuiteSummary:
         }
         for key, recipe in content["datasets"].items()
     }
-    return SuiteSummary(name, content["version"], content["title"], content.get("internal", False), tasks, datasets)
+    return SuiteSummary(
+        name=name,
+        version=content["version"],
+        title=content["title"],
+        internal=content.get("internal", False),
+        tasks=tasks,
+        datasets=datasets,
+        archived=archived_versions(folder),
+    )
 
 
 def _problem(folder: Path) -> str:

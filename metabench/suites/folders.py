@@ -5,6 +5,7 @@ Finding them imports neither their families nor the schema, so that listing suit
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from metabench.errors import DataError, MetabenchError, UnknownNameError
 
 ENTRY_POINT_GROUP = "metabench.suites"
 """A plugin's entry point names a suite and points at the folder of its suite.toml (a `Path` or a string)."""
+
+ARCHIVE = "archive"
+"""Folder beside a suite.toml with its earlier versions."""
+
+_VERSIONED = re.compile(r"(.+)-v([0-9]{1,9})")
+_ARCHIVED = re.compile(r"v([1-9][0-9]{0,8})\.toml")
 
 
 def datasets_folder() -> Path:
@@ -48,6 +55,19 @@ def suite_names() -> tuple[str, ...]:
     return tuple(sorted({*built_in_suites(), *plugin_suites()}))
 
 
+def split_version(name: str) -> tuple[str, int | None]:
+    """`point-robot-v1` as name and version, unless a suite is called so or none is called `point-robot`."""
+    found = _VERSIONED.fullmatch(name)
+    if found is None or found[1] not in (names := suite_names()) or name in names:
+        return name, None
+    return found[1], int(found[2])
+
+
+def is_suite_name(name: str) -> bool:
+    """Whether `name` is a suite's, with or without a version."""
+    return split_version(name)[0] in suite_names()
+
+
 def suite_folder(name: str) -> Path:
     """The folder of the suite `name`.
 
@@ -69,3 +89,14 @@ def suite_folder(name: str) -> Path:
         return Path(point.load())
     except Exception as error:
         raise MetabenchError(f"suite {name!r}: its plugin {point.value} failed to load: {error}") from error
+
+
+def archived_path(folder: Path, version: int) -> Path:
+    """Where `version` of the suite in `folder` lies once it is archived."""
+    return folder / ARCHIVE / f"v{version}.toml"
+
+
+def archived_versions(folder: Path) -> tuple[int, ...]:
+    """The archived versions of the suite in `folder`, oldest first."""
+    names = (_ARCHIVED.fullmatch(path.name) for path in (folder / ARCHIVE).glob("v*.toml"))
+    return tuple(sorted(int(found[1]) for found in names if found))

@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from metabench.envs import load_family
-from metabench.errors import DataError, UnknownNameError
-from metabench.suites.folders import suite_folder
+from metabench.errors import DataError, MetabenchError, UnknownNameError, first_problem
+from metabench.suites.archive import read_archived
+from metabench.suites.folders import split_version, suite_folder
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.suites.task_distribution import draw_task
@@ -21,16 +22,43 @@ from metabench.suites.toml_files import read_toml
 def load_suite(name: str | Path) -> Suite:
     """Load and validate a suite by name, or from a folder that holds a suite.toml.
 
-    A `Path`, or a string with a slash (`./my-suite`), is a folder; any other string is a name.
+    A `Path`, or a string with a slash (`./my-suite`), is a folder; any other string is a name. A name may end in a
+    version, `point-robot-v1`: an earlier one is read from the suite's archive.
 
     Raises:
         UnknownNameError: no suite has this name.
         DataError: suite.toml is broken; the message names file, key and what was expected.
-        MetabenchError: a plugin cannot be loaded, or two plugins give this name.
+        MetabenchError: a plugin cannot be loaded, two plugins give this name, or this version is not archived.
     """
     if isinstance(name, str) and "/" not in name:
-        return read_suite(suite_folder(name))
-    return read_suite(Path(name).resolve())
+        return named_suite(*split_version(name))
+    try:
+        folder = Path(name).resolve()
+    except (OSError, ValueError) as error:  # a character that no path can have, a loop of links
+        raise DataError(f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder") from error
+    return read_suite(folder)
+
+
+def named_suite(name: str, version: int | None = None) -> Suite:
+    """The suite of that name, which is never a folder: for names that a record or a saved policy brings along.
+
+    Args:
+        name: the suite's name, without version.
+        version: an archived or the present version; None is the present one.
+
+    Raises:
+        UnknownNameError: no suite has this name.
+        DataError, MetabenchError: as `load_suite`.
+    """
+    suite = read_suite(suite_folder(name))
+    if version in (None, suite.entry.version):
+        return suite
+    try:
+        return read_archived(suite.folder, version or 0)
+    except DataError:
+        raise
+    except MetabenchError as error:
+        raise MetabenchError(f"{error}; {name!r} is at version {suite.entry.version}") from error
 
 
 def read_suite(folder: Path) -> Suite:
@@ -43,10 +71,7 @@ def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
     try:
         entry = SuiteEntry.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        given = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r:.60}"
-        raise DataError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
+        raise DataError(f"{path}: {first_problem(error)}") from error
     if entry.name != path.parent.name:
         raise DataError(f"{path}: name: expected {path.parent.name!r}, the folder's name, found {entry.name!r}")
     try:

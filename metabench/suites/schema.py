@@ -128,6 +128,10 @@ class SuiteEntry(_Strict):
     seen_tasks: bool = Field(
         default=False, description="test tasks are also training tasks: kept out of overall tables"
     )
+    task_in_observation: bool = Field(
+        default=False,
+        description="the observation tells the task: what is tested is something else than finding it out",
+    )
     teachers: Name | None = Field(
         default=None, description="the suite of the same family whose teachers/ folder is used; by default its own"
     )

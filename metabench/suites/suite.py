@@ -22,10 +22,12 @@ class Suite:
     Attributes:
         entry: the content of suite.toml.
         folder: the folder of suite.toml.
+        archived: an earlier version: it is read, and scores the records made with it; nothing is run in it.
     """
 
     entry: SuiteEntry
     folder: Path
+    archived: bool = False
 
     @property
     def name(self) -> str:
@@ -40,6 +42,8 @@ class Suite:
     @property
     def argument(self) -> str:
         """What the command line and `load_suite` know it by: its name, or for a suite in a folder the folder."""
+        if self.archived:
+            return self.identity
         try:
             registered = suite_folder(self.name)
         except MetabenchError:
@@ -50,7 +54,7 @@ class Suite:
     def digest(self) -> str:
         """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
         # No result depends on the law of tasks that are not there yet; `distribution` says the same in words.
-        excluded = {"datasets", "teachers", "title", "task_distribution"}
+        excluded = {"datasets", "teachers", "title", "task_distribution", "task_in_observation"}
         if self.entry.spaces is None:  # digests in records published before the key existed stay what they were
             excluded.add("spaces")
         content = self.entry.model_dump(mode="json", exclude=excluded)
@@ -59,7 +63,12 @@ class Suite:
 
     @functools.cached_property
     def family(self) -> TaskFamily:
-        """The task family."""
+        """The task family; raises `MetabenchError` if the suite is archived."""
+        if self.archived:
+            raise MetabenchError(
+                f"{self.identity} is archived: its tasks and records can be read, nothing is run in it; to run, take "
+                f"{self.name!r}"
+            )
         return load_family(self.entry.family, self.entry.spaces)
 
     @functools.cached_property
@@ -101,10 +110,11 @@ class Suite:
 
     def check_available(self) -> None:
         """Raise `MetabenchError` if the environment of a scored task cannot be had here; training can do without."""
+        family = self.family
         for task in self.entry.task:
             if task.split != "train":
                 try:
-                    self.family.check_available(task.parameters, self.entry.horizon)
+                    family.check_available(task.parameters, self.entry.horizon)
                 except MetabenchError as error:
                     raise MetabenchError(f"suite {self.name}: task {task.id}: {error}") from error
 

@@ -38,7 +38,7 @@ def test_everything_is_listed(command: object) -> None:
 
 def test_the_json_list_agrees_with_the_validated_suites(command: object) -> None:
     listed = json.loads(command("list", "--json", "--all")[1])
-    assert set(listed) == {"suites", "methods", "datasets"}
+    assert set(listed) == {"suites", "methods", "datasets", "policies"}
     for row in listed["suites"]:
         suite = load_suite(row["name"])
         assert row["version"] == suite.entry.version

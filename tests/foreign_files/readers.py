@@ -24,7 +24,7 @@ from metabench.data.import_options import ImportOptions
 from metabench.data.minari_files import manifest_of, read_minari
 from metabench.data.minari_source import open_recorded
 from metabench.data.plain_pickle import read_mapping
-from metabench.methods.state_files import STRUCTURE, TENSORS, load_state
+from metabench.methods.state_files import DIGESTS, STRUCTURE, TENSORS, load_state
 from metabench.runs.record import read_record
 from metabench.runs.sweep import read_sweep
 from metabench.suites import load_suite
@@ -156,6 +156,7 @@ def foreign_files(built: Path, record: Path, folder: Path) -> dict[str, ForeignF
     state = {"weights": torch.arange(6.0).view(2, 3), "step": 3, "names": ["a", "b"]}
     for name in ("state", "other-state"):
         save_state(state, folder / name)
+        (folder / name / DIGESTS).unlink()  # without it, what the digests would refuse is read
     structure, tensors = folder / "state" / STRUCTURE, folder / "other-state" / TENSORS
     suites = {name: folder / name / "suite.toml" for name in ("tiny", "cheetah-vel")}
     for name in suites:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from metabench import DataError, load_state, save_state
-from metabench.methods.state_files import STRUCTURE, TENSORS, has_state
+from metabench.methods.state_files import DIGESTS, STRUCTURE, TENSORS, has_state
 
 DTYPES = st.sampled_from(["float32", "float64", "int64", "int32", "uint8", "bool"])
 ARRAYS = DTYPES.flatmap(
@@ -59,7 +59,7 @@ def test_nested_state_comes_back_as_it_was(state: dict, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("state") / "kept"
     save_state(state, folder)
     assert_same(load_state(folder), state)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([STRUCTURE, TENSORS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([STRUCTURE, DIGESTS, TENSORS])
 
 
 def test_keys_with_dots_do_not_collide_with_nesting(tmp_path: Path) -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from metabench.runs.execute import execute_cell
+from metabench.runs.record import Record, read_record
+
+from .interrupted import SETTINGS, plan, quiet
+
 METHODS = Path(__file__).with_name("small_methods.py")
 
 
@@ -23,3 +28,21 @@ def place(tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def small() -> str:
     """A method that trains for a moment, with dropout."""
     return f"{METHODS}:Small"
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(_tiny_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home and results of an uninterrupted run, to be read only."""
+    root = tmp_path_factory.mktemp("uninterrupted")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for variable, name in (("METABENCH_HOME", "home"), ("MINARI_DATASETS_PATH", "minari")):
+            shutil.copytree(_tiny_folders / name, root / name)
+            monkeypatch.setenv(variable, str(root / name))
+        execute_cell(plan(root / "results"), SETTINGS, quiet)
+    return root
+
+
+@pytest.fixture
+def expected(uninterrupted: Path, place: Path) -> Record:
+    """The record of the uninterrupted run."""
+    return read_record(plan(uninterrupted / "results").record_path)

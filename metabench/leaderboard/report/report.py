@@ -80,10 +80,7 @@ def write_report(
             _ask(subject, *_loaded(subject.training, subject.folder, home), found, progress)
     known = home if isinstance(home, Suite) else None
     content = Content(subject, known, found.pictures, found.episodes, found.notices)
-    try:
-        write_whole(output, render_report(content))
-    except OSError as error:
-        raise DataError(f"{output}: cannot be written: {error.strerror}") from error
+    write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
 
 
@@ -91,7 +88,7 @@ def _suite(subject: Subject, given: str | None) -> Suite | str:
     """The run's suite, or in one line why it cannot be had; raises `MetabenchError` if `given` is another."""
     name = subject.cell.suite
     if given is None:
-        quotas = SuiteShelf().quotas(name)
+        quotas = SuiteShelf().quotas(name, subject.cell.suite_version)
         return quotas if isinstance(quotas, str) else quotas.suite
     suite = load_suite(given)
     if suite.name != name:

@@ -31,7 +31,7 @@ _METRICS = {"normalised": "normalised score", "success": "success, %"}
 
 def suite_of(record: Record, shelf: SuiteShelf) -> Suite | None:
     """The suite that `record` was made with, if it is the one here."""
-    quotas = shelf.quotas(record.result.cell.suite)
+    quotas = shelf.quotas(record.result.cell.suite, record.result.cell.suite_version)
     fits = not isinstance(quotas, str) and quotas.suite.digest == record.result.cell.suite_digest
     return quotas.suite if fits and not isinstance(quotas, str) else None
 

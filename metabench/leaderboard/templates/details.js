@@ -63,7 +63,7 @@ function taskStrip(entry, contents) {
     const y = top + (i + 0.5) * line;
     const returns = found.flatMap((each) => each[task] ?? []);
     const mean = returns.reduce((sum, value) => sum + value, 0) / returns.length;
-    const text = `${taskTitle(entry.contender.suite, task)}\nmean return ${fixed(mean, 2)} of ${plural(returns.length, "episode")}\nscore ${estimateText(score, 1)}`;
+    const text = `${taskTitle(entry.contender, task)}\nmean return ${fixed(mean, 2)} of ${plural(returns.length, "episode")}\nscore ${estimateText(score, 1)}`;
     means.push([shape("circle", { class: "mean", cx: x(mean), cy: y, r: 4.5, ...telling(text) })]);
     return [
       shape("text", { x: 0, y: y + 4 }, `task ${task}`),
@@ -125,7 +125,8 @@ function details(entry) {
   const panel = element("div", { class: "panel" },
     element("div", {}, element("h3", {}, "Seeds"), seedsTable(entry)),
     element("div", {}, element("h3", {}, "In short"), inShort(entry)),
-    element("div", { class: "wide" }, element("h3", {}, "Run this row again"), element("pre", { tabindex: "0" }, entry.contender.command)),
+    entry.contender.command !== null && element("div", { class: "wide" }, element("h3", {}, "Run this row again"),
+      element("pre", { tabindex: "0" }, entry.contender.command)),
     waiting);
   loadRows(entry).then((contents) => waiting.replaceWith(...[taskStrip(entry, contents), ...origin(contents)].filter(Boolean)));
   return panel;

@@ -24,7 +24,7 @@ const facts = (texts) => element("ul", { class: "facts" }, texts.map((text) => e
 
 function drawAbout(board) {
   const { contender, track } = board[0];
-  const suite = data.suites[contender.suite];
+  const suite = suiteOf(contender);
   if (!suite || contender.outdated) {
     replaced("about", element("p", {}, `${state.suite}: an earlier version of the suite or protocol; returns are as recorded, without scores.`));
     return;
@@ -37,6 +37,8 @@ function drawAbout(board) {
       `horizon ${suite.horizon}`, `protocol ${contender.protocol}`, `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
     fewest < data.seedsForAVerdict && element("p", { class: "faint" },
       `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
+    suite.archived && element("p", { class: "notice" }, `Version ${suite.version} of this suite is archived: its records are scored by it `
+      + "as before, new ones are made with a later version. It stays out of the overall table."),
     suite.seen_tasks && element("p", { class: "notice" }, "Test tasks of this suite are also training tasks: it stays out of the overall table."));
 }
 

@@ -13,7 +13,8 @@ const entries = data.entries.map((values) => {
   const contender = data.contenders[entry.id];
   entry.contender = contender;
   entry.values = {
-    suite: `${contender.suite}-v${contender.suiteVersion}` + (contender.outdated ? ` (${contender.suiteDigest})` : ""),
+    suite: `${contender.suite}-v${contender.suiteVersion}`
+      + (contender.outdated ? ` (${contender.suiteDigest})` : contender.archived ? " (archived)" : ""),
     dataset: contender.dataset + (contender.datasetVersion > 1 ? `-v${contender.datasetVersion}` : "")
       + (contender.published === false ? ` (data ${contender.datasetDigest})` : ""),
     preset: presetName(contender),
@@ -33,7 +34,7 @@ const several = new Set([...digests].filter(([, found]) => found.size > 1).map((
 for (const { contender, values } of entries) {
   if (several.has(`${values.suite}/${values.dataset}`)) values.dataset += ` (data ${contender.datasetDigest})`;
 }
-const outdated = new Set(entries.filter(({ contender }) => contender.outdated).map(({ values }) => values.suite));
+const earlier = new Set(entries.filter(({ contender }) => contender.outdated || contender.archived).map(({ values }) => values.suite));
 
 // `sort` is a column's key, with a minus for descending; `open` the row whose details are shown.
 const state = { view: "suites", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
@@ -41,7 +42,7 @@ const FIXED = { view: ["suites", "overall"], figure: ["adaptation", "profile", "
 
 const place = (list, value) => (list.includes(value) ? list.indexOf(value) : list.length);
 const rankOf = {
-  suite: (value) => (outdated.has(value) ? CORE.length + 1 : place(CORE.map((name) => `${name}-v`), value.replace(/\d+$/, ""))),
+  suite: (value) => (earlier.has(value) ? CORE.length + 1 : place(CORE.map((name) => `${name}-v`), value.replace(/\d+$/, ""))),
   track: (value) => place(TRACKS, value),
   split: (value) => place(["test", "test-far"], value),
   shots: Number,
@@ -108,7 +109,8 @@ function colours() {
   return found;
 }
 
-const taskTitle = (suite, task) => {
-  const described = data.suites[suite]?.parameters[task];
+const suiteOf = (contender) => data.suites[`${contender.suite}-v${contender.suiteVersion}`];
+const taskTitle = (contender, task) => {
+  const described = suiteOf(contender)?.parameters[task];
   return described ? `task ${task}: ${described}` : `task ${task}`;
 };

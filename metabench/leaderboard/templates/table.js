@@ -124,7 +124,7 @@ const SAVED = [
   ["devices", ({ contender }) => contender.devices], ["privileged", ({ contender }) => contender.privileged],
   ["parameters", ({ contender }) => contender.parameters], ["seconds_training", ({ contender }) => contender.seconds],
   ["protocol", ({ contender }) => contender.protocol], ["missing", (entry) => entry.missing],
-  ["outdated", ({ contender }) => contender.outdated], ["id", (entry) => entry.id],
+  ["outdated", ({ contender }) => contender.outdated], ["archived", ({ contender }) => contender.archived], ["id", (entry) => entry.id],
 ];
 
 function savedBoard(shown) {

@@ -7,9 +7,8 @@ function heat(score) {
 function tasksTable(board) {
   const shown = sorted(board.filter((entry) => entry.tasks.length && isFound(entry.contender.label)));
   if (!shown.length) return null;
-  const { suite } = shown[0].contender;
   const tasks = [...new Set(shown.flatMap((entry) => entry.tasks.map(([task]) => task)))].sort((a, b) => a - b);
-  const described = data.suites[suite]?.parameters ?? {};
+  const described = suiteOf(shown[0].contender)?.parameters ?? {};
   const names = [...new Set(tasks.map((task) => described[task]?.replace(/ [-\d].*$/, "")))];
   const common = names.length === 1 && names[0];
   const numbers = (task) => (common ? described[task].slice(common.length + 1) : described[task]).replace(/-(?=\d)/g, MINUS);

@@ -90,15 +90,18 @@ def test_missing_data_and_damaged_or_other_policies(run, tiny_copied, tmp_path):
     (notice,) = write_report(record, tmp_path / "report.html").notices
     assert notice == "Pictures are missing: dataset 'medium' is not built: metabench data build tiny --dataset medium"
     facts = json.loads((folder / "training.json").read_text())
-    facts["cell"]["seed"] = 7
+    facts["cell"]["seed"], facts["digest"] = 7, None
     (folder / "training.json").write_text(json.dumps(facts))
     (notice,) = write_report(record, tmp_path / "report.html").notices
     assert "a policy of another cell: seed is 7, in the record 0" in notice
     with pytest.raises(MetabenchError, match="seed is 7, in the record 0"):
         write_report(record, tmp_path / "report.html", policy=folder)
-    (kept / "policy" / "policy" / "structure.json").write_text("{")
-    with pytest.raises(DataError, match="policy: damaged"):
+    structure = kept / "policy" / "policy" / "structure.json"
+    whole = structure.read_bytes()
+    structure.write_text("{")
+    with pytest.raises(DataError, match=r"structure\.json: its content does not match the hash in training\.json"):
         write_report(record, tmp_path / "report.html", policy=kept)
+    structure.write_bytes(whole)
     (tmp_path / "pictured.py").unlink()
     with pytest.raises(MetabenchError, match=r"pictured\.py: no such file"):
         write_report(kept, tmp_path / "report.html")

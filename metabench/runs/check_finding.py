@@ -1,0 +1,48 @@
+"""What a check found, for methods and suites alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a check has to say although nothing is wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        suite: the suite it ran on; empty for what needs none.
+        title: what was checked, in a word or two.
+        expected: what the contract asks for.
+        problem: what was found instead, in one line; None if the check passed.
+        remark: what is worth knowing although it passed, in one line; None where there is nothing.
+    """
+
+    suite: str
+    title: str
+    expected: str
+    problem: str | None
+    remark: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether what is expected was found."""
+        return self.problem is None
+
+
+def finding_of(suite: str, title: str, expected: str, check: Callable[[], str | Remark | None]) -> Finding:
+    """Run `check`, which returns the problem, a remark or None; what it raises is a problem as well."""
+    try:
+        found = check()
+    except Exception as error:  # a plugin may raise anything: that is a finding, too
+        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(found, Remark):
+        return Finding(suite, title, expected, None, found.text)
+    return Finding(suite, title, expected, found)

@@ -1,0 +1,90 @@
+"""`metabench run` as a function: train and evaluate methods, get their records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import MetabenchError
+from metabench.runs.cells import plan_cells
+from metabench.runs.events import Event
+from metabench.runs.execute import Settings
+from metabench.runs.local import run_cells
+from metabench.runs.record import Record, read_record
+from metabench.runs.worker_processes import runs_foreign_code
+from metabench.suites import Suite
+
+
+def run(
+    suite: Suite | str,
+    dataset: str,
+    methods: Sequence[str],
+    *,
+    preset: str = "cpu",
+    seeds: Sequence[int] = (0,),
+    overrides: Mapping[str, Any] | None = None,
+    tracks: Sequence[str] | None = None,
+    results: Path | str = "results",
+    workers: int = 1,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Callable[[str], object] | None = None,
+) -> list[Record]:
+    """Train each method on a dataset once a seed, evaluate what it trained, and keep one record a cell.
+
+    Finished cells are read instead, interrupted ones go on where they were, missing data is built.
+
+    Args:
+        suite: a suite, its name or folder.
+        dataset: the dataset's name: `medium`.
+        methods: what `load_method` takes: names, `name/variant`, `path/to/file.py:Class`.
+        preset: a preset of every method.
+        seeds: training seeds.
+        overrides: configuration keys and values for every method.
+        tracks: only these tracks; None takes all that the suite has.
+        results: the folder that keeps the records.
+        workers: cells at once, each in a process of its own, as are cells of methods that do not ship with metabench.
+            Processes are spawned: a script needs an `if __name__ == "__main__"` guard for them, a notebook does not.
+        threads: torch's threads a cell; None shares the cores out. The last bits of results depend on it.
+        device: where to train: `cpu`, `cuda`, `cuda:1`.
+        progress: told a line for every cell that ends: `print`.
+
+    Returns:
+        The records, of each method in the order of the seeds.
+
+    Raises:
+        UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
+        MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
+    """
+    names = [methods] if isinstance(methods, str) else methods
+    planned = plan_cells(
+        [suite],
+        [dataset],
+        names,
+        preset=preset,
+        seeds=seeds,
+        overrides=overrides,
+        tracks=tracks,
+        results=Path(results),
+    )
+    failures: dict[int, str] = {}
+
+    def hear(event: Event) -> None:
+        if event.kind == "failed":
+            failures[event.index] = event.message
+        if progress is not None and event.kind in ("finished", "failed"):
+            progress(f"{planned[event.index].label}: {event.kind}")
+
+    settings = Settings(
+        device=device,
+        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        separate=runs_foreign_code(planned),
+    )
+    run_cells(planned, settings, workers=workers, listener=hear)
+    for index, message in sorted(failures.items()):
+        cell = planned[index]
+        place = cell.record_path if cell.state == "corrupt" else cell.failure_path
+        raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
+    return [read_record(cell.record_path) for cell in planned]

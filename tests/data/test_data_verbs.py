@@ -88,7 +88,7 @@ def test_list_leaves_internal_suites_out_unless_asked_for():
     assert succeed("list", "tiny").count("missing") == 5
 
 
-def test_verify_fails_with_the_file_and_without_data(tiny_copied):
+def test_verify_fails_with_the_file(tiny_copied):
     path = tiny_copied / "home" / "stores" / "tiny-v1" / "medium-v1" / "rewards.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -96,6 +96,9 @@ def test_verify_fails_with_the_file_and_without_data(tiny_copied):
     result = run("verify", "tiny", "--dataset", "medium")
     assert isinstance(result.exception, DataError)
     assert str(path) in str(result.exception)
+
+
+def test_verify_fails_without_data():
     assert isinstance(run("verify", "tiny-discrete").exception, DataError)
 
 

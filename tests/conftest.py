@@ -24,6 +24,16 @@ settings.load_profile("metabench")
 _VARIABLES = ("METABENCH_HOME", "MINARI_DATASETS_PATH")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of modules and of the session build goes into folders of the session."""
+    root = tmp_path_factory.mktemp("fixtures")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for variable, name in zip(_VARIABLES, ("home", "minari"), strict=True):
+            monkeypatch.setenv(variable, str(root / name))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test gets an empty home and an empty Minari folder: `home` and `minari` of the path returned."""

@@ -64,13 +64,14 @@ def _with(entries: list[Entry], name: str, value: str, get: Callable[[Entry], ob
 
 
 def as_csv(entries: Sequence[Entry]) -> str:
-    """One line an entry; empty cells where there is no value."""
+    """One line an entry; empty cells where there is no value, `true` and `false` as the page writes them."""
     ranks = _ranks(entries)
     file = io.StringIO()
     writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
         cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
+        cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
         for name in _ESTIMATES:
             cells.update(zip((name, f"{name}_low", f"{name}_high"), _bounds(getattr(entry, name)), strict=True))
         writer.writerow(

@@ -166,7 +166,7 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
         told = expected[line["label"]]
         numbers = {name for name in line if name.startswith(("headline", "mean_return")) and line[name]}
         assert {name: float(line[name]) for name in numbers} == {name: float(told[name]) for name in numbers}
-        alike = set(line) - numbers - {"privileged", "seconds_training"}
+        alike = set(line) - numbers - {"seconds_training"}
         assert {name: line[name] for name in alike} == {name: told[name] for name in alike}
     content = json.loads(saved(browser, tmp_path, "json"))
     assert content["title"].startswith("point-robot-v1, medium-v1 (")

@@ -124,7 +124,7 @@ def test_a_method_that_is_told_the_tasks(found, record, seal):
 def test_an_outdated_suite(found, record, seal):
     cell = record.result.cell.model_copy(update={"suite_version": 0})
     (line,) = found(seal(record, cell=cell))
-    assert line.endswith("suite_version: expected 1, found 0")
+    assert line.endswith("suite_version: expected 1, found 0, which is not archived")
 
 
 def test_an_edited_file(found, record, real, tmp_path):

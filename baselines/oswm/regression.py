@@ -140,16 +140,16 @@ def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: 
     count, both = keep.sum(1, keepdim=True).clamp(min=1.0), keep * keep.transpose(1, 2)
     products, square = rows @ rows.transpose(1, 2), rows.square().sum(2, keepdim=True)
     apart = (square + square.transpose(1, 2) - 2.0 * products).clamp(min=0.0) / number
-    tried_kernels, alike = list(RADIAL), products
+    candidates, alike = list(RADIAL), products
     if share is not None:
         bumps = _bumps(rows, share)
-        tried_kernels += [(0.0, portion) for portion in ADDITIVE]
+        candidates += [(0.0, portion) for portion in ADDITIVE]
         alike = bumps @ bumps.transpose(1, 2)
     unit = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device).expand_as(apart)
     fixed = (1.0 + products) * both + unit * (1.0 - keep)  # padding is independent of all
     nothing = targets.square().sum(1, keepdim=True)  # the error of predicting 0
     best = {"score": torch.full_like(count, torch.inf)}
-    for length, portion in tried_kernels:
+    for length, portion in candidates:
         kernel = torch.exp(apart * (-0.5 / length**2)) if length else alike
         penalty = portion * count
         factor = torch.linalg.cholesky(kernel * both + fixed + penalty * unit * keep)

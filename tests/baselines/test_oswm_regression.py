@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from metabench_baselines.oswm.regression import ADDITIVE, LENGTH, RADIAL, Fitted
+from metabench_baselines.oswm.regression import ADDITIVE, LENGTH, RADIAL, Fitted, _bumps
 
 
 def _kernel(left, right, length, sums=False):
@@ -127,3 +127,10 @@ def test_the_regression_trusts_itself_less_far_away():
     _, near = fitted.predict(inputs[:, :5])
     _, far = fitted.predict(4.0 + inputs[:, :5])
     assert float(far.min()) > 10 * float(near.max())
+
+
+def test_bumps_make_a_radial_kernel_to_a_ten_thousandth():
+    places = torch.linspace(-3.0, 3.0, 61)
+    bumps = _bumps(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
+    radial = torch.exp(-0.5 * ((places[:, None] - places[None]) / LENGTH).square().double())
+    assert float((bumps[0] @ bumps[0].T - radial).abs().max()) < 1e-4

@@ -1,4 +1,4 @@
-"""The yardsticks of world models: linear and Gaussian-process models of the support, and the same planner."""
+"""The yardsticks of world models: models that are fitted to the support alone, and the same planner."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..planning.config import VARIANTS, PlannerConfig
 from ..planning.rows import Reader
-from .config import PRESETS
-from .model import GaussianProcessReader, RidgeReader
+from .config import KERNEL_PRESETS, PRESETS
+from .model import GaussianProcessReader, KernelReader, RidgeReader
 from .policy import FittedModelPolicy, load_policy
 
 
@@ -49,3 +49,16 @@ class GPModel(RidgeModel):
 
     name = "gp-model"
     reader: ClassVar[type[Reader]] = GaussianProcessReader
+
+
+class KernelModel(RidgeModel):
+    """Plans in the kernel regressions that `oswm` starts from: `oswm` without its transformer."""
+
+    name = "kernel-model"
+    reader: ClassVar[type[Reader]] = KernelReader
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
+        """Those of `oswm`, so that the transformer is all that differs."""
+        del suite
+        return KERNEL_PRESETS

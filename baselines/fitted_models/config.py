@@ -10,3 +10,10 @@ PRESETS = {
     "cpu": PlannerConfig(),
     "paper": PlannerConfig(samples=128, iterations=4, replan=1, largest_context=1000),
 }
+
+KERNEL_PRESETS = {
+    "tiny": PlannerConfig(samples=8, horizon=4, largest_context=64),
+    "demo": PlannerConfig(largest_context=256),
+    "cpu": PlannerConfig(largest_context=256),
+    "paper": PlannerConfig(samples=128, iterations=4, replan=1, largest_context=1000),
+}

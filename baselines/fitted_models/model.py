@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..planning.ends import Ends
 from ..planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
+from .guess import Regressions
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""
@@ -18,7 +19,10 @@ KERNELS = ((0.5, 1e-2), (1.0, 1e-2), (1.0, 1e-4), (2.0, 1e-4), (4.0, 1e-4), (4.0
 
 
 AT_ONCE = 2_048
-"""Queries that Gaussian processes answer at once."""
+"""Queries that Gaussian processes and kernel regressions answer at once."""
+
+PRIOR_WEIGHT = 2.0
+"""Rows that the fixed scales of kernel regressions count as, as in the shipped weights of `oswm`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,31 @@ class GaussianProcessReader(Reader):
             queries = scale.scaled(torch.cat([observations, actions], 2)).double()
             means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
             return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
+
+        return in_parts(predict, AT_ONCE)
+
+
+class KernelReader(Reader):
+    """What `oswm` is without its transformer: its regressions, and how much they are expected to miss."""
+
+    def read(self, context: Rows) -> Dynamics:
+        """Regress changes and reward, exactly over all rows, with kernels that the rows left out choose."""
+        groups, slots, actions = len(context.rewards), context.observations.shape[2], context.actions.shape[2]
+        used = torch.ones(groups, slots + actions, dtype=torch.bool)
+        regressions = Regressions.of(context, used[:, :slots], used[:, slots:], PRIOR_WEIGHT)
+
+        scales = regressions.scales
+        step = scales.change * scales.moving
+
+        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+            guess = regressions.guess(observations, actions)
+            return Prediction(
+                next_observations=observations + guess.value[..., :-2] * step,
+                deviations=guess.unit[..., :-2] * step,
+                rewards=guess.value[..., -2] * scales.reward_spread + scales.reward_mean,
+                reward_deviations=guess.unit[..., -2] * scales.reward_spread,
+                ends=guess.value[..., -1].sigmoid(),
+            )
 
         return in_parts(predict, AT_ONCE)
 

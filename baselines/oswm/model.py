@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from ..fitted_models.guess import Guess, Regressions, in_units, joined
 from ..planning.rows import Prediction, Rows
 from .bars import BarDistribution
 from .config import ModelConfig
-from .guess import Guess, Regressions, in_units, joined
 
 CLIP = 10.0
 """What the transformer reads is clipped to plus or minus this."""

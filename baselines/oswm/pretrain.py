@@ -10,11 +10,11 @@ from torch import Tensor
 from metabench import TrainingRun
 
 from ..decision_transformer.schedule import RecentLosses
+from ..fitted_models.scales import measure_scales
 from ..planning.rows import Rows
 from ..synthetic_prior.prior import Prior, SyntheticData
 from .config import PretrainingConfig
 from .model import WorldModel
-from .scales import measure_scales
 
 STAGE = "pretraining"
 

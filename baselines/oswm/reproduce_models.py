@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metabench import MetabenchError, Spaces, TrainingRun
 
-from ..fitted_models.model import GaussianProcessReader, RidgeReader
+from ..fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from ..oswm_faithful.config import SMALL_PRETRAINING
 from ..oswm_faithful.policy import load_weights
 from ..oswm_faithful.reader import FaithfulReader
@@ -23,8 +23,16 @@ LARGEST: Mapping[str, int] = {
     "oswm-faithful-small": 1_000,
     "ridge-model": 10_000,
     "gp-model": 2_000,
+    "kernel-model": 1_000,
 }
 """All models, and the most rows of context that each reads."""
+
+FITTED: Mapping[str, type[Reader]] = {
+    "ridge-model": RidgeReader,
+    "gp-model": GaussianProcessReader,
+    "kernel-model": KernelReader,
+}
+"""Those that are fitted to the context alone."""
 
 
 def make_models(
@@ -56,7 +64,7 @@ def make_models(
                 "wrote; 'oswm-faithful-small' is trained on the way"
             )
         else:
-            makers[name] = partial(_fitted, RidgeReader if name == "ridge-model" else GaussianProcessReader)
+            makers[name] = partial(_fitted, FITTED[name])
     return makers
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.fitted_models.model import GaussianProcessReader, RidgeReader
+from metabench_baselines.fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 from metabench_baselines.planning.config import PlannerConfig
 from metabench_baselines.planning.planner import Planner
@@ -96,7 +96,7 @@ def test_lanes_and_groups_plan_alone():
     torch.testing.assert_close(together[1, 2], alone[0, 0], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader])
+@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader, KernelReader])
 def test_fitted_models_learn_linear_dynamics(reader):
     generator = np.random.default_rng(0)
     state, action = generator.normal(size=(60, 2)), generator.uniform(-1, 1, size=(60, 2))
@@ -113,7 +113,7 @@ def test_fitted_models_learn_linear_dynamics(reader):
         assert (found.rewards[group] - asked.rewards[group]).square().mean() < 0.05 * reward.var()
 
 
-@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader])
+@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader, KernelReader])
 def test_padding_rows_change_nothing_in_fitted_models(reader):
     generator = np.random.default_rng(0)
     rows = Transitions(
@@ -128,7 +128,7 @@ def test_padding_rows_change_nothing_in_fitted_models(reader):
     torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader])
+@pytest.mark.parametrize("reader", [RidgeReader, GaussianProcessReader, KernelReader])
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_or_two_equal_rows_are_a_context(reader, count):
     rows = Transitions(

@@ -2,7 +2,14 @@
 
 import pytest
 import torch
-from metabench_baselines.oswm.regression import ADDITIVE, LENGTH, RADIAL, Fitted, _bumps
+from metabench_baselines.fitted_models.model import KernelReader
+from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, Fitted, _bumps
+from metabench_baselines.oswm.config import ModelConfig
+from metabench_baselines.oswm.model import WorldModel
+from metabench_baselines.oswm.reader import OSWMReader
+from metabench_baselines.planning.rows import Rows
+
+from metabench import Spaces
 
 
 def _kernel(left, right, length, sums=False):
@@ -134,3 +141,22 @@ def test_bumps_make_a_radial_kernel_to_a_ten_thousandth():
     bumps = _bumps(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
     radial = torch.exp(-0.5 * ((places[:, None] - places[None]) / LENGTH).square().double())
     assert float((bumps[0] @ bumps[0].T - radial).abs().max()) < 1e-4
+
+
+def test_the_kernel_model_is_what_oswm_starts_from():
+    """With a transformer that says nothing, whose distributions are symmetric, both say the same."""
+    torch.manual_seed(0)
+    observations, valid = torch.randn(2, 20, 3), torch.ones(2, 20, dtype=torch.bool)
+    ended = observations[..., 0] > 1.0
+    context = Rows(
+        observations, torch.rand(2, 20, 2), observations.roll(1, 2), observations.square().sum(2), ended, valid
+    )
+    model = WorldModel(ModelConfig(state_slots=5, action_slots=4, width=16, layers=1, heads=1, buckets=8)).eval()
+    with torch.no_grad():
+        for parameter in (*model.predict_rest.parameters(), *model.predict_end.parameters()):
+            parameter.zero_()
+    spaces = Spaces(observation_dim=3, horizon=20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
+    asked = torch.randn(2, 7, 3), torch.rand(2, 7, 2)
+    without, started = KernelReader().read(context)(*asked), OSWMReader(model, spaces).read(context)(*asked)
+    for name, apart in (("next_observations", 1e-4), ("rewards", 0.01), ("ends", 1e-4)):  # its mean is of few buckets
+        torch.testing.assert_close(getattr(without, name), getattr(started, name), atol=apart, rtol=0)

@@ -46,6 +46,12 @@ def test_the_leaderboard_of_this_repository_follows_the_schema_beside_it():
     assert len(some["entries"]) > 0
 
 
+def test_the_published_schemas_are_those_of_the_code(built):
+    folder, _ = built
+    for name in ("leaderboard.schema.json", "record.schema.json"):
+        assert (PUBLISHED / name).read_bytes() == (folder / name).read_bytes()
+
+
 def test_what_is_no_leaderboard_is_refused_by_file_and_key(built, tmp_path):
     folder, _ = built
     content = json.loads((folder / "leaderboard.json").read_text())

@@ -53,6 +53,23 @@ def test_the_gymnasium_program_of_the_readme_runs() -> None:
     exec(compile(program("gym.make"), "README.md", "exec"), {})
 
 
+def test_the_sweep_of_the_core_set_holds_every_method_in_every_core_suite() -> None:
+    parts = tomllib.loads((ROOT / "leaderboard" / "sweeps" / "core.toml").read_text(encoding="utf-8"))["part"]
+    found = {
+        (suite, method, seed)
+        for part in parts
+        for suite, method, seed in itertools.product(part["suites"], part["methods"], part["seeds"])
+    }
+    methods = {name for name, entry in installed_methods().items() if entry.dist and entry.dist.name == "metabench"}
+    methods -= {"oswm-faithful"}  # its full size needs an accelerator; oswm-faithful-small takes its place
+    assert found == set(itertools.product(CORE_SUITES, methods, range(5)))
+
+
+def test_every_published_sweep_can_be_run(tmp_path: Path) -> None:
+    for path in sorted((ROOT / "leaderboard" / "sweeps").glob("*.toml")):
+        assert cells_of_sweep(path) != []
+
+
 def published() -> dict[tuple[str, str, str], str]:
     """Scores of the leaderboard as README writes them, by suite, method and track."""
     entries = json.loads((ROOT / "leaderboard" / "leaderboard.json").read_text(encoding="utf-8"))["entries"]

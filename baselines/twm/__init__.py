@@ -59,7 +59,8 @@ class TWM(Method):
             policy.measure(fitting, float(model.get_buffer("reward_scale")))
         model.to(run.device)
         policy.to(run.device)
-        rewards = train_task_rewards(self.config, model, fitting, run) if self.config.relabelled else None
+        wanted = self.config.relabelled or self.config.reward_map
+        rewards = train_task_rewards(self.config, model, fitting, run) if wanted else None
         source = BatchSource(self.config, fitting, run.device, rewards)
         train_world_model(self.config, model, source, run)
         train_policy(self.config, model, policy, source, run)

@@ -78,11 +78,13 @@ class Batch:
         windows: `(B, T)` steps.
         support: what is pinned for them, or None.
         startable: `(B, T)` bool: enough of the episode lies before the step to imagine from it.
+        reward_map: `(B, anchors)` rewards of the anchors in each window's task, or None.
     """
 
     windows: Sequences
     support: Support | None
     startable: Tensor
+    reward_map: Tensor | None = None
 
 
 class BatchSource:
@@ -134,7 +136,10 @@ class BatchSource:
             hidden = np.arange(count) >= generator.integers(1, count + 1, size=(groups * each, 1))
             hidden |= generator.random((groups * each, 1)) < config.support_dropout
             support = Support(segments, count, torch.as_tensor(hidden, device=self._device))
-        return Batch(windows, support, startable)
+        reward_map = None
+        if self._task_rewards is not None and config.reward_map:
+            reward_map = self._task_rewards.map[torch.as_tensor(np.repeat(pretended, each), device=self._device)]
+        return Batch(windows, support, startable, reward_map)
 
     def _relabelled(self, steps: Sequences, own: Array, other: Array) -> Sequences:
         if self._task_rewards is None:

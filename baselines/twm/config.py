@@ -61,12 +61,19 @@ class WorldModelConfig(Config):
         "hinge", description="entropy counts below `entropy_threshold` only (released code), or always (slides)"
     )
     entropy_threshold: float = Field(0.1, ge=0, le=1, description="normalised entropy that the encoder should keep")
+    reward_map: int = Field(
+        0, ge=0, description="logged transitions whose rewards in the task at hand a linear head tells; 0: no such head"
+    )
+    reward_map_weight: float = Field(20.0, ge=0, description="weight of that head's loss")
     consistency_weight: float = Field(0.01, ge=0, description="weight of the consistency loss")
     consistency_order: Literal["dynamics-first", "encoder-first"] = Field(
         "dynamics-first", description="cross-entropy H(dynamics, encoder) (released code) or H(encoder, dynamics)"
     )
     observation_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size, observation model")
     dynamics_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size, dynamics")
+    dynamics_schedule: Literal["constant", "linear"] = Field(
+        "constant", description="the dynamics' step size stays, or falls to 0 over all updates of the offline training"
+    )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of all optimisers")
     model_clip: float = Field(100.0, gt=0, description="largest gradient norm of observation model and dynamics")
 

@@ -23,9 +23,11 @@ OFFLINE: Mapping[str, Any] = {
     "critic_on_logged": True,
     "disagreement_penalty": 1.0,
     "anchor": "behaviour-policy",
-    "anchor_weight": 0.1,
+    "anchor_weight": 0.03,
     "continuous_actions": "clipped",
-    "discount": 0.97,
+    "discount": 0.9,
+    "reward_map": 128,
+    "dynamics_schedule": "linear",
     "segments": 4,
     "relabelled": 1.0,
 }
@@ -57,7 +59,7 @@ SIZE_S: Mapping[str, Any] = {
     "dynamics_learning_rate": 1e-3,
     "actor_learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,
-    "gae_lambda": 0.8,
+    "gae_lambda": 0.9,
 }
 """Size S: about 1.7 million parameters, for CPUs."""
 
@@ -100,6 +102,7 @@ PRESETS: Mapping[str, TWMConfig] = {
             "window": 8,
             "segments": 2,
             "segment_steps": 4,
+            "reward_map": 8,
             "starts": 8,
             "horizon": 3,
             "burn_in": 2,
@@ -160,6 +163,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "latent_only_policy": {"policy_input": "latent"},
     "no_conservatism": {"disagreement_penalty": 0.0, "anchor_weight": 0.0},
     "no_relabelling": {"relabelled": 0.0},
+    "no_reward_map": {"reward_map": 0},
     "uniform_sampling": {"sampling": "uniform"},
     "finetune": {"adaptation": "finetune"},
 }

@@ -34,6 +34,8 @@ class TaskRewards(nn.Module):
         self.codes = nn.Embedding(data.num_tasks, CODE)
         self.layers = layers(2 * values + data.spaces.action_dim + CODE, WIDTHS, 1)
         self.num_tasks = data.num_tasks
+        self.map = torch.zeros(data.num_tasks, 0)
+        """`(tasks, anchors)` rewards of some logged transitions in each task, less their mean over tasks."""
         self._scaled = model.observation.scaled  # a method: the model is no part of this one
         self._scale = model.get_buffer("reward_scale")
 
@@ -48,6 +50,14 @@ class TaskRewards(nn.Module):
         predicted = self(batch.observations, batch.actions, batch.next_observations, batch.tasks)
         errors: Tensor = predicted - batch.rewards / self._scale
         return 0.5 * errors.square().mean()
+
+    @torch.no_grad()
+    def draw_map(self, anchors: Windows) -> None:
+        """Make the map, of `(anchors,)` transitions."""
+        seen = anchors.observations, anchors.actions, anchors.next_observations
+        every = torch.arange(self.num_tasks, device=anchors.rewards.device)
+        rewards = torch.stack([self(*seen, task.expand(len(anchors.rewards))) for task in every])
+        self.map = rewards - rewards.mean(dim=0)
 
     @torch.no_grad()
     def relabelled(self, steps: Sequences, own: Tensor, other: Tensor) -> Sequences:
@@ -80,4 +90,7 @@ def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData,
         schedule.step()
         if update % config.log_interval == 0 or update == total:
             run.log(reward=float(loss.detach()))
+    if config.reward_map:
+        index = run.generator("reward-map").integers(data.num_transitions, size=config.reward_map)
+        rewards.draw_map(placed.transitions(index))
     return rewards.requires_grad_(False).eval()

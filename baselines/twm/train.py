@@ -49,6 +49,7 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
     sampler = source.sampler
     steps = run.steps("dynamics", config.dynamics_updates, model=model.dynamics, optimizer=dynamics, sampler=sampler)
     for update in steps:
+        _slow_down(config, dynamics, update)
         losses = update_model(model, source.draw(run.generator("dynamics", update)), dynamics, None)
         _log(config, run, update, config.dynamics_updates, losses)
 
@@ -56,9 +57,18 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
         "joint", config.joint_updates, model=model, dynamics=dynamics, observation=observation, sampler=sampler
     )
     for update in steps:
+        _slow_down(config, dynamics, config.dynamics_updates + update)
         losses = update_model(model, source.draw(run.generator("joint", update)), dynamics, observation)
         _log(config, run, update, config.joint_updates, losses)
     model.requires_grad_(False).eval()
+
+
+def _slow_down(config: TWMConfig, dynamics: torch.optim.Optimizer, update: int) -> None:
+    """Set the step size of the dynamics' `update`-th update, of those alone and of both together."""
+    share = (update - 1) / (config.dynamics_updates + config.joint_updates)
+    factor = 1.0 - share if config.dynamics_schedule == "linear" else 1.0
+    for group in dynamics.param_groups:
+        group["lr"] = config.dynamics_learning_rate * factor
 
 
 def update_model(
@@ -67,7 +77,7 @@ def update_model(
     """Update the dynamics and, if its optimiser is given, the observation model; returns the losses."""
     windows = model.encode(batch.windows, sample=True)
     segments = None if batch.support is None else model.encode(batch.support.segments, sample=True)
-    loss, losses, prediction = model.dynamics_loss(windows, batch.support, segments)
+    loss, losses, prediction = model.dynamics_loss(windows, batch.support, segments, batch.reward_map)
     descend(dynamics, loss, model.config.model_clip)
     if observation is not None:
         loss, more = model.joint_observation_loss(batch.windows, prediction)

@@ -85,6 +85,7 @@ class WorldModel(nn.Module):
         self.latents = self.observation.latents
         self.dynamics = Dynamics(config, self.latents, spaces.action_dim, spaces.discrete)
         self.register_buffer("reward_scale", torch.ones(()))
+        self.reward_map = nn.Linear(config.width, config.reward_map) if config.reward_map else None
 
     def measure(self, data: TrainingData) -> None:
         """Take the scales of observations and rewards from training data.
@@ -145,9 +146,19 @@ class WorldModel(nn.Module):
         return torch.unflatten(outputs, 1, (count, -1)).flatten(0, 1), pinned
 
     def dynamics_loss(
-        self, windows: Encoded, support: Support | None = None, segments: Encoded | None = None
+        self,
+        windows: Encoded,
+        support: Support | None = None,
+        segments: Encoded | None = None,
+        reward_map: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor], Prediction]:
         """The dynamics' loss on windows and on the support they see.
+
+        Args:
+            windows: the windows.
+            support: what they see besides.
+            segments: the support, encoded.
+            reward_map: `(B, anchors)` what the map should say of each window's task; with it, its loss counts, too.
 
         Returns:
             The weighted sum, its parts, and the predictions at the windows' steps.
@@ -159,9 +170,16 @@ class WorldModel(nn.Module):
             hidden, pinned = self.pin(support, segments)
             outputs.append(hidden.flatten(0, 1))
             read.append(segments)
-        hidden = self.dynamics.at_actions(windows.tokens, windows.steps.episodes, pinned)
+        if reward_map is None:
+            hidden = self.dynamics.at_actions(windows.tokens, windows.steps.episodes, pinned)
+        else:
+            both = self.dynamics(windows.tokens, windows.steps.episodes, pinned)
+            hidden = both[:, :, 1]
         prediction = self.dynamics.predict(torch.cat([*outputs, hidden.flatten(0, 1)]))
         loss, parts = self.prediction_loss(prediction, [*read, windows])
+        if reward_map is not None:
+            parts["reward_map"] = self._reward_map_loss(both, reward_map, windows.steps.episodes >= 0)
+            loss = loss + self.config.reward_map_weight * parts["reward_map"]
         count, shape = windows.rewards.numel(), hidden.shape[:2]
         of_windows = Prediction(
             torch.unflatten(prediction.latent_logits[:, -count:], 1, shape),
@@ -197,6 +215,12 @@ class WorldModel(nn.Module):
             + config.discount_weight * parts["discount"]
         )
         return loss, parts
+
+    def _reward_map_loss(self, hidden: Tensor, reward_map: Tensor, real: Tensor) -> Tensor:
+        """Half the mean squared error of what the map says at latents' and actions' tokens `(B, T, 2, width)`."""
+        assert self.reward_map is not None
+        told: Tensor = self.reward_map(nn.functional.layer_norm(hidden, hidden.shape[-1:]))
+        return _mean(0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real)
 
     def observation_loss(self, observations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder and entropy losses of observations `(N, ...)`."""

@@ -95,6 +95,7 @@ class Dynamics(nn.Module):
         self.reward_head = layers(width, config.reward_head_widths, 1, config.dropout)
         self.discount_head = layers(width, config.discount_head_widths, 1, config.dropout)
         nn.init.constant_(self.discount_head[-1].bias, config.discount_bias)  # type: ignore[arg-type]
+        self.reward_map = nn.Linear(width, config.reward_map) if config.reward_map else None
 
     def latent_tokens(self, latents: Tensor) -> Tensor:
         """Tokens `(..., width)` of latents `(..., size)`."""
@@ -150,6 +151,12 @@ class Dynamics(nn.Module):
             reward=self.reward_head(active)[..., 0],
             discount_logit=self.discount_head(active)[..., 0],
         )
+
+    def told_map(self, hidden: Tensor) -> Tensor:
+        """Rewards `(..., anchors)` of the anchors in the task at hand, as outputs `(..., width)` at any tokens tell."""
+        assert self.reward_map is not None
+        told: Tensor = self.reward_map(nn.functional.layer_norm(hidden, hidden.shape[-1:]))
+        return told
 
     def discount(self, prediction: Prediction) -> Tensor:
         """Predicted discounts `(...)`, in [0, 1]."""

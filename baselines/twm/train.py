@@ -49,7 +49,7 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
     sampler = source.sampler
     steps = run.steps("dynamics", config.dynamics_updates, model=model.dynamics, optimizer=dynamics, sampler=sampler)
     for update in steps:
-        _slow_down(config, dynamics, update)
+        slow_down(config, dynamics, update)
         losses = update_model(model, source.draw(run.generator("dynamics", update)), dynamics, None)
         _log(config, run, update, config.dynamics_updates, losses)
 
@@ -57,13 +57,13 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
         "joint", config.joint_updates, model=model, dynamics=dynamics, observation=observation, sampler=sampler
     )
     for update in steps:
-        _slow_down(config, dynamics, config.dynamics_updates + update)
+        slow_down(config, dynamics, config.dynamics_updates + update)
         losses = update_model(model, source.draw(run.generator("joint", update)), dynamics, observation)
         _log(config, run, update, config.joint_updates, losses)
     model.requires_grad_(False).eval()
 
 
-def _slow_down(config: TWMConfig, dynamics: torch.optim.Optimizer, update: int) -> None:
+def slow_down(config: TWMConfig, dynamics: torch.optim.Optimizer, update: int) -> None:
     """Set the step size of the dynamics' `update`-th update, of those alone and of both together."""
     share = (update - 1) / (config.dynamics_updates + config.joint_updates)
     factor = 1.0 - share if config.dynamics_schedule == "linear" else 1.0

@@ -85,7 +85,6 @@ class WorldModel(nn.Module):
         self.latents = self.observation.latents
         self.dynamics = Dynamics(config, self.latents, spaces.action_dim, spaces.discrete)
         self.register_buffer("reward_scale", torch.ones(()))
-        self.reward_map = nn.Linear(config.width, config.reward_map) if config.reward_map else None
 
     def measure(self, data: TrainingData) -> None:
         """Take the scales of observations and rewards from training data.
@@ -218,8 +217,7 @@ class WorldModel(nn.Module):
 
     def _reward_map_loss(self, hidden: Tensor, reward_map: Tensor, real: Tensor) -> Tensor:
         """Half the mean squared error of what the map says at latents' and actions' tokens `(B, T, 2, width)`."""
-        assert self.reward_map is not None
-        told: Tensor = self.reward_map(nn.functional.layer_norm(hidden, hidden.shape[-1:]))
+        told = self.dynamics.told_map(hidden)
         return _mean(0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real)
 
     def observation_loss(self, observations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

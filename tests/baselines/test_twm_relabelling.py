@@ -7,6 +7,7 @@ import pytest
 import torch
 from metabench_baselines.twm.batches import BatchSource, gather_windows
 from metabench_baselines.twm.relabelling import train_task_rewards
+from metabench_baselines.twm.train import adam, slow_down, update_model
 from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import Spaces, TrainingData, TrainingRun
@@ -82,3 +83,53 @@ def test_a_share_of_a_batchs_tasks_is_rewritten_windows_and_support_alike(data, 
             assert told[0] == told[1]
             moved += told[0] != owner[batch.windows.observations[4 * group, -1].numpy().tobytes()]
     assert abs(moved / 120 - share * 2 / 3) < 0.12
+
+
+def test_the_reward_map_holds_the_anchors_rewards_in_every_task_less_their_mean(data, fitted):
+    anchors = data.to("cpu").transitions(np.arange(0, data.num_transitions, 7))
+    fitted.draw_map(anchors)
+    slopes = torch.as_tensor(SLOPES - SLOPES.mean(axis=0), dtype=torch.float32)
+    expected = slopes @ anchors.next_observations.T / data.columns.rewards.std()
+    assert (fitted.map - expected).abs().mean() < 0.15 * expected.abs().mean()
+
+
+def test_a_window_is_told_the_map_of_the_task_that_its_rewards_are_of(data, fitted):
+    fitted.draw_map(data.to("cpu").transitions(np.arange(32)))
+    config = tiny(relabelled=0.5, tasks_per_update=3, windows_per_task=4, window=10, reward_map=32)
+    batch = BatchSource(config, data, "cpu", fitted).draw(np.random.default_rng(0))
+    for row in range(12):
+        slope = np.linalg.lstsq(batch.windows.observations[row, 1:].numpy(), batch.windows.rewards[row].numpy(), None)[
+            0
+        ]
+        task = np.linalg.norm(SLOPES - slope, axis=1).argmin()
+        assert torch.equal(batch.reward_map[row], fitted.map[task])
+
+
+def test_the_reward_map_is_learned_from_what_was_seen(data, fitted):
+    """With history it tells the tasks apart; from an episode's first observation alone it cannot."""
+    fitted.draw_map(data.to("cpu").transitions(np.arange(32)))
+    config = tiny(
+        reward_map=32, width=32, feedforward=64, tasks_per_update=3, windows_per_task=8, window=10, segments=0
+    )
+    torch.manual_seed(0)
+    model = WorldModel(config, SPACES)
+    model.measure(data)
+    source = BatchSource(config, data, "cpu", fitted)
+    optimizer = adam(config, model.dynamics, 3e-3)
+    losses = [
+        float(update_model(model, source.draw(np.random.default_rng(update)), optimizer, None)["reward_map"].detach())
+        for update in range(150)
+    ]
+    ignorant = 0.5 * float(fitted.map.square().mean())
+    assert np.mean(losses[-20:]) < 0.5 * ignorant < np.mean(losses[:5])
+
+
+def test_the_dynamics_step_size_falls_linearly_over_all_their_updates(data):
+    config = tiny(dynamics_schedule="linear", dynamics_updates=3, joint_updates=1, dynamics_learning_rate=0.4)
+    model = WorldModel(config, SPACES)
+    optimizer = adam(config, model.dynamics, 0.4)
+    sizes = []
+    for update in range(1, 5):
+        slow_down(config, optimizer, update)
+        sizes.append(optimizer.param_groups[0]["lr"])
+    assert sizes == pytest.approx([0.4, 0.3, 0.2, 0.1])

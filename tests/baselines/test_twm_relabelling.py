@@ -7,7 +7,7 @@ import pytest
 import torch
 from metabench_baselines.twm.batches import BatchSource, gather_windows
 from metabench_baselines.twm.relabelling import train_task_rewards
-from metabench_baselines.twm.train import adam, slow_down, update_model
+from metabench_baselines.twm.train import adam, slow_down
 from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import Spaces, TrainingData, TrainingRun
@@ -105,23 +105,25 @@ def test_a_window_is_told_the_map_of_the_task_that_its_rewards_are_of(data, fitt
         assert torch.equal(batch.reward_map[row], fitted.map[task])
 
 
-def test_the_reward_map_is_learned_from_what_was_seen(data, fitted):
-    """With history it tells the tasks apart; from an episode's first observation alone it cannot."""
+def test_the_loss_of_the_reward_map_is_the_formula_and_teaches_the_transformer(data, fitted):
     fitted.draw_map(data.to("cpu").transitions(np.arange(32)))
-    config = tiny(
-        reward_map=32, width=32, feedforward=64, tasks_per_update=3, windows_per_task=8, window=10, segments=0
-    )
+    config = tiny(reward_map=32, window=12, segments=0)
     torch.manual_seed(0)
     model = WorldModel(config, SPACES)
     model.measure(data)
-    source = BatchSource(config, data, "cpu", fitted)
-    optimizer = adam(config, model.dynamics, 3e-3)
-    losses = [
-        float(update_model(model, source.draw(np.random.default_rng(update)), optimizer, None)["reward_map"].detach())
-        for update in range(150)
-    ]
-    ignorant = 0.5 * float(fitted.map.square().mean())
-    assert np.mean(losses[-20:]) < 0.5 * ignorant < np.mean(losses[:5])
+    batch = BatchSource(config, data, "cpu", fitted).draw(np.random.default_rng(0))
+    windows = model.encode(batch.windows, sample=False)
+    loss, parts, _ = model.dynamics_loss(windows, reward_map=batch.reward_map)
+    plain, _, _ = model.dynamics_loss(windows)
+    hidden = model.dynamics(windows.tokens, batch.windows.episodes)
+    normal = (hidden - hidden.mean(-1, keepdim=True)) / (hidden.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    told = normal @ model.dynamics.reward_map.weight.T + model.dynamics.reward_map.bias
+    wrong = 0.5 * (told - batch.reward_map[:, None, None]).square().mean(-1)
+    expected = wrong[:, 2:].mean()  # windows of 12 steps, episodes of 10: the first two are padding
+    assert parts["reward_map"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert (loss - plain).item() == pytest.approx(20 * expected.item(), rel=1e-3)
+    gradient = torch.autograd.grad(parts["reward_map"], list(model.dynamics.transformer.parameters()))
+    assert all(part.abs().sum() > 0 for part in gradient)
 
 
 def test_the_dynamics_step_size_falls_linearly_over_all_their_updates(data):

@@ -96,14 +96,13 @@ def test_imagination_is_five_times_quicker_than_recomputing(data):
             model.dynamics.predict(hidden[:, 1])
 
     def seconds(work):
-        times = []
-        for _ in range(3):
-            began = time.process_time()
-            work()
-            times.append(time.process_time() - began)
-        return min(times)
+        began = time.process_time()
+        work()
+        return time.process_time() - began
 
-    assert seconds(anew) > 5 * seconds(cached)
+    # In turn: other programs slow down both alike, and seldom all the time.
+    times = [(seconds(anew), seconds(cached)) for _ in range(6)]
+    assert min(slow for slow, _ in times) > 5 * min(quick for _, quick in times)
 
 
 def test_weights_are_the_cumulative_discount(data):

@@ -23,7 +23,7 @@ OFFLINE: Mapping[str, Any] = {
     "critic_on_logged": True,
     "disagreement_penalty": 1.0,
     "anchor": "behaviour-policy",
-    "anchor_weight": 0.03,
+    "anchor_weight": 0.1,
     "continuous_actions": "clipped",
     "discount": 0.9,
     "reward_map": 128,
@@ -57,7 +57,7 @@ SIZE_S: Mapping[str, Any] = {
     "observation_batch": 256,
     "observation_learning_rate": 1e-3,
     "dynamics_learning_rate": 1e-3,
-    "actor_learning_rate": 1e-3,
+    "actor_learning_rate": 3e-4,
     "critic_learning_rate": 1e-3,
     "gae_lambda": 0.9,
 }

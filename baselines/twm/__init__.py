@@ -50,23 +50,24 @@ class TWM(Method):
         Raises:
             DataError: rewards overflow, episodes are shorter than the context, or frames are expected and missing.
         """
+        config = self.config.within(data.spaces.horizon)
         run.torch_seed("initialise")
-        model = WorldModel(self.config, data.spaces)
-        policy = ActorCritic(self.config, data.spaces)
+        model = WorldModel(config, data.spaces)
+        policy = ActorCritic(config, data.spaces)
         fitting = data.fitting
         model.measure(fitting)
-        if self.config.reward_transform == "scaled":
+        if config.reward_transform == "scaled":
             policy.measure(fitting, float(model.get_buffer("reward_scale")))
         model.to(run.device)
         policy.to(run.device)
-        wanted = self.config.relabelled or self.config.reward_map
-        rewards = train_task_rewards(self.config, model, fitting, run) if wanted else None
-        source = BatchSource(self.config, fitting, run.device, rewards)
-        train_world_model(self.config, model, source, run)
-        train_policy(self.config, model, policy, source, run)
+        wanted = config.relabelled or config.reward_map
+        rewards = train_task_rewards(config, model, fitting, run) if wanted else None
+        source = BatchSource(config, fitting, run.device, rewards)
+        train_world_model(config, model, source, run)
+        train_policy(config, model, policy, source, run)
         if data.validation.num_episodes:
-            run.summary.update(diagnose(self.config, model, policy, data.validation, run))
-        return TWMPolicy(self.config, model, policy, data.spaces)
+            run.summary.update(diagnose(config, model, policy, data.validation, run))
+        return TWMPolicy(config, model, policy, data.spaces)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""

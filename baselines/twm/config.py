@@ -71,8 +71,8 @@ class WorldModelConfig(Config):
     )
     observation_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size, observation model")
     dynamics_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size, dynamics")
-    dynamics_schedule: Literal["constant", "linear"] = Field(
-        "constant", description="the dynamics' step size stays, or falls to 0 over all updates of the offline training"
+    model_schedule: Literal["constant", "linear"] = Field(
+        "constant", description="both step sizes stay, or each falls to 0 over all its updates of the offline training"
     )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of all optimisers")
     model_clip: float = Field(100.0, gt=0, description="largest gradient norm of observation model and dynamics")
@@ -100,6 +100,9 @@ class TWMConfig(WorldModelConfig):
         -1.0, description="differential entropy per action coordinate to keep, before the bounds, continuous actions"
     )
     normalise_advantages: bool = Field(False, description="advantages are divided by their deviation in the batch")
+    foresight: float = Field(
+        0.0, ge=0, description="1 / (1 - gamma) is at most this share of the horizon of the suite; 0: of any length"
+    )
     critic_on_logged: bool = Field(
         False, description="in imagination the critic goes on learning from logged steps, too"
     )
@@ -164,6 +167,11 @@ class TWMConfig(WorldModelConfig):
     finetune_model_updates: int = Field(30, ge=0, description="updates of the dynamics' heads an adaptation")
     finetune_policy_updates: int = Field(8, ge=0, description="updates of actor and critic an adaptation")
     finetune_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size in adaptations")
+
+    def within(self, horizon: int) -> TWMConfig:
+        """This configuration for episodes of `horizon` steps: gamma as `foresight` has it."""
+        longest = 1.0 - 1.0 / max(2.0, self.foresight * horizon)
+        return self if not self.foresight or self.discount <= longest else self.model_copy(update={"discount": longest})
 
     @model_validator(mode="after")
     def _support_is_seen(self) -> TWMConfig:

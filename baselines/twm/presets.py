@@ -23,11 +23,12 @@ OFFLINE: Mapping[str, Any] = {
     "critic_on_logged": True,
     "disagreement_penalty": 1.0,
     "anchor": "behaviour-policy",
-    "anchor_weight": 0.1,
+    "anchor_weight": 0.2,
     "continuous_actions": "clipped",
-    "discount": 0.9,
+    "discount": 0.97,
+    "foresight": 0.5,
     "reward_map": 128,
-    "dynamics_schedule": "linear",
+    "model_schedule": "linear",
     "segments": 4,
     "relabelled": 1.0,
 }
@@ -35,8 +36,8 @@ OFFLINE: Mapping[str, Any] = {
 
 SIZE_S: Mapping[str, Any] = {
     **OFFLINE,
-    "latent_groups": 16,
-    "latent_classes": 16,
+    "latent_groups": 32,
+    "latent_classes": 8,
     "observation_widths": (384, 384),
     "width": 128,
     "layers": 2,
@@ -136,11 +137,11 @@ PRESETS: Mapping[str, TWMConfig] = {
         **{
             **SIZE_S,
             "observation_updates": 1500,
-            "dynamics_updates": 2000,
-            "joint_updates": 400,
+            "dynamics_updates": 1600,
+            "joint_updates": 300,
             "behaviour_updates": 1500,
-            "pretraining_updates": 300,
-            "policy_updates": 1200,
+            "pretraining_updates": 200,
+            "policy_updates": 600,
         }
     ),
     "paper": TWMConfig(

@@ -38,18 +38,21 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
     """Fit the observation model, then the dynamics on frozen encodings, then both together."""
     model.train()
     observation = adam(config, model.observation, config.observation_learning_rate)
+    observation_total = config.observation_updates + config.joint_updates
     steps = run.steps("observation-model", config.observation_updates, model=model.observation, optimizer=observation)
     for update in steps:
+        slow_down(observation, config.observation_learning_rate, update, observation_total, config)
         batch = source.transitions(run.generator("observation-model", update), config.observation_batch)
         loss, losses = model.observation_loss(batch.next_observations)
         descend(observation, loss, config.model_clip)
         _log(config, run, update, config.observation_updates, losses)
 
     dynamics = adam(config, model.dynamics, config.dynamics_learning_rate)
+    dynamics_total = config.dynamics_updates + config.joint_updates
     sampler = source.sampler
     steps = run.steps("dynamics", config.dynamics_updates, model=model.dynamics, optimizer=dynamics, sampler=sampler)
     for update in steps:
-        slow_down(config, dynamics, update)
+        slow_down(dynamics, config.dynamics_learning_rate, update, dynamics_total, config)
         losses = update_model(model, source.draw(run.generator("dynamics", update)), dynamics, None)
         _log(config, run, update, config.dynamics_updates, losses)
 
@@ -57,18 +60,20 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
         "joint", config.joint_updates, model=model, dynamics=dynamics, observation=observation, sampler=sampler
     )
     for update in steps:
-        slow_down(config, dynamics, config.dynamics_updates + update)
+        left = config.joint_updates - update
+        slow_down(observation, config.observation_learning_rate, observation_total - left, observation_total, config)
+        slow_down(dynamics, config.dynamics_learning_rate, dynamics_total - left, dynamics_total, config)
         losses = update_model(model, source.draw(run.generator("joint", update)), dynamics, observation)
         _log(config, run, update, config.joint_updates, losses)
     model.requires_grad_(False).eval()
 
 
-def slow_down(config: TWMConfig, dynamics: torch.optim.Optimizer, update: int) -> None:
-    """Set the step size of the dynamics' `update`-th update, of those alone and of both together."""
-    share = (update - 1) / (config.dynamics_updates + config.joint_updates)
-    factor = 1.0 - share if config.dynamics_schedule == "linear" else 1.0
-    for group in dynamics.param_groups:
-        group["lr"] = config.dynamics_learning_rate * factor
+def slow_down(optimizer: torch.optim.Optimizer, rate: float, update: int, total: int, config: TWMConfig) -> None:
+    """Set the step size of the `update`-th of `total` updates, which is `rate` for the first."""
+    if config.model_schedule == "linear":
+        rate *= 1.0 - (update - 1) / total
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def update_model(

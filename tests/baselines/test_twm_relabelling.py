@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.twm import TWM
 from metabench_baselines.twm.batches import BatchSource, gather_windows
 from metabench_baselines.twm.relabelling import train_task_rewards
-from metabench_baselines.twm.train import adam, slow_down
+from metabench_baselines.twm.train import train_world_model
 from metabench_baselines.twm.world_model import WorldModel
 
-from metabench import Spaces, TrainingData, TrainingRun
+from metabench import Spaces, TrainingData, TrainingRun, load_state
 from metabench.data.columns import Columns
 
 from .twm_setting import tiny
@@ -126,12 +127,46 @@ def test_the_loss_of_the_reward_map_is_the_formula_and_teaches_the_transformer(d
     assert all(part.abs().sum() > 0 for part in gradient)
 
 
-def test_the_dynamics_step_size_falls_linearly_over_all_their_updates(data):
-    config = tiny(dynamics_schedule="linear", dynamics_updates=3, joint_updates=1, dynamics_learning_rate=0.4)
-    model = WorldModel(config, SPACES)
-    optimizer = adam(config, model.dynamics, 0.4)
-    sizes = []
-    for update in range(1, 5):
-        slow_down(config, optimizer, update)
-        sizes.append(optimizer.param_groups[0]["lr"])
-    assert sizes == pytest.approx([0.4, 0.3, 0.2, 0.1])
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("linear", ([0.4, 0.3, 0.2, 0.1], [0.1])), ("constant", ([0.4] * 4, [0.4]))],
+)
+def test_step_sizes_of_the_world_model_fall_linearly_over_all_updates_of_each_part(data, schedule, expected):
+    config = tiny(
+        model_schedule=schedule,
+        observation_updates=3,
+        observation_learning_rate=0.4,
+        dynamics_updates=3,
+        dynamics_learning_rate=0.4,
+        joint_updates=1,
+    )
+    sizes: dict[str, list[float]] = {}
+
+    class Spy(TrainingRun):
+        def steps(self, stage, total, **parts):
+            for update in super().steps(stage, total, **parts):
+                yield update
+                for name, part in parts.items():
+                    if isinstance(part, torch.optim.Optimizer):
+                        sizes.setdefault(f"{stage}/{name}", []).append(part.param_groups[0]["lr"])
+
+    train_world_model(config, WorldModel(config, SPACES), BatchSource(config, data, "cpu"), Spy(seed=0))
+    first, last = expected
+    assert sizes["observation-model/optimizer"] == pytest.approx(first[:3])
+    assert sizes["dynamics/optimizer"] == pytest.approx(first[:3])
+    assert sizes["joint/observation"] == sizes["joint/dynamics"] == pytest.approx(last)
+
+
+@pytest.mark.parametrize(
+    ("foresight", "horizon", "expected"), [(0.5, 20, 0.9), (0.5, 200, 0.97), (0.5, 1, 0.5), (0.0, 20, 0.97)]
+)
+def test_gamma_looks_no_farther_than_its_share_of_the_horizon(foresight, horizon, expected):
+    config = tiny(discount=0.97, foresight=foresight)
+    assert config.within(horizon).discount == pytest.approx(expected)
+    assert config.within(horizon).model_copy(update={"discount": 0.97}) == config
+
+
+def test_a_trained_policy_keeps_the_gamma_of_its_suite(data, tmp_path):
+    policy = TWM(tiny(foresight=0.2)).train(data, TrainingRun(seed=0))  # a fifth of ten steps
+    policy.save(tmp_path)
+    assert load_state(tmp_path / "policy")["config"]["discount"] == 0.5

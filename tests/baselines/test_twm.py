@@ -155,7 +155,7 @@ def test_acting_step_by_step_reads_what_one_pass_reads(data, trained, shots):
 def test_unscored_steps_are_sampled_from_each_lanes_seed(data, trained):
     episodes = [episode_of(data, 0)] * 3
     acted = live_through(trained, episodes, scored=False, seeds=[4, 5, 4])
-    assert np.array_equal(acted[:, 0], acted[:, 2])
+    assert np.allclose(acted[:, 0], acted[:, 2], atol=1e-5)  # on some processors a product's last bit tells the lane
     assert not np.allclose(acted[:, 0], acted[:, 1], atol=1e-3)
     certain = live_through(trained, episodes, scored=True, seeds=[4, 5, 6])
     assert np.allclose(certain[:, 0], certain[:, 1], atol=1e-5)

@@ -57,10 +57,10 @@ def test_training_writes_checkpoints_that_depend_on_the_seed_only(tmp_path):
 
 def test_training_improves_the_return(tmp_path):
     """Minutes would be too much here; seconds show the direction."""
-    config = TeacherConfig(steps=80_000, lanes=64, rollout=50, width=32)
+    config = TeacherConfig(steps=160_000, lanes=64, rollout=50, width=32)
     train_teacher(load_suite("cheetah-dir"), config, tmp_path)
     values = [float(row["mean_return"]) for row in csv.DictReader((tmp_path / "curve.csv").open())]
-    assert np.mean(values[-5:]) > np.mean(values[:5]) + 20.0
+    assert np.mean(values[-5:]) > np.mean(values[:5]) + 50.0  # 120 to 210, seeds 0 to 3
 
 
 def test_a_suite_without_a_network_teacher_is_refused(tmp_path):

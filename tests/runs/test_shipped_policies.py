@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,12 @@ def rows_of(record: Record, split: str, track: str, shots: int) -> tuple[Row, ..
     """The published rows of one block."""
     (block,) = [each for each in record.result.blocks if (each.split, each.track, each.shots) == (split, track, shots)]
     return block.rows
+
+
+def assert_agree(rows: Sequence[Row], expected: Sequence[Row]) -> None:
+    """The same rows, but for the last bits that another processor's matrix products differ in."""
+    assert [row.total_return for row in rows] == pytest.approx([row.total_return for row in expected], abs=1e-3)
+    assert [row._replace(total_return=0.0) for row in rows] == [row._replace(total_return=0.0) for row in expected]
 
 
 def test_every_baseline_that_trains_quickly_has_one() -> None:
@@ -88,7 +95,7 @@ def test_the_rows_are_those_of_the_record(name: str) -> None:
         policy = metabench.load_policy(name, suite="point-robot")
         measured = evaluate(policy, "point-robot", "few-shot", privileged=name == "teacher")
     for block in measured.blocks:
-        assert block.rows == rows_of(published(training), "test", "few-shot", block.shots)
+        assert_agree(block.rows, rows_of(published(training), "test", "few-shot", block.shots))
 
 
 def test_the_command_scores_a_name_as_the_record_has_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +105,7 @@ def test_the_command_scores_a_name_as_the_record_has_it(capsys: pytest.CaptureFi
         )
     (block,) = json.loads(capsys.readouterr().out)["blocks"]
     record = published(read_training(find_policy("meta-dt-plus")))
-    assert [Row(*row) for row in block["rows"]] == list(rows_of(record, "test", "zero-shot", 0))
+    assert_agree([Row(*row) for row in block["rows"]], rows_of(record, "test", "zero-shot", 0))
 
 
 def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,7 +227,7 @@ def test_the_central_mean_is_the_mean_of_the_middle(bars):
 
 
 def test_pretraining_lowers_the_held_out_loss_and_resumes_exactly(tmp_path):
-    config = PRETRAINING["tiny"].model_copy(update={"updates": 60, "learning_rate": 3e-3, "log_interval": 10})
+    config = PRETRAINING["tiny"].model_copy(update={"updates": 40, "learning_rate": 3e-3, "log_interval": 20})
     run = TrainingRun(0)
     whole = pretrain(config, run)
     held_out = [row["held_out_change_after_16"] for row in run.curve if "held_out_change_after_16" in row]
@@ -236,7 +236,7 @@ def test_pretraining_lowers_the_held_out_loss_and_resumes_exactly(tmp_path):
     del untrained
     calls = iter(range(1, 100))
     with pytest.raises(Exception, match="stopped"):
-        pretrain(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 25))
+        pretrain(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 15))
     resumed = pretrain(config, TrainingRun(0, folder=tmp_path))
     for before, after in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(before, after)

@@ -161,10 +161,20 @@ def test_a_spy_finds_nothing(saved, suite, monkeypatch):
         other.communicate()
 
 
+EVALUATION = """
+import sys
+from pathlib import Path
+from metabench import evaluate, load_method, load_suite
+suite = load_suite(sys.argv[2])
+evaluate(load_method(sys.argv[1]).load(Path(sys.argv[3]), suite.spaces), suite, "zero-shot", name="watched")
+"""
+
+
 def find_secrets(saved, suite):
-    """Look for them here, in a process that is not confined, and in one that is."""
-    with pytest.raises(MethodError, match=r"found in: .*environment.*objects.*own memory.*working directory"):
-        scores(load_method(f"{PLUGIN}:Spies").load(saved, suite.spaces), suite)
+    """Look for them in the evaluator, in a process that is not confined, and in one that is."""
+    evaluator = [sys.executable, "-c", EVALUATION, f"{PLUGIN}:Spies", str(suite.folder), str(saved)]
+    here = subprocess.run(evaluator, capture_output=True, text=True)  # a new one: this one has much to look through
+    assert re.search(r"found in: .*environment.*objects.*own memory.*working directory", here.stderr), here.stderr
     needles = json.loads((saved / "notes.json").read_text())["needles"]
     script = (
         "import sys, hostile_plugin; print(hostile_plugin.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"

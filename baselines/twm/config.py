@@ -103,6 +103,9 @@ class TWMConfig(WorldModelConfig):
     foresight: float = Field(
         0.0, ge=0, description="1 / (1 - gamma) is at most this share of the horizon of the suite; 0: of any length"
     )
+    actor_average: float = Field(
+        0.0, ge=0, lt=1, description="what acts is a running average of the actor, which keeps this share an update"
+    )
     critic_on_logged: bool = Field(
         False, description="in imagination the critic goes on learning from logged steps, too"
     )

@@ -23,7 +23,8 @@ OFFLINE: Mapping[str, Any] = {
     "critic_on_logged": True,
     "disagreement_penalty": 1.0,
     "anchor": "behaviour-policy",
-    "anchor_weight": 0.2,
+    "anchor_weight": 0.3,
+    "actor_average": 0.98,
     "continuous_actions": "clipped",
     "discount": 0.97,
     "foresight": 0.5,
@@ -54,7 +55,7 @@ SIZE_S: Mapping[str, Any] = {
     "window": 24,
     "segment_steps": 6,
     "starts": 128,
-    "horizon": 5,
+    "horizon": 10,
     "observation_batch": 256,
     "observation_learning_rate": 1e-3,
     "dynamics_learning_rate": 1e-3,
@@ -75,7 +76,7 @@ SIZE_M: Mapping[str, Any] = {
     "windows_per_task": 4,
     "window": 32,
     "starts": 256,
-    "horizon": 8,
+    "horizon": 10,
     "observation_batch": 512,
     "critic_learning_rate": 1e-4,
 }
@@ -130,7 +131,7 @@ PRESETS: Mapping[str, TWMConfig] = {
             "joint_updates": 50,
             "behaviour_updates": 300,
             "pretraining_updates": 100,
-            "policy_updates": 150,
+            "policy_updates": 100,
         }
     ),
     "cpu": TWMConfig(
@@ -141,7 +142,7 @@ PRESETS: Mapping[str, TWMConfig] = {
             "joint_updates": 300,
             "behaviour_updates": 1500,
             "pretraining_updates": 200,
-            "policy_updates": 600,
+            "policy_updates": 400,
         }
     ),
     "paper": TWMConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -99,6 +100,12 @@ class PolicyTrainer:
         self._config, self._model, self._policy = config, model, policy
         self.actor = adam(config, policy.actor, rate or config.actor_learning_rate)
         self.critic = adam(config, policy.critic, rate or config.critic_learning_rate)
+        self.average: nn.Module | None = None
+
+    def start_average(self) -> nn.Module:
+        """From now on, follow the actor with a running average of its weights, which is returned."""
+        self.average = copy.deepcopy(self._policy.actor).requires_grad_(False)
+        return self.average
 
     def pretrain(self, batch: Batch) -> dict[str, Tensor]:
         """On logged sequences: the critic regresses GAE returns, the actor clones the logged actions.
@@ -136,6 +143,9 @@ class PolicyTrainer:
                 losses["anchor"] = self._divergence(rollouts.steps)
             loss = loss + config.anchor_weight * losses["anchor"]
         descend(self.actor, loss, config.policy_clip)
+        if self.average is not None:
+            for kept, now in zip(self.average.parameters(), policy.actor.parameters(), strict=True):
+                kept.lerp_(now.detach(), 1.0 - config.actor_average)
         return losses | {
             "critic": value_loss,
             "imagined_reward": rollouts.rewards.mean(),
@@ -216,9 +226,13 @@ def train_policy(
     for update in run.steps("policy-pretraining", config.pretraining_updates, **parts):
         losses = trainer.pretrain(source.draw(run.generator("policy-pretraining", update)))
         _log(config, run, update, config.pretraining_updates, losses)
+    if config.actor_average:
+        parts["average"] = trainer.start_average()
     for update in run.steps("policy", config.policy_updates, **parts):
         losses = trainer.imagine(source.draw(run.generator("policy", update)))
         _log(config, run, update, config.policy_updates, losses)
+    if trainer.average is not None:
+        policy.actor.load_state_dict(trainer.average.state_dict())
     policy.requires_grad_(False).eval()
 
 

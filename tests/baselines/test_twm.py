@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 
 import numpy as np
@@ -14,7 +15,7 @@ from metabench_baselines.twm.imagination import read_context
 from metabench_baselines.twm.presets import VARIANTS
 from metabench_baselines.twm.support import episode_sequences, pinned_support, support_segments
 
-from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data
+from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data, load_state
 from metabench.errors import CancelledError
 
 from .twm_setting import tiny
@@ -115,6 +116,25 @@ def test_a_killed_run_resumes_to_the_same_policy(data, tmp_path):
     assert resumed.curve == whole.curve
     episodes = [episode_of(data, number) for number in (0, 4)]
     assert np.array_equal(live_through(policy, episodes), live_through(expected, episodes))
+
+
+def test_what_acts_is_an_average_of_the_actor(data, tmp_path):
+    """After one update it lies between the actors before and after it."""
+    folder = tmp_path / "run"  # all is trained once; each then imagines one update
+    calls = iter(range(1, 100))
+    stages = (4, 6, 6, 3, 4, 4)  # updates of `tiny` before the actor's in imagination
+    with pytest.raises(CancelledError):
+        TWM(tiny()).train(data, TrainingRun(0, folder=folder, cancelled=lambda: next(calls) >= sum(stages)))
+    actors = []
+    for kept in (0.0, 0.75, 1.0 - 1e-9):
+        copied = shutil.copytree(folder, tmp_path / str(kept))
+        policy = TWM(tiny(policy_updates=1, actor_average=kept)).train(data, TrainingRun(0, folder=copied))
+        policy.save(tmp_path / "saved")
+        state = load_state(tmp_path / "saved" / "policy")["actor_critic"]
+        actors.append(np.concatenate([np.ravel(state[name]) for name in sorted(state) if name.startswith("actor.")]))
+    after, average, before = actors
+    assert np.abs(after - before).max() > 1e-5
+    np.testing.assert_allclose(average, 0.75 * before + 0.25 * after, atol=1e-6)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

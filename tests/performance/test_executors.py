@@ -105,21 +105,24 @@ def test_a_node_killed_in_mid_cell_costs_nothing_but_time(
 
 
 def test_ray_with_two_workers_is_faster_than_with_one(cluster: Any, place: Path, report: Callable) -> None:
-    """24 cells each time; the workers are warmed up first: importing torch is no part of a cell."""
+    """24 cells each time, in turn, the quicker of three; a first round is not counted.
+
+    In it workers import torch, which is no part of a cell, and Ray's own processes, which take the cores, start.
+    """
     cluster.add_node(num_cpus=2)
-    seconds = {}
-    for workers in (2, 1):
-        warm = plan(place / f"warm-{workers}", "random", workers)
-        assert len(run_cells(warm, SETTINGS, executor=RayExecutor(workers=workers)).finished) == workers
-        cells = plan(place / f"results-{workers}", "bc", 24)
-        began = time.perf_counter()
-        assert len(run_cells(cells, SETTINGS, executor=RayExecutor(workers=workers)).finished) == 24
-        seconds[workers] = time.perf_counter() - began
-        shutil.rmtree(place / "home" / "policies")
-    ratio = seconds[1] / seconds[2]
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(4):
+        for workers, measured in seconds.items():
+            cells = plan(place / f"results-{turn}-{workers}", "bc", 24)
+            began = time.perf_counter()
+            assert len(run_cells(cells, Settings(threads=1), executor=RayExecutor(workers=workers)).finished) == 24
+            if turn:
+                measured.append(time.perf_counter() - began)
+            shutil.rmtree(place / "home" / "policies")
+    one, two = min(seconds[1]), min(seconds[2])
     report(
-        f"Ray, 24 tiny cells, one thread each: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, "
-        f"{ratio:.2f} times as fast; {SPEED_UP} times aimed at, on {os.cpu_count()} cores"
+        f"Ray, 24 tiny cells, one thread each: 1 worker {one:.1f} s, 2 workers {two:.1f} s, "
+        f"{one / two:.2f} times as fast; {SPEED_UP} times aimed at, on {os.cpu_count()} cores"
     )
 
 

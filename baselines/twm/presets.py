@@ -21,9 +21,9 @@ OFFLINE: Mapping[str, Any] = {
     "restart_below": 0.0,
     "normalise_advantages": True,
     "critic_on_logged": True,
-    "disagreement_penalty": 1.0,
+    "disagreement_penalty": 4.0,
     "anchor": "behaviour-policy",
-    "anchor_weight": 0.3,
+    "anchor_weight": 0.5,
     "actor_average": 0.98,
     "continuous_actions": "clipped",
     "discount": 0.97,
@@ -142,7 +142,7 @@ PRESETS: Mapping[str, TWMConfig] = {
             "joint_updates": 300,
             "behaviour_updates": 1500,
             "pretraining_updates": 200,
-            "policy_updates": 400,
+            "policy_updates": 300,
         }
     ),
     "paper": TWMConfig(

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from metabench.data.flat_rows import FlatRows, find_episodes, read_episodes
+from metabench.data.hdf5_heaps import check_heaps
 from metabench.data.import_options import ImportOptions, check_task, fitting_spaces
 from metabench.data.minari_import import ForeignFile, Imported, new_datasets
 from metabench.data.source import Progress
@@ -119,8 +120,9 @@ def _opened(path: Path) -> Iterator[FlatRows]:
         if raw.read(2) == _GZIP:
             raise DataError(f"{path}: is compressed with gzip; unpack it first")
     try:
+        check_heaps(path)
         file = h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a whole HDF5 file: {error}") from error
     with file:
         try:

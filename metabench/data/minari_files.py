@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metabench.data.columns import Columns
+from metabench.data.hdf5_heaps import check_heaps
 from metabench.data.home import minari_id
 from metabench.data.manifest import Manifest, Trajectories, read_manifest
 from metabench.data.source import CHUNK, Progress, Source, joined_trajectories
@@ -88,6 +89,7 @@ def manifest_of(folder: Path) -> Manifest:
 def read_minari(folder: Path, progress: Progress | None = None) -> Trajectories:
     """Decode all episodes of the Minari dataset in `folder`; raises `DataError` naming a damaged file."""
     with naming_damage(folder / MAIN_FILE):
+        check_heaps(folder / MAIN_FILE)
         storage = _open(folder)
         count = storage.total_episodes
         entries = list(storage.get_episode_metadata(range(count)))

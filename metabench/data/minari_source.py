@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from metabench.data.hdf5_heaps import check_heaps
 from metabench.data.home import minari_root
 from metabench.data.source import CHUNK
 from metabench.envs import Array, DeclaredSpaces
@@ -153,6 +154,8 @@ def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
             raise ValueError(
                 f"metadata.json: total_episodes: expected 1 or more, found {metadata.get('total_episodes')}"
             )
+        for file in sorted((folder / "data").glob("*.hdf5")):
+            check_heaps(file)
         storage = MinariStorage.read(folder / "data")
     return RecordedDataset(name, folder, metadata, storage)
 

@@ -138,7 +138,7 @@ def _columns(path: Path, file: Any) -> FlatRows:
     for name in (*REQUIRED, *OPTIONAL):
         missing = [f"{prefix}{name}" for prefix in prefixes if f"{prefix}{name}" not in file]
         if missing and (name in REQUIRED or len(missing) < len(prefixes)):
-            there = ", ".join(sorted(file[prefixes[0]] if prefixes[0] else file)) or "nothing"
+            there = ", ".join(_names(file[prefixes[0]] if prefixes[0] else file)) or "nothing"
             raise DataError(f"{path}: {missing[0]}: is missing; the file has {there}")
         if not missing:
             columns[name] = _Column(path, file, [f"{prefix}{name}" for prefix in prefixes])
@@ -152,15 +152,20 @@ def _pieces(path: Path, file: Any) -> tuple[str, ...]:
 
     _refuse_links(path, file, "virtual")
     group = file["virtual"]
-    names = list(group) if isinstance(group, h5py.Group) else []
+    names = _names(group) if isinstance(group, h5py.Group) else []
     if not names or set(names) != {str(number) for number in range(len(names))}:
-        found = ", ".join(sorted(names)[:5]) or "none"
+        found = ", ".join(names[:5]) or "none"
         raise DataError(f"{path}: virtual: expected pieces 0, 1, 2 and so on without gaps, found {found}")
     for name in names:
         _refuse_links(path, file, f"virtual/{name}")
         if not isinstance(group[name], h5py.Group):
             raise DataError(f"{path}: virtual/{name}: expected a group of arrays, found {group[name]!r}")
     return tuple(f"virtual/{number}/" for number in range(len(names)))
+
+
+def _names(group: Any) -> list[str]:
+    """What lies in a group, sorted; h5py gives names that are no text as bytes."""
+    return sorted(name if isinstance(name, str) else name.decode(errors="replace") for name in group)
 
 
 def _refuse_links(path: Path, file: Any, key: str) -> None:

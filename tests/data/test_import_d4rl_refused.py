@@ -279,3 +279,13 @@ def test_bad_options(tmp_path: Path, columns: Columns, options: dict[str, Any], 
     with pytest.raises(MetabenchError, match=message):
         imported(path, **options)
     assert not minari.list_local_datasets()
+
+
+def test_names_that_are_no_text_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "file.hdf5"
+    with h5py.File(path, "w") as file:
+        file[b"observ\xffations"] = np.zeros(3)
+        file["actions"] = np.zeros(3)
+    shown = "observations: is missing; the file has actions, observ\N{REPLACEMENT CHARACTER}ations"
+    with pytest.raises(DataError, match=shown):
+        imported(path)

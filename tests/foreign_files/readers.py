@@ -169,7 +169,7 @@ def foreign_files(built: Path, record: Path, folder: Path) -> dict[str, ForeignF
     main = own[2] / "data" / "main_data.hdf5"
     sweep = b'[[part]]\nsuites = ["tiny"]\ndatasets = ["medium"]\nmethods = ["bc"]\npreset = "tiny"\nseeds = [0, 1]\n'
     columns = {"rewards": np.zeros(24, np.float32), "observations": np.zeros((24, 2), np.float32), "n": 3}
-    options = ImportOptions(suite="foreign", horizon=8)
+    options = ImportOptions(suite="foreign", horizon=8, force=True)  # or all but the first would be refused unread
 
     def described(_: Path) -> object:
         found = open_recorded("described", download=False, remedy="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -132,7 +133,7 @@ def run(
         device=device,
         threads=threads or engine.default_threads,
         overwrite=overwrite,
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=_command(sys.argv),
         isolate=isolate,
         limits=read_limits(time_limit, memory_limit),
         tensorboard=tensorboard,
@@ -227,3 +228,12 @@ def _say_counts(counts: dict[str, int]) -> None:
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """What was typed, for the record, without the folder of the results: that is a place on one machine only."""
+    kept = [Path(arguments[0]).name]
+    for before, word in itertools.pairwise(arguments):
+        if "--results" not in (before, word) and not word.startswith("--results="):
+            kept.append(word)
+    return shlex.join(kept)

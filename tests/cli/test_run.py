@@ -21,7 +21,7 @@ def records(place):
 def test_the_vertical_path(command, place, monkeypatch):
     arguments = ("run", "tiny", "--dataset", "medium", "--method", "random,bc", "--preset", "tiny", "--seeds", "2")
     arguments += ("--threads", "1")
-    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/metabench", *arguments])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/metabench", *arguments, "--results", "/mine", "--results=/mine"])
     ended = command(*arguments)
     assert ended.status == 0, ended.err
     assert "cells: 4 done, 0 skipped, 0 failed, 0 stopped" in ended.out

@@ -121,19 +121,22 @@ class ActorCritic(nn.Module):
 
         Entropies are divided by the largest possible (discrete), or the Gaussian's per coordinate (continuous).
         """
-        return self._likelihood(self.actor(features), raw)
+        return self.likelihood_under(self.actor(features), raw)
 
     def behaviour_likelihood(self, latents: Tensor, raw: Tensor) -> Tensor:
         """Log-likelihoods `(...)` of actions under the behaviour policy, which sees latents alone."""
         assert self.behaviour is not None
-        return self._likelihood(self.behaviour(latents), raw)[0]
+        return self.likelihood_under(self.behaviour(latents), raw)[0]
 
     def divergence(self, features: Tensor) -> Tensor:
         """Kullback-Leibler divergence `(...)` of the actor from the behaviour policy, before the bounds."""
+        return self.divergence_of(self.actor(features), features)
+
+    def divergence_of(self, output: Tensor, features: Tensor) -> Tensor:
+        """The same from what the actor made of `features`."""
         assert self.behaviour is not None
         with torch.no_grad():
             towards = self.behaviour(features[..., : self.latent_size])
-        output = self.actor(features)
         if self.discrete:
             logs = output.log_softmax(dim=-1)
             differences: Tensor = logs.exp() * (logs - towards.log_softmax(dim=-1))
@@ -143,7 +146,8 @@ class ActorCritic(nn.Module):
         divergence: Tensor = log_width - log_deviation + squares - 0.5
         return divergence.sum(dim=-1)
 
-    def _likelihood(self, output: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+    def likelihood_under(self, output: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """What `likelihood` returns, from what the actor made of the features."""
         if self.discrete:
             logs = output.log_softmax(dim=-1)
             return (logs * raw).sum(dim=-1), -(logs.exp() * logs).sum(dim=-1) / math.log(max(2, self.action_dim))
@@ -159,6 +163,11 @@ class ActorCritic(nn.Module):
         if self.discrete or not self.squashed:
             return actions
         return actions.clamp(-LARGEST_ACTION, LARGEST_ACTION).atanh()
+
+    @property
+    def coordinates(self) -> int:
+        """Over how many coordinates of an action likelihoods and divergences are summed."""
+        return 1 if self.discrete else self.action_dim
 
     @staticmethod
     def _gaussian(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,26 +213,31 @@ def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, g
     return torch.stack(advantages[::-1])
 
 
-def targets(config: TWMConfig, policy: ActorCritic, steps: Trajectories) -> tuple[Tensor, Tensor]:
-    """Advantages and returns `(H, N)`, without gradient."""
-    with torch.no_grad():
-        values = policy.values(steps.features)
-        discounts = steps.discounts * (~steps.cut)
-        advantages = generalised_advantages(steps.rewards, discounts, values, config.gae_lambda)
-        return advantages, advantages + values[:-1]
+def criticise(config: TWMConfig, policy: ActorCritic, steps: Trajectories) -> tuple[Tensor, Tensor]:
+    """Advantages `(H, N)`, without gradient, and the critic's loss.
+
+    The loss is the weighted mean of half the squared error of the values against the GAE returns, in the critic's units
+    (a Gaussian's, without its constant).
+    """
+    values = policy.values(steps.features)
+    now = values.detach()
+    advantages = generalised_advantages(steps.rewards, steps.discounts * (~steps.cut), now, config.gae_lambda)
+    errors = (values[:-1] - (advantages + now[:-1])) / policy.get_buffer("value_scale")
+    return advantages, (steps.weights * 0.5 * errors.square()).mean()
 
 
-def critic_loss(policy: ActorCritic, steps: Trajectories, returns: Tensor) -> Tensor:
-    """Weighted mean of half the squared error, in the critic's units (a Gaussian's, without its constant)."""
-    errors = 0.5 * ((policy.values(steps.features[:-1]) - returns) / policy.get_buffer("value_scale")).square()
-    return (steps.weights * errors).mean()
+def mean_divergence(policy: ActorCritic, steps: Trajectories, divergence: Tensor) -> Tensor:
+    """Weighted mean of divergences `(H, N)` from the behaviour policy, a coordinate."""
+    return (divergence * steps.weights).sum() / steps.weights.sum() / policy.coordinates
 
 
 def actor_loss(
     config: TWMConfig, policy: ActorCritic, steps: Trajectories, advantages: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """REINFORCE with the thresholded entropy bonus."""
-    likelihood, entropy = policy.likelihood(steps.features[:-1], steps.actions)
+    """REINFORCE with the thresholded entropy bonus and, if configured, the anchor to the behaviour policy."""
+    features = steps.features[:-1]
+    output = policy.actor(features)
+    likelihood, entropy = policy.likelihood_under(output, steps.actions)
     if config.normalise_advantages:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-6)
     gain = -(steps.weights * likelihood * advantages).mean()
@@ -232,4 +246,8 @@ def actor_loss(
     else:
         missing = config.actor_entropy_target - entropy.mean()
     loss = gain + config.actor_entropy_weight * missing.clamp(min=0.0)
-    return loss, {"actor": gain, "actor_entropy": entropy.mean()}
+    parts = {"actor": gain, "actor_entropy": entropy.mean()}
+    if config.anchor_weight and policy.behaviour is not None:
+        parts["anchor"] = mean_divergence(policy, steps, policy.divergence_of(output, features))
+        loss = loss + config.anchor_weight * parts["anchor"]
+    return loss, parts

@@ -137,6 +137,13 @@ class Dynamics(nn.Module):
         hidden: Tensor = self.transformer(tokens, each, memory=memory, pinned=pinned)
         return torch.stack([hidden[:, :: self.step_tokens], hidden[:, 1 :: self.step_tokens]], dim=2)
 
+    def at_latents(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None, memory: Memory) -> Tensor:
+        """Outputs `(B, T, width)` at the latent tokens only; all tokens are added to `memory`."""
+        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]
+        rows = slice(None, None, self.step_tokens)
+        hidden: Tensor = self.transformer(tokens, each, rows, memory, pinned)
+        return hidden
+
     def at_actions(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None) -> Tensor:
         """Outputs `(B, T, width)` at the action tokens only."""
         each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]

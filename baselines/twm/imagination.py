@@ -78,7 +78,7 @@ def read_context(model: WorldModel, windows: Sequences, support: Support | None,
         _, pinned = model.pin(support, model.encode(support.segments, sample=sample))
     count = encoded.tokens.shape[1]
     memory = model.dynamics.transformer.empty_memory(len(encoded.tokens), count + 1)
-    hidden = model.dynamics(encoded.tokens, windows.episodes, pinned, memory)[:, :, 0]
+    hidden = model.dynamics.at_latents(encoded.tokens, windows.episodes, pinned, memory)
     last = model.dynamics.latent_tokens(encoded.latents[:, -1:])
     after = model.dynamics.transformer(last, windows.episodes[:, -1:], memory=memory, pinned=pinned)
     return Context(encoded, memory, pinned, torch.cat([hidden, after], dim=1))

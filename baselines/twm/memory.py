@@ -42,9 +42,14 @@ class Memory:
         episodes = self.episodes[rows[:, None], places].masked_fill_(
             nn.functional.pad(~seen, (0, capacity - used), value=True), -1
         )
-        heads = torch.arange(self.keys[0].shape[1], device=rows.device)[:, None]
-        index = (rows[:, None, None], heads, places[:, None])
-        return Memory([k[index] for k in self.keys], [v[index] for v in self.values], episodes, used)
+        heads = self.keys[0].shape[1]
+        sequence_heads = rows[:, None] * heads + torch.arange(heads, device=rows.device)
+        index = sequence_heads[:, :, None] * self.capacity + places[:, None]  # (N, heads, capacity), into flat rows
+
+        def taken(each: Tensor) -> Tensor:
+            return torch.unflatten(each.flatten(0, 2).index_select(0, index.flatten()), 0, index.shape)
+
+        return Memory([taken(k) for k in self.keys], [taken(v) for v in self.values], episodes, used)
 
 
 @dataclass

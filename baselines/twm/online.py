@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metabench import Spaces, TrainingRun
 
-from .actor_critic import ActorCritic, Trajectories, critic_loss, targets
+from .actor_critic import ActorCritic, Trajectories, criticise
 from .batches import BalancedSampler, Batch
 from .config import TWMConfig
 from .diagnostics import without_context
@@ -209,8 +209,7 @@ def pretrain_policy(
         cut=windows.ended.T,
         weights=torch.ones_like(rewards.T),
     )
-    _, returns = targets(config, policy, steps)
-    value_loss = critic_loss(policy, steps, returns)
+    _, value_loss = criticise(config, policy, steps)
     descend(trainer.critic, value_loss, config.policy_clip)
     _, entropy = policy.likelihood(steps.features[:-1], steps.actions)
     descend(trainer.actor, -config.actor_entropy_weight * entropy.mean(), config.policy_clip)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metabench import TrainingRun, Windows
 
-from .actor_critic import LAST_REWARDS, ActorCritic, Trajectories, actor_loss, critic_loss, targets
+from .actor_critic import LAST_REWARDS, ActorCritic, Trajectories, actor_loss, criticise, mean_divergence
 from .batches import Batch, BatchSource
 from .config import TWMConfig
 from .imagination import Context, choose_starts, imagine, read_context, start_at
@@ -114,10 +114,13 @@ class PolicyTrainer:
         """
         context = read_context(self._model, batch.windows, batch.support, sample=True)
         steps = logged_trajectories(self._policy, context)
-        advantages, returns = targets(self._config, self._policy, steps)
-        value_loss = critic_loss(self._policy, steps, returns)
+        policy = self._policy
+        advantages, value_loss = criticise(self._config, policy, steps)
         descend(self.critic, value_loss, self._config.policy_clip)
-        cloning = self._clone(steps, advantages) if self._policy.behaviour is None else self._divergence(steps)
+        if policy.behaviour is None:
+            cloning = self._clone(steps, advantages)
+        else:
+            cloning = mean_divergence(policy, steps, policy.divergence(steps.features[:-1]))
         descend(self.actor, cloning, self._config.policy_clip)
         return {"critic": value_loss, "anchor": cloning}
 
@@ -130,17 +133,12 @@ class PolicyTrainer:
         start = start_at(self._model, context, rows, steps, config.horizon)
         rollouts = imagine(config, self._model, policy, start, config.horizon, generator)
         logged = logged_trajectories(policy, context)
-        advantages, returns = targets(config, policy, rollouts.steps)
-        logged_advantages, logged_returns = targets(config, policy, logged)
-        value_loss = critic_loss(policy, rollouts.steps, returns)
-        real_loss = critic_loss(policy, logged, logged_returns) if config.critic_on_logged else 0.0
-        descend(self.critic, value_loss + real_loss, config.policy_clip)
+        advantages, value_loss = criticise(config, policy, rollouts.steps)
+        logged_advantages, real_loss = criticise(config, policy, logged)
+        descend(self.critic, value_loss + real_loss if config.critic_on_logged else value_loss, config.policy_clip)
         loss, losses = actor_loss(config, policy, rollouts.steps, advantages)
-        if config.anchor_weight:
-            if policy.behaviour is None:
-                losses["anchor"] = self._clone(logged, logged_advantages)
-            else:
-                losses["anchor"] = self._divergence(rollouts.steps)
+        if config.anchor_weight and policy.behaviour is None:
+            losses["anchor"] = self._clone(logged, logged_advantages)
             loss = loss + config.anchor_weight * losses["anchor"]
         descend(self.actor, loss, config.policy_clip)
         if self.average is not None:
@@ -161,16 +159,7 @@ class PolicyTrainer:
             deviation = advantages[real].std() + 1e-6
             exponent = self._config.anchor_selectivity * (advantages - advantages[real].mean()) / deviation
             weights = weights * exponent.clamp(max=LARGEST_EXPONENT).exp()
-        return -(likelihood * weights).sum() / weights.sum() / self._coordinates
-
-    def _divergence(self, steps: Trajectories) -> Tensor:
-        """Weighted mean divergence of the actor from the behaviour policy, a coordinate."""
-        divergence = self._policy.divergence(steps.features[:-1])
-        return (divergence * steps.weights).sum() / steps.weights.sum() / self._coordinates
-
-    @property
-    def _coordinates(self) -> int:
-        return 1 if self._policy.discrete else self._policy.action_dim
+        return -(likelihood * weights).sum() / weights.sum() / self._policy.coordinates
 
 
 def logged_trajectories(policy: ActorCritic, context: Context) -> Trajectories:

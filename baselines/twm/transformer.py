@@ -240,8 +240,8 @@ class TransformerXL(nn.Module):
         else:
             supported = pinned.scores(number, query)
             weights = self.dropout(torch.cat([supported, scores], dim=-1).softmax(dim=-1))
-            count = supported.shape[-1]
-            attended = pinned.attended(number, weights[..., :count]) + weights[..., count:] @ values
+            of_support, of_window = weights.split([supported.shape[-1], scores.shape[-1]], dim=-1)
+            attended = pinned.attended(number, of_support) + of_window @ values
         return block.finish(tokens, attended)
 
 

@@ -88,7 +88,7 @@ def test_the_entropy_bonus_acts_below_its_threshold_only():
     cases = [(DISCRETE, "actor_entropy_threshold", 1.0, 0.0), (CONTINUOUS, "actor_entropy_target", 5.0, -5.0)]
     for spaces, name, acting, idle in cases:
         for threshold in (acting, idle):
-            config = tiny(**{name: threshold})
+            config = tiny(**{name: threshold}, anchor_weight=0.0)
             policy = ActorCritic(config, spaces)
             steps = Trajectories(features, torch.zeros(2, 4, spaces.action_dim), *[torch.ones(2, 4)] * 4)
             loss, parts = actor_loss(config, policy, steps, torch.zeros(2, 4))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metabench import Array, DataError, Episode, Picture, Policy, Spaces, Step, TrainingData, load_state, save_state
 
@@ -21,13 +23,21 @@ from .pictures import world_model_pictures
 from .support import episode_sequences, pinned_support
 from .world_model import WorldModel
 
+ACTING = re.compile(
+    r"model\.(observation\.encoder|dynamics\.(transformer|embed_\w+))\..*|actor_critic\.actor\..*"
+    r"|model\.(observation\.(mean|deviation)|reward_scale)"
+)
+"""Names of the weights that acting reads; the others are of heads, decoder, critic and behaviour policy."""
+
 
 class TWMPolicy(Policy):
     """The actor on latent and transformer output; each lane's memory holds its episode, its support is pinned."""
 
-    def __init__(self, config: TWMConfig, model: WorldModel, actor_critic: ActorCritic, spaces: Spaces) -> None:
-        """Wrap trained networks, which stay as they are."""
-        self._config, self._spaces = config, spaces
+    def __init__(
+        self, config: TWMConfig, model: WorldModel, actor_critic: ActorCritic, spaces: Spaces, *, small: bool = False
+    ) -> None:
+        """Wrap trained networks, which stay as they are; of a `small` policy only what acting reads is trained."""
+        self._config, self._spaces, self._small = config, spaces, small
         self._model = model.requires_grad_(False).eval()
         self._actor_critic = actor_critic.requires_grad_(False).eval()
         self._device = model.get_buffer("reward_scale").device
@@ -97,18 +107,37 @@ class TWMPolicy(Policy):
         return np.concatenate(codes)
 
     def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
-        """Where the transformer looks, and what it imagines beside what really happened."""
+        """Where the transformer looks, imagined beside real episodes; none of a small policy, which cannot imagine."""
+        if self._small:
+            return ()
         return world_model_pictures(self._config, self._model, data, generator)
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and spaces."""
+        networks = {"model": self._model, "actor_critic": self._actor_critic}
         state = {
-            "model": dict(self._model.state_dict()),
-            "actor_critic": dict(self._actor_critic.state_dict()),
+            **{
+                part: _kept(network, part) if self._small else dict(network.state_dict())
+                for part, network in networks.items()
+            },
+            "small": self._small,
             "config": self._config.model_dump(mode="json"),
             "spaces": asdict(self._spaces),
         }
         save_state(state, folder / "policy")
+
+    def small(self) -> TWMPolicy:
+        """A copy that takes a quarter of the room once it is saved: what acting reads, rounded to 16 bits.
+
+        Raises:
+            ValueError: adaptations fine-tune weights that acting does not read.
+        """
+        if self._config.adaptation == "finetune":
+            raise ValueError("adaptation = 'finetune' needs all weights: a small policy has only what acting reads")
+        model, actor_critic = copy.deepcopy((self._model, self._actor_critic))
+        model.load_state_dict(_kept(model, "model"), strict=False)
+        actor_critic.load_state_dict(_kept(actor_critic, "actor_critic"), strict=False)
+        return TWMPolicy(self._config, model, actor_critic, self._spaces, small=True)
 
     def parameter_count(self) -> int:
         """Parameters of world model, actor and critic."""
@@ -143,11 +172,21 @@ def load_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
     try:
         config = TWMConfig.model_validate(state["config"])
         saved = Spaces(**state["spaces"])
+        small = bool(state.get("small", False))
         model, actor_critic = WorldModel(config, saved), ActorCritic(config, saved)
-        model.load_state_dict(state["model"])
-        actor_critic.load_state_dict(state["actor_critic"])
+        for part, network in (("model", model), ("actor_critic", actor_critic)):
+            absent = set(network.state_dict()) - set(_kept(network, part)) if small else set()
+            found = network.load_state_dict(state[part], strict=False)
+            if found.unexpected_keys or set(found.missing_keys) != absent:
+                raise KeyError(f"{part}: other weights than this configuration has")
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: not a policy of twm: {' '.join(str(error).split()):.200}") from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
-    return TWMPolicy(config, model, actor_critic, spaces)
+    return TWMPolicy(config, model, actor_critic, spaces, small=small)
+
+
+def _kept(network: nn.Module, part: str) -> dict[str, Tensor]:
+    """What a small policy keeps: matrices in 16 bits; rows and numbers (biases, scales) as they are."""
+    acting = {name: value for name, value in network.state_dict().items() if ACTING.fullmatch(f"{part}.{name}")}
+    return {name: value.half() if value.ndim > 1 else value for name, value in acting.items()}

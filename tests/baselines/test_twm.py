@@ -172,6 +172,24 @@ def test_acting_step_by_step_reads_what_one_pass_reads(data, trained, shots):
         assert not np.allclose(acted[:, 0], live_through(trained, episodes)[:, 0], atol=1e-4)
 
 
+def test_a_small_policy_takes_a_quarter_of_the_room_and_acts_nearly_the_same(data, trained, tmp_path):
+    small = trained.small()
+    episodes = [episode_of(data, number) for number in (0, 1)]
+    support = {5: [episode_of(data, 2)]}
+    acted = live_through(small, episodes, support)
+    assert np.allclose(acted, live_through(trained, episodes, support), atol=0.02)
+    trained.save(tmp_path / "whole")
+    small.save(tmp_path / "small")
+    loaded = TWM(tiny()).load(tmp_path / "small", data.spaces)
+    assert np.array_equal(live_through(loaded, episodes, support), acted)
+    assert loaded.pictures(data, np.random.default_rng(0)) == ()
+    assert loaded.parameter_count() == trained.parameter_count()
+    sizes = [(tmp_path / name / "policy" / "tensors.safetensors").stat().st_size for name in ("small", "whole")]
+    assert sizes[0] < 0.5 * sizes[1]
+    with pytest.raises(ValueError, match="adaptation = 'finetune' needs all weights"):
+        TWM(tiny(**VARIANTS["finetune"])).train(data, TrainingRun(0)).small()
+
+
 def test_unscored_steps_are_sampled_from_each_lanes_seed(data, trained):
     episodes = [episode_of(data, 0)] * 3
     acted = live_through(trained, episodes, scored=False, seeds=[4, 5, 4])

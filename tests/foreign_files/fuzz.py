@@ -1,12 +1,14 @@
 """Feed every reader of foreign bytes with spoilt files: `python tests/foreign_files/fuzz.py --inputs 100000`.
 
 Each input is read, or refused with one of metabench's own errors. Anything else counts: another exception, a call of
-the operating system, a gigabyte of memory, ten seconds.
+the operating system, a gigabyte of memory, ten seconds. One that hangs, even inside a library's C code, ends the
+program after twenty, with a traceback; the file that it hung on is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import resource
 import subprocess
@@ -44,8 +46,12 @@ class Watch:
             self.seen = f"{event} {arguments!r:.80}"
 
 
-def feed(foreign: ForeignFile, inputs: int, watch: Watch, *, seed: int | None = None) -> dict[str, int]:
+def feed(
+    foreign: ForeignFile, inputs: int, watch: Watch, *, seed: int | None = None, keep: Path | None = None
+) -> dict[str, int]:
     """Read so many spoilt files; how many were read, and how many refused.
+
+    With `keep` each is there while it is read, and a read that hangs ends this program.
 
     Raises:
         AssertionError: a reader did something else.
@@ -58,6 +64,9 @@ def feed(foreign: ForeignFile, inputs: int, watch: Watch, *, seed: int | None = 
     def read(changes: list[tuple[str, float, float, bytes]]) -> None:
         content, began = edited(foreign.valid, changes), time.monotonic()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if keep is not None:
+            keep.write_bytes(content)
+            faulthandler.dump_traceback_later(2 * SECONDS, exit=True)
         watch.on, watch.seen = True, ""
         try:
             foreign.read(content)
@@ -67,6 +76,8 @@ def feed(foreign: ForeignFile, inputs: int, watch: Watch, *, seed: int | None = 
             assert "\n" not in str(error), "more than one line"
         finally:
             watch.on = False
+            if keep is not None:
+                faulthandler.cancel_dump_traceback_later()
         assert not watch.seen, watch.seen
         assert time.monotonic() - began < SECONDS, "it took too long"
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -103,13 +114,15 @@ def main(arguments: Sequence[str]) -> int:
     given_ = parser.parse_args(arguments)
     watch, failed = Watch(), 0
     with tempfile.TemporaryDirectory() as name:
+        keep = Path(name) / "spoilt"
+        sys.stderr.write(f"if this hangs, it is on {keep}\n")
         kinds = files_in(Path(name))
         wanted = tuple(given_.kinds.split(",")) if given_.kinds else ("",)
         kinds = {kind: foreign for kind, foreign in kinds.items() if kind.startswith(wanted)}
         for kind, foreign in kinds.items():
             began, inputs = time.monotonic(), -(-given_.inputs // len(kinds))
             try:
-                counts = feed(foreign, inputs, watch, seed=given_.seed)
+                counts = feed(foreign, inputs, watch, seed=given_.seed, keep=keep)
                 found = f"{counts['read']} read, {counts['refused']} refused, nothing else"
             except Exception as error:
                 failed += 1

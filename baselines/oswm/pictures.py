@@ -19,12 +19,12 @@ COORDINATES = 5
 def prediction_pictures(
     reader: Reader, spaces: Spaces, data: TrainingData, generator: np.random.Generator, largest_context: int
 ) -> list[Picture]:
-    """Changes and rewards of one held-out episode, predicted from another of its task and from nothing.
+    """Changes and rewards of one episode, predicted from another of its task and from nothing.
 
     Args:
         reader: reads contexts.
         spaces: the suite's.
-        data: held-out trajectories.
+        data: trajectories that were not learned from.
         generator: chooses the episodes.
         largest_context: rows of the other episode that are read.
     """
@@ -39,7 +39,7 @@ def prediction_pictures(
     names = ["reward", *(f"change of observation {place + 1}" for place in range(spaces.observation_dim))]
     panels = {names[column]: _panel(real, predicted, column) for column in (0, *moving.tolist())}
     caption = (
-        "Each step of a held-out episode, predicted from where it really was. The band is one predicted deviation on "
+        "Each step of an episode, predicted from where it really was. The band is one predicted deviation on "
         f"either side. Read before: {len(context)} steps of another episode of the same task, or nothing."
     )
     return [LinePlot("Predicted and real, one step ahead", panels, "step", caption)]

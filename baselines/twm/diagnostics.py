@@ -44,9 +44,13 @@ def diagnose(
     """
     longest = int(data.lengths.max())
     report: dict[str, Any] = {"open_loop": {}, "open_loop_gain": {}}
+
+    def drawing(length: int) -> tuple[np.random.Generator, str]:
+        return run.generator("diagnose", "twm", length), run.device
+
     for context in (count for count in CONTEXTS if count < longest):
         horizons = [count for count in HORIZONS if context + count <= longest]
-        windows = _windows(data, context + horizons[-1], run)
+        windows = windows_of(data, context + horizons[-1], *drawing(context + horizons[-1]))
         state, reward, _ = open_loop(model, windows, context)
         report["open_loop"][f"context_{context}"] = {
             f"after_{count}_steps": {
@@ -63,18 +67,17 @@ def diagnose(
             }
     horizon = min(HORIZONS[-1], longest)
     context = min(config.memory, longest - horizon)
-    windows = _windows(data, context + horizon, run)
+    windows = windows_of(data, context + horizon, *drawing(context + horizon))
     report["latent_usage"] = latent_usage(model, windows)
     report["imagined_return"] = imagined_return(config, model, policy, windows, context, horizon, run)
     return report
 
 
-def _windows(data: TrainingData, length: int, run: TrainingRun) -> Sequences:
+def windows_of(data: TrainingData, length: int, generator: np.random.Generator, device: str) -> Sequences:
     """Windows of `length` steps at random places of different trajectories."""
-    generator = run.generator("diagnose", "twm", length)
     episodes = generator.permutation(np.flatnonzero(data.lengths >= length))[:TRAJECTORIES]
     starts = (generator.random(len(episodes)) * (data.lengths[episodes] - length + 1)).astype(np.int64)
-    return gather_windows(data, data.to(run.device), episodes, starts, length)[0]
+    return gather_windows(data, data.to(device), episodes, starts, length)[0]
 
 
 def without_context(windows: Sequences, context: int) -> Sequences:

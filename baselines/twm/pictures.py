@@ -14,7 +14,7 @@ from metabench import Array, HeatMap, ImageStrip, LinePlot, Picture, Series, Tra
 
 from .batches import gather_windows
 from .config import TWMConfig
-from .diagnostics import open_loop_steps
+from .diagnostics import CONTEXTS, HORIZONS, open_loop, open_loop_steps, windows_of, without_context
 from .dynamics import Prediction
 from .world_model import Sequences, Support, WorldModel
 
@@ -34,7 +34,7 @@ FRAMES = 8
 def world_model_pictures(
     config: TWMConfig, model: WorldModel, data: TrainingData, generator: np.random.Generator
 ) -> list[Picture]:
-    """Attention in one held-out episode with support of its task, and another imagined under its logged actions."""
+    """Attention in one episode with support of its task, another imagined under its logged actions, errors of many."""
     placed = data.to(model.get_buffer("reward_scale").device)
 
     def beginning(episode: int, length: int) -> Sequences:
@@ -45,7 +45,8 @@ def world_model_pictures(
     attended = attention_pictures(model, beginning(episode, min(STEPS, int(data.lengths[episode]))), support)
     length = min(CONTEXT + HORIZON, int(data.lengths.max()))
     other = int(generator.choice(np.flatnonzero(data.lengths >= length)))
-    return [*attended, imagined_picture(model, beginning(other, length), min(CONTEXT, length // 2))]
+    imagined = imagined_picture(model, beginning(other, length), min(CONTEXT, length // 2))
+    return [*attended, imagined, open_loop_picture(model, data, generator)]
 
 
 def _support(
@@ -88,8 +89,8 @@ def attention_pictures(model: WorldModel, window: Sequences, support: Support | 
             row_label="step predicted from",
             column_label="step looked at",
             column_groups=groups,
-            caption="Mean over heads, summed over the tokens of a step. Each row is the action token of one step of a "
-            "held-out episode, at which reward and next state are predicted; its shades sum to 1.",
+            caption="Mean over heads, summed over the tokens of a step. Each row is the action token of one step of an "
+            "episode, at which reward and next state are predicted; its shades sum to 1.",
         )
         for layer in sorted({0, len(by_step) - 1})
     ]
@@ -165,7 +166,7 @@ def imagined_picture(model: WorldModel, steps: Sequences, context: int) -> Pictu
         title="Imagined and real",
         panels=panels,
         x_label="step",
-        caption=f"A held-out episode: the model sees {context} steps, then goes on by itself under the logged actions. "
+        caption=f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
         + f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
         * (members > 1),
         marks={"imagination begins": float(context) + 0.5},
@@ -189,7 +190,37 @@ def _frames(real: Array, imagined: Array) -> ImageStrip:
         images=(shown.clip(0.0, 1.0) * 255).round().astype(np.uint8),
         row_names=["real", "imagined"],
         column_names=[f"after {place + 1}" for place in places.tolist()],
-        caption="A held-out episode under its logged actions; the imagined frames are means over the heads.",
+        caption="An episode under its logged actions; the imagined frames are means over the heads.",
+    )
+
+
+def open_loop_picture(model: WorldModel, data: TrainingData, generator: np.random.Generator) -> LinePlot:
+    """How far off imagination is under the logged actions, by how many real steps came before."""
+    horizon = min(HORIZONS[-1], int(data.lengths.max()))
+    contexts = [count for count in CONTEXTS if count + horizon <= data.lengths.max()]
+    device = str(model.get_buffer("reward_scale").device)
+    windows = windows_of(data, contexts[-1] + horizon, generator, device)
+    asked = without_context(windows, contexts[-1])
+    truth = model.observation.scaled(asked.observations)[:, 1:]
+    x = np.arange(1, horizon + 1, dtype=np.float64)
+    panels: dict[str, list[Series]] = {"state": [], "reward": []}
+
+    def add(name: str, state: Tensor, reward: Tensor, reference: bool = False) -> None:
+        for panel, errors in (("state", state), ("reward", reward)):
+            size = errors.flatten(1).square().mean(dim=1).sqrt().cpu().numpy().astype(np.float64)
+            panels[panel].append(Series(name, x, size, reference=reference))
+
+    centres = truth.mean(dim=(0, 1)), asked.rewards.mean()
+    add("predicting the mean", (truth - centres[0]).transpose(0, 1), (asked.rewards - centres[1]).T, reference=True)
+    for context in contexts:
+        state, reward, _ = open_loop(model, without_context(windows, contexts[-1] - context), context)
+        add(f"after {context} real steps", state, reward)
+    return LinePlot(
+        title="How far off imagination is",
+        panels=panels,
+        x_label="imagined steps",
+        caption=f"Root mean squared errors over the same steps of {len(asked.rewards)} trajectories, under the logged "
+        "actions: of the observation, in deviations of the training data, and of the reward, in its unit.",
     )
 
 

@@ -128,7 +128,7 @@ class Policy(ABC):
         """What the policy has learned, to look at: `metabench report` draws it. The default has none.
 
         Args:
-            data: logged trajectories of the validation tasks.
+            data: logged trajectories, tasks as indices: held-out ones of training tasks, or those of the test tasks.
             generator: the randomness, for choosing among them.
 
         Returns:

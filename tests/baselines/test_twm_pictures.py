@@ -8,13 +8,20 @@ import torch
 from metabench_baselines.twm import TWM
 from metabench_baselines.twm.batches import gather_windows
 from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.diagnostics import open_loop
+from metabench_baselines.twm.diagnostics import open_loop, windows_of, without_context
 from metabench_baselines.twm.imagination import read_context
-from metabench_baselines.twm.pictures import attention, attention_pictures, imagined_members, imagined_picture
+from metabench_baselines.twm.pictures import (
+    attention,
+    attention_pictures,
+    imagined_members,
+    imagined_picture,
+    open_loop_picture,
+)
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
 from metabench_baselines.twm.world_model import Sequences, Support, WorldModel
 
-from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingRun, load_data
+from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingData, TrainingRun, load_data
+from metabench.data.columns import Columns
 
 from .twm_setting import tiny
 
@@ -102,10 +109,36 @@ def test_a_policy_offers_the_same_pictures_for_the_same_draws(suite, overrides):
     nothing = dict.fromkeys(("dynamics_updates", "joint_updates", "pretraining_updates", "policy_updates"), 1)
     policy = TWM(tiny(**nothing, **overrides)).train(data, TrainingRun(0))
     first, again = (policy.pictures(data.validation, np.random.default_rng(1)) for _ in range(2))
-    assert [each.title for each in first][-2:] == ["What it looks at", "Imagined and real"]
-    assert ("support" in first[-2].panels) == (overrides == {})
+    titles = ["What it looks at", "Imagined and real", "How far off imagination is"]
+    assert [each.title for each in first][-3:] == titles
+    assert ("support" in first[-3].panels) == (overrides == {})
     assert np.array_equal(first[0].values, again[0].values)
-    assert [line.name for line in first[-1].panels["reward"]] == ["real", "imagined"]
+    assert [line.name for line in first[-2].panels["reward"]] == ["real", "imagined"]
+
+
+def test_errors_of_imagination_are_of_the_same_steps_whatever_came_before():
+    draws, episodes, steps = np.random.default_rng(0), 6, 40
+    columns = Columns(
+        draws.normal(size=(episodes * (steps + 1), 3)).astype(np.float32),
+        draws.uniform(-1, 1, size=(episodes * steps, 2)).astype(np.float32),
+        draws.normal(size=episodes * steps).astype(np.float32),
+        np.arange(episodes + 1) * steps,
+        np.zeros(episodes, bool),
+        np.zeros(episodes, np.int64),
+    )
+    long = TrainingData(columns, Spaces(3, steps, action_low=(-1.0, -1.0), action_high=(1.0, 1.0)))
+    model = model_of(tiny(), long)
+    state, reward = open_loop_picture(model, long, np.random.default_rng(1)).panels.values()
+    names = ["predicting the mean", "after 0 real steps", "after 16 real steps"]
+    assert [line.name for line in state] == [line.name for line in reward] == names
+    windows = windows_of(long, 31, np.random.default_rng(1), "cpu")
+    of_states, of_rewards, _ = open_loop(model, windows, 16)
+    assert np.allclose(state[2].y, of_states.square().mean(dim=(1, 2)).sqrt(), atol=1e-5)
+    assert np.allclose(reward[2].y, of_rewards.square().mean(dim=1).sqrt(), atol=1e-5)
+    _, bare, _ = open_loop(model, without_context(windows, 16), 0)
+    assert np.allclose(reward[1].y, bare.square().mean(dim=1).sqrt(), atol=1e-5)
+    last = windows.rewards[:, 16:]
+    assert np.allclose(reward[0].y, (last - last.mean()).square().mean(dim=0).sqrt(), atol=1e-5)
 
 
 def test_frames_are_shown_as_frames():

@@ -38,7 +38,8 @@ class Content:
     Attributes:
         subject: the run.
         suite: its suite, if that is at hand.
-        pictures: what its policy offers.
+        pictures: what its policy offers, of held-out trajectories of the training tasks.
+        test_pictures: the same of logged trajectories of the test tasks.
         episodes: what its policy did in some test tasks.
         notices: what is missing, a line each.
     """
@@ -46,6 +47,7 @@ class Content:
     subject: Subject
     suite: Suite | None
     pictures: Sequence[Picture]
+    test_pictures: Sequence[Picture]
     episodes: Sequence[tuple[TaskEntry, list[Acted]]]
     notices: Sequence[str]
 
@@ -78,7 +80,8 @@ def _body(content: Content) -> list[Element]:
         scores,
         training_section(subject.curve),
         diagnostics_section(subject.summary),
-        pictures_section(content.pictures),
+        pictures_section(content.pictures, of_test_tasks=False),
+        pictures_section(content.test_pictures, of_test_tasks=True),
         episodes_section(content.episodes, content.suite) if content.episodes and content.suite else None,
     ]
     shown = [part for part in parts if part is not None]

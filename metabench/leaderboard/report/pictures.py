@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.data.load import load_columns
 from metabench.data.training_data import TrainingData
 from metabench.errors import MetabenchError, MethodError
 from metabench.leaderboard.report.elements import figure, node, section
 from metabench.leaderboard.report.plots import colours_of, heat_map, legend, line_plot, png_address
 from metabench.methods.contract import Policy
 from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
+from metabench.suites import Suite
+
+
+def test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
+    """The logged trajectories of the test tasks, counted from 0 as training tasks are; None if `dataset` has none.
+
+    Raises:
+        DataError: the dataset is not built, or damaged.
+    """
+    if "test" not in suite.dataset(dataset).splits:
+        return None
+    columns = load_columns(suite, dataset, "test", build=False)
+    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)
+    return TrainingData(dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name)
 
 
 def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: np.random.Generator) -> list[Picture]:
-    """What `policy` offers of the validation trajectories of `data`.
+    """What `policy` offers of the trajectories in `data`.
 
     Raises:
         MethodError: it raised, or returned something else than pictures; names the method.
     """
-    if not data.validation.num_episodes:
+    if not data.num_episodes:
         return []
     try:
-        offered = policy.pictures(data.validation, generator)
+        offered = policy.pictures(data, generator)
     except MetabenchError as error:
         raise MethodError(f"method {name!r}: pictures: {error}") from error
     except Exception as error:  # a plugin may raise anything
@@ -36,10 +52,13 @@ def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: n
     return list(offered)
 
 
-def pictures_section(pictures: Sequence[Picture]) -> Element | None:
+def pictures_section(pictures: Sequence[Picture], *, of_test_tasks: bool) -> Element | None:
     """The drawn pictures; None where there are none."""
     if not pictures:
         return None
+    if of_test_tasks:
+        note = "The same on logged trajectories of the test tasks, of which it has seen none in training."
+        return section("test-pictures", "In test tasks", *map(drawn, pictures), note=note)
     note = "What the trained policy shows of itself, on held-out trajectories of the training tasks."
     return section("pictures", "What it has learned", *map(drawn, pictures), note=note)
 

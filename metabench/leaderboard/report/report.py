@@ -16,7 +16,7 @@ from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.leaderboard.completeness import SuiteShelf
 from metabench.leaderboard.report.episodes import Acted, act_episodes
 from metabench.leaderboard.report.page import Content, render_report
-from metabench.leaderboard.report.pictures import ask_for_pictures
+from metabench.leaderboard.report.pictures import ask_for_pictures, test_trajectories
 from metabench.leaderboard.report.subject import Subject, read_subject
 from metabench.methods.contract import Method, Policy
 from metabench.methods.pictures import Picture
@@ -79,7 +79,7 @@ def write_report(
         with _noted("Pictures and episodes are missing", found):
             _ask(subject, *_loaded(subject.training, subject.folder, home), found, progress)
     known = home if isinstance(home, Suite) else None
-    content = Content(subject, known, found.pictures, found.episodes, found.notices)
+    content = Content(subject, known, found.pictures, found.test_pictures, found.episodes, found.notices)
     write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
 
@@ -101,6 +101,7 @@ class _Findings:
     """What the policy showed, and what is missing."""
 
     pictures: list[Picture] = field(default_factory=list)
+    test_pictures: list[Picture] = field(default_factory=list)
     episodes: list[tuple[TaskEntry, list[Acted]]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
@@ -137,9 +138,13 @@ def _ask(
             if not store_exists(suite, cell.dataset):
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"
                 raise DataError(f"dataset {cell.dataset!r} is not built: {command}")
-            data = load_data(suite, cell.dataset, build=False)
+            held_out = load_data(suite, cell.dataset, build=False).validation
             generator = np.random.default_rng(derived_seed("report", cell.seed))
-            found.pictures += ask_for_pictures(policy, cell.method, data, generator)
+            found.pictures += ask_for_pictures(policy, cell.method, held_out, generator)
+            of_test_tasks = test_trajectories(suite, cell.dataset)
+            if of_test_tasks is not None:
+                generator = np.random.default_rng(derived_seed("report", "test", cell.seed))
+                found.test_pictures += ask_for_pictures(policy, cell.method, of_test_tasks, generator)
     with _noted("Episodes are missing", found):
         if suite.digest != cell.suite_digest:
             raise DataError(f"the run was made with another version of suite {suite.name!r} than that here")

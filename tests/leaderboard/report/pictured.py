@@ -40,11 +40,11 @@ class PicturedPolicy(Policy):
             return ["a string"]
         if self.offer == "unfit":
             raise MethodError("nothing to see")
-        x = np.arange(1.0, 6.0)
+        x, caption = np.arange(1.0, 6.0), f"{data.num_episodes} trajectories"
         return [
             LinePlot("Lines <b>bold</b>", {"panel": [Series("s", x, x * generator.random(), x - 1, x + 1)]}),
             HeatMap("Map", np.array([[0.0, 0.5], [-1.0, np.nan]]), "row", "column", (), [("a", 1), ("b", 1)]),
-            ImageStrip("Strip", np.full((1, 2, 4, 4), 200, np.uint8), ["real"], ["1", "2"], f"{data.num_tasks} tasks"),
+            ImageStrip("Strip", np.full((1, 2, 4, 4), 200, np.uint8), ["real"], ["1", "2"], caption),
         ]
 
     def save(self, folder):

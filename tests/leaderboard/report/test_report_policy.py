@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from metabench import TrainingRun, load_data, load_method
+from metabench import TrainingRun, load_data, load_method, load_suite
 from metabench.cli import main
+from metabench.data.load import load_columns
 from metabench.errors import DataError, MetabenchError
 from metabench.leaderboard.report import write_report
 from metabench.runs.record import read_record, write_record
@@ -53,8 +54,12 @@ def test_pictures_and_episodes_of_a_record_and_of_its_policy(run, tmp_path):
     page = written.path.read_text()
     assert written.notices == ()
     assert "Lines &lt;b&gt;bold&lt;/b&gt;" in page
-    assert page.count('src="data:image/png;base64,') == 2
-    assert page.count('href="data:image/png;base64,') == 1
+    assert page.count('src="data:image/png;base64,') == 4, "two of training tasks, two of test tasks"
+    assert page.count('href="data:image/png;base64,') == 2
+    test_tasks = load_columns(load_suite("tiny"), "medium", "test").tasks
+    counts = load_data("tiny", "medium").validation.num_episodes, len(test_tasks)
+    parts = page.split('id="pictures"')[1].split('id="test-pictures"')
+    assert all(f"{count} trajectories" in part for count, part in zip(counts, parts, strict=True))
     assert "after 3 own episodes" in page
     assert 'id="scores"' in page
     folder = policy_folder(read_record(record).result.cell)

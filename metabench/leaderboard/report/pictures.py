@@ -18,7 +18,7 @@ from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
 from metabench.suites import Suite
 
 
-def test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
+def trajectories_of_test_tasks(suite: Suite, dataset: str) -> TrainingData | None:
     """The logged trajectories of the test tasks, counted from 0 as training tasks are; None if `dataset` has none.
 
     Raises:

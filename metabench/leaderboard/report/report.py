@@ -16,7 +16,7 @@ from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.leaderboard.completeness import SuiteShelf
 from metabench.leaderboard.report.episodes import Acted, act_episodes
 from metabench.leaderboard.report.page import Content, render_report
-from metabench.leaderboard.report.pictures import ask_for_pictures, test_trajectories
+from metabench.leaderboard.report.pictures import ask_for_pictures, trajectories_of_test_tasks
 from metabench.leaderboard.report.subject import Subject, read_subject
 from metabench.methods.contract import Method, Policy
 from metabench.methods.pictures import Picture
@@ -141,7 +141,7 @@ def _ask(
             held_out = load_data(suite, cell.dataset, build=False).validation
             generator = np.random.default_rng(derived_seed("report", cell.seed))
             found.pictures += ask_for_pictures(policy, cell.method, held_out, generator)
-            of_test_tasks = test_trajectories(suite, cell.dataset)
+            of_test_tasks = trajectories_of_test_tasks(suite, cell.dataset)
             if of_test_tasks is not None:
                 generator = np.random.default_rng(derived_seed("report", "test", cell.seed))
                 found.test_pictures += ask_for_pictures(policy, cell.method, of_test_tasks, generator)

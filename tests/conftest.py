@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from metabench.data.build import build_dataset
+from metabench.data.making.build import build_data
 from metabench.suites import load_suite
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
             monkeypatch.setenv(variable, str(root / name))
         suite = load_suite("tiny")
         for dataset in suite.entry.datasets:
-            build_dataset(suite, dataset)
+            build_data(suite, dataset)
     return root
 
 

@@ -6,6 +6,7 @@ import torch
 
 from metabench import TrainingData, TrainingRun, Windows
 
+from ..common.optimisation import descend
 from .config import BCConfig
 from .model import BCNetwork
 
@@ -28,9 +29,7 @@ def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCN
         generator = run.generator("batch", update)
         index = generator.integers(fitting.num_transitions, size=config.batch_size)
         loss = _loss(network, fitting.transitions(index))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        descend(optimizer, loss)
         schedule.step()
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": loss.item()}

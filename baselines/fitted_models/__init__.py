@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..planning.config import VARIANTS, PlannerConfig
-from ..planning.rows import Reader
+from ..common.planning.config import VARIANTS, PlannerConfig
+from ..common.planning.rows import Reader
 from .config import KERNEL_PRESETS, PRESETS
 from .model import GaussianProcessReader, KernelReader, RidgeReader
 from .policy import FittedModelPolicy, load_policy

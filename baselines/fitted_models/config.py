@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..planning.config import PlannerConfig
+from ..common.planning.config import PlannerConfig
 
 PRESETS = {
     "tiny": PlannerConfig(samples=8, horizon=4, largest_context=64),

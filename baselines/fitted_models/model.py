@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..planning.ends import Ends
-from ..planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
-from .guess import Regressions
+from ..common.planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
+from ..common.planning.termination import Ends
+from .context_regression import Regressions
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from metabench import DataError, Spaces, load_state, save_state
 
-from ..planning.config import PlannerConfig
-from ..planning.imagination import ImaginationPolicy
-from ..planning.rows import Reader
+from ..common.planning.config import PlannerConfig
+from ..common.planning.imagination import ImaginationPolicy
+from ..common.planning.rows import Reader
 
 FILE = "policy"
 

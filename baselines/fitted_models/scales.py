@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..planning.rows import Rows
+from ..common.planning.rows import Rows
 
 SMALLEST = 1e-6
 """A slot whose values spread less than this in the context is constant: it is predicted to stay."""

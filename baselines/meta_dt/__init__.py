@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..decision_transformer.saving import load_networks, load_settings
-from ..decision_transformer.train import (
+from ..common.decision_transformer.saving import load_networks, load_settings
+from ..common.decision_transformer.train import (
     STAGE,
     Networks,
     build_networks,
@@ -21,7 +21,7 @@ from ..decision_transformer.train import (
 from .config import ABLATIONS, MetaDTConfig, presets
 from .model import WorldModel
 from .policy import MetaDTPolicy
-from .reproduce import ReproduceConfig, reproduce
+from .reproduction.reproduce import ReproduceConfig, reproduce
 from .train import DatasetCodes, complementary_segments, diagnose_world_model, train_world_model
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..decision_transformer.config import SUITES, CodePlacement, TransformerConfig
+from ..common.decision_transformer.config import SUITES, CodePlacement, TransformerConfig
 from ..prompt_dt.config import SMALL_BUDGET
 
 

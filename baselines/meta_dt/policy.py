@@ -11,9 +11,9 @@ from torch import Tensor
 
 from metabench import Array, Episode, Policy, Spaces, Step
 
-from ..decision_transformer.policy import Actor, Segment, prompts_for, random_prompt
-from ..decision_transformer.saving import save_networks, trained_parameters
-from ..decision_transformer.train import Networks, Scales
+from ..common.decision_transformer.policy import Actor, Segment, prompts_for, random_prompt
+from ..common.decision_transformer.saving import save_networks, trained_parameters
+from ..common.decision_transformer.train import Networks, Scales
 from .config import MetaDTConfig
 from .encoder import Transitions
 from .model import WorldModel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ from torch import Tensor
 
 from metabench import Array, TrainingData, TrainingRun, Windows
 
-from ..decision_transformer.schedule import RecentLosses
-from ..decision_transformer.train import ChooseSegments
+from ..common.decision_transformer.train import ChooseSegments
+from ..common.optimisation import RecentLosses, cosine_factor, descend
+from ..meta_dt_plus.objective import elsewhere_loss, gather_steps, train_task_table
 from .config import MetaDTConfig
-from .elsewhere import elsewhere_loss, gather_steps, train_task_table
 from .model import TaskTable, WorldModel, dataset_evidence, gather, squared_errors
 
 STAGE = "world-model"
@@ -37,14 +36,9 @@ def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingDat
     recent = RecentLosses()
     interval = max(1, config.model_updates // 50)
     for update in run.steps(STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
-        if config.model_decay:
-            share = 0.505 + 0.495 * math.cos(math.pi * update / config.model_updates)
-            optimizer.param_groups[0]["lr"] = config.model_learning_rate * share
         loss = loss_on(fitting, run.generator(STAGE, update), table)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        factor = cosine_factor(update, config.model_updates, last=0.01) if config.model_decay else 1.0
+        descend(optimizer, loss, clip=1.0, learning_rate=config.model_learning_rate * factor)
         recent.values.append(float(loss.detach()))
         if update % interval == 0 or update == config.model_updates:
             metrics = {"loss": recent.take()}

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..planning.config import VARIANTS
+from ..common.planning.config import VARIANTS
 from .config import META_PRESETS, PRESETS, PRETRAINING, OSWMConfig, OSWMMetaConfig, PretrainingConfig
 from .meta_training import one_step_errors, train_on_tasks
 from .policy import OSWMPolicy, load_policy
 from .pretrain import pretrain
-from .reproduce import ReproduceConfig, reproduce
+from .reproduction.reproduce import ReproduceConfig, reproduce
 from .weights import load_reader, model_state
 
 __all__ = ["OSWM", "OSWMMeta", "load_reader"]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from metabench import Config
 
-from ..planning.config import PlannerConfig
+from ..common.planning.config import PlannerConfig
 
 
 class ModelConfig(Config):

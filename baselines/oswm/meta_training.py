@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 
 from metabench import Array, Spaces, TrainingData, TrainingRun
 
-from ..decision_transformer.schedule import RecentLosses
-from ..planning.rows import Rows
+from ..common.optimisation import RecentLosses, cosine_factor, descend
+from ..common.planning.rows import Rows
 from .config import OSWMMetaConfig
 from .model import WorldModel
 from .reader import padded_rows, used_slots
@@ -30,13 +28,9 @@ def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     recent = RecentLosses()
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, recent=recent):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * update / config.updates))
         loss = _loss(model, config, data.fitting, config.tasks, run.generator(STAGE, update), run.device)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-        optimizer.step()
+        rate = config.learning_rate * cosine_factor(update, config.updates)
+        descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         recent.values.append(float(loss.detach()))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}

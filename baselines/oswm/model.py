@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..fitted_models.guess import Guess, Regressions, in_units, joined
-from ..planning.rows import Prediction, Rows
+from ..common.planning.rows import Prediction, Rows
+from ..fitted_models.context_regression import Guess, Regressions, in_units, joined
 from .bars import BarDistribution
 from .config import ModelConfig
 

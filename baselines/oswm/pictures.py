@@ -7,7 +7,7 @@ import torch
 
 from metabench import Array, Episode, LinePlot, Picture, Series, Spaces, TrainingData
 
-from ..planning.rows import Reader, Transitions, batched
+from ..common.planning.rows import Reader, Transitions, batched
 
 STEPS = 60
 """Steps of an episode that are predicted, the first ones."""

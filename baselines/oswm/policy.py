@@ -10,7 +10,7 @@ import numpy as np
 
 from metabench import DataError, Picture, Spaces, TrainingData, load_state, save_state
 
-from ..planning.imagination import ImaginationPolicy
+from ..common.planning.imagination import ImaginationPolicy
 from .config import ModelConfig, OSWMConfig
 from .pictures import prediction_pictures
 from .reader import OSWMReader

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from metabench import TrainingRun
 
-from ..decision_transformer.schedule import RecentLosses
+from ..common.optimisation import RecentLosses, cosine_factor, descend
+from ..common.planning.rows import Rows
+from ..common.synthetic_prior.prior import Prior, SyntheticData
 from ..fitted_models.scales import measure_scales
-from ..planning.rows import Rows
-from ..synthetic_prior.prior import Prior, SyntheticData
 from .config import PretrainingConfig
 from .model import WorldModel
 
@@ -36,16 +34,13 @@ def pretrain(config: PretrainingConfig, run: TrainingRun) -> WorldModel:
     held_out = _draw(config, run, HELD_OUT, "held-out", 0)
     recent = {name: RecentLosses() for name in ("change", "reward", "end")}
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, **recent):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _share(update, config)
         data = _draw(config, run, config.environments, "environments", update)
         rows = int(config.largest_context * run.generator("context", update).random() ** 3 + 0.5)
         context, queries = split(data, rows, config.queries, _generator(run, "rows", update))
         each = model.loss(model.condition(context, data.state_used, data.action_used), queries)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(each.values())).sum())
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-        optimizer.step()
+        loss = torch.stack(list(each.values())).sum()
+        rate = config.learning_rate * cosine_factor(update, config.updates, last=0.01, warmup=config.warmup)
+        descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         for name, value in each.items():
             recent[name].values.append(float(value.detach()))
         if update % config.log_interval == 0:
@@ -134,10 +129,3 @@ def _take(data: SyntheticData, index: Tensor) -> Rows:
         rows(data.ends),
         torch.ones_like(index, dtype=torch.bool),
     )
-
-
-def _share(update: int, config: PretrainingConfig) -> float:
-    if update <= config.warmup:
-        return update / config.warmup
-    progress = (update - config.warmup) / max(1, config.updates - config.warmup)
-    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress))

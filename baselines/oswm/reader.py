@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
+from ..common.planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
 from .config import ModelConfig
 from .model import Conditioned, WorldModel
 

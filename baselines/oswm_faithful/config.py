@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from metabench import Config
 
-from ..planning.config import PlannerConfig
+from ..common.planning.config import PlannerConfig
 
 
 class WorldModelConfig(Config):

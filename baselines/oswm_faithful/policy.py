@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metabench import DataError, Spaces, load_state, save_state
 
-from ..planning.policy import PlanningPolicy
+from ..common.planning.policy import PlanningPolicy
 from .config import FaithfulConfig, WorldModelConfig
 from .model import FaithfulWorldModel
 from .reader import FaithfulReader

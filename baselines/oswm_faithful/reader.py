@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..planning.rows import Dynamics, Prediction, Reader, Rows
+from ..common.planning.rows import Dynamics, Prediction, Reader, Rows
 from .config import WorldModelConfig
 from .model import FaithfulWorldModel
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from metabench import TrainingRun
 
-from ..decision_transformer.schedule import RecentLosses
+from ..common.optimisation import RecentLosses, descend
 from .config import WorldModelConfig
 from .model import FaithfulWorldModel, Scale
 from .prior import FaithfulData, FaithfulPrior
@@ -48,14 +48,10 @@ def pretrain(config: WorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
     held_out = draw(config, run, HELD_OUT, "held-out")
     recent = RecentLosses()
     for update in run.steps(STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * learning_rate_share(update, config.pretraining_updates)
         data = draw(config, run, config.environments, "environments", update)
         loss = pretraining_loss(model, data, context_size(run.generator("context", update)))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
-        optimizer.step()
+        rate = config.learning_rate * learning_rate_share(update, config.pretraining_updates)
+        descend(optimizer, loss, clip=GRADIENT_CLIP, learning_rate=rate)
         recent.values.append(loss.item())
         if update % config.log_interval == 0 or update == config.pretraining_updates:
             with torch.no_grad():

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..decision_transformer.saving import load_networks, load_settings
-from ..decision_transformer.train import build_networks, measure_scales, random_segments, train_networks
+from ..common.decision_transformer.saving import load_networks, load_settings
+from ..common.decision_transformer.train import build_networks, measure_scales, random_segments, train_networks
 from .config import PromptDTConfig, presets
 from .policy import PromptDTPolicy
 

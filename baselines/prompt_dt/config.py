@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..decision_transformer.config import SUITES, TransformerConfig
+from ..common.decision_transformer.config import SUITES, TransformerConfig
 
 SMALL_BUDGET: Mapping[str, Any] = {
     "width": 64,

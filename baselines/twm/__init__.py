@@ -11,13 +11,13 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 from .actor_critic import ActorCritic
 from .batches import BatchSource
 from .config import TWMConfig
-from .diagnostics import diagnose
+from .inspect.diagnostics import diagnose
+from .model.world_model import WorldModel
 from .policy import TWMPolicy, load_policy
 from .presets import PRESETS, VARIANTS
 from .relabelling import train_task_rewards
-from .reproduce import ReproduceConfig, reproduce
+from .reproduction.reproduce import ReproduceConfig, reproduce
 from .train import train_policy, train_world_model
-from .world_model import WorldModel
 
 
 class TWM(Method):

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from metabench import Episode, Spaces
 
+from ..common.optimisation import descend
 from .actor_critic import ActorCritic
 from .batches import Batch, startable_steps
 from .config import TWMConfig
+from .model.world_model import Encoded, WorldModel
 from .support import episode_sequences, pinned_support
-from .train import PolicyTrainer, descend
-from .world_model import Encoded, WorldModel
+from .train import PolicyTrainer
 
 LARGEST = 16
 """Windows of support that are used, evenly spread: an adaptation must end in seconds."""
@@ -47,7 +48,7 @@ def fine_tuned(
         optimizer = torch.optim.Adam(heads.parameters(), lr=config.finetune_learning_rate, eps=1e-5)
         for _ in range(config.finetune_model_updates):
             loss, _ = tuned_model.prediction_loss(tuned_model.dynamics.predict(hidden), [windows])
-            descend(optimizer, loss, config.model_clip)
+            descend(optimizer, loss, clip=config.model_clip)
         trainer = PolicyTrainer(config, tuned_model, tuned, config.finetune_learning_rate)
         for _ in range(config.finetune_policy_updates):
             trainer.imagine(batch)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .actor_critic import ActorCritic, Trajectories
 from .config import TWMConfig
-from .dynamics import Prediction
-from .memory import Memory, Pinned
-from .world_model import Encoded, Sequences, Support, WorldModel
+from .model.dynamics import Prediction
+from .model.memory import Memory, Pinned
+from .model.world_model import Encoded, Sequences, Support, WorldModel
 
 
 @dataclass(frozen=True)

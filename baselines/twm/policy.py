@@ -18,10 +18,10 @@ from .actor_critic import ActorCritic
 from .config import TWMConfig
 from .finetune import fine_tuned
 from .imagination import read_context
-from .memory import Pinned
-from .pictures import world_model_pictures
+from .inspect.pictures import world_model_pictures
+from .model.memory import Pinned
+from .model.world_model import WorldModel
 from .support import episode_sequences, pinned_support
-from .world_model import WorldModel
 
 ACTING = re.compile(
     r"model\.(observation\.encoder|dynamics\.(transformer|embed_\w+))\..*|actor_critic\.actor\..*"

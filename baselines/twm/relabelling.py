@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from metabench import TrainingData, TrainingRun, Windows
 
+from ..common.optimisation import descend
 from .config import TWMConfig
-from .observation_model import layers
-from .world_model import Sequences, WorldModel
+from .model.observation_model import layers
+from .model.world_model import Sequences, WorldModel
 
 CODE = 16
 """Length of the free code that each training task has."""
@@ -84,9 +85,7 @@ def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData,
     for update in run.steps("task-rewards", total, rewards=learned, optimizer=optimizer, schedule=schedule):
         index = run.generator("task-rewards", update).integers(data.num_transitions, size=config.behaviour_batch)
         loss = rewards.loss(placed.transitions(index))
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
+        descend(optimizer, loss)
         schedule.step()
         if update % config.log_interval == 0 or update == total:
             run.log(reward=float(loss.detach()))

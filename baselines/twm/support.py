@@ -11,7 +11,7 @@ import torch
 from metabench import DataError, Episode, Spaces
 
 from .config import TWMConfig
-from .world_model import Sequences, Support
+from .model.world_model import Sequences, Support
 
 
 def episode_sequences(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from metabench import TrainingRun, Windows
 
+from ..common.optimisation import descend
 from .actor_critic import LAST_REWARDS, ActorCritic, Trajectories, actor_loss, criticise, mean_divergence
 from .batches import Batch, BatchSource
 from .config import TWMConfig
 from .imagination import Context, choose_starts, imagine, read_context, start_at
-from .world_model import WorldModel
+from .model.world_model import WorldModel
 
 LARGEST_EXPONENT = 3.0
 """Bounds the weight of a single cloned action."""
@@ -24,15 +25,6 @@ LARGEST_EXPONENT = 3.0
 def adam(config: TWMConfig, module: nn.Module, learning_rate: float) -> torch.optim.Adam:
     """Adam as all parts use it: L2 penalty, epsilon 1e-5."""
     return torch.optim.Adam(module.parameters(), lr=learning_rate, eps=1e-5, weight_decay=config.weight_decay)
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, clip: float) -> None:
-    """One step down the gradient of `loss`, its norm clipped."""
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    parameters: Iterable[Tensor] = (p for group in optimizer.param_groups for p in group["params"])
-    nn.utils.clip_grad_norm_(parameters, clip)
-    optimizer.step()
 
 
 def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource, run: TrainingRun) -> None:
@@ -45,7 +37,7 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
         slow_down(observation, config.observation_learning_rate, update, observation_total, config)
         batch = source.transitions(run.generator("observation-model", update), config.observation_batch)
         loss, losses = model.observation_loss(batch.next_observations)
-        descend(observation, loss, config.model_clip)
+        descend(observation, loss, clip=config.model_clip)
         _log(config, run, update, config.observation_updates, losses)
 
     dynamics = adam(config, model.dynamics, config.dynamics_learning_rate)
@@ -84,10 +76,10 @@ def update_model(
     windows = model.encode(batch.windows, sample=True)
     segments = None if batch.support is None else model.encode(batch.support.segments, sample=True)
     loss, losses, prediction = model.dynamics_loss(windows, batch.support, segments, batch.reward_map)
-    descend(dynamics, loss, model.config.model_clip)
+    descend(dynamics, loss, clip=model.config.model_clip)
     if observation is not None:
         loss, more = model.joint_observation_loss(batch.windows, prediction)
-        descend(observation, loss, model.config.model_clip)
+        descend(observation, loss, clip=model.config.model_clip)
         losses |= more
     return losses
 
@@ -116,12 +108,12 @@ class PolicyTrainer:
         steps = logged_trajectories(self._policy, context)
         policy = self._policy
         advantages, value_loss = criticise(self._config, policy, steps)
-        descend(self.critic, value_loss, self._config.policy_clip)
+        descend(self.critic, value_loss, clip=self._config.policy_clip)
         if policy.behaviour is None:
             cloning = self._clone(steps, advantages)
         else:
             cloning = mean_divergence(policy, steps, policy.divergence(steps.features[:-1]))
-        descend(self.actor, cloning, self._config.policy_clip)
+        descend(self.actor, cloning, clip=self._config.policy_clip)
         return {"critic": value_loss, "anchor": cloning}
 
     def imagine(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
@@ -135,12 +127,12 @@ class PolicyTrainer:
         logged = logged_trajectories(policy, context)
         advantages, value_loss = criticise(config, policy, rollouts.steps)
         logged_advantages, real_loss = criticise(config, policy, logged)
-        descend(self.critic, value_loss + real_loss if config.critic_on_logged else value_loss, config.policy_clip)
+        descend(self.critic, value_loss + real_loss if config.critic_on_logged else value_loss, clip=config.policy_clip)
         loss, losses = actor_loss(config, policy, rollouts.steps, advantages)
         if config.anchor_weight and policy.behaviour is None:
             losses["anchor"] = self._clone(logged, logged_advantages)
             loss = loss + config.anchor_weight * losses["anchor"]
-        descend(self.actor, loss, config.policy_clip)
+        descend(self.actor, loss, clip=config.policy_clip)
         if self.average is not None:
             for kept, now in zip(self.average.parameters(), policy.actor.parameters(), strict=True):
                 kept.lerp_(now.detach(), 1.0 - config.actor_average)
@@ -203,7 +195,7 @@ def train_policy(
         for update in steps:
             batch = source.transitions(run.generator("behaviour-policy", update), config.behaviour_batch)
             loss = behaviour_loss(model, policy, batch)
-            descend(optimizer, loss, config.policy_clip)
+            descend(optimizer, loss, clip=config.policy_clip)
             _log(config, run, update, config.behaviour_updates, {"behaviour": loss})
     trainer = PolicyTrainer(config, model, policy)
     parts: dict[str, Any] = {

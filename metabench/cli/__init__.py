@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MetabenchError as error:
         _refuse(error)
     except Exception as error:
-        from metabench.data.writing import storage_problem
+        from metabench.system.writing import storage_problem
 
         problem = storage_problem(error)
         if problem is None:

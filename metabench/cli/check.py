@@ -24,7 +24,7 @@ def check(
     A method is run on two tiny suites; a suite's lanes, tasks and teacher are
     tried out. Lines that begin with "note" tell what is no mistake.
     """
-    from metabench.runs.check_suite import iterate_named_checks
+    from metabench.checks.suite import iterate_named_checks
 
     console = Console(soft_wrap=True, highlight=False)
     failed = total = 0

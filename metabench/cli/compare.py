@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from metabench.leaderboard.sheets import Sheet
+    from metabench.leaderboard.export.text_tables import Sheet
 
 _INTERVAL_WIDTH = 14
 """Of `[-20.0, +20.0]`."""
@@ -42,18 +42,18 @@ def compare(
 
     Scores of different presets are compared only if both are written out: `compare meta-dt@cpu meta-dt@paper`.
     """
-    from metabench.leaderboard.compare import compare_methods
-    from metabench.leaderboard.compare_choice import Selection
-    from metabench.leaderboard.compare_export import (
+    from metabench.cli.arguments import read_names, read_shots
+    from metabench.leaderboard.compare.compare import compare_methods
+    from metabench.leaderboard.compare.export import (
         check_form,
         detail_sheets,
         export_comparison,
         legend,
         summary_sheets,
     )
-    from metabench.leaderboard.files import read_records
-    from metabench.runs.arguments import read_names, read_shots
-    from metabench.runs.files import write_whole
+    from metabench.leaderboard.compare.selection import Selection
+    from metabench.leaderboard.records import read_records
+    from metabench.system.writing import write_whole
 
     check_form(form, "table")
     suites = None if suite is None else tuple(read_names(suite))

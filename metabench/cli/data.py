@@ -13,10 +13,10 @@ from rich.table import Table
 from metabench.cli.imports import app as import_app
 from metabench.cli.progress import progress_bar
 from metabench.errors import DataError
-from metabench.suites import Suite, load_suite, suite_names
+from metabench.suites import Suite, list_suites, load_suite
 
 if TYPE_CHECKING:
-    from metabench.data.catalogue import SplitSummary
+    from metabench.data.cards.catalogue import SplitSummary
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, list, check and delete logged data.")
 app.add_typer(import_app, name="import")
@@ -58,15 +58,15 @@ def build(
     ] = False,
 ) -> None:
     """Make datasets: roll out the suite's teacher or read Minari datasets, store as Minari and for training."""
-    from metabench.data.build import build_dataset
-    from metabench.data.suite_file import write_digests
+    from metabench.data.making.build import build_data
+    from metabench.suites.edit_toml import write_digests
 
     loaded = load_suite(suite)
     console = Console()
     digests = {}
     for name in _chosen(loaded, dataset):
         with progress_bar(console, f"{suite} {name}") as progress:
-            identity = build_dataset(loaded, name, force=force, download=download, progress=progress)
+            identity = build_data(loaded, name, force=force, download=download, progress=progress)
         digests[name] = identity.digest
         console.print(
             f"[green]built[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
@@ -84,10 +84,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List datasets and whether they are built."""
-    from metabench.data.catalogue import list_datasets
+    from metabench.data.cards.catalogue import list_datasets
 
     suites = (
-        [load_suite(suite)] if suite else [each for each in map(load_suite, suite_names()) if not each.entry.internal]
+        [load_suite(suite)] if suite else [each for each in map(load_suite, list_suites()) if not each.entry.internal]
     )
     states = [state for each in suites for state in list_datasets(each)]
     if as_json:
@@ -117,7 +117,7 @@ def list_(
 @app.command()
 def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
     """Show a built dataset in numbers."""
-    from metabench.data.catalogue import describe_dataset
+    from metabench.data.cards.catalogue import describe_dataset
 
     description = describe_dataset(load_suite(suite), dataset)
     if as_json:
@@ -145,8 +145,8 @@ def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
 @app.command()
 def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
     """Recompute every hash; names the first wrong file. Without --dataset, all that are built."""
-    from metabench.data.build import verify_dataset
-    from metabench.data.catalogue import list_datasets
+    from metabench.data.cards.catalogue import list_datasets
+    from metabench.data.making.build import verify_dataset
 
     loaded = load_suite(suite)
     names = _chosen(loaded, dataset)
@@ -172,7 +172,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
     """Delete datasets: the store and the Minari files."""
-    from metabench.data.build import delete_dataset
+    from metabench.data.making.build import delete_dataset
 
     loaded = load_suite(suite)
     names = _chosen(loaded, dataset)
@@ -193,8 +193,8 @@ def references(
     write: Annotated[bool, typer.Option("--write", help="for maintainers: write them into suite.toml")] = False,
 ) -> None:
     """Measure the ends of the normalised score: random actions and the teacher's expert."""
-    from metabench.data.references import measure_references
-    from metabench.data.suite_file import write_references
+    from metabench.data.making.references import measure_references
+    from metabench.suites.edit_toml import write_references
 
     loaded = load_suite(suite)
     measured = measure_references(loaded, episodes)
@@ -213,7 +213,7 @@ def references(
 @app.command()
 def card(suite: SuiteName) -> None:
     """For maintainers: write the pictures and numbers of a suite's card from its built datasets."""
-    from metabench.data.card import write_card
+    from metabench.data.cards.card import write_card
 
     for path in write_card(load_suite(suite)):
         typer.echo(f"wrote {path}")

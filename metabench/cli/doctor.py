@@ -17,8 +17,8 @@ def doctor(results: Results = Path("results")) -> None:
 
     Exit status: 0 all is well, 1 something is wrong. Notes are no faults.
     """
-    from metabench.runs.doctor import examine_machine
-    from metabench.runs.doctor_contents import examine_contents
+    from metabench.doctor.contents import examine_contents
+    from metabench.doctor.installation import examine_machine
 
     console = Console()
     wrong = notes = 0

@@ -40,10 +40,10 @@ def evaluate(
 
     The limits hold for each track, and need --isolate.
     """
-    from metabench.runs.arguments import read_names, read_shots
-    from metabench.runs.limits import read_limits
-    from metabench.runs.reevaluate import evaluate_saved
-    from metabench.runs.shipped_policies import find_policy
+    from metabench.cli.arguments import read_names, read_shots
+    from metabench.runs.again.evaluate_policy import evaluate_saved
+    from metabench.runs.isolation.limits import read_limits
+    from metabench.runs.kept.shipped_policies import find_policy
 
     limits = read_limits(time_limit, memory_limit)
     if limits.given and not isolate:

@@ -14,7 +14,7 @@ from rich.console import Console
 from metabench.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from metabench.data.minari_import import Imported
+    from metabench.data.foreign.write_minari import Imported
 
 app = typer.Typer(no_args_is_help=True, help="Write other people's files as Minari datasets, one a task.")
 
@@ -57,8 +57,8 @@ def d4rl(
     force: Force = False,
 ) -> None:
     """Import a D4RL HDF5 file as the data of one task."""
-    from metabench.data.d4rl import import_d4rl
-    from metabench.data.import_options import ImportOptions
+    from metabench.data.foreign.d4rl import import_d4rl
+    from metabench.data.foreign.options import ImportOptions
 
     options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
     with _watched(file.name) as progress:
@@ -78,8 +78,8 @@ def meta_dt(
     force: Force = False,
 ) -> None:
     """Import the Meta-DT group's released pickles, a dataset a task: all of them, or none."""
-    from metabench.data.import_options import ImportOptions
-    from metabench.data.meta_dt_files import import_meta_dt
+    from metabench.data.foreign.meta_dt import import_meta_dt
+    from metabench.data.foreign.options import ImportOptions
 
     options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
     with _watched(folder.name) as progress:

@@ -45,8 +45,8 @@ def check(
 
     One line a finding; exit status 1 if there is any. Tracks and shots that a record has none of are no finding.
     """
-    from metabench.leaderboard.check import check_records
-    from metabench.leaderboard.files import record_paths, records_folder
+    from metabench.leaderboard.records import record_paths, records_folder
+    from metabench.leaderboard.submission.check import check_records
 
     console = Console()
     count = 0
@@ -65,7 +65,7 @@ def add(
     replace: Annotated[bool, typer.Option("--replace", help="let records take the place of older ones")] = False,
 ) -> None:
     """Check finished records and copy them into the leaderboard: all of them, or none if one is not fit."""
-    from metabench.leaderboard.add import add_records
+    from metabench.leaderboard.submission.add import add_records
 
     console = Console()
     addition = add_records(results, records, replace=replace)
@@ -99,11 +99,11 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""
-    from metabench.leaderboard.aggregate import aggregate
-    from metabench.leaderboard.export import export as export_entries
-    from metabench.leaderboard.export import select
-    from metabench.leaderboard.files import read_records
-    from metabench.runs.files import write_whole
+    from metabench.leaderboard.export.formats import export as export_entries
+    from metabench.leaderboard.export.formats import select
+    from metabench.leaderboard.records import read_records
+    from metabench.leaderboard.scores.aggregate import aggregate
+    from metabench.system.writing import write_whole
 
     entries = aggregate(record for _, record in read_records(records))
     entries = select(

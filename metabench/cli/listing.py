@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from metabench.errors import UnknownNameError
-from metabench.methods.registry import method_names, registered_methods
+from metabench.methods.registry import list_methods, registered_methods
 from metabench.suites.catalogue import describe_suite, suite_summaries
-from metabench.suites.folders import is_suite_name, suite_names
+from metabench.suites.folders import is_suite_name, list_suites
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -57,12 +57,12 @@ def describe(
 
     if is_suite_name(name) or ("/" in name and (Path(name) / "suite.toml").is_file()):
         content, show = describe_suite(load_suite(name)), _show_suite
-    elif ".py:" in name or name.partition("/")[0] in method_names():
+    elif ".py:" in name or name.partition("/")[0] in list_methods():
         from metabench.methods.description import describe_method
 
         content, show = describe_method(name, load_suite(suite).name), _show_method
     else:
-        raise UnknownNameError("suite or method", name, {*suite_names(), *method_names()})
+        raise UnknownNameError("suite or method", name, {*list_suites(), *list_methods()})
     if as_json:
         typer.echo(json.dumps(content, indent=1))
     else:
@@ -91,8 +91,8 @@ def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
 
 def _policy_rows(internal: bool) -> list[dict[str, Any]]:
     del internal
-    from metabench.runs.saved_policy import read_training
-    from metabench.runs.shipped_policies import shipped_policies
+    from metabench.runs.kept.saved_policy import read_training
+    from metabench.runs.kept.shipped_policies import shipped_policies
 
     rows = []
     for policy in shipped_policies():

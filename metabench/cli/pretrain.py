@@ -27,11 +27,11 @@ def pretrain(
 
     Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
     """
+    from metabench.cli.arguments import read_overrides
+    from metabench.cli.interrupt import interruptible
     from metabench.cli.progress import training_progress
     from metabench.runs import pretraining
-    from metabench.runs.arguments import read_overrides
-    from metabench.runs.interrupt import interruptible
-    from metabench.runs.local import check_device
+    from metabench.runs.executors.local import check_device
 
     console = Console()
     found, config = pretraining.pretraining_of(method, preset, read_overrides(set_ or []))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from metabench.methods.training_run import Progress as TrainingProgress
+    from metabench.methods.training_run import TrainingProgress
 
 LINE_SECONDS = 20.0
 """Least time between two lines where there is no terminal."""

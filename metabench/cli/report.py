@@ -27,7 +27,7 @@ def report(
     from rich.console import Console
 
     from metabench.cli.progress import progress_bar
-    from metabench.leaderboard.report import write_report
+    from metabench.report import write_report
 
     with progress_bar(Console(stderr=True), "report") as progress:
         written = write_report(run, output, policy=policy, suite=suite, progress=progress)

@@ -26,8 +26,9 @@ from metabench.cli.options import (
 from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
-    from metabench.runs.cells import BuildProgress, PlannedCell
-    from metabench.runs.events import Outcome
+    from metabench.data.trajectories import BuildProgress
+    from metabench.runs.executors.events import Outcome
+    from metabench.runs.plan import PlannedCell
 
 
 def run(
@@ -92,17 +93,17 @@ def run(
 
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
     """
-    from metabench.runs.arguments import read_names, read_overrides, read_seeds
-    from metabench.runs.cells import plan_cells
-    from metabench.runs.display import make_display
+    from metabench.cli.arguments import read_names, read_overrides, read_seeds
+    from metabench.cli.interrupt import interruptible
+    from metabench.cli.run_display import make_display
     from metabench.runs.execute import Settings
     from metabench.runs.executors.choice import Engine
-    from metabench.runs.interrupt import interruptible
-    from metabench.runs.limits import read_limits
-    from metabench.runs.local import run_cells
+    from metabench.runs.executors.local import run_cells
+    from metabench.runs.executors.worker_processes import runs_foreign_code
+    from metabench.runs.isolation.limits import read_limits
+    from metabench.runs.plan import plan_cells
     from metabench.runs.sweep import is_sweep_file, read_sweep
     from metabench.runs.tensorboard import check_tensorboard
-    from metabench.runs.worker_processes import runs_foreign_code
 
     def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> Sequence[PlannedCell]:
         if any(is_sweep_file(name) for name in suites):
@@ -194,9 +195,9 @@ def _show_plan(planned: Sequence[PlannedCell], results: Path, workers: int, cons
 
 def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console) -> None:
     from metabench.cli.tables import print_tables
-    from metabench.leaderboard.aggregate import aggregate
-    from metabench.leaderboard.completeness import SuiteShelf
-    from metabench.runs.record import read_record
+    from metabench.leaderboard.scores.aggregate import aggregate
+    from metabench.leaderboard.scores.quotas import SuiteShelf
+    from metabench.runs.kept.record import read_record
     from metabench.runs.tensorboard import write_record_curves
     from metabench.suites import load_suite
 

@@ -18,7 +18,7 @@ def new_card(
 ) -> None:
     """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
     from metabench.leaderboard.method_card import card_template
-    from metabench.runs.files import write_whole
+    from metabench.system.writing import write_whole
 
     if output.exists():
         raise DataError(f"{output}: is there already; --output names another file")
@@ -38,7 +38,7 @@ def submit(
     ] = None,
 ) -> None:
     """Collect records, cards and policies into a folder ready for a pull request, if nothing is wrong with them."""
-    from metabench.leaderboard.submission import make_submission
+    from metabench.leaderboard.submission.bundle import make_submission
 
     console = Console()
     made = make_submission(results, card or [], out, with_policies=checkpoints, policies=policies)
@@ -81,7 +81,7 @@ def verify(
     of it, is run; nothing that a submission contains is.
     """
     from metabench.cli.progress import progress_bar
-    from metabench.leaderboard.verify import Verifier
+    from metabench.leaderboard.submission.verify import Verifier
 
     console = Console()
     if isolate:

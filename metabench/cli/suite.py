@@ -30,7 +30,7 @@ def from_minari(
     download: Annotated[bool, typer.Option("--download", help="fetch missing datasets (uses the network)")] = False,
 ) -> None:
     """Write a suite whose tasks are Minari datasets, after checking that their spaces and horizons agree."""
-    from metabench.data.suite_from_minari import suite_from_minari
+    from metabench.data.foreign.suite_from_minari import suite_from_minari
     from metabench.errors import MetabenchError
     from metabench.suites import load_suite
 
@@ -56,8 +56,8 @@ def archive(
 
     Records made with it stay readable, are scored by it and shown as archived; new ones are made with the next version.
     """
-    from metabench.data.suite_file import archive_version
     from metabench.suites import load_suite
+    from metabench.suites.edit_toml import archive_version
 
     loaded = load_suite(suite)
     typer.echo(f"kept {loaded.identity} as {archive_version(loaded)}")

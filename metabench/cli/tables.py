@@ -12,18 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from metabench.leaderboard.entries import Entry
+    from metabench.leaderboard.scores.models import LeaderboardEntry
 
 _Key = tuple[str | int, ...]
 
 
-def print_tables(entries: Iterable[Entry], console: Console) -> None:
+def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
     """Print one table a suite, dataset, preset, split and track, best method first.
 
     A track with several numbers of shots has a column for each and is sorted by its headline number. Privileged
     methods are marked and come last.
     """
-    groups: dict[_Key, list[Entry]] = {}
+    groups: dict[_Key, list[LeaderboardEntry]] = {}
     for entry in entries:
         key = (entry.suite, entry.suite_version, entry.suite_digest, entry.dataset, entry.dataset_version)
         groups.setdefault((*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []).append(entry)
@@ -34,10 +34,10 @@ def print_tables(entries: Iterable[Entry], console: Console) -> None:
         console.print()
 
 
-def _table(entries: Sequence[Entry]) -> Table:
-    from metabench.leaderboard.export import interval_text
-    from metabench.leaderboard.overall import HEADLINE_SHOTS
-    from metabench.leaderboard.standings import by_rank, distinct_labels, is_ranked
+def _table(entries: Sequence[LeaderboardEntry]) -> Table:
+    from metabench.leaderboard.export.formats import interval_text
+    from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
+    from metabench.leaderboard.scores.standings import by_rank, distinct_labels, is_ranked
 
     first = entries[0]
     shots = sorted({entry.shots for entry in entries})
@@ -85,7 +85,7 @@ def _heading(name: str, shots: int, track: str) -> Text:
     return Text(name if track == "zero-shot" else f"{shots} shot{'s'[: shots != 1]}\n{name}")
 
 
-def _notes(entries: Sequence[Entry]) -> list[str]:
+def _notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
     from metabench.evaluation.statistics import SEEDS_FOR_A_VERDICT
 
     notes = []

@@ -27,9 +27,9 @@ def train(
     """Train a task-conditioned policy by PPO in the suite's simulator; one core, minutes to an hour."""
     from pydantic import ValidationError
 
-    from metabench.data.teacher_policy import TeacherConfig
-    from metabench.data.teacher_training import train_teacher
     from metabench.errors import MetabenchError, UnknownNameError, first_problem
+    from metabench.teachers.ppo import TeacherConfig
+    from metabench.teachers.train import train_teacher
 
     values = dict(pair.partition("=")[::2] for pair in setting or [])
     for key in values:
@@ -58,7 +58,7 @@ def install(
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task that each checkpoint is judged by")] = 4,
 ) -> None:
     """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours."""
-    from metabench.data.teacher_selection import choose_behaviours, install_behaviours
+    from metabench.teachers.select import choose_behaviours, install_behaviours
 
     loaded = load_suite(suite)
     behaviours = choose_behaviours(loaded, folder, episodes)
@@ -82,7 +82,7 @@ def calibrate(
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task and round")] = 8,
 ) -> None:
     """For maintainers: find how wrong the scripted teacher's medium must be to score 50, and write it."""
-    from metabench.data.medium_calibration import calibrate_medium, install_calibration
+    from metabench.teachers.calibrate import calibrate_medium, install_calibration
 
     loaded = load_suite(suite)
     found = calibrate_medium(loaded, episodes)

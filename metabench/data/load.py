@@ -6,17 +6,17 @@ import dataclasses
 
 import numpy as np
 
-from metabench.data.build import DatasetIdentity, build_dataset, identity_of
 from metabench.data.columns import Columns
-from metabench.data.source import Progress
-from metabench.data.store import Store, open_store, store_exists
+from metabench.data.making.build import DatasetIdentity, build_data, identity_of
+from metabench.data.storage.store import Store, open_store, store_exists
 from metabench.data.training_data import TrainingData
+from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 
 
 def load_data(
-    suite: Suite | str, dataset: str, *, build: bool = True, progress: Progress | None = None
+    suite: Suite | str, dataset: str, *, build: bool = True, progress: BuildProgress | None = None
 ) -> TrainingData:
     """The training tasks' trajectories of `dataset`, tasks as indices in ascending order of their ids.
 
@@ -39,7 +39,7 @@ def load_data(
 
 
 def load_columns(
-    suite: Suite, dataset: str, split: str, *, build: bool = True, progress: Progress | None = None
+    suite: Suite, dataset: str, split: str, *, build: bool = True, progress: BuildProgress | None = None
 ) -> Columns:
     """The trajectories of one split's tasks; `columns.tasks` holds suite task ids. Raises as `load_data`.
 
@@ -58,10 +58,10 @@ def dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
     return identity_of(open_store(suite, dataset), suite, dataset)
 
 
-def _store(suite: Suite, dataset: str, build: bool, progress: Progress | None) -> Store:
+def _store(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> Store:
     suite.dataset(dataset)
     if build and not store_exists(suite, dataset):
-        build_dataset(suite, dataset, progress=progress)
+        build_data(suite, dataset, progress=progress)
     return open_store(suite, dataset)
 
 

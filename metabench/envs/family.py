@@ -24,7 +24,7 @@ FAMILIES: Mapping[str, str] = {
     "cheetah-vel": "metabench.envs.locomotion.families:CheetahVelFamily",
     "corridor": "metabench.envs.corridor:CorridorFamily",
     "grid-world": "metabench.envs.classic.grid_world:GridWorldFamily",
-    "gymnasium": "metabench.envs.gymnasium_family:GymnasiumFamily",
+    "gymnasium": "metabench.envs.gymnasium.family:GymnasiumFamily",
     "hopper-param": "metabench.envs.locomotion.families:HopperParamFamily",
     "meta-world": "metabench.envs.metaworld.families:MetaWorldFamily",
     "mountain-car": "metabench.envs.classic.mountain_car:MountainCarFamily",

@@ -20,7 +20,7 @@ import numpy as np
 
 from metabench.envs.batched import TaskParameters
 from metabench.envs.family import NoTeacher, Teacher
-from metabench.envs.gymnasium_family import GymnasiumFamily
+from metabench.envs.gymnasium.family import GymnasiumFamily
 from metabench.envs.spaces import Array
 from metabench.errors import UnknownNameError
 

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
-from metabench.envs.cores import available_cores
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, SimulationError
+from metabench.system.cores import available_cores
 
 RESET, STEP = b"r", b"s"
 DONE, DIVERGED, FAILED = b"d", b"v", b"f"

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metabench.data.writing import writing
 from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
-from metabench.leaderboard.aggregate import aggregate, contender_id, contender_of
-from metabench.leaderboard.completeness import SuiteShelf
-from metabench.leaderboard.entries import Entry, Leaderboard, Source, SuiteSummary
-from metabench.leaderboard.export import as_csv
-from metabench.leaderboard.files import read_records
-from metabench.leaderboard.overall import overall_tables
-from metabench.leaderboard.page import render_page, rows_script
-from metabench.leaderboard.standings import boards
-from metabench.runs.files import write_whole
-from metabench.runs.record import Record
+from metabench.leaderboard.export.formats import as_csv
+from metabench.leaderboard.page.page import render_page, rows_script
+from metabench.leaderboard.records import read_records
+from metabench.leaderboard.scores.aggregate import aggregate, contender_id, contender_of
+from metabench.leaderboard.scores.models import Leaderboard, LeaderboardEntry, Source, SuiteSummary
+from metabench.leaderboard.scores.overall import overall_tables
+from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.leaderboard.scores.standings import boards
+from metabench.runs.kept.record import Record
 from metabench.suites import Suite
+from metabench.system.writing import write_whole, writing
 
 ROWS = "rows"
 """Folder beside the page with one small script a record, loaded when a reader asks for it."""
@@ -61,7 +60,7 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
     return board
 
 
-def compile_leaderboard(entries: list[Entry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
+def compile_leaderboard(entries: list[LeaderboardEntry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
     """Put standings and overall tables beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     suites = [suite for suite in shelf.suites() if (suite.name, suite.entry.version) in shown]

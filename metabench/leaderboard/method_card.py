@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from metabench.errors import DataError, MetabenchError, key_and_problem
 from metabench.methods.registry import load_method_class, registered_methods
-from metabench.suites.toml_files import read_toml
+from metabench.system.toml_files import read_toml
 
 TO_DO = "TO DO"
 """What a card holds where its author has not written anything yet."""

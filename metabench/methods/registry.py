@@ -64,7 +64,7 @@ def registered_methods() -> dict[str, RegisteredMethod]:
     return registered
 
 
-def method_names() -> tuple[str, ...]:
+def list_methods() -> tuple[str, ...]:
     """Names of all installed methods, without importing any."""
     return tuple(registered_methods())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from metabench.methods.registry import registered_methods
-from metabench.scaffold import write_package
+from metabench.system.scaffold import write_package
 
 TEMPLATE = Path(__file__).parent / "template"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from metabench.data.writing import writing
 from metabench.errors import DataError
+from metabench.system.writing import writing
 
 TENSORS = "tensors.safetensors"
 STRUCTURE = "structure.json"

@@ -26,7 +26,7 @@ class Stateful(Protocol):
         ...
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """Where a run reports how far it is."""
 
     def __call__(self, stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
@@ -57,7 +57,7 @@ class TrainingRun:
         device: str = "cpu",
         folder: Path | None = None,
         checkpoint_seconds: float = 30.0,
-        progress: Progress | None = None,
+        progress: TrainingProgress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         """Make a run.

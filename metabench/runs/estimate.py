@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
-import metabench
-from metabench.runs.cells import PlannedCell
-from metabench.runs.record import Cell
+from metabench.runs.kept.record import Cell
+from metabench.runs.plan import PlannedCell
+from metabench.system.home import source_root
 
 
 def published_records() -> Path:
     """Where a checkout keeps the published records; a folder that need not exist."""
-    return Path(metabench.__file__).parents[1] / "leaderboard" / "records"
+    return source_root() / "leaderboard" / "records"
 
 
 def estimated_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -> tuple[float | None, ...]:

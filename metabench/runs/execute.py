@@ -13,22 +13,21 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from metabench.data.load import load_data
-from metabench.data.writing import check_room
 from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.rows import Counts
+from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import load_method, method_overrides
-from metabench.methods.training_run import Progress, TrainingRun
-from metabench.runs.cells import PlannedCell, covers
-from metabench.runs.finished_track import FinishedTrack, keep_track, kept_track
-from metabench.runs.isolation import open_isolated
-from metabench.runs.limits import NO_LIMITS, Limits
-from metabench.runs.probe import probe_task_codes
-from metabench.runs.provenance import Timings, make_provenance
-from metabench.runs.record import Record, Result, digest_of, make_record, read_record, write_record
-from metabench.runs.run_folder import PATIENCE, Clock, claimed
-from metabench.runs.saved_policy import (
+from metabench.methods.training_run import TrainingProgress, TrainingRun
+from metabench.runs.isolation.limits import NO_LIMITS, Limits
+from metabench.runs.isolation.open import open_isolated
+from metabench.runs.kept.clock import Clock
+from metabench.runs.kept.finished_track import FinishedTrack, keep_track, kept_track
+from metabench.runs.kept.provenance import Timings, make_provenance
+from metabench.runs.kept.record import Record, Result, digest_of, make_record, read_record, write_record
+from metabench.runs.kept.run_folder import PATIENCE, claimed
+from metabench.runs.kept.saved_policy import (
     POLICY,
     Training,
     copy_trained,
@@ -37,9 +36,11 @@ from metabench.runs.saved_policy import (
     read_training,
     save_trained,
 )
+from metabench.runs.plan import PlannedCell, covers
 from metabench.runs.tensorboard import CurveWriter
-from metabench.runs.torch_settings import torch_settings
 from metabench.suites import Suite, load_suite
+from metabench.system.torch_settings import torch_settings
+from metabench.system.writing import check_room
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Settings:
 
 
 def execute_cell(
-    planned: PlannedCell, settings: Settings, progress: Progress, cancelled: Callable[[], bool] = lambda: False
+    planned: PlannedCell, settings: Settings, progress: TrainingProgress, cancelled: Callable[[], bool] = lambda: False
 ) -> Record:
     """Run a cell from where it was left, and write its record.
 
@@ -113,7 +114,7 @@ class _Execution:
         planned: PlannedCell,
         settings: Settings,
         folder: Path,
-        progress: Progress,
+        progress: TrainingProgress,
         cancelled: Callable[[], bool],
     ) -> None:
         self.planned = planned

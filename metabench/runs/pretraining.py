@@ -12,9 +12,9 @@ from metabench.errors import MetabenchError, UnknownNameError
 from metabench.methods.contract import Config, Method
 from metabench.methods.registry import configured, load_method_class
 from metabench.methods.state_files import save_state
-from metabench.methods.training_run import Progress, TrainingRun
-from metabench.runs.files import write_whole
-from metabench.runs.torch_settings import torch_settings
+from metabench.methods.training_run import TrainingProgress, TrainingRun
+from metabench.system.torch_settings import torch_settings
+from metabench.system.writing import write_whole
 
 STARTED, CURVE, WEIGHTS, CHECKPOINTS, ROWS = "started.json", "curve.jsonl", "weights", "checkpoints", "rows.json"
 """What a folder holds: what was asked for, the learning curve, the result; checkpoints until it is done."""
@@ -46,7 +46,7 @@ def pretrain(
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Pretrain into `folder`, going on where an earlier attempt was stopped.
@@ -75,7 +75,7 @@ def reproduce(
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sequence[Mapping[str, Any]]:
     """Repeat the paper's experiment; its table is also written to `rows.json` in `folder`. See `pretrain`."""
@@ -92,7 +92,7 @@ def _begin(
     folder: Path,
     seed: int,
     device: str,
-    progress: Progress | None,
+    progress: TrainingProgress | None,
     cancelled: Callable[[], bool],
 ) -> TrainingRun:
     asked = {"method": method.name, "version": method.version, "seed": seed, "config": config.model_dump(mode="json")}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import MetabenchError
-from metabench.runs.cells import plan_cells
-from metabench.runs.events import Event
 from metabench.runs.execute import Settings
-from metabench.runs.local import run_cells
-from metabench.runs.record import Record, read_record
-from metabench.runs.worker_processes import runs_foreign_code
+from metabench.runs.executors.events import Event
+from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.worker_processes import runs_foreign_code
+from metabench.runs.kept.record import Record, read_record
+from metabench.runs.plan import plan_cells
 from metabench.suites import Suite
 
 

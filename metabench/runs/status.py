@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from metabench.data.home import home
 from metabench.errors import DataError
-from metabench.runs.cells import PlannedCell
 from metabench.runs.estimate import record_seconds
-from metabench.runs.progress_file import FILE, CellProgress, read_progress
-from metabench.runs.record import Cell
-from metabench.runs.run_folder import is_claimed
+from metabench.runs.kept.progress import FILE, CellProgress, read_progress
+from metabench.runs.kept.record import Cell
+from metabench.runs.kept.run_folder import is_claimed
+from metabench.runs.plan import PlannedCell
+from metabench.system.home import home
 
 CellState: TypeAlias = Literal["done", "running", "interrupted", "failed", "corrupt", "left"]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError, first_problem
-from metabench.runs.cells import BuildProgress, PlannedCell, plan_cells
-from metabench.runs.record import Cell
-from metabench.suites.toml_files import read_toml
+from metabench.runs.kept.record import Cell
+from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.system.toml_files import read_toml
 
 
 class SweepPart(BaseModel):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from metabench.evaluation.scores import score_rows
-from metabench.runs.extras import require
-from metabench.runs.record import Cell, Record
+from metabench.runs.kept.record import Cell, Record
 from metabench.suites import Suite
+from metabench.system.extras import require
 
 
 def check_tensorboard() -> None:

@@ -14,7 +14,7 @@ from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.suites.folders import archived_path, archived_versions
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
-from metabench.suites.toml_files import read_toml
+from metabench.system.toml_files import read_toml
 
 
 def read_archived(folder: Path, version: int) -> Suite:

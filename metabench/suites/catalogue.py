@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
-from metabench.suites.folders import archived_versions, suite_folder, suite_names
+from metabench.suites.folders import archived_versions, list_suites, suite_folder
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
@@ -47,7 +47,7 @@ def suite_summaries(internal: bool = False) -> list[SuiteSummary]:
 
     The files are read, not validated, which would import their task families; `load_suite` validates.
     """
-    summaries = [_summary(name) for name in suite_names()]
+    summaries = [_summary(name) for name in list_suites()]
     return [summary for summary in summaries if internal or not summary.internal]
 
 

@@ -9,8 +9,8 @@ import re
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-import metabench
 from metabench.errors import DataError, MetabenchError, UnknownNameError
+from metabench.system.home import source_root
 
 ENTRY_POINT_GROUP = "metabench.suites"
 """A plugin's entry point names a suite and points at the folder of its suite.toml (a `Path` or a string)."""
@@ -28,7 +28,7 @@ def datasets_folder() -> Path:
     Both lie beside the package. A folder counts only if it holds suites: an installed metabench may have the Hugging
     Face library `datasets` beside it.
     """
-    beside = Path(metabench.__file__).parents[1]
+    beside = source_root()
     for folder in (beside / "datasets", beside / "metabench_datasets"):
         if any(folder.glob("*/suite.toml")):
             return folder
@@ -50,7 +50,7 @@ def plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in found.items()}
 
 
-def suite_names() -> tuple[str, ...]:
+def list_suites() -> tuple[str, ...]:
     """Names of all suites, built in and plugins."""
     return tuple(sorted({*built_in_suites(), *plugin_suites()}))
 
@@ -58,14 +58,14 @@ def suite_names() -> tuple[str, ...]:
 def split_version(name: str) -> tuple[str, int | None]:
     """`point-robot-v1` as name and version, unless a suite is called so or none is called `point-robot`."""
     found = _VERSIONED.fullmatch(name)
-    if found is None or found[1] not in (names := suite_names()) or name in names:
+    if found is None or found[1] not in (names := list_suites()) or name in names:
         return name, None
     return found[1], int(found[2])
 
 
 def is_suite_name(name: str) -> bool:
     """Whether `name` is a suite's, with or without a version."""
-    return split_version(name)[0] in suite_names()
+    return split_version(name)[0] in list_suites()
 
 
 def suite_folder(name: str) -> Path:
@@ -80,7 +80,7 @@ def suite_folder(name: str) -> Path:
         return built_in[name]
     plugins = plugin_suites()
     if name not in plugins:
-        raise UnknownNameError("suite", name, suite_names())
+        raise UnknownNameError("suite", name, list_suites())
     if len(plugins[name]) > 1:
         values = " and ".join(sorted(point.value for point in plugins[name]))
         raise MetabenchError(f"suite {name!r} is registered twice: by {values}; uninstall one of them")

@@ -6,7 +6,7 @@ import functools
 
 import gymnasium
 
-from metabench.envs.gymnasium_view import GymnasiumView
+from metabench.envs.gymnasium.view import GymnasiumView
 from metabench.errors import DataError, MetabenchError
 from metabench.suites.folders import built_in_suites
 from metabench.suites.registry import load_suite, read_suite

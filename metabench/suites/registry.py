@@ -16,7 +16,7 @@ from metabench.suites.folders import split_version, suite_folder
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.suites.task_distribution import draw_task
-from metabench.suites.toml_files import read_toml
+from metabench.system.toml_files import read_toml
 
 
 def load_suite(name: str | Path) -> Suite:

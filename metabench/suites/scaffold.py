@@ -6,8 +6,8 @@ from pathlib import Path
 
 from metabench.envs import family_names
 from metabench.errors import MetabenchError
-from metabench.scaffold import write_package
 from metabench.suites.folders import built_in_suites, plugin_suites
+from metabench.system.scaffold import write_package
 
 TEMPLATE = Path(__file__).parent / "template"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.decision_transformer.config import TransformerConfig
-from metabench_baselines.decision_transformer.policy import Actor, Segment
-from metabench_baselines.decision_transformer.sliding import CPU_LANES
-from metabench_baselines.decision_transformer.train import Scales, build_networks
+from metabench_baselines.common.decision_transformer.config import TransformerConfig
+from metabench_baselines.common.decision_transformer.policy import Actor, Segment
+from metabench_baselines.common.decision_transformer.sliding import CPU_LANES
+from metabench_baselines.common.decision_transformer.train import Scales, build_networks
 
 from metabench import Episode, Spaces, Step
 

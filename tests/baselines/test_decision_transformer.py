@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.decision_transformer.config import TransformerConfig
-from metabench_baselines.decision_transformer.model import PromptedTransformer
-from metabench_baselines.decision_transformer.policy import Segment, random_prompt
+from metabench_baselines.common.decision_transformer.config import TransformerConfig
+from metabench_baselines.common.decision_transformer.model import PromptedTransformer
+from metabench_baselines.common.decision_transformer.policy import Segment, random_prompt
 
 from metabench import Episode, Spaces
 

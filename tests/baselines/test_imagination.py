@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.planning.config import ImaginationConfig, PlannerConfig
+from metabench_baselines.common.planning.imagination import Imagination, ImaginationPolicy, learn
+from metabench_baselines.common.planning.ppo import ActorCritics, Rollout, advantages
+from metabench_baselines.common.planning.rows import Dynamics, Prediction, Reader, Rows, Transitions
+from metabench_baselines.common.planning.world import World
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
-from metabench_baselines.planning.config import ImaginationConfig, PlannerConfig
-from metabench_baselines.planning.imagination import Imagination, ImaginationPolicy, learn
-from metabench_baselines.planning.ppo import ActorCritics, Rollout, advantages
-from metabench_baselines.planning.rows import Dynamics, Prediction, Reader, Rows, Transitions
-from metabench_baselines.planning.world import World
 from torch import Tensor
 
 from metabench import Array, Episode, Spaces, Step

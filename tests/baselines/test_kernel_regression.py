@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from metabench_baselines.common.planning.rows import Rows
 from metabench_baselines.fitted_models.model import KernelReader
 from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, Fitted, _bumps
 from metabench_baselines.oswm.config import ModelConfig
 from metabench_baselines.oswm.model import WorldModel
 from metabench_baselines.oswm.reader import OSWMReader
-from metabench_baselines.planning.rows import Rows
 
 from metabench import Spaces
 

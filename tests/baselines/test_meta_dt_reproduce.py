@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metabench_baselines.meta_dt.quoted import AGAIN, OTHER_DATA, PAPER
-from metabench_baselines.meta_dt.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.meta_dt.reproduction.quoted import AGAIN, OTHER_DATA, PAPER
+from metabench_baselines.meta_dt.reproduction.reproduce import ReproduceConfig, reproduce
 
 from metabench import DataError, TrainingRun, evaluate, load_data, load_method, load_suite
 
-MODULE = importlib.import_module("metabench_baselines.meta_dt.reproduce")
+MODULE = importlib.import_module("metabench_baselines.meta_dt.reproduction.reproduce")
 ESTIMATE = {"mean": 0.0, "interval": None}
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.planning.rows import Rows, Transitions, batched
+from metabench_baselines.common.synthetic_prior.prior import Prior
 from metabench_baselines.oswm import OSWM, OSWMMeta
 from metabench_baselines.oswm.bars import BarDistribution
 from metabench_baselines.oswm.config import META_PRESETS, PRETRAINING, ModelConfig, OSWMConfig
@@ -13,8 +15,6 @@ from metabench_baselines.oswm.model import WorldModel
 from metabench_baselines.oswm.pretrain import pretrain, split
 from metabench_baselines.oswm.reader import OSWMReader
 from metabench_baselines.oswm.weights import load_reader
-from metabench_baselines.planning.rows import Rows, Transitions, batched
-from metabench_baselines.synthetic_prior.prior import Prior
 from torch.utils.flop_counter import FlopCounterMode
 
 from metabench import Episode, MetabenchError, Spaces, TrainingRun, load_data

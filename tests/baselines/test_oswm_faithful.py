@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.planning.rows import Transitions, batched
 from metabench_baselines.oswm_faithful import OSWMFaithful, OSWMFaithfulSmall
 from metabench_baselines.oswm_faithful.config import WorldModelConfig
 from metabench_baselines.oswm_faithful.model import FaithfulWorldModel
 from metabench_baselines.oswm_faithful.reader import LARGEST, FaithfulReader
 from metabench_baselines.oswm_faithful.train import draw, pretraining_loss
-from metabench_baselines.planning.rows import Transitions, batched
 from torch.nn import functional
 
 from metabench import (

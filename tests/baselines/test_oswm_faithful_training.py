@@ -18,7 +18,7 @@ from metabench import DataError, MetabenchError, Policy, Spaces, Step, TrainingD
 from metabench.data.columns import Columns
 from metabench.errors import CancelledError
 from metabench.runs.pretraining import pretrain as pretrain_into
-from metabench.suites import suite_names
+from metabench.suites import list_suites
 
 CONTINUOUS = Spaces(4, 30, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 DISCRETE = Spaces(2, 30, num_actions=4)
@@ -45,7 +45,7 @@ def test_environments_wider_than_the_model_are_refused_at_once() -> None:
     check_widths(WorldModelConfig(state_slots=17, action_slots=6), WIDE)
 
 
-@pytest.mark.parametrize("suite", suite_names())
+@pytest.mark.parametrize("suite", list_suites())
 def test_presets_are_widened_for_the_suites_that_need_it_alone(suite: str) -> None:
     spaces = load_suite(suite).spaces
     for config in (*OSWMFaithful.presets(suite).values(), *OSWMFaithfulSmall.presets(suite).values()):

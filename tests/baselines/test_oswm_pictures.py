@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from metabench_baselines.common.planning.rows import Prediction, Reader
 from metabench_baselines.oswm import OSWM
 from metabench_baselines.oswm.config import PRESETS
 from metabench_baselines.oswm.pictures import prediction_pictures
-from metabench_baselines.planning.rows import Prediction, Reader
 
 from metabench import LinePlot, TrainingRun, load_data
 

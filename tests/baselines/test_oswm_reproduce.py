@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.oswm import reproduce_priors
-from metabench_baselines.oswm.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.oswm.reproduce_environments import (
+from metabench_baselines.common.planning.rows import Dynamics, Prediction, Reader, Rows
+from metabench_baselines.oswm.reproduction import reproduce_priors
+from metabench_baselines.oswm.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.oswm.reproduction.reproduce_environments import (
     CUT,
     ENDED,
     MIXTURES,
@@ -20,10 +21,9 @@ from metabench_baselines.oswm.reproduce_environments import (
     real_returns,
     real_starts,
 )
-from metabench_baselines.oswm.reproduce_errors import error_rows, size_rows
-from metabench_baselines.oswm.reproduce_logged import STATE_AXES
-from metabench_baselines.oswm.reproduce_returns import Trial
-from metabench_baselines.planning.rows import Dynamics, Prediction, Reader, Rows
+from metabench_baselines.oswm.reproduction.reproduce_errors import error_rows, size_rows
+from metabench_baselines.oswm.reproduction.reproduce_logged import STATE_AXES
+from metabench_baselines.oswm.reproduction.reproduce_returns import Trial
 from torch import Tensor
 
 from metabench import MetabenchError, TrainingRun, load_suite

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.planning.config import PlannerConfig
+from metabench_baselines.common.planning.planner import Planner
+from metabench_baselines.common.planning.rows import Prediction, Transitions, batched
 from metabench_baselines.fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
-from metabench_baselines.planning.config import PlannerConfig
-from metabench_baselines.planning.planner import Planner
-from metabench_baselines.planning.rows import Prediction, Transitions, batched
 
 from metabench import Episode, Spaces, Step, evaluate, load_method, load_suite
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from metabench_baselines.synthetic_prior.prior import Prior
-from metabench_baselines.synthetic_prior.statistics import action_shares, describe_prior, lag_correlations
+from metabench_baselines.common.synthetic_prior.prior import Prior
+from metabench_baselines.common.synthetic_prior.statistics import action_shares, describe_prior, lag_correlations
 
 
 @pytest.fixture(scope="module")

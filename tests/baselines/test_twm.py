@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm import TWM
-from metabench_baselines.twm.diagnostics import open_loop
 from metabench_baselines.twm.imagination import read_context
+from metabench_baselines.twm.inspect.diagnostics import open_loop
 from metabench_baselines.twm.presets import VARIANTS
 from metabench_baselines.twm.support import episode_sequences, pinned_support, support_segments
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm import replay as replays
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.atari import Outcome
-from metabench_baselines.twm.online import Schedule, two_steps, update_world_model
-from metabench_baselines.twm.playing import Collector, play
-from metabench_baselines.twm.replay import Replay
-from metabench_baselines.twm.reported import AGGREGATES
-from metabench_baselines.twm.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.twm.reproduce_sizes import SIZES
-from metabench_baselines.twm.world_model import WorldModel
+from metabench_baselines.twm.model.world_model import WorldModel
+from metabench_baselines.twm.reproduction import replay as replays
+from metabench_baselines.twm.reproduction.atari import Outcome
+from metabench_baselines.twm.reproduction.online import Schedule, two_steps, update_world_model
+from metabench_baselines.twm.reproduction.playing import Collector, play
+from metabench_baselines.twm.reproduction.replay import Replay
+from metabench_baselines.twm.reproduction.reported import AGGREGATES
+from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.twm.reproduction.reproduce_sizes import SIZES
 
 from metabench import DataError, Spaces, TrainingRun
 

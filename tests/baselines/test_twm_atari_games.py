@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metabench_baselines.twm.atari import TIME_LIMIT, AtariGame
-from metabench_baselines.twm.reported import GAMES
-from metabench_baselines.twm.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.twm.reproduce_sizes import SIZES
+from metabench_baselines.twm.reproduction.atari import TIME_LIMIT, AtariGame
+from metabench_baselines.twm.reproduction.reported import GAMES
+from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.twm.reproduction.reproduce_sizes import SIZES
 
 from metabench import TrainingRun
 from metabench.errors import CancelledError

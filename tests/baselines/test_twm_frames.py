@@ -6,9 +6,9 @@ import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.observation_model import ObservationModel
+from metabench_baselines.twm.model.observation_model import ObservationModel
+from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
-from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import DataError, Spaces
 

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from metabench_baselines.twm.atari import AtariGame
-from metabench_baselines.twm.reported import GAMES, aggregate_rows
-from metabench_baselines.twm.reproduce import ReproduceConfig
+from metabench_baselines.twm.reproduction.atari import AtariGame
+from metabench_baselines.twm.reproduction.reported import GAMES, aggregate_rows
+from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig
 
 from metabench import MetabenchError, load_method
 

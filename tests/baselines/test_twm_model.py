@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.observation_model import Latents
+from metabench_baselines.twm.model.observation_model import Latents
+from metabench_baselines.twm.model.transformer import TransformerXL, relative_shift
+from metabench_baselines.twm.model.world_model import Sequences, WorldModel
 from metabench_baselines.twm.presets import PRESETS
-from metabench_baselines.twm.transformer import TransformerXL, relative_shift
-from metabench_baselines.twm.world_model import Sequences, WorldModel
 
 from metabench import Spaces
 

@@ -8,17 +8,17 @@ import torch
 from metabench_baselines.twm import TWM
 from metabench_baselines.twm.batches import gather_windows
 from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.diagnostics import open_loop, windows_of, without_context
 from metabench_baselines.twm.imagination import read_context
-from metabench_baselines.twm.pictures import (
+from metabench_baselines.twm.inspect.diagnostics import open_loop, windows_of, without_context
+from metabench_baselines.twm.inspect.pictures import (
     attention,
     attention_pictures,
     imagined_members,
     imagined_picture,
     open_loop_picture,
 )
+from metabench_baselines.twm.model.world_model import Sequences, Support, WorldModel
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
-from metabench_baselines.twm.world_model import Sequences, Support, WorldModel
 
 from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingData, TrainingRun, load_data
 from metabench.data.columns import Columns

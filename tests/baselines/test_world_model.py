@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.meta_dt import MetaDT, MetaDTPlus
-from metabench_baselines.meta_dt.elsewhere import FIRST_STEPS, LATER_STEPS, steps_to_read
 from metabench_baselines.meta_dt.model import WorldModel, dataset_evidence
 from metabench_baselines.meta_dt.train import diagnose_world_model, train_world_model
+from metabench_baselines.meta_dt_plus.objective import FIRST_STEPS, LATER_STEPS, steps_to_read
 
 from metabench import Spaces, TrainingData, TrainingRun
 from metabench.data.columns import Columns

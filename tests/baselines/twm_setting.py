@@ -9,8 +9,8 @@ import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.batches import Batch, BatchSource
 from metabench_baselines.twm.config import TWMConfig
+from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
-from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import Spaces, TrainingData
 

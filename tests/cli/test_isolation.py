@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from metabench.runs.record import read_record
+from metabench.runs.kept.record import read_record
 
-HOSTILE = Path(__file__).parents[1] / "runs" / "hostile_plugin.py"
+HOSTILE = Path(__file__).parents[1] / "runs" / "isolation" / "hostile_plugin.py"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from metabench.runs.record import read_record
+from metabench.runs.kept.record import read_record
 
 SMALL = "small_methods.py:Small"
 

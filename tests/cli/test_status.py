@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from metabench.runs.cells import plan_cells
-from metabench.runs.run_folder import claimed
+from metabench.runs.kept.run_folder import claimed
+from metabench.runs.plan import plan_cells
 
 SWEEP = """
 [[part]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from metabench.cli.teacher import train
-from metabench.data.teacher_policy import TeacherConfig
+from metabench.teachers.ppo import TeacherConfig
 
 
 def test_both_defaults_of_the_number_of_steps_are_the_same():

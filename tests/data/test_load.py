@@ -9,12 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from metabench.data.build import build_dataset
 from metabench.data.columns import Columns
-from metabench.data.home import store_folder
 from metabench.data.load import dataset_identity, load_columns, load_data
-from metabench.data.manifest import Trajectories, content_digest, make_manifest
-from metabench.data.store import open_store, write_store
+from metabench.data.making.build import build_data
+from metabench.data.storage.manifest import make_manifest
+from metabench.data.storage.places import store_folder
+from metabench.data.storage.store import open_store, write_store
+from metabench.data.trajectories import Trajectories, content_digest
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
 
@@ -75,7 +76,7 @@ def test_another_digest_than_published_is_no_error():
     suite = load_suite("tiny")
     other = suite.entry.datasets["medium"].model_copy(update={"digest": "sha256:" + "0" * 64})
     entry = suite.entry.model_copy(update={"datasets": {**suite.entry.datasets, "medium": other}})
-    identity = build_dataset(dataclasses.replace(suite, entry=entry), "medium")
+    identity = build_data(dataclasses.replace(suite, entry=entry), "medium")
     assert identity.expected == "sha256:" + "0" * 64 != identity.digest
     assert not identity.as_published
 

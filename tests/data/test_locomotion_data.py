@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metabench.data import minari_files, source
-from metabench.data.build import build_dataset, verify_dataset
 from metabench.data.load import load_data
-from metabench.data.manifest import plan_trajectories
-from metabench.data.store import open_store
+from metabench.data.making import source
+from metabench.data.making.build import build_data, verify_dataset
+from metabench.data.making.plan import plan_trajectories
+from metabench.data.storage import minari_files
+from metabench.data.storage.store import open_store
 from metabench.seeding import derived_seed
 from metabench.suites import load_suite
 
@@ -41,7 +42,7 @@ def test_threads_lanes_and_chunks_leave_no_trace(name, small_copy, tmp_path, mon
         monkeypatch.setattr("metabench.envs.batched.BatchedEnvironment.lanes_at_once", lanes)
         monkeypatch.setattr(source, "CHUNK", chunk)
         monkeypatch.setattr(minari_files, "CHUNK", chunk)
-        build_dataset(suite, "mixed")
+        build_data(suite, "mixed")
         made.append(files_below(place))
     assert len(made[0]) > 10
     assert all(files == made[0] for files in made)
@@ -50,7 +51,7 @@ def test_threads_lanes_and_chunks_leave_no_trace(name, small_copy, tmp_path, mon
 
 def test_stored_actions_lead_to_the_stored_observations_and_rewards(small_copy):
     suite = small_copy("cheetah-vel")
-    build_dataset(suite, "medium")
+    build_data(suite, "medium")
     columns, plan = open_store(suite, "medium").trajectories.columns, plan_trajectories(suite, "medium")
     assert columns.actions.dtype == columns.rewards.dtype == np.float32
     for episode in (0, 17, len(plan) - 1):

@@ -11,8 +11,8 @@ from gymnasium.spaces import Box, Dict
 
 from metabench import MethodError, load_method, load_suite
 from metabench.cli import main
-from metabench.data.build import build_dataset
-from metabench.data.store import open_store
+from metabench.data.making.build import build_data
+from metabench.data.storage.store import open_store
 
 SPACE = Dict(
     {
@@ -50,7 +50,7 @@ def walked(record: Callable[..., None]) -> dict[int, list[dict[str, Any]]]:
 
 def test_the_goal_comes_first_and_long_episodes_are_cut(walked: dict[int, list]) -> None:
     suite = load_suite("pointmaze")
-    build_dataset(suite, "d4rl")
+    build_data(suite, "d4rl")
     trajectories = open_store(suite, "d4rl").trajectories
     columns, first = trajectories.columns, walked[0][0]["observations"]
     np.testing.assert_array_equal(np.diff(columns.offsets), [20, 30, 300] * 4)
@@ -92,7 +92,7 @@ def hidden(folder: Path) -> Path:
 
 def test_the_card_says_how_to_hide_the_goal(walked: dict[int, list], tmp_path: Path) -> None:
     suite = load_suite(hidden(tmp_path))
-    build_dataset(suite, "medium")
+    build_data(suite, "medium")
     columns = open_store(suite, "medium").trajectories.columns
     np.testing.assert_array_equal(columns.observations[:21], walked[0][0]["observations"]["observation"].astype("f4"))
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from metabench import load_suite
-from metabench.data.collect import RollOut, roll_out
+from metabench.data.making.roll_out import roll_out
+from metabench.data.trajectories import RollOut
 from metabench.envs import TaskParameters
 from metabench.envs.classic import cartpole, pendulum
 from metabench.errors import UnknownNameError

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from metabench.data.collect import roll_out
-from metabench.data.medium_calibration import calibrate_medium
+from metabench.data.making.roll_out import roll_out
 from metabench.envs import load_family
 from metabench.envs.metaworld.teacher import read_errors, write_errors
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
+from metabench.teachers.calibrate import calibrate_medium
 
 REACH = {"environment": "reach-v3", "goal": [0.05, 0.85, 0.2]}
 LOCK = {"environment": "door-lock-v3", "rand_vec": [0.0, 0.82, 0.15]}

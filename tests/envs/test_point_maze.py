@@ -83,7 +83,7 @@ def test_the_goal_is_hidden_where_the_suite_does_not_name_it(robotics: Any) -> N
 
 
 def test_the_expert_reaches_goals_that_noise_does_not(robotics: Any) -> None:
-    from metabench.data.collect import roll_out
+    from metabench.data.making.roll_out import roll_out
 
     suite, episodes = load_suite("pointmaze"), 6
     tasks = np.repeat([0, 1, 3], episodes).tolist()

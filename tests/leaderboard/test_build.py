@@ -9,7 +9,7 @@ import pytest
 
 from metabench.errors import DataError
 from metabench.leaderboard.build import build_leaderboard
-from metabench.leaderboard.page import embedded_json
+from metabench.leaderboard.page.page import embedded_json
 
 
 @pytest.fixture(scope="module")

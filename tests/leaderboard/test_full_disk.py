@@ -8,9 +8,9 @@ import os
 import pytest
 
 from metabench.errors import StorageError
-from metabench.leaderboard.add import add_records
 from metabench.leaderboard.build import build_leaderboard
-from metabench.runs.record import read_record
+from metabench.leaderboard.submission.add import add_records
+from metabench.runs.kept.record import read_record
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pytest
 
 from metabench.errors import DataError
-from metabench.leaderboard.check import check_records
-from metabench.leaderboard.completeness import SuiteShelf
 from metabench.leaderboard.method_card import MethodShelf, card_template, read_card
-from metabench.runs.record import read_record, write_record
+from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.leaderboard.submission.check import check_records
+from metabench.runs.kept.record import read_record, write_record
 
 
 def test_a_card_reads_back(card):

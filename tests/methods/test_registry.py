@@ -8,7 +8,7 @@ import pytest
 
 from metabench import MetabenchError, load_method
 from metabench.methods import registry
-from metabench.methods.registry import method_label, method_names, method_overrides, registered_methods
+from metabench.methods.registry import list_methods, method_label, method_overrides, registered_methods
 
 BUILT_IN = {"random", "teacher", "bc", "prompt-dt", "meta-dt", "meta-dt-plus"}
 
@@ -67,10 +67,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_built_in_methods_are_registered_and_not_imported_to_be_named() -> None:
-    assert set(method_names()) >= BUILT_IN
+    assert set(list_methods()) >= BUILT_IN
     assert all(registered_methods()[name].built_in for name in BUILT_IN)
     began = time.perf_counter()
-    method_names()
+    list_methods()
     assert time.perf_counter() - began < 0.5  # 5 ms; a scan that imports torch takes seconds
 
 
@@ -87,7 +87,7 @@ def test_a_plugin_is_found_configured_and_labelled(site: Path) -> None:
 
 def test_a_failing_import_names_the_plugin_and_hides_no_other(site: Path) -> None:
     install(site, "stranger", {"odd": "odd_plugin:Odd", "failing": "failing_plugin:F", "gone": "odd_plugin:Gone"})
-    assert {"failing", "gone", "odd", *BUILT_IN} <= set(method_names())
+    assert {"failing", "gone", "odd", *BUILT_IN} <= set(list_methods())
     with pytest.raises(MetabenchError, match=r"'failing': its plugin failing_plugin:F \(stranger\).*a_module_that"):
         load_method("failing")
     with pytest.raises(MetabenchError, match=r"'gone': its plugin odd_plugin:Gone \(stranger\) failed to load"):
@@ -104,7 +104,7 @@ def test_a_name_given_twice_is_reported_with_both_and_hides_no_other(site: Path)
         load_method("odd")
     assert registered_methods()["odd"].conflict is not None
     assert registered_methods()["fine"].conflict is None
-    assert set(method_names()) >= BUILT_IN
+    assert set(list_methods()) >= BUILT_IN
 
 
 def test_a_built_in_name_wins(site: Path) -> None:
@@ -180,7 +180,7 @@ def test_the_registry_imports_nothing_heavy() -> None:
     import subprocess
 
     code = (
-        "import sys; from metabench.methods.registry import method_names; method_names();"
+        "import sys; from metabench.methods.registry import list_methods; list_methods();"
         "print([m for m in ('torch', 'numpy', 'pydantic', 'transformers') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/").stdout

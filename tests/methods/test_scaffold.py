@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from metabench import MetabenchError, TrainingRun, evaluate, load_data, load_method, load_suite
+from metabench.checks.method import check_method
 from metabench.methods.registry import registered_methods
 from metabench.methods.scaffold import write_plugin
-from metabench.runs.check import check_method
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import metabench
-from metabench.leaderboard.overall import CORE_SUITES
+from metabench.leaderboard.scores.overall import CORE_SUITES
 from metabench.runs.sweep import read_sweep
 
 ROOT = Path(__file__).parents[2]

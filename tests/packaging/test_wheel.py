@@ -70,7 +70,7 @@ def test_wheel_holds_nothing_else(wheel: Path) -> None:
 
 
 def test_suites_are_found_beside_the_installed_package(installation: Path, tmp_path: Path) -> None:
-    program = "import metabench.suites as s; print(s.__file__); print(s.datasets_folder()); print(*s.suite_names())"
+    program = "import metabench.suites as s; print(s.__file__); print(s.datasets_folder()); print(*s.list_suites())"
     module, folder, names = run(installation / "bin" / "python", "-c", program, cwd=tmp_path).splitlines()
     assert Path(module).is_relative_to(installation)
     assert Path(folder).is_relative_to(installation)

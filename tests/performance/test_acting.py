@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.decision_transformer.train import Scales, build_networks
+from metabench_baselines.common.decision_transformer.train import Scales, build_networks
 from metabench_baselines.meta_dt.config import MetaDTConfig, presets
 from metabench_baselines.meta_dt.model import WorldModel
 from metabench_baselines.meta_dt.policy import LaneCodes, MetaDTPolicy

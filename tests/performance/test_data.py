@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from metabench import Spaces, TrainingData, load_suite
-from metabench.data.build import build_dataset
-from metabench.data.collect import roll_out
 from metabench.data.columns import Columns
+from metabench.data.making.build import build_data
+from metabench.data.making.roll_out import roll_out
 
 BUILD_AIMS = {"point-robot": 40.0, "cheetah-vel": 90.0}
 """Seconds for 5,500 and more trajectories of `medium`, in all 116,000 and 1,100,000 steps, on two cores."""
@@ -31,7 +31,7 @@ def test_building(
 
     monkeypatch.setenv("METABENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    benchmark.pedantic(build_dataset, (suite, "medium"), rounds=1)
+    benchmark.pedantic(build_data, (suite, "medium"), rounds=1)
     seconds = benchmark.stats.stats.median
     report(
         f"building {name} medium ({len(tasks)} trajectories): {seconds:.1f} s, {seconds / aim:.2f} of the {aim:.0f} s "

@@ -19,8 +19,8 @@ IMPORT = """
 import json, resource, sys, time
 from pathlib import Path
 began = time.perf_counter()
-from metabench.data.d4rl import import_d4rl
-from metabench.data.import_options import ImportOptions
+from metabench.data.foreign.d4rl import import_d4rl
+from metabench.data.foreign.options import ImportOptions
 imported = import_d4rl(Path(sys.argv[1]), 0, ImportOptions("walker-d4rl"))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps([imported.steps, time.perf_counter() - began, peak]))

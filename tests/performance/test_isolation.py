@@ -15,7 +15,7 @@ import torch
 from metabench_baselines.bc.config import PRESETS as BC_PRESETS
 from metabench_baselines.bc.model import BCNetwork
 from metabench_baselines.bc.policy import BCPolicy
-from metabench_baselines.decision_transformer.train import Scales, build_networks
+from metabench_baselines.common.decision_transformer.train import Scales, build_networks
 from metabench_baselines.prompt_dt.config import presets
 from metabench_baselines.prompt_dt.policy import PromptDTPolicy
 
@@ -23,7 +23,7 @@ from metabench import Array, Policy, Spaces, Step, Suite, load_method, load_suit
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rollout import Rollout, roll_out_policy
-from metabench.runs.isolation import open_isolated
+from metabench.runs.isolation.open import open_isolated
 
 LANES = 200
 STEPS = 20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metabench.leaderboard.check import check_records
-from metabench.runs.record import digest_of
+from metabench.leaderboard.submission.check import check_records
+from metabench.runs.kept.record import digest_of
 
 PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "records"
 COUNT = 1_000

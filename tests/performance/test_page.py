@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metabench.leaderboard.build import build_leaderboard
-from metabench.runs.record import Record, digest_of, make_record, read_record, write_record
+from metabench.runs.kept.record import Record, digest_of, make_record, read_record, write_record
 
 PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "records"
 COUNT = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from metabench_baselines.decision_transformer.train import batch_loss, build_networks
+from metabench_baselines.common.decision_transformer.train import batch_loss, build_networks
 from metabench_baselines.meta_dt.config import presets
 from torch import nn
 from transformers import GPT2Config, GPT2Model

@@ -10,10 +10,10 @@ import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.batches import BatchSource
+from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.relabelling import train_task_rewards
 from metabench_baselines.twm.train import PolicyTrainer, adam, update_model
-from metabench_baselines.twm.world_model import WorldModel
 
 from metabench import TrainingRun, load_data
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.planning.rows import Transitions, batched
+from metabench_baselines.common.synthetic_prior.prior import Prior
 from metabench_baselines.oswm.config import ModelConfig
 from metabench_baselines.oswm.model import WorldModel
 from metabench_baselines.oswm.reader import OSWMReader
-from metabench_baselines.planning.rows import Transitions, batched
-from metabench_baselines.synthetic_prior.prior import Prior
 
 from metabench import Spaces
 

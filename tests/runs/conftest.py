@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metabench.runs.execute import execute_cell
-from metabench.runs.record import Record, read_record
+from metabench.runs.kept.record import Record, read_record
 
 from .interrupted import SETTINGS, plan, quiet
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import CancelledError
-from metabench.runs.cells import PlannedCell, plan_cells
-from metabench.runs.events import Event
 from metabench.runs.execute import Settings, execute_cell
-from metabench.runs.local import run_cells
+from metabench.runs.executors.events import Event
+from metabench.runs.executors.local import run_cells
+from metabench.runs.plan import PlannedCell, plan_cells
 
 METHODS = Path(__file__).with_name("small_methods.py")
 SETTINGS = Settings(checkpoint_seconds=0.0)

@@ -22,15 +22,15 @@ import numpy as np
 METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-meta", "twm")
 """All that train in a cell, but for those that others are configurations of."""
 
-PRELOADED = ("metabench.runs.execute", "metabench.runs.cells", "metabench_baselines.twm", "metabench_baselines.oswm")
+PRELOADED = ("metabench.runs.execute", "metabench.runs.plan", "metabench_baselines.twm", "metabench_baselines.oswm")
 """Imported once: of a process that lives for a second, importing torch would be the most."""
 
 
 def run(folder: Path, method: str) -> None:
     """Run the cell to its end, in a process of its own."""
     os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
-    from metabench.runs.cells import plan_cells
     from metabench.runs.execute import Settings, execute_cell
+    from metabench.runs.plan import plan_cells
 
     (cell,) = plan_cells(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results")
     execute_cell(cell, Settings(checkpoint_seconds=0.1), lambda stage, done, total, metrics: None)
@@ -38,7 +38,7 @@ def run(folder: Path, method: str) -> None:
 
 def digest(folder: Path) -> str:
     """Of the result that the cell ended with."""
-    from metabench.runs.record import read_record
+    from metabench.runs.kept.record import read_record
 
     (path,) = (folder / "results").rglob("[0-9].json")
     return read_record(path).digest
@@ -128,10 +128,10 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as name:
         built = Path(name) / "built"
         os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(built / "home"), str(built / "minari")
-        from metabench.data.build import build_dataset
+        from metabench.data.making.build import build_data
         from metabench.suites import load_suite
 
-        build_dataset(load_suite("tiny"), "medium")
+        build_data(load_suite("tiny"), "medium")
         for number, method in enumerate(methods):
             kills = given.kills * (number + 1) // len(methods) - given.kills * number // len(methods)
             generator = np.random.default_rng([given.seed, number])

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from metabench.cli import main
-from metabench.data.build import build_dataset
-from metabench.data.home import home
+from metabench.data.making.build import build_data
 from metabench.errors import ClaimedError, StorageError
-from metabench.runs.cells import plan_cells
-from metabench.runs.events import Event
 from metabench.runs.execute import Settings, execute_cell
-from metabench.runs.local import run_cells
-from metabench.runs.record import read_record
-from metabench.runs.run_folder import claimed, run_folder
+from metabench.runs.executors.events import Event
+from metabench.runs.executors.local import run_cells
+from metabench.runs.kept.record import read_record
+from metabench.runs.kept.run_folder import claimed, run_folder
+from metabench.runs.plan import plan_cells
 from metabench.runs.status import planned_status
+from metabench.system.home import home
 
 from .interrupted import METHODS, SETTINGS, after, files, interrupt, plan, quiet, run
 
@@ -60,7 +60,7 @@ def test_a_disk_that_fills_up_at_any_moment(place, expected, monkeypatch, share)
 def test_a_small_disk(place, expected, small_disk, monkeypatch, left):
     """The same with a disk that really is full, for checkpoints, policies and records."""
     monkeypatch.setenv("METABENCH_HOME", str(small_disk.path / "home"))
-    build_dataset("tiny", "medium")
+    build_data("tiny", "medium")
     cell = plan(small_disk.path / "results")
     small_disk.fill(left)
     try:
@@ -78,7 +78,7 @@ def test_a_small_disk(place, expected, small_disk, monkeypatch, left):
 def test_a_read_only_folder_is_told_before_any_work(place, small_disk, monkeypatch, which):
     if which == "home":
         monkeypatch.setenv("METABENCH_HOME", str(small_disk.path / "home"))
-        build_dataset("tiny", "medium")
+        build_data("tiny", "medium")
     cell = plan(small_disk.path / "results" if which == "results" else place / "results")
     small_disk.make_read_only()
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_a_read_only_folder_is_told_before_any_work(place, small_disk, monkeypat
 
 def test_the_status_of_runs_in_a_read_only_home(place, small_disk, monkeypatch):
     monkeypatch.setenv("METABENCH_HOME", str(small_disk.path / "home"))
-    build_dataset("tiny", "medium")
+    build_data("tiny", "medium")
     cell = plan(place / "results")
     run_cells([cell], SETTINGS, cancelled=after(5))
     small_disk.make_read_only()
@@ -139,7 +139,7 @@ def _run_seeds(folder: Path, seeds: tuple[int, ...]) -> None:
 
 def test_two_runs_of_one_command_share_its_cells(place, expected):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["metabench.runs.local"])
+    context.set_forkserver_preload(["metabench.runs.executors.local"])
     runs = [context.Process(target=_run_seeds, args=(place, seeds)) for seeds in ((0, 1, 2), (2, 1, 0))]
     for process in runs:
         process.start()

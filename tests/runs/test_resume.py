@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from metabench.data.home import home
 from metabench.errors import CancelledError, MetabenchError
-from metabench.runs.cells import plan_cells
 from metabench.runs.execute import Settings, execute_cell
-from metabench.runs.local import run_cells
-from metabench.runs.record import read_record
-from metabench.runs.run_folder import claimed, run_folder
-from metabench.runs.saved_policy import policy_folder
+from metabench.runs.executors.local import run_cells
+from metabench.runs.kept.record import read_record
+from metabench.runs.kept.run_folder import claimed, run_folder
+from metabench.runs.kept.saved_policy import policy_folder
+from metabench.runs.plan import plan_cells
+from metabench.system.home import home
 
 METHODS = Path(__file__).with_name("small_methods.py")
 SETTINGS = Settings(checkpoint_seconds=0.0)
@@ -78,7 +78,7 @@ def test_a_finished_training_and_finished_tracks_are_not_repeated(place, expecte
 RUN = """
 import sys
 from pathlib import Path
-from metabench.runs.cells import plan_cells
+from metabench.runs.plan import plan_cells
 from metabench.runs.execute import Settings, execute_cell
 (cell,) = plan_cells(["tiny"], ["medium"], [sys.argv[1]], results=Path(sys.argv[2]))
 execute_cell(cell, Settings(checkpoint_seconds=0.0), lambda *progress: None)
@@ -131,7 +131,7 @@ def test_records_of_other_cells_are_replaced_and_the_reason_is_told(place, expec
     path = plan(place / "uninterrupted").record_path
     content = json.loads(path.read_text())
     content["result"]["cell"]["method_version"] = 99
-    from metabench.runs.record import digest_of
+    from metabench.runs.kept.record import digest_of
 
     content["digest"] = digest_of(content["result"])
     path.write_text(json.dumps(content))

@@ -6,8 +6,8 @@ import pytest
 
 from metabench.errors import CancelledError
 from metabench.evaluation.scores import score_rows
-from metabench.runs.cells import plan_cells
 from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.plan import plan_cells
 from metabench.runs.tensorboard import check_tensorboard, tensorboard_folder, write_record_curves
 from metabench.suites import load_suite
 
@@ -61,7 +61,7 @@ def test_a_resumed_cell_has_one_whole_curve_and_its_scores(place, small):
 
 
 def test_without_the_extra_it_is_named(monkeypatch):
-    monkeypatch.setattr("metabench.runs.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("metabench.system.extras.find_spec", lambda name: None)
     with pytest.raises(
         Exception, match=r"--tensorboard needs the package tensorboard: pip install .metabench.tracking"
     ):

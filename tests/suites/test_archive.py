@@ -10,9 +10,9 @@ import pytest
 
 from metabench import DataError, MetabenchError, UnknownNameError, load_suite
 from metabench.cli import main
-from metabench.data.suite_file import archive_version
 from metabench.suites import datasets_folder, named_suite, read_suite
 from metabench.suites.catalogue import describe_suite, suite_summaries
+from metabench.suites.edit_toml import archive_version
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from metabench import load_suite
-from metabench.data.collect import roll_out
-from metabench.data.references import measure_references
+from metabench.data.making.references import measure_references
+from metabench.data.making.roll_out import roll_out
 from metabench.errors import UnknownNameError
 from metabench.seeding import derived_seed
-from metabench.suites import suite_names
+from metabench.suites import list_suites
 
 POINT_ROBOT = "point-robot"
 
@@ -17,7 +17,7 @@ def goals(split: str) -> np.ndarray:
     return np.array([task.parameters["goal"] for task in load_suite(POINT_ROBOT).split(split)])
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", list_suites())
 def test_every_suite_validates_and_has_a_card(name: str) -> None:
     suite = load_suite(name)
     assert suite.name == name
@@ -29,7 +29,7 @@ def test_every_suite_validates_and_has_a_card(name: str) -> None:
         assert f"`{dataset}`" in card, f"the card of {name} does not describe {dataset}"
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", list_suites())
 def test_splits_are_disjoint(name: str) -> None:
     suite = load_suite(name)
     parameters = {split: {repr(task.parameters) for task in suite.split(split)} for split in suite.splits}
@@ -39,7 +39,7 @@ def test_splits_are_disjoint(name: str) -> None:
             assert split == other or (mine == theirs if suite.entry.seen_tasks else not mine & theirs)
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", list_suites())
 def test_at_least_a_tenth_of_the_training_tasks_validate(name: str) -> None:
     suite = load_suite(name)
     training = suite.split("train")
@@ -53,7 +53,7 @@ def test_at_least_a_tenth_of_the_training_tasks_validate(name: str) -> None:
 
 def test_the_suites_of_seen_tasks_say_so() -> None:
     single = ["cartpole", "grid-world", "mountain-car", "pendulum", "simple-env"]
-    seen = [name for name in suite_names() if load_suite(name).entry.seen_tasks]
+    seen = [name for name in list_suites() if load_suite(name).entry.seen_tasks]
     assert seen == sorted(["cheetah-dir", *single])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metabench import load_suite
-from metabench.data.references import measure_references
+from metabench.data.making.references import measure_references
 from metabench.suites import Suite
 
 SINGLE = ("grid-world", "simple-env", "cartpole", "mountain-car", "pendulum")

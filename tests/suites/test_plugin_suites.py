@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metabench import MetabenchError, load_suite
-from metabench.suites import datasets_folder, suite_names
+from metabench.suites import datasets_folder, list_suites
 
 
 def install(site: Path, distribution: str, entry_points: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("attribute", ["LITTLE", "AS_TEXT"])
 def test_a_plugin_suite_is_listed_and_loaded(site: Path, attribute: str) -> None:
     install(site, "stranger", {"little": f"plugin_of_a_stranger:{attribute}"})
-    assert "little" in suite_names()
+    assert "little" in list_suites()
     assert load_suite("little").identity == "little-v1"
 
 
@@ -46,7 +46,7 @@ def test_a_built_in_name_wins(site: Path) -> None:
 
 def test_a_failing_plugin_is_named_and_hides_no_other(site: Path) -> None:
     install(site, "stranger", {"broken": "plugin_that_is_not_there:SUITE", "little": "plugin_of_a_stranger:LITTLE"})
-    assert {"broken", "little", "tiny"} <= set(suite_names())
+    assert {"broken", "little", "tiny"} <= set(list_suites())
     assert load_suite("little").name == "little"
     with pytest.raises(MetabenchError, match=r"'broken': its plugin plugin_that_is_not_there:SUITE failed to load"):
         load_suite("broken")
@@ -58,4 +58,4 @@ def test_a_name_given_twice_is_refused_and_hides_no_other(site: Path) -> None:
     with pytest.raises(MetabenchError, match=r"'little' is registered twice: by .*plugin_of_another.*"):
         load_suite("little")
     assert load_suite("tiny").name == "tiny"
-    assert "tiny" in suite_names()
+    assert "tiny" in list_suites()

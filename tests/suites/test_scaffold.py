@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from metabench import MetabenchError, TrainingRun, evaluate, load_data, load_method, load_suite
-from metabench.data.references import measure_references
-from metabench.runs.check_suite import check_suite
-from metabench.suites import suite_names
+from metabench.checks.suite import check_suite
+from metabench.data.making.references import measure_references
+from metabench.suites import list_suites
 from metabench.suites.scaffold import write_suite_plugin
 
 
 def test_it_is_listed_loaded_and_passes_its_check(make_plugin) -> None:
     make_plugin("my-cart")
-    assert "my-cart" in suite_names()
+    assert "my-cart" in list_suites()
     assert "find out how the motor pushes" in load_suite("my-cart").family.rules
     findings = check_suite("my-cart")
     assert not [finding for finding in findings if not finding.passed]

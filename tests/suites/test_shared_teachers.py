@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from metabench import DataError, load_suite
-from metabench.data.collect import roll_out
-from metabench.data.manifest import recipe_digest
+from metabench.data.making.roll_out import roll_out
+from metabench.data.storage.manifest import recipe_digest
 from metabench.suites import datasets_folder
 
 

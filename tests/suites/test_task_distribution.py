@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from metabench import DataError
-from metabench.suites import datasets_folder, load_suite, read_suite, suite_names
+from metabench.suites import datasets_folder, list_suites, load_suite, read_suite
 from metabench.suites.task_distribution import Law, draw_task
 
 
@@ -129,7 +129,7 @@ def test_no_digest_depends_on_the_distribution(tmp_path) -> None:
     assert read_suite(folder).digest == load_suite("tiny").digest
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", list_suites())
 def test_published_tasks_lie_where_the_stated_laws_draw(name: str) -> None:
     """Every coordinate of a published task is within the range of 400 drawn ones, give or take a tenth of it."""
     suite = load_suite(name)

@@ -19,9 +19,9 @@ import numpy as np
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
 from metabench.envs.family import TaskFamily, Teacher
 from metabench.envs.locomotion.network_teacher import NetworkTeacher
+from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array, Spaces
 
-TESTED_MUJOCO = "3.3.0"
 """The MuJoCo version that references, data digests and records were made with."""
 
 

@@ -12,10 +12,10 @@ import mujoco
 import numpy as np
 from mujoco import rollout
 
-from metabench.envs.cores import available_cores
-from metabench.envs.locomotion.families import TESTED_MUJOCO
+from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
+from metabench.system.cores import available_cores
 
 
 @dataclass(frozen=True)

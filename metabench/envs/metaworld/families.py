@@ -11,20 +11,19 @@ early, success or not. All episodes of a task with a `rand_vec` begin alike. Suc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.cores import available_cores
 from metabench.envs.family import TaskFamily, Teacher
 from metabench.envs.metaworld.environments import RANGES
+from metabench.envs.metaworld.task import make_spaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
-
-OBSERVATION_DIM, ACTION_DIM = 39, 4
+from metabench.system.cores import available_cores
 
 LARGEST_REWARD = 10.0
 
@@ -40,7 +39,7 @@ class MetaWorldFamily(TaskFamily):
 
     def spaces(self, horizon: int) -> Spaces:
         """39 observations, 4 actions in [-1, 1]."""
-        return Spaces(OBSERVATION_DIM, horizon, (-1.0,) * ACTION_DIM, (1.0,) * ACTION_DIM)
+        return make_spaces(horizon)
 
     def check_parameters(self, parameters: TaskParameters) -> None:
         """A known environment, and a `rand_vec` or, where the puck's place is free, a `goal` within its range."""
@@ -92,9 +91,3 @@ class MetaWorldFamily(TaskFamily):
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """No step pays less than nothing or more than 10."""
         return 0.0, LARGEST_REWARD * horizon
-
-
-def task_key(parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The task as something that can be looked up: environment, kind of numbers, numbers."""
-    kind = "goal" if "goal" in parameters else "rand_vec"
-    return (parameters["environment"], kind, *map(float, parameters[kind]))

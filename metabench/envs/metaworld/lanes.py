@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
-from metabench.envs.metaworld.families import MetaWorldFamily, task_key
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
+from metabench.envs.metaworld.task import make_spaces, task_key
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
 
@@ -26,7 +26,7 @@ class MetaWorldLanes(BatchedEnvironment):
 
     def __init__(self, horizon: int) -> None:
         """Lanes come with `reset`."""
-        self.spaces = MetaWorldFamily().spaces(horizon)
+        self.spaces = make_spaces(horizon)
         self._compiled: dict[str, mujoco.MjModel] = {}
         self._lanes: list[MetaWorldLane] = []
         self._pools: dict[tuple[Any, ...], list[MetaWorldLane]] = {}

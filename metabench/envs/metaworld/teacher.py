@@ -19,8 +19,8 @@ import numpy as np
 
 from metabench.envs.batched import TaskParameters
 from metabench.envs.family import Teacher
-from metabench.envs.metaworld.families import ACTION_DIM, task_key
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
+from metabench.envs.metaworld.task import ACTION_DIM, task_key
 from metabench.envs.spaces import Array
 from metabench.errors import DataError, UnknownNameError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.runs.events import Executor
-from metabench.runs.local import LocalExecutor
+from metabench.runs.executors.events import Executor
+from metabench.runs.executors.local import LocalExecutor
 
 EXECUTORS = ("local", "ray", "slurm")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from metabench.errors import MetabenchError
-from metabench.runs.cells import PlannedCell
-from metabench.runs.events import Listener
 from metabench.runs.execute import Settings
+from metabench.runs.executors.events import Listener
 from metabench.runs.executors.shared import Ending, Job, run_job, run_jobs
-from metabench.runs.extras import require
+from metabench.runs.plan import PlannedCell
+from metabench.system.extras import require
 
 RETRIES = 3
 """How often Ray begins a cell again elsewhere, from its checkpoint, before it counts as failed."""

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from metabench.data.home import home, minari_root
 from metabench.errors import MetabenchError
-from metabench.runs.cells import PlannedCell
-from metabench.runs.events import Event, Listener
 from metabench.runs.execute import Settings, forget_cell
-from metabench.runs.local import run_cells, write_failure
-from metabench.runs.progress_file import read_progress
-from metabench.runs.run_folder import run_folder
+from metabench.runs.executors.events import Event, Listener
+from metabench.runs.executors.local import run_cells, write_failure
+from metabench.runs.kept.progress import read_progress
+from metabench.runs.kept.run_folder import run_folder
+from metabench.runs.plan import PlannedCell
+from metabench.system.home import home, minari_root
 
 PATIENCE = 120.0
 """Seconds that a job waits for the lock of its cell: a lost machine's locks last a while (NFS 4: up to 90 s)."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from metabench.data.home import home
 from metabench.errors import MetabenchError
-from metabench.runs.cells import PlannedCell
-from metabench.runs.events import Listener
 from metabench.runs.execute import Settings
+from metabench.runs.executors.events import Listener
 from metabench.runs.executors.shared import Ending, Job, run_job, run_jobs
-from metabench.runs.extras import require
+from metabench.runs.plan import PlannedCell
+from metabench.system.extras import require
+from metabench.system.home import home
 
 MINUTES = 240
 """Time limit of a job where none is given; a job that reaches it goes on in another from its checkpoint."""

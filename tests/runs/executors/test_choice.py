@@ -7,9 +7,9 @@ import pytest
 from metabench.errors import MetabenchError
 from metabench.runs.execute import Settings
 from metabench.runs.executors.choice import Engine
+from metabench.runs.executors.local import LocalExecutor
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.executors.slurm import SlurmExecutor
-from metabench.runs.local import LocalExecutor
 
 
 def test_each_executor_by_its_name():
@@ -61,8 +61,8 @@ def test_cells_share_gpus(monkeypatch, gpus, cells, workers, expected):
 
 def test_ray_deals_out_the_gpus_itself_and_may_be_missing(monkeypatch):
     with pytest.raises(MetabenchError, match="--device cuda:1: expected cpu or cuda: Ray deals out the GPUs itself"):
-        monkeypatch.setattr("metabench.runs.extras.find_spec", lambda name: object())
+        monkeypatch.setattr("metabench.system.extras.find_spec", lambda name: object())
         RayExecutor().check(Settings(device="cuda:1"))
-    monkeypatch.setattr("metabench.runs.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("metabench.system.extras.find_spec", lambda name: None)
     with pytest.raises(MetabenchError, match=r"--executor ray needs the package ray: pip install 'metabench\[ray\]'"):
         RayExecutor().check(Settings())

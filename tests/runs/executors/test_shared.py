@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from metabench.data.home import home
-from metabench.runs.cells import plan_cells
 from metabench.runs.execute import Settings
+from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.shared import Ending, run_job, run_jobs
-from metabench.runs.local import run_cells
-from metabench.runs.record import read_record
-from metabench.runs.run_folder import run_folder
+from metabench.runs.kept.record import read_record
+from metabench.runs.kept.run_folder import run_folder
+from metabench.runs.plan import plan_cells
+from metabench.system.home import home
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 
@@ -171,7 +171,7 @@ def test_a_cell_that_goes_on_elsewhere_is_announced_again(place, attempts):
 
 
 def write_progress(cell, attempt):
-    from metabench.runs.progress_file import FILE, CellProgress
+    from metabench.runs.kept.progress import FILE, CellProgress
 
     progress = CellProgress(
         cell=cell.cell,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import MetabenchError
-from metabench.runs.cells import plan_cells
 from metabench.runs.execute import Settings
 from metabench.runs.executors import slurm
+from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.slurm import SlurmExecutor
-from metabench.runs.local import run_cells
-from metabench.runs.record import read_record
+from metabench.runs.kept.record import read_record
+from metabench.runs.plan import plan_cells
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 

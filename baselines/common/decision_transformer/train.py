@@ -1,0 +1,276 @@
+"""Training on windows of logged episodes, prompted by segments of other episodes of the same task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
+
+from ..optimisation import RecentLosses, take_step
+from .config import CodePlacement, TransformerConfig
+from .model import AchievableReturn, PromptedTransformer, expectile_loss
+from .schedule import learning_rate_factor
+
+STAGE = "policy"
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What inputs are normalised by; from training data only.
+
+    Attributes:
+        observation_mean, observation_deviation: `(observation_dim,)` float32.
+        returns: returns-to-go are divided by it.
+        target: scaled return asked for at an episode's start.
+    """
+
+    observation_mean: Array
+    observation_deviation: Array
+    returns: float
+    target: float
+
+    def observations(self, observations: Any) -> Any:
+        """Normalised observations, NumPy or torch as given."""
+        if isinstance(observations, Tensor):
+            mean, deviation = (torch.as_tensor(x) for x in (self.observation_mean, self.observation_deviation))
+            return (observations - mean.to(observations)) / deviation.to(observations)
+        return (observations - self.observation_mean) / self.observation_deviation
+
+
+def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
+    """Scales and target return of the fitting tasks."""
+    data = data.fitting
+    mean, deviation = data.observation_statistics
+    returns = data.episode_returns
+    best = np.maximum.reduceat(returns, data.task_offsets[:-1])
+    scale = config.return_scale or float(np.abs(returns).max()) or 1.0
+    target = best.max() if config.target_return == "best" else best.mean()
+    return Scales(mean, deviation, scale, float(target) / scale)
+
+
+class TaskCodes(Protocol):
+    """Where a batch's task codes come from, if the method has any."""
+
+    def __call__(
+        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
+    ) -> Tensor:
+        """Codes `(B, K, code_dim)` of windows that begin at `starts`, known before each step; perhaps with support."""
+        ...
+
+
+ChooseSegments = Callable[[np.random.Generator, Array], Array]
+"""First steps of prompt segments in the given `(B,)` episodes."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """All that acting needs: the transformer, and the predictor of achievable returns if the target is predicted."""
+
+    transformer: PromptedTransformer
+    achievable: AchievableReturn | None
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The networks by name."""
+        named: dict[str, torch.nn.Module] = {"transformer": self.transformer}
+        return named | ({"achievable": self.achievable} if self.achievable is not None else {})
+
+
+def build_networks(
+    config: TransformerConfig, spaces: Spaces, code_dim: int = 0, placement: CodePlacement = "token"
+) -> Networks:
+    """Make the networks, untrained."""
+    transformer = PromptedTransformer(config, spaces, code_dim, placement)
+    return Networks(transformer, AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None)
+
+
+def random_segments(data: TrainingData, length: int) -> ChooseSegments:
+    """Segments of `length` steps that begin anywhere in their episode, uniformly."""
+
+    def choose(generator: np.random.Generator, episodes: Array) -> Array:
+        latest = np.maximum(data.lengths[episodes] - length, 0)
+        return np.asarray((generator.random(len(episodes)) * (latest + 1)).astype(np.int64))
+
+    return choose
+
+
+class Batches:
+    """Draws batches of windows with their codes and prompts."""
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        data: TrainingData,
+        scales: Scales,
+        codes: TaskCodes | None,
+        segments: ChooseSegments | None,
+    ) -> None:
+        """Keep the parts; `segments` None means that no window has a prompt."""
+        self._config, self._data, self._scales, self._codes, self._segments = config, data, scales, codes, segments
+
+    def draw(self, generator: np.random.Generator, count: int, supported: bool) -> tuple[dict[str, Any], Any]:
+        """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
+        data, config = self._data, self._config
+        episodes = data.sample_episodes(generator, count)
+        latest = np.maximum(data.lengths[episodes] - config.window, 0)
+        starts = (generator.random(count) * (latest + 1)).astype(np.int64)
+        windows = data.windows(episodes, starts, config.window)
+        steps = self._tensors(windows)
+        steps["codes"] = self._codes(data, windows, starts, supported, generator) if self._codes else None
+        prompt = None
+        if supported and self._segments is not None:
+            sources = data.sample_same_task(generator, episodes, 1)[:, 0]
+            first = self._segments(generator, sources)
+            prompt = self._tensors(data.windows(sources, first, config.prompt_length))
+        return steps, prompt
+
+    def _tensors(self, windows: Windows) -> dict[str, Any]:
+        return {
+            "returns": windows.returns_to_go / self._scales.returns,
+            "observations": self._scales.observations(windows.observations),
+            "actions": windows.actions,
+            "timesteps": windows.timesteps,
+            "mask": windows.mask,
+        }
+
+
+def action_loss(spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of action features over real steps, or cross-entropy of discrete actions."""
+    predicted, actions = predicted[mask], actions[mask]
+    if spaces.discrete:
+        return functional.cross_entropy(predicted, actions.argmax(dim=-1))
+    return functional.mse_loss(predicted, actions)
+
+
+def batch_loss(
+    config: TransformerConfig, networks: Networks, steps: dict[str, Any], prompt: dict[str, Any] | None
+) -> tuple[Tensor, Tensor]:
+    """Action loss of the main window, and the loss to minimise (with the prompt's actions and achievable returns)."""
+    spaces = networks.transformer.spaces
+    predicted, prompt_predicted = networks.transformer(steps, prompt)
+    actions = action_loss(spaces, predicted, steps["actions"], steps["mask"])
+    total = actions
+    if prompt is not None and prompt_predicted is not None and config.prompt_loss:
+        share = config.prompt_length / (config.prompt_length + config.window)
+        prompted = action_loss(spaces, prompt_predicted, prompt["actions"], prompt["mask"])
+        total = (1.0 - share) * actions + share * prompted
+    if networks.achievable is not None:
+        expected = networks.achievable(steps["observations"], steps["codes"], steps["timesteps"])
+        error = (steps["returns"] - expected)[steps["mask"]]
+        total = total + expectile_loss(error, config.target_expectile).mean()
+    return actions, total
+
+
+def train_networks(
+    config: TransformerConfig,
+    networks: Networks,
+    data: TrainingData,
+    scales: Scales,
+    run: TrainingRun,
+    codes: TaskCodes | None = None,
+    segments: Callable[[TrainingData], ChooseSegments] | None = None,
+    support: bool = True,
+    stage: str = STAGE,
+) -> None:
+    """Train in place on the fitting tasks; logs the action loss, and in every tenth row that on the validation tasks.
+
+    Args:
+        config: sizes and budget.
+        networks: from `build_networks`, on `run.device`.
+        data: training tasks, on `run.device`.
+        scales: from `measure_scales`.
+        run: randomness, log, checkpoints.
+        codes: where task codes come from.
+        segments: makes the choice of prompt segments for a data set; None trains without prompts.
+        support: whether windows have support (prompts, and support in their codes), but for a share of them.
+        stage: name of the training stage.
+    """
+    parameters = [p for module in networks.modules().values() for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    fitting = data.fitting
+    batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
+    held_out = data.validation if data.validation.num_episodes else None
+    checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
+    plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
+    recent = RecentLosses()
+    for update in run.steps(stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()):
+        generator = run.generator(stage, update)
+        optimizer.zero_grad(set_to_none=True)
+        actions = torch.zeros(())
+        for count, supported in ((plain, False), (config.batch_size - plain, True)):
+            if count == 0:
+                continue
+            steps, prompt = batches.draw(generator, count, supported)
+            part, loss = batch_loss(config, networks, steps, prompt)
+            torch.autograd.backward(loss * (count / config.batch_size))
+            actions = actions + part.detach().cpu() * (count / config.batch_size)
+        rate = config.learning_rate * learning_rate_factor(config, update)
+        take_step(optimizer, clip=config.gradient_clip, learning_rate=rate)
+        recent.values.append(float(actions))
+        if update % config.log_interval == 0 or update == config.updates:
+            metrics = {"loss": recent.take()}
+            if checks and (update % (10 * config.log_interval) == 0 or update == config.updates):
+                metrics["validation_loss"] = validation_loss(config, networks, checks, run.generator(stage, "check"))
+            run.log(**metrics)
+
+
+@torch.no_grad()
+def validation_loss(
+    config: TransformerConfig, networks: Networks, batches: Batches, generator: np.random.Generator, count: int = 256
+) -> float:
+    """Action loss without prompt on `count` windows of the validation tasks, the same windows every time."""
+    for module in networks.modules().values():
+        module.eval()
+    steps, _ = batches.draw(generator, count, supported=False)
+    actions, _ = batch_loss(config, networks, steps, None)
+    for module in networks.modules().values():
+        module.train()
+    return float(actions)
+
+
+@torch.no_grad()
+def diagnose_networks(
+    config: TransformerConfig,
+    networks: Networks,
+    data: TrainingData,
+    scales: Scales,
+    run: TrainingRun,
+    codes: TaskCodes | None,
+    segments: Callable[[TrainingData], ChooseSegments] | None,
+    count: int = 256,
+) -> dict[str, float]:
+    """Action loss on windows of validation tasks: what prompts and task codes are worth, beside those of other windows.
+
+    Returns:
+        `plain` (no support), `code_of_others` (no support, codes of windows drawn anew: mostly other tasks),
+        `supported` (with support), `prompt_of_others` (their prompts only), as far as the method has them.
+    """
+    for module in networks.modules().values():
+        module.eval()
+    held_out = data.validation
+    batches = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
+    spaces = networks.transformer.spaces
+
+    def loss(steps: dict[str, Any], prompt: dict[str, Any] | None) -> float:
+        predicted, _ = networks.transformer(steps, prompt)
+        return float(action_loss(spaces, predicted, steps["actions"], steps["mask"]))
+
+    steps, _ = batches.draw(run.generator("diagnose", "windows"), count, supported=False)
+    report = {"plain": loss(steps, None)}
+    if codes is not None:
+        others, _ = batches.draw(run.generator("diagnose", "others"), count, supported=False)
+        report["code_of_others"] = loss({**steps, "codes": others["codes"]}, None)
+    steps, prompt = batches.draw(run.generator("diagnose", "windows"), count, supported=True)
+    report["supported"] = loss(steps, prompt)
+    if prompt is not None:
+        _, other_prompt = batches.draw(run.generator("diagnose", "others"), count, supported=True)
+        report["prompt_of_others"] = loss(steps, other_prompt)
+    for module in networks.modules().values():
+        module.train()
+    return report

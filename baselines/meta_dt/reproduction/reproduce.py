@@ -1,0 +1,225 @@
+"""Published numbers of Meta-DT beside those of our records, or of a fresh run, and what differs.
+
+The rows are of three kinds: mean returns in test tasks; what differs between a published table and us; and the returns
+of random actions and of the teacher, between which returns can be judged.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from metabench import Config, TrainingRun, evaluate, load_data, load_leaderboard, load_method, load_suite
+
+from ...prompt_dt.config import presets as prompt_dt_presets
+from ..config import presets
+from .quoted import AGAIN, OTHER_DATA, PAPER, SHOTS, Source
+
+STAGE = "reproduction"
+SUITES = ("point-robot", "cheetah-vel", "cheetah-dir", "ant-dir", "hopper-param", "walker-param", "reach")
+"""The paper's suites that are here under the same name."""
+
+
+class ReproduceConfig(Config):
+    """What to compare; names are separated by commas."""
+
+    suites: str = Field(default=",".join(SUITES), description="suites to show")
+    leaderboard: str = Field(
+        default="leaderboard/leaderboard.json", description="file of our published numbers; empty: none"
+    )
+    fresh: str = Field(default="", description="suites to train meta-dt in anew, beside the published records")
+    dataset: str = Field(default="medium", description="`fresh`: what to train on")
+    preset: Literal["tiny", "demo", "cpu", "paper"] = Field(default="demo", description="`fresh`: budget of training")
+    seeds: int = Field(default=1, ge=1, description="`fresh`: trainings in each suite")
+    unverified: bool = Field(
+        default=False, description="show also numbers of the paper's own table, which nobody compared with the paper"
+    )
+
+    @field_validator("suites", "fresh")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        """Refuse unknown names."""
+        for name in names(value):
+            if name not in SUITES:
+                nearest = difflib.get_close_matches(name, SUITES, n=1, cutoff=0.4)
+                hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(SUITES)}"
+                raise ValueError(f"unknown name {name!r}; {hint}")
+        return value
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What a method returns here, in one suite and track.
+
+    Attributes:
+        data: the dataset that it learned from.
+        preset: its budget.
+        fresh: whether it was trained here and now, and is no published record.
+        mean: mean return over seeds.
+        low, high: 95 % interval over seeds; None with one seed.
+        seeds: how many.
+    """
+
+    data: str
+    preset: str
+    fresh: bool
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+_FRESH = " (fresh)"
+
+Place = tuple[str, str, str]
+"""Method, suite, track."""
+
+
+class _Returns:
+    """Mean returns of fresh trainings by suite and track, one a seed: what a stopped run goes on with."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The returns."""
+        return {"values": self.values}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Put them back."""
+        self.values = {key: list(values) for key, values in state_dict["values"].items()}
+
+
+def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
+    """The rows of all three tables; a stopped run goes on with the training that it was stopped in.
+
+    Raises:
+        DataError: the leaderboard's file is missing or of another version.
+    """
+    ours: dict[Place, list[Ours]] = {}
+    if config.leaderboard:
+        _add_published(ours, config.leaderboard)
+    _add_fresh(ours, config, run)
+    sources = [AGAIN, OTHER_DATA, *([PAPER] if config.unverified else [])]
+    suites = names(config.suites)
+    numbers: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
+    for source in sources:
+        rows = _number_rows(source, suites, ours)
+        numbers += [{"row": len(numbers) + place, **row} for place, row in enumerate(rows, 1)]
+        if rows:
+            first = len(numbers) - len(rows) + 1
+            differences += _difference_rows(source, f"{first}-{len(numbers)}", rows)
+    return [*numbers, *differences, *(_bounds(suite) for suite in suites)]
+
+
+def names(value: str) -> list[str]:
+    """The parts of a list with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
+    for entry in load_leaderboard(path).entries:
+        plain = not entry.overrides and entry.split == "test" and entry.outdated is None
+        if plain and entry.shots == SHOTS.get(entry.track) and entry.seeds and entry.mean_return is not None:
+            low, high = entry.mean_return.interval or (None, None)
+            found = Ours(entry.dataset, entry.preset, False, entry.mean_return.mean, low, high, len(entry.seeds))
+            ours.setdefault((entry.method, entry.suite, entry.track), []).append(found)
+
+
+def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: TrainingRun) -> None:
+    trainings = [(suite, run.seed + number) for suite in names(config.fresh) for number in range(config.seeds)]
+    returns = _Returns()
+    for update in run.steps(STAGE, len(trainings), returns=returns):
+        suite, seed = trainings[update - 1]
+        method = load_method("meta-dt", preset=config.preset, suite=suite)
+        policy = method.train(load_data(suite, config.dataset), TrainingRun(seed, run.device))
+        for track, shots in SHOTS.items():
+            (block,) = evaluate(policy, suite, track, shots=[shots], seed=seed).blocks
+            mean = float(np.mean([row.total_return for row in block.rows]))
+            returns.values.setdefault(f"{suite} {track}", []).append(mean)
+    for key, values in returns.values.items():
+        suite, track = key.split()
+        low, high = _interval(values)
+        found = Ours(config.dataset, config.preset, True, float(np.mean(values)), low, high, len(values))
+        ours.setdefault(("meta-dt", suite, track), []).append(found)
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+    """Student's 95 % interval of the mean over seeds."""
+    from scipy import stats
+
+    if len(values) < 2 or np.ptp(values) == 0.0:
+        return None, None
+    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    return float(low), float(high)
+
+
+def _number_rows(source: Source, suites: Sequence[str], ours: Mapping[Place, Sequence[Ours]]) -> list[dict[str, Any]]:
+    rows = []
+    for method, by_suite in source.numbers.items():
+        for suite in suites:
+            if suite not in by_suite:
+                continue
+            quoted, spread = by_suite[suite]
+            row = {"suite": suite, "method": method, "quoted": quoted, "spread": spread, "trust": source.trust}
+            found: Sequence[Ours | None] = ours.get((method, suite, source.track)) or [None]
+            rows += [{**row, **_ours_columns(each)} for each in found]
+    return rows
+
+
+def _ours_columns(ours: Ours | None) -> dict[str, Any]:
+    """A quoted number stays where we have none beside it."""
+    if ours is None:
+        return dict.fromkeys(("ours", "low", "high", "seeds", "data", "preset"))
+    columns = {"ours": ours.mean, "low": ours.low, "high": ours.high, "seeds": ours.seeds}
+    return {**columns, "data": ours.data, "preset": ours.preset + _FRESH * ours.fresh}
+
+
+def _difference_rows(source: Source, numbers: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    data = ", ".join(dict.fromkeys(row["data"] for row in rows if row["data"])) or "no record"
+    apart = "one model for all tracks, unless the variant separate_zero_shot was run"
+    pairs = {
+        "source": (source.title, "published records, or a fresh run"),
+        "track": (source.track, f"{source.track}, {SHOTS[source.track]} shots; {apart}"),
+        "data": (source.data, data),
+        "tasks": (source.tasks, source.tasks_here),
+        "budget": (source.budget, _budgets(rows)),
+        "protocol": (source.protocol, "target return from training tasks; nothing chosen on test tasks"),
+        "spread": (source.spread, "low and high: Student's 95 % interval over seeds"),
+    }
+    return [
+        {"rows": numbers, "what differs": what, "there": there, "here": here} for what, (there, here) in pairs.items()
+    ]
+
+
+def _budgets(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Updates of each method and preset, as their presets say for the suites shown."""
+    found: dict[str, None] = {}
+    for row in rows:
+        method, preset, suite = row["method"], row["preset"], row["suite"]
+        if preset is None:
+            continue
+        preset = preset.removesuffix(_FRESH)
+        if method == "meta-dt":
+            own = presets(suite, plus=False)[preset]
+            text = f"{own.updates:,} policy and {own.model_updates:,} world-model updates"
+        else:
+            text = f"{prompt_dt_presets(suite)[preset].updates:,} policy updates"
+        found[f"{method}, {preset}: {text}"] = None
+    return "; ".join(found) or "no record"
+
+
+def _bounds(name: str) -> dict[str, Any]:
+    """Mean returns of random actions and of the teacher in the suite's test tasks."""
+    references = [task.reference for task in load_suite(name).split("test")]
+    return {
+        "test tasks of": name,
+        "random": float(np.mean([reference.random for reference in references])),
+        "teacher": float(np.mean([reference.expert for reference in references])),
+    }

@@ -1,0 +1,1 @@
+"""The paper's own experiment on five Gymnasium worlds, beside its published numbers."""

@@ -1,0 +1,159 @@
+"""Checks of acting, adapting, saving and evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metabench.checks.method_lanes import Script, difference, play
+from metabench.errors import DataError
+from metabench.evaluation.evaluate import evaluate
+from metabench.evaluation.protocol import supported_tracks
+from metabench.methods.contract import Policy
+from metabench.methods.state_files import DIGESTS
+
+if TYPE_CHECKING:
+    from metabench.checks.method_training import Check, TrainingChecks
+    from metabench.envs import Array, Spaces
+
+TOLERANCE = 1e-5
+"""How far actions (scaled to [-1, 1]) may differ between batches: other sizes of matrix products round otherwise."""
+
+
+class PolicyChecks:
+    """Holds a trained policy against the contract."""
+
+    def __init__(self, training: TrainingChecks, scratch: Path) -> None:
+        """Check the policy of `training`; files go below `scratch`."""
+        assert training.policy is not None
+        self._policy: Policy = training.policy
+        self._training = training
+        self._suite = training.suite
+        self._script = training.script
+        self._saved = scratch / "policy"
+        self._broken = scratch / "broken"
+
+    def checks(self) -> Iterator[Check]:
+        """The checks, in order; those of loading need what `saves` wrote."""
+        near = f"to {TOLERANCE:g}"
+        yield "seeds", "the same lanes and seeds give the same actions, exactly", self._seeds
+        yield "forgets", "after reset nothing of earlier episodes and support remains", self._forgets
+        yield "lanes", f"a lane alone acts as it does among others ({near})", self._alone
+        yield "lane order", f"lanes in another order act the same ({near})", self._permuted
+        yield "groups", f"groups under other numbers, in another order, act the same ({near})", self._renamed
+        yield "ended lanes", f"what ended lanes see changes nothing in the others ({near})", self._ended
+        yield "saves", "at least a folder, with nothing but readable .safetensors and .json files", self._saves
+        yield "loads", "a saved and loaded policy acts the same, exactly", self._loads
+        yield "damage", "a truncated or missing file, or other spaces, raise DataError", self._damaged
+        for split, track in supported_tracks(self._suite):
+            yield f"{split} {track}", "evaluates without error", functools.partial(self._track, split, track)
+
+    def _play(self, script: Script, policy: Policy | None = None) -> Array:
+        training = self._training
+        return play(policy or self._policy, script, self._suite.spaces, training.name, training.privileged)
+
+    def _seeds(self) -> str | None:
+        return difference(self._play(self._script), self._play(self._script), 0.0)
+
+    def _forgets(self) -> str | None:
+        for shots in (1, 0):
+            script = self._script.with_shots(shots)
+            self._play(self._script.lanes([0]).with_shots(0))
+            after_little = self._play(script)
+            self._play(self._script)
+            problem = difference(after_little, self._play(script), 0.0)
+            if problem:
+                return f"{shots} support episodes, after others than before: {problem}"
+        return None
+
+    def _alone(self) -> str | None:
+        together = self._play(self._script)
+        for lane in range(len(self._script.groups)):
+            alone = self._play(self._script.lanes([lane]))
+            problem = difference(together[:, [lane]], alone, TOLERANCE)
+            if problem:
+                return f"lane {lane} alone, as {problem}"
+        return None
+
+    def _permuted(self) -> str | None:
+        order = np.random.default_rng(0).permutation(len(self._script.groups))
+        return difference(self._play(self._script)[:, order], self._play(self._script.lanes(order.tolist())), TOLERANCE)
+
+    def _renamed(self) -> str | None:
+        return difference(self._play(self._script), self._play(self._script.renamed()), TOLERANCE)
+
+    def _ended(self) -> str | None:
+        noisy = self._script.with_noise_in_ended_lanes()
+        return difference(self._play(self._script), self._play(noisy), TOLERANCE)
+
+    def _saves(self) -> str | None:
+        self._policy.save(self._saved)
+        if not self._saved.is_dir():
+            return "the folder was not made"
+        for path in self._files():
+            if path.suffix == ".json":
+                json.loads(path.read_text(encoding="utf-8"))
+            elif path.suffix == ".safetensors":
+                _read_tensors(path)
+            else:
+                return f"{path.relative_to(self._saved)} is neither"
+        return None
+
+    def _loads(self) -> str | None:
+        return difference(self._play(self._script), self._play(self._script, self._load(self._saved)), 0.0)
+
+    def _damaged(self) -> str | None:
+        files = [path.relative_to(self._saved) for path in self._files()]
+        for name in files:
+            for damage in ("truncated",) if name.name == DIGESTS else ("truncated", "missing"):
+                shutil.rmtree(self._broken, ignore_errors=True)
+                shutil.copytree(self._saved, self._broken)
+                path = self._broken / name
+                content = path.read_bytes()
+                path.unlink()
+                if damage == "truncated":
+                    path.write_bytes(content[: len(content) // 2])
+                if not self._refuses(self._broken, self._suite.spaces):
+                    return f"loaded although {name} was {damage}"
+        spaces = self._suite.spaces
+        wider = dataclasses.replace(spaces, observation_dim=spaces.observation_dim + 1)
+        if files and not self._refuses(self._saved, wider):
+            return f"trained with {spaces.observation_dim} observation coordinates, it loaded for one more"
+        return None
+
+    def _refuses(self, folder: Path, spaces: Spaces) -> bool:
+        try:
+            self._training.method().load(folder, spaces)
+        except DataError:
+            return True
+        return False
+
+    def _load(self, folder: Path) -> Policy:
+        return self._training.method().load(folder, self._suite.spaces)
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._saved.rglob("*") if path.is_file())
+
+    def _track(self, split: str, track: str) -> str | None:
+        training = self._training
+        evaluation = evaluate(
+            self._policy, self._suite, track, split=split, privileged=training.privileged, name=training.name
+        )
+        rows = [row for block in evaluation.blocks for row in block.rows]
+        wrong = [row for row in rows if not math.isfinite(row.total_return)]
+        return f"task {wrong[0].task}: return {wrong[0].total_return}" if wrong else None
+
+
+def _read_tensors(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        file.keys()

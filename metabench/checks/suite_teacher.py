@@ -1,0 +1,152 @@
+"""Checks of a suite's teacher, of the references measured with it, and of the returns that are possible at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from metabench.checks.finding import Remark
+from metabench.checks.suite_environment import SuiteCheck, spread
+from metabench.data.making.roll_out import roll_out
+from metabench.envs import Array
+from metabench.errors import MetabenchError
+from metabench.seeding import derived_seed
+from metabench.suites import Suite
+
+FAR = 6.0
+"""Standard errors that a reference may lie from what is measured here."""
+
+SLACK = 0.05
+"""So much of the distance between random and expert it may lie off beyond that."""
+
+RARE = 3.0
+"""Episodes that are all alike may lack what happens in one of `episodes / RARE`: then so much more."""
+
+BEYOND = 1e-6
+"""Relative to a bound: returns are sums of rounded rewards."""
+
+
+class TeacherChecks:
+    """Lets the teacher act."""
+
+    def __init__(self, suite: Suite) -> None:
+        """Choose tasks and a number of episodes, fewer the longer episodes are."""
+        self._suite = suite
+        horizon = suite.entry.horizon
+        self._tasks = spread(suite, int(np.clip(1500 // horizon, 3, 25)))
+        self._episodes = int(np.clip(4000 // horizon, 8, 20))
+        self._returns: dict[str, Array] = {}
+        self._behaviours: tuple[str, ...] = ()
+
+    def checks(self) -> Iterator[SuiteCheck]:
+        """The checks, in order."""
+        self._behaviours = self._suite.teacher().behaviours
+        if self._behaviours:
+            yield (
+                "teacher",
+                "acts in bounds, the same with the same seeds, and in a lane alone as among others",
+                self._acts,
+            )
+        yield (
+            "references",
+            "the expert is above random actions in every task, by as much as suite.toml says",
+            self._agree,
+        )
+        yield "return bounds", "no return is outside what the family calls possible", self._bounds
+
+    def _acts(self) -> str | Remark | None:
+        lanes = [(task, behaviour) for behaviour in self._behaviours for task in self._tasks[:2]]
+        tasks, behaviours = [task for task, _ in lanes], [behaviour for _, behaviour in lanes]
+        seeds = [derived_seed("check", "teacher", lane) for lane in range(len(lanes))]
+        together = self._actions(tasks, behaviours, seeds)
+        again = self._actions(tasks, behaviours, seeds)
+        for lane, behaviour in enumerate(behaviours):
+            alone = self._actions([tasks[lane]], [behaviour], [seeds[lane]])[0]
+            for what, other in (("again", again[lane]), ("alone", alone)):
+                if not np.array_equal(together[lane], other):
+                    return f"{behaviour} in task {tasks[lane]}, {what}: other actions with the same seed"
+        scores = []
+        for behaviour in self._behaviours:
+            returns = self._measured(behaviour)
+            repeated = [task for task in self._tasks for _ in range(self._episodes)]
+            scores.append(f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}")
+        return Remark(f"normalised scores: {', '.join(scores)}")
+
+    def _actions(self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> list[Array]:
+        """What the teacher does in each lane until its end; raises `MetabenchError` if it must not."""
+        suite, spaces = self._suite, self._suite.spaces
+        environment, teacher = suite.environment(), suite.teacher()
+        parameters = [suite.tasks[task].parameters for task in tasks]
+        observation = environment.reset(parameters, list(seeds))
+        teacher.reset(list(behaviours), parameters, list(seeds))
+        shape = (len(tasks),) if spaces.discrete else (len(tasks), spaces.action_dim)
+        low, high = (0, spaces.num_actions - 1) if spaces.discrete else (spaces.action_low, spaces.action_high)
+        active = np.ones(len(tasks), bool)
+        taken: list[list[Array]] = [[] for _ in tasks]
+        for timestep in range(1, spaces.horizon + 1):
+            actions = np.asarray(teacher.act(observation))
+            if actions.shape != shape or (actions.dtype.kind in "iu") != spaces.discrete:
+                kind = "integers" if spaces.discrete else "floats"
+                raise MetabenchError(
+                    f"step {timestep}: expected {shape} {kind}, found {actions.shape} {actions.dtype.name}"
+                )
+            inside = np.all(((actions >= low) & (actions <= high)).reshape(len(tasks), -1), axis=1)
+            if not inside[active].all():
+                lane = np.flatnonzero(~inside & active).tolist()[0]
+                raise MetabenchError(f"step {timestep}: {behaviours[lane]} in task {tasks[lane]}: {actions[lane]}")
+            for lane in np.flatnonzero(active).tolist():
+                taken[lane].append(np.array(actions[lane]))
+            step = environment.step(actions if spaces.discrete else actions.astype(np.float32))
+            observation = step.observation
+            active &= ~step.terminated
+            if not active.any():
+                break
+        return [np.stack(each) for each in taken]
+
+    def _measured(self, behaviour: str) -> Array:
+        """`(tasks, episodes)` returns."""
+        if behaviour not in self._returns:
+            tasks = [task for task in self._tasks for _ in range(self._episodes)]
+            seeds = [derived_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))]
+            columns = roll_out(self._suite, tasks, [behaviour] * len(tasks), seeds).columns
+            self._returns[behaviour] = columns.episode_returns.reshape(len(self._tasks), self._episodes)
+        return self._returns[behaviour]
+
+    def _agree(self) -> str | Remark | None:
+        if "expert" not in self._behaviours:
+            return Remark("not measured: the family has no teacher")
+        random, expert = self._measured("random"), self._measured("expert")
+        for task, low, high in zip(self._tasks, random, expert, strict=True):
+            if high.mean() <= low.mean():
+                return f"task {task}: random actions return {low.mean():.4g}, the expert {high.mean():.4g}"
+        for row, task in enumerate(self._tasks):
+            reference = self._suite.tasks[task].reference
+            for name, stated, returns in (
+                ("random", reference.random, random[row]),
+                ("expert", reference.expert, expert[row]),
+            ):
+                error = float(returns.std(ddof=1)) / math.sqrt(len(returns))
+                slack = SLACK if error else RARE / len(returns)
+                if abs(returns.mean() - stated) > FAR * error + slack * (reference.expert - reference.random):
+                    return (
+                        f"task {task}: reference.{name} is {stated:.4g}, {len(returns)} episodes return "
+                        f"{returns.mean():.4g}; metabench data references {self._suite.argument} --write"
+                    )
+        return None
+
+    def _bounds(self) -> str | Remark | None:
+        horizon = self._suite.entry.horizon
+        bounds = [self._suite.family.return_bounds(self._suite.tasks[task].parameters, horizon) for task in self._tasks]
+        for behaviour in ("random", *(name for name in self._behaviours if name == "expert")):
+            for task, (low, high), returns in zip(self._tasks, bounds, self._measured(behaviour), strict=True):
+                slack = BEYOND * (1.0 + np.abs(returns).max())
+                if returns.min() < low - slack or returns.max() > high + slack:
+                    return (
+                        f"task {task}: {behaviour} returns {returns.min():.6g} to {returns.max():.6g}, "
+                        f"return_bounds are {low:.6g} to {high:.6g}"
+                    )
+        if not np.isfinite(bounds).any():
+            return Remark("the family states no return_bounds: a record may claim any return")
+        return None

@@ -1,0 +1,80 @@
+"""A suite's card: the pictures beside its README.md, and the numbers in it, from what is built and measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from metabench.data.cards.catalogue import Description, describe_dataset
+from metabench.data.cards.picture_strip import write_strip
+from metabench.data.cards.returns_histogram import returns_svg
+from metabench.data.storage.store import open_store, store_exists
+from metabench.errors import DataError
+from metabench.suites import Suite
+
+CARD, RETURNS, STRIP = "README.md", "returns.svg", "strip.png"
+
+_NUMBERS = re.compile(r"(<!-- numbers -->\n).*?(<!-- /numbers -->)", re.DOTALL)
+
+
+def write_card(suite: Suite) -> list[Path]:
+    """Write `returns.svg`, for a MuJoCo family `strip.png`, and the numbers into `README.md`; returns the files.
+
+    Raises:
+        DataError: a dataset is not built (recorded ones may be missing), or README.md has no place for the numbers.
+    """
+    card = suite.folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    if len(_NUMBERS.findall(text)) != 1:
+        raise DataError(f"{card}: expected one line <!-- numbers --> and, after it, one line <!-- /numbers -->")
+    names = [name for name, recipe in suite.entry.datasets.items() if not recipe.minari or store_exists(suite, name)]
+    described = [describe_dataset(suite, name) for name in names]
+    (suite.folder / RETURNS).write_text(_returns(suite, names), encoding="utf-8")
+    written = [card, suite.folder / RETURNS]
+    if write_strip(suite, suite.folder / STRIP):
+        written.append(suite.folder / STRIP)
+    block = f"{_references(suite)}\n{_datasets(suite, described)}\n"
+    card.write_text(_NUMBERS.sub(lambda found: found[1] + block + found[2], text), encoding="utf-8")
+    return written
+
+
+def _returns(suite: Suite, names: Sequence[str]) -> str:
+    """Of the train and test tasks, which every dataset covers."""
+    tasks = [task.id for task in suite.tasks if task.split != "test-far"]
+    returns = {}
+    for name in names:
+        columns = open_store(suite, name).trajectories.columns
+        chosen = np.isin(columns.tasks, tasks)
+        returns[name] = columns.episode_returns[chosen]
+    return returns_svg(f"{suite.identity}: returns in train and test tasks", returns)
+
+
+def _references(suite: Suite) -> str:
+    """Means of the references in suite.toml by split: the ends of the normalised score."""
+    lines = ["| split | tasks | mean return of random actions | of the teacher's expert |", "|---|---|---|---|"]
+    for split in suite.splits:
+        tasks = suite.split(split)
+        validation = sum(task.validation for task in tasks)
+        count = f"{len(tasks)}, {validation} of them for validation" if validation else f"{len(tasks)}"
+        random, expert = (fmean(getattr(task.reference, end) for task in tasks) for end in ("random", "expert"))
+        lines.append(f"| `{split}` | {count} | {random:.1f} | {expert:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _datasets(suite: Suite, described: list[Description]) -> str:
+    """Mean returns and scores of what is built."""
+    splits = [f"mean return (normalised score) in `{split}`" for split in suite.splits]
+    lines = [f"| dataset | trajectories | steps | {' | '.join(splits)} |", "|---|---|---|" + "---|" * len(splits)]
+    for each in described:
+        cells = [
+            f"{each.splits[split].mean_return:.1f} ({round(each.splits[split].normalised)})"
+            if split in each.splits
+            else ""
+            for split in suite.splits
+        ]
+        lines.append(f"| `{each.dataset}` | {each.trajectories:,} | {each.steps:,} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,112 @@
+"""The released data of the Meta-DT group as Minari datasets: one pickle a task, `dataset_task_<i>.pkl`.
+
+Each is a mapping of flat columns, in one of two spellings: `observations`, `next_observations`, `terminals` or
+`states`, `next_states`, `dones`, and in both `actions`, `rewards` and perhaps `masks`. Trajectories are all as long as
+the horizon and lie one after another. `masks` is 0 where an end is the task's own: an end with mask 1 is a time
+limit's. Files of prompts, goals and returns beside them are not read. `safe_pickle` reads the pickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
+from metabench.data.foreign.options import ImportOptions, check_task, fitting_spaces
+from metabench.data.foreign.safe_pickle import read_mapping
+from metabench.data.foreign.write_minari import ForeignFile, Imported, new_datasets
+from metabench.data.trajectories import BuildProgress
+from metabench.envs import Array
+from metabench.errors import DataError
+
+_FILE = re.compile(r"dataset_task_(0|[1-9]\d{0,5})\.pkl")
+
+_SPELLINGS: tuple[dict[str, str], ...] = (
+    {"observations": "observations", "next_observations": "next_observations", "terminals": "terminals"},
+    {"observations": "states", "next_observations": "next_states", "terminals": "dones"},
+)
+
+
+def import_meta_dt(
+    folder: Path, options: ImportOptions, *, progress: BuildProgress | None = None
+) -> tuple[Imported, ...]:
+    """Write every `dataset_task_<i>.pkl` in `folder` as the Minari dataset of task i: all of them, or none.
+
+    Args:
+        folder: the folder of the pickles.
+        options: what the files do not say; the horizon is needed unless the suite exists.
+        progress: told how far it is.
+
+    Raises:
+        DataError: a file does not hold what it should, in one line that names file and key; nothing is written.
+        MetabenchError: the options contradict each other.
+    """
+    suite = options.known_suite()
+    files = _files(folder)
+    for task, path in files.items():
+        check_task(suite, task, path)
+    horizon = options.horizon if suite is None else suite.spaces.horizon
+    if horizon is None:
+        raise DataError(f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)")
+    imported = []
+    with new_datasets(options, list(files)) as datasets:
+        for task, path in files.items():
+            rows = _rows(path)
+            spaces = fitting_spaces(options, suite, rows, horizon)
+            spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
+            description = {"format": "meta-dt", "file": path.name, "sha256": _digest(path)}
+            source = ForeignFile(path, rows.keys["actions"], rows.count, description)
+            episodes = read_episodes(rows, spans, options.keep_last)
+            imported.append(datasets.add(task, episodes, spaces, source, progress))
+    return tuple(imported)
+
+
+def _files(folder: Path) -> dict[int, Path]:
+    """Task to file, in the order of the tasks; none of them lies outside `folder`."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder with dataset_task_<i>.pkl")
+    root = folder.resolve()
+    found = {}
+    for path in folder.iterdir():
+        named = _FILE.fullmatch(path.name)
+        if named is None:
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise DataError(f"{path}: leads outside the folder, to {path.resolve()}")
+        if not path.is_file():
+            raise DataError(f"{path}: expected a file")
+        found[int(named[1])] = path
+    if not found:
+        raise DataError(f"{folder}: expected files dataset_task_<i>.pkl, found none")
+    return dict(sorted(found.items()))
+
+
+def _rows(path: Path) -> FlatRows:
+    """The columns of one pickle."""
+    content = read_mapping(path)
+    keys = {"actions": "actions", "rewards": "rewards", **_SPELLINGS["states" in content], "timeouts": "masks"}
+    columns = {name: _array(path, content, key) for name, key in keys.items() if key in content}
+    for name in ("observations", "actions", "rewards", "terminals"):
+        if name not in columns:
+            there = ", ".join(sorted(content)) or "nothing"
+            raise DataError(f"{path}: {keys[name]}: is missing; the file has {there}")
+    rows = FlatRows(path, keys, **columns)
+    if rows.timeouts is None:
+        return rows
+    ended, limited = rows.flags("terminals"), rows.flags("timeouts")
+    return FlatRows(path, keys, **{**columns, "terminals": ended & ~limited, "timeouts": ended & limited})
+
+
+def _array(path: Path, content: dict[str, Any], key: str) -> Array:
+    value = content[key]
+    if not isinstance(value, np.ndarray):
+        raise DataError(f"{path}: {key}: expected an array, found {type(value).__name__}")
+    return value
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

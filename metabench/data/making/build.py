@@ -1,0 +1,210 @@
+"""Building a dataset: roll out or read, store as Minari, make the store from it; everything whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from metabench.data.making.recorded import recorded
+from metabench.data.making.source import rolled_out
+from metabench.data.storage.manifest import check_manifest, make_manifest, remedy
+from metabench.data.storage.minari_files import (
+    MAIN_FILE,
+    METADATA_FILE,
+    manifest_of,
+    read_minari,
+    set_manifest,
+    write_minari,
+)
+from metabench.data.storage.places import minari_folder, minari_namespace, store_folder
+from metabench.data.storage.store import Store, check_hashes, open_store, store_exists, write_store
+from metabench.data.trajectories import BuildProgress, content_digest
+from metabench.errors import DataError
+from metabench.suites import Suite, load_suite
+from metabench.system.writing import writing
+
+
+@dataclass(frozen=True)
+class DatasetIdentity:
+    """Which data a dataset's name stands for here.
+
+    Attributes:
+        version: the version of its recipe.
+        digest: hash of the built arrays.
+        expected: the hash in suite.toml, if it has one.
+    """
+
+    version: int
+    digest: str
+    expected: str | None
+
+    @property
+    def as_published(self) -> bool:
+        """Whether the built arrays are those of suite.toml; true as well where it names no digest."""
+        return self.expected in (None, self.digest)
+
+
+def identity_of(store: Store, suite: Suite, dataset: str) -> DatasetIdentity:
+    """The identity of an opened store."""
+    recipe = suite.dataset(dataset)
+    return DatasetIdentity(recipe.version, store.header.manifest.digest, recipe.digest)
+
+
+def build_data(
+    suite: Suite | str,
+    dataset: str,
+    *,
+    force: bool = False,
+    download: bool = False,
+    progress: BuildProgress | None = None,
+) -> DatasetIdentity:
+    """Make `dataset` as a Minari dataset and as a memory-mapped store, unless it is there already.
+
+    An interrupted build leaves nothing behind but hidden folders, which the next one removes. Builds of one dataset by
+    several processes wait for each other.
+
+    Args:
+        suite: the suite or its name.
+        dataset: the dataset's name.
+        force: make it anew, whatever is there.
+        download: fetch the Minari datasets that it is made from, where they are not there: the one use of the network.
+        progress: told how far it is.
+
+    Raises:
+        UnknownNameError: no such suite or dataset.
+        DataError: what is there is damaged or made for something else; `force` replaces it. Or a Minari dataset that
+            it is made from is missing or not fit.
+        StorageError: the disk is full, read-only or fails; what was there before stays until the new data is whole.
+    """
+    suite = load_suite(suite) if isinstance(suite, str) else suite
+    suite.dataset(dataset)
+    with locked(suite, dataset):
+        if not force and store_exists(suite, dataset):
+            return identity_of(open_store(suite, dataset), suite, dataset)
+        stored, store = minari_folder(suite, dataset), store_folder(suite, dataset)
+        with _fresh(stored) as minari_fresh, _fresh(store) as store_fresh:
+            if stored.exists() and not force:
+                _restore(stored, store_fresh, suite, dataset, progress)
+            else:
+                _make_both(minari_fresh, store_fresh, suite, dataset, download, progress)
+                remove_folder(store)
+                remove_folder(stored)
+                os.replace(minari_fresh, stored)
+                _describe_namespace(suite)
+            os.replace(store_fresh, store)
+        return identity_of(open_store(suite, dataset), suite, dataset)
+
+
+def verify_dataset(suite: Suite, dataset: str, progress: BuildProgress | None = None) -> DatasetIdentity:
+    """Recompute all hashes of a built dataset, of its store and of the arrays in its Minari files.
+
+    Raises:
+        DataError: naming the first wrong file and how to make the data anew.
+    """
+    if store_exists(suite, dataset):
+        with remedy(suite, dataset):
+            check_hashes(store_folder(suite, dataset))
+    store = open_store(suite, dataset)
+    manifest, folder = store.header.manifest, minari_folder(suite, dataset)
+    with remedy(suite, dataset):
+        if content_digest(store.trajectories) != manifest.digest:
+            raise DataError(f"{store.folder}: the arrays do not match the digest in the header")
+        if not folder.is_dir():
+            raise DataError(f"{folder}: is missing")
+        if manifest_of(folder) != manifest:
+            raise DataError(f"{folder / METADATA_FILE}: its manifest differs from the store's")
+        if content_digest(read_minari(folder, progress)) != manifest.digest:
+            raise DataError(f"{folder / MAIN_FILE}: its arrays do not match the digest")
+    return identity_of(store, suite, dataset)
+
+
+def delete_dataset(suite: Suite, dataset: str) -> tuple[Path, ...]:
+    """Remove a dataset's store and Minari files; returns the folders that were there."""
+    folders = (store_folder(suite, dataset), minari_folder(suite, dataset))
+    with locked(suite, dataset):
+        found = tuple(folder for folder in folders if folder.exists())
+        for folder in found:
+            remove_folder(folder)
+    return found
+
+
+@contextmanager
+def locked(suite: Suite, dataset: str) -> Iterator[None]:
+    """Hold the dataset's locks (one beside its Minari files, one beside its store), waiting for whoever has them."""
+    from filelock import FileLock
+
+    with ExitStack() as stack:
+        for folder in (minari_folder(suite, dataset), store_folder(suite, dataset)):
+            with writing(folder):
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(folder.with_name(f".{folder.name}.lock")))
+        yield
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove `folder` if it exists; it disappears at once, whatever interrupts the removal."""
+    leaving = folder.with_name(f".{folder.name}.leaving")
+    shutil.rmtree(leaving, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, leaving)
+        shutil.rmtree(leaving)
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """A new empty folder beside `folder`, removed at the end unless it has been put in place by then."""
+    fresh = folder.with_name(f".{folder.name}.building")
+    for stale in (fresh, folder.with_name(f".{folder.name}.leaving")):
+        shutil.rmtree(stale, ignore_errors=True)
+    try:
+        with writing(folder):
+            fresh.mkdir(parents=True)
+            yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _make_both(
+    minari: Path, store: Path, suite: Suite, dataset: str, download: bool, progress: BuildProgress | None
+) -> None:
+    """Fill the folders `minari` and `store`, and give both the digest of the arrays that went into them.
+
+    Nothing is read back: right after writing, a read is answered from memory and tells nothing of the disk. What is on
+    the disk is compared with the digest by `verify_dataset`, and whenever a store is made anew from Minari files.
+    """
+    if suite.dataset(dataset).minari is None:
+        source = rolled_out(suite, dataset)
+    else:
+        source = recorded(suite, dataset, download=download, progress=progress)
+    with writing(minari):
+        trajectories = write_minari(minari, suite, dataset, source, progress)
+        manifest = make_manifest(suite, dataset, content_digest(trajectories))
+        set_manifest(minari, manifest)
+    if progress is not None:
+        progress("making the store", 0, 1)
+    write_store(store, trajectories, manifest, suite.spaces)
+
+
+def _restore(minari: Path, store: Path, suite: Suite, dataset: str, progress: BuildProgress | None) -> None:
+    """Fill the folder `store` from a Minari dataset built earlier."""
+    with remedy(suite, dataset):
+        manifest = manifest_of(minari)
+        check_manifest(manifest, suite, dataset, minari / METADATA_FILE)
+        trajectories = read_minari(minari, progress)
+        if content_digest(trajectories) != manifest.digest:
+            raise DataError(f"{minari / MAIN_FILE}: its arrays do not match the digest")
+    write_store(store, trajectories, manifest, suite.spaces)
+
+
+def _describe_namespace(suite: Suite) -> None:
+    """Let Minari know the suite's namespace, as its own way of creating a dataset does."""
+    from minari.namespace import NAMESPACE_METADATA_FILENAME, create_namespace
+
+    namespace = minari_namespace(suite)
+    if not (minari_folder(suite, next(iter(suite.entry.datasets))).parent / NAMESPACE_METADATA_FILENAME).exists():
+        with suppress(ValueError):  # another build has just created it
+            create_namespace(namespace, description=suite.entry.title)

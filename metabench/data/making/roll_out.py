@@ -1,0 +1,114 @@
+"""Rolling out behaviours in a suite's tasks: the one place where data is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metabench.data.columns import Columns
+from metabench.data.trajectories import ACTION_DECIMALS, RollOut, join_roll_outs
+from metabench.envs import Array, BatchedEnvironment, Teacher
+from metabench.errors import SimulationError
+from metabench.seeding import derived_seed
+from metabench.suites import Suite
+
+
+def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> RollOut:
+    """Act one episode a lane: in task `tasks[i]`, as `behaviours[i]`, with `seeds[i]` as its only randomness.
+
+    The float32 action that is stored is the one that the simulator gets.
+    """
+    environment, teacher = suite.environment(), suite.teacher()
+    size = environment.lanes_at_once
+    return join_roll_outs(
+        [
+            _roll_out_lanes(
+                suite, environment, teacher, tasks[i : i + size], behaviours[i : i + size], seeds[i : i + size]
+            )
+            for i in range(0, len(tasks), size)
+        ]
+    )
+
+
+def _roll_out_lanes(
+    suite: Suite,
+    environment: BatchedEnvironment,
+    teacher: Teacher,
+    tasks: Sequence[int],
+    behaviours: Sequence[str],
+    seeds: Sequence[int],
+) -> RollOut:
+    spaces, lanes = suite.spaces, len(tasks)
+    parameters = [suite.tasks[task].parameters for task in tasks]
+    observation = environment.reset(parameters, [derived_seed(seed, "reset") for seed in seeds])
+    random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
+    uniform = _uniform_actions(suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()])
+    taught = np.flatnonzero(~random_lanes).tolist()
+    if len(taught):
+        teacher.reset(
+            [behaviours[lane] for lane in taught],
+            [parameters[lane] for lane in taught],
+            [derived_seed(seeds[lane], "behaviour") for lane in taught],
+        )
+    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)
+    actions = np.repeat(spaces.null_actions(lanes)[:, None], spaces.horizon, axis=1)
+    rewards = np.zeros((lanes, spaces.horizon), np.float32)
+    success = np.zeros((lanes, spaces.horizon), bool)
+    has_success = False
+    active = np.ones(lanes, bool)
+    lengths = np.full(lanes, spaces.horizon)
+    observations[:, 0] = observation
+    for timestep in range(spaces.horizon):
+        chosen = spaces.null_actions(lanes)
+        if random_lanes.any():
+            chosen[random_lanes] = uniform[:, timestep]
+        if len(taught):
+            chosen[taught] = _stored(suite, teacher.act(observation[taught]))
+        try:
+            step = environment.step(chosen)
+        except SimulationError as error:
+            raise error.in_task(suite.name, tasks[error.lane]) from error
+        observation = step.observation
+        actions[active, timestep] = chosen[active]
+        rewards[active, timestep] = step.reward[active]
+        observations[active, timestep + 1] = observation[active]
+        if step.success is not None:
+            has_success = True
+            success[active, timestep] = step.success[active]
+        ended = active & step.terminated
+        lengths[ended] = timestep + 1
+        active &= ~ended
+        if not active.any():
+            break
+    within = np.arange(spaces.horizon) < lengths[:, None]
+    seen = np.arange(spaces.horizon + 1) <= lengths[:, None]
+    columns = Columns(
+        observations=observations[seen],
+        actions=actions[within],
+        rewards=rewards[within],
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        terminated=~active,
+        tasks=np.asarray(tasks, np.int64),
+    )
+    return RollOut(columns, success[within] if has_success else None)
+
+
+def _uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
+    """`(lanes, horizon, ...)` uniform actions, each lane's from its own seed."""
+    spaces = suite.spaces
+    draws = [
+        spaces.uniform_actions(np.random.default_rng(derived_seed(seed, "behaviour")), (spaces.horizon,))
+        for seed in seeds
+    ]
+    return _stored(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
+
+
+def _stored(suite: Suite, actions: Array) -> Array:
+    """Actions as they are stored and applied: rounded, float32, in bounds."""
+    if suite.spaces.discrete:
+        return np.asarray(actions, np.int64)
+    rounded = np.round(np.asarray(actions, np.float64), ACTION_DECIMALS).astype(np.float32)
+    return np.clip(
+        rounded, np.asarray(suite.spaces.action_low, np.float32), np.asarray(suite.spaces.action_high, np.float32)
+    )

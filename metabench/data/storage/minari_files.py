@@ -1,0 +1,186 @@
+"""Datasets on disk in Minari's format, read through Minari's own storage class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metabench.data.columns import Columns
+from metabench.data.storage.hdf5_heaps import check_heaps
+from metabench.data.storage.manifest import Manifest, read_manifest
+from metabench.data.storage.places import minari_id
+from metabench.data.trajectories import CHUNK, BuildProgress, Source, Trajectories, join_trajectories
+from metabench.envs import Array, Spaces
+from metabench.errors import DataError
+from metabench.suites import Suite
+
+METADATA_FILE = "data/metadata.json"
+MAIN_FILE = "data/main_data.hdf5"
+MANIFEST_KEY = "metabench"
+
+
+def write_minari(
+    folder: Path, suite: Suite, dataset: str, source: Source, progress: BuildProgress | None = None
+) -> Trajectories:
+    """Write all trajectories of `source` into a new Minari dataset in `folder`, which must exist.
+
+    Returns what has been written. `set_manifest` completes the dataset.
+    """
+    import minari
+    from minari.dataset.minari_storage import MinariStorage
+
+    from metabench.data.storage.minari_episodes import episode_file
+
+    observation_space, action_space = _gymnasium_spaces(suite.spaces)
+    storage = MinariStorage.new(
+        folder / "data",
+        observation_space=observation_space,
+        action_space=action_space,
+        data_format="hdf5",
+        jpeg_encoding=False,
+    )
+    parts: list[Trajectories] = []
+    with episode_file(folder / MAIN_FILE) as file:
+        for part in source.parts:
+            for episode in range(len(part.seeds)):
+                arrays, infos = _arrays(part, episode)
+                file.add(arrays, infos, _metadata(part, episode, suite))
+            parts.append(part)
+            if progress is not None:
+                progress(source.stage, file.episodes, source.total)
+    storage.update_metadata(
+        {
+            "dataset_id": minari_id(suite, dataset),
+            "minari_version": minari.__version__,
+            "author": {"metabench"},
+            "algorithm_name": source.algorithm,
+            "description": f"{suite.entry.title}: {source.description}",
+            "total_episodes": file.episodes,
+            "total_steps": file.steps,
+            "dataset_size": storage.get_size(),
+        }
+    )
+    return join_trajectories(parts)
+
+
+def set_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest` into the metadata of the Minari dataset in `folder`."""
+    _open(folder).update_metadata({MANIFEST_KEY: manifest.model_dump(mode="json")})
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest in a Minari dataset's metadata; raises `DataError` if there is none or it is damaged."""
+    from minari.dataset.minari_storage import MinariStorage
+
+    path = folder / METADATA_FILE
+    try:
+        metadata = MinariStorage.read_raw_metadata(folder / "data")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(metadata, dict) or MANIFEST_KEY not in metadata:
+        raise DataError(f"{path}: has no key {MANIFEST_KEY!r}: not a dataset that metabench made")
+    return read_manifest(metadata[MANIFEST_KEY], path)
+
+
+def read_minari(folder: Path, progress: BuildProgress | None = None) -> Trajectories:
+    """Decode all episodes of the Minari dataset in `folder`; raises `DataError` naming a damaged file."""
+    with naming_damage(folder / MAIN_FILE):
+        check_heaps(folder / MAIN_FILE)
+        storage = _open(folder)
+        count = storage.total_episodes
+        entries = list(storage.get_episode_metadata(range(count)))
+    episodes: list[dict[str, Any]] = []
+    for start in range(0, count, CHUNK):
+        with naming_damage(folder / MAIN_FILE):
+            episodes += [_whole(episode) for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))]
+        if progress is not None:
+            progress("reading back", len(episodes), count)
+    with naming_damage(folder / MAIN_FILE):
+        return _joined(episodes, entries)
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Turn whatever Minari or h5py raise on damaged content into a `DataError` that names the file."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError, TypeError) as error:
+        raise DataError(f"{path}: damaged: {error or type(error).__name__}") from error
+
+
+def _open(folder: Path) -> Any:
+    from minari.dataset.minari_storage import MinariStorage
+
+    return MinariStorage.read(folder / "data")
+
+
+def _gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
+    from metabench.envs.gymnasium.view import action_space, observation_space
+
+    return observation_space(spaces), action_space(spaces)
+
+
+def _arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """One episode's arrays as Minari names them, and its `infos`."""
+    columns = part.columns
+    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
+    last = np.arange(stop - start) == stop - start - 1
+    terminated = bool(columns.terminated[episode])
+    arrays = {
+        "observations": columns.observations[start + episode : stop + episode + 1],
+        "actions": columns.actions[start:stop],
+        "rewards": columns.rewards[start:stop],
+        "terminations": last & terminated,
+        "truncations": last & (not terminated),
+    }
+    return arrays, {} if part.success is None else {"success": part.success[start:stop]}
+
+
+def _metadata(part: Trajectories, episode: int, suite: Suite) -> dict[str, str | int | bool]:
+    """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
+    task = int(part.columns.tasks[episode])
+    entry: dict[str, str | int | bool] = {
+        "seed": int(part.seeds[episode]),
+        "task": task,
+        "split": suite.tasks[task].split,
+        "behaviour": str(part.behaviours[episode]),
+    }
+    if part.success is not None:
+        offsets = part.columns.offsets
+        entry["success"] = bool(part.success[offsets[episode] : offsets[episode + 1]].any())
+    return entry
+
+
+def _whole(episode: dict[str, Any]) -> dict[str, Any]:
+    """The episode, if it ends with its last step and nowhere else."""
+    steps = len(episode["rewards"])
+    ended = episode["terminations"] | episode["truncations"]
+    if ended.shape != (steps,) or not ended[-1] or ended[:-1].any() or len(episode["observations"]) != steps + 1:
+        raise ValueError(f"episode {episode['id']} does not end with its last step")
+    return episode
+
+
+def _joined(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]) -> Trajectories:
+    """Episodes and their metadata as flat arrays."""
+    lengths = [len(episode["rewards"]) for episode in episodes]
+    successes = [episode["infos"]["success"] for episode in episodes if "success" in (episode["infos"] or {})]
+    if successes and len(successes) != len(episodes):
+        raise ValueError("some episodes have no infos/success")
+    columns = Columns(
+        observations=np.concatenate([episode["observations"] for episode in episodes]),
+        actions=np.concatenate([episode["actions"] for episode in episodes]),
+        rewards=np.concatenate([episode["rewards"] for episode in episodes]),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        terminated=np.array([episode["terminations"][-1] for episode in episodes], bool),
+        tasks=np.array([entry["task"] for entry in entries], np.int64),
+    )
+    return Trajectories(
+        columns,
+        behaviours=np.array([entry["behaviour"] for entry in entries], np.str_),
+        seeds=np.array([entry["seed"] for entry in entries], np.int64),
+        success=np.concatenate(successes) if successes else None,
+    )

@@ -1,0 +1,147 @@
+"""Trajectories on their way: from where they are made or read to where they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from metabench.data.columns import Columns
+from metabench.envs import Array
+
+BuildProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+CHUNK = 500
+"""Trajectories that are rolled out and written, or read, between two calls of a `BuildProgress`."""
+
+ACTION_DECIMALS = 4
+"""Teachers' actions are rounded to 1e-4, so that a last bit of arithmetic does not change what is stored."""
+
+
+@dataclass(frozen=True)
+class RollOut:
+    """Trajectories in the order asked for.
+
+    Attributes:
+        columns: the episodes; `columns.tasks` holds suite task ids here, in the order asked for.
+        success: `(N,)` bool per transition, or None where the family has no notion of success.
+    """
+
+    columns: Columns
+    success: Array | None
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """A whole dataset as decoded arrays: E episodes with N transitions in all, sorted by task.
+
+    Attributes:
+        columns: the episodes; `columns.tasks` holds suite task ids.
+        behaviours: `(E,)` text: what acted.
+        seeds: `(E,)` int64: each episode's only randomness.
+        success: `(N,)` bool a transition, or None where the family has no notion of success.
+    """
+
+    columns: Columns
+    behaviours: Array
+    seeds: Array
+    success: Array | None
+
+    def arrays(self) -> dict[str, Array]:
+        """All arrays by name, in the fixed order in which they are stored and hashed."""
+        columns = self.columns
+        arrays = {
+            "observations": columns.observations,
+            "actions": columns.actions,
+            "rewards": columns.rewards,
+            "offsets": columns.offsets,
+            "terminated": columns.terminated,
+            "tasks": columns.tasks,
+            "behaviours": self.behaviours,
+            "seeds": self.seeds,
+        }
+        return arrays if self.success is None else {**arrays, "success": self.success}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Array]) -> Trajectories:
+        """The inverse of `arrays`; raises `KeyError` if one is missing."""
+        return Trajectories(
+            Columns(
+                observations=arrays["observations"],
+                actions=arrays["actions"],
+                rewards=arrays["rewards"],
+                offsets=arrays["offsets"],
+                terminated=arrays["terminated"],
+                tasks=arrays["tasks"],
+            ),
+            behaviours=arrays["behaviours"],
+            seeds=arrays["seeds"],
+            success=arrays.get("success"),
+        )
+
+
+def content_digest(trajectories: Trajectories) -> str:
+    """`sha256:...` of the decoded arrays, independent of the libraries that stored them.
+
+    Hashed are, for each of `Trajectories.arrays` in its order, the line `name dtype shape` and then the values in C
+    order, little-endian; the behaviours as their UTF-8 names, each ended by a line feed.
+    """
+    total = hashlib.sha256()
+    for name, values in trajectories.arrays().items():
+        if values.dtype.kind == "U":
+            total.update(f"{name} text {values.shape}\n".encode())
+            total.update("".join(f"{text}\n" for text in values.tolist()).encode())
+        else:
+            little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+            total.update(f"{name} {values.dtype.kind}{values.dtype.itemsize} {values.shape}\n".encode())
+            total.update(little.data)
+    return f"sha256:{total.hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Trajectories to be stored.
+
+    Attributes:
+        parts: the trajectories, sorted by task, made as they are asked for.
+        total: how many there are in all.
+        stage: what making them is called.
+        algorithm: what acted, for Minari's metadata.
+        description: what they are, for Minari's metadata.
+    """
+
+    parts: Iterable[Trajectories]
+    total: int
+    stage: str
+    algorithm: str
+    description: str
+
+
+def join_roll_outs(parts: Sequence[RollOut]) -> RollOut:
+    """The trajectories of all parts, in order, as one."""
+    lengths = np.concatenate([np.diff(part.columns.offsets) for part in parts])
+    columns = Columns(
+        observations=np.concatenate([part.columns.observations for part in parts]),
+        actions=np.concatenate([part.columns.actions for part in parts]),
+        rewards=np.concatenate([part.columns.rewards for part in parts]),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        terminated=np.concatenate([part.columns.terminated for part in parts]),
+        tasks=np.concatenate([part.columns.tasks for part in parts]),
+    )
+    successes = [part.success for part in parts if part.success is not None]
+    return RollOut(columns, np.concatenate(successes) if successes else None)
+
+
+def join_trajectories(parts: Sequence[Trajectories]) -> Trajectories:
+    """The trajectories of all parts, in order, as one."""
+    whole = join_roll_outs([RollOut(part.columns, part.success) for part in parts])
+    return Trajectories(
+        columns=whole.columns,
+        behaviours=np.concatenate([part.behaviours for part in parts]),
+        seeds=np.concatenate([part.seeds for part in parts]),
+        success=whole.success,
+    )

@@ -1,0 +1,206 @@
+"""What may be wrong with an installation, found out by trying: one line each, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+
+from metabench.system.home import home, minari_root
+
+GIB = 1 << 30
+NO_SPACE, LITTLE_SPACE = GIB, 5 * GIB
+"""Bytes free: below the first something is wrong, below the second it is worth a note."""
+
+IMPORTS = ("torch", "numpy", "scipy", "gymnasium", "mujoco", "metaworld", "minari", "h5py", "transformers")
+
+RENDERING = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    "<mujoco><worldbody><light pos='0 0 3'/><geom size='1'/></worldbody></mujoco>"
+)
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 32, 32) as renderer:
+    renderer.update_scene(data)
+    assert renderer.render().any(), "the picture is black"
+"""
+
+LOCKING = """
+import sys
+from filelock import FileLock, Timeout
+try:
+    FileLock(sys.argv[1], timeout=0).acquire()
+except Timeout:
+    sys.exit(0)
+sys.exit(1)
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a report.
+
+    Attributes:
+        level: `wrong` needs something done, `note` is worth knowing, `ok` was tried and works.
+        what: what was looked at.
+        message: what was found and, unless it is fine, what to do.
+    """
+
+    level: Literal["ok", "note", "wrong"]
+    what: str
+    message: str
+
+
+def examine_machine(results: Path) -> Iterator[Finding]:
+    """Look at Python, packages, torch, rendering and folders; nothing is left behind.
+
+    Args:
+        results: a results folder, which need not exist: whether records could be written there.
+    """
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _imports,
+        _torch,
+        _rendering,
+        lambda: examine_folder("METABENCH_HOME", home()),
+        lambda: examine_folder("Minari datasets", minari_root()),
+        lambda: examine_folder("results", results),
+        _extras,
+    )
+    for check in checks:
+        yield from check()
+
+
+def _python() -> Iterator[Finding]:
+    found = f"{platform.python_version()} at {sys.executable}, {platform.platform()}, {os.cpu_count()} cores"
+    yield Finding("ok", "Python", found)
+
+
+def _packages() -> Iterator[Finding]:
+    """Whether the versions are those that metabench asks for."""
+    texts = [text for text in requires("metabench") or [] if "extra ==" not in text]
+    unfit = 0
+    for requirement in map(Requirement, texts):
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            found = "none"
+        if found == "none" or not requirement.specifier.contains(found, prereleases=True):
+            unfit += 1
+            yield Finding(
+                "wrong", "packages", f"expected {requirement}, found {found}; run `pip install '{requirement}'`"
+            )
+    if not unfit:
+        yield Finding("ok", "packages", f"metabench {version('metabench')}, {len(texts)} requirements met")
+
+
+def _imports() -> Iterator[Finding]:
+    broken = 0
+    for name in IMPORTS:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever a broken package does
+            broken += 1
+            problem = f"{type(error).__name__}: {error}"
+            message = f"{name} does not import: {_line(problem)}; run `pip install --force-reinstall {name}`"
+            yield Finding("wrong", "imports", message)
+    if not broken:
+        yield Finding("ok", "imports", f"{', '.join(f'{name} {version(name)}' for name in IMPORTS)}")
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except Exception:  # told above
+        return
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
+    wanted = os.environ.get("OMP_NUM_THREADS")
+    message = f"{threads} threads on {cores} cores, OMP_NUM_THREADS {wanted or 'not set'}; {', '.join(devices)}"
+    if threads > cores:
+        message += f"; more threads than cores are slow: set OMP_NUM_THREADS to {cores} or less"
+    yield Finding("note" if threads > cores else "ok", "torch", message)
+
+
+def _rendering() -> Iterator[Finding]:
+    """In a process of its own: where OpenGL is missing, MuJoCo may end the process."""
+    backend = os.environ.get("MUJOCO_GL")
+    for choice in [backend] if backend else [None, "egl", "osmesa"]:
+        environment = os.environ | ({"MUJOCO_GL": choice} if choice else {})
+        command = [sys.executable, "-c", RENDERING]
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            continue
+        if done.returncode == 0 and choice == backend:
+            yield Finding("ok", "rendering", f"MuJoCo renders (MUJOCO_GL {choice or 'not set'})")
+            return
+        if done.returncode == 0:
+            yield Finding("note", "rendering", f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures")
+            return
+    advice = "install a software renderer (Debian: apt-get install libosmesa6) and set MUJOCO_GL=osmesa"
+    yield Finding("note", "rendering", f"MuJoCo cannot render here; training needs none; for pictures {advice}")
+
+
+def examine_folder(what: str, folder: Path) -> Iterator[Finding]:
+    """Whether it can be written to, has space, and keeps locks; it is not made if it is not there."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        yield Finding("wrong", what, f"{folder}: cannot be written to; name another folder or change its permissions")
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=nearest) as place:
+            locks = _keeps_locks(Path(place) / "lock")
+    except OSError as error:
+        yield Finding("wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder")
+        return
+    free = shutil.disk_usage(nearest).free
+    place_words = f"{folder}, {free / GIB:.1f} GiB free"
+    if not locks:
+        message = f"{place_words}, locks do not hold: two processes could run one cell; name a folder on another disk"
+        yield Finding("wrong", what, message)
+    elif free < NO_SPACE:
+        yield Finding("wrong", what, f"{place_words}: too little; make room or name another folder")
+    elif free < LITTLE_SPACE:
+        yield Finding("note", what, f"{place_words}: large datasets will not fit")
+    else:
+        yield Finding("ok", what, f"{place_words}, writable, locks hold")
+
+
+def _keeps_locks(path: Path) -> bool:
+    from filelock import FileLock
+
+    with FileLock(path):
+        done = subprocess.run([sys.executable, "-c", LOCKING, str(path)], capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, (package, purpose) in {
+        "ray": ("ray", "--executor ray"),
+        "slurm": ("submitit", "--executor slurm"),
+        "tracking": ("tensorboard", "--tensorboard"),
+        "robotics": ("gymnasium-robotics", "suites of its environments"),
+    }.items():
+        try:
+            yield Finding("ok", f"extra {extra}", f"{package} {version(package)}")
+        except PackageNotFoundError:
+            message = f"not installed; {purpose} needs it: pip install 'metabench[{extra}]'"
+            yield Finding("note", f"extra {extra}", message)
+
+
+def _line(text: str) -> str:
+    return f"{' '.join(text.split()):.200}"

@@ -1,0 +1,194 @@
+"""Two methods compared: suite by suite, task by task, and over the core set; the seed is the unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+import numpy as np
+
+from metabench.errors import MetabenchError
+from metabench.evaluation import statistics
+from metabench.evaluation.protocol import TRACKS
+from metabench.evaluation.scores import Score
+from metabench.leaderboard.compare.core_set import core_comparisons
+from metabench.leaderboard.compare.models import Comparison, Difference, Side, SuiteComparison, TaskComparison
+from metabench.leaderboard.compare.selection import (
+    Asked,
+    Selection,
+    Setting,
+    both_asked,
+    check_names,
+    chosen_groups,
+    matching_pairs,
+)
+from metabench.leaderboard.scores.aggregate import Gathered, data_as_published, gather
+from metabench.leaderboard.scores.estimates import (
+    BOOTSTRAP_REPLICATIONS,
+    estimate,
+    profile,
+    rounded,
+    rounded_interval,
+)
+from metabench.leaderboard.scores.models import Estimate
+from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
+from metabench.runs.kept.record import Record
+from metabench.seeding import derived_seed
+
+
+def compare_methods(
+    records: Iterable[Record],
+    first: str,
+    second: str,
+    selection: Selection | None = None,
+    *,
+    preset: str | None = None,
+    shelf: SuiteShelf | None = None,
+) -> Comparison:
+    """Compare two methods wherever suite, data, protocol and preset are equal and both have complete seeds.
+
+    Args:
+        records: of any methods; each is read once and let go.
+        first: `METHOD[/VARIANT][#CONFIG][@PRESET]`; CONFIG is the beginning of a configuration's digest.
+        second: the same. Presets differ only if both are written out.
+        selection: which comparisons are wanted; by default the headline shots of all tracks, split `test`.
+        preset: what both have where none is written.
+        shelf: the suites to score with; by default those of the registry.
+
+    Raises:
+        UnknownNameError: there are records, but none of this method, preset, configuration, suite, dataset or track.
+        MetabenchError: the two are the same, have nothing in common, or a name stands for several configurations.
+        DataError: two records are of one cell.
+    """
+    selection = selection or Selection()
+    shelf = shelf or SuiteShelf()
+    asked = both_asked(first, second, preset)
+    groups = gather(records, shelf)
+    check_names(groups, selection)
+    chosen = [chosen_groups(groups, each, selection) for each in asked]
+    pairs = matching_pairs(chosen[0], chosen[1], asked)
+    comparisons = [
+        _comparison(setting, key, pair, quotas)
+        for setting, pair in pairs.items()
+        if isinstance(quotas := shelf.quotas(setting.suite, setting.suite_version), Quotas)
+        for key in sorted(pair[0].scores.keys() & pair[1].scores.keys(), key=_block_order)
+        if selection.admits(setting, key)
+    ]
+    if pairs and not comparisons:
+        raise MetabenchError(f"nothing to compare: {first} and {second} share no complete seeds of {selection}")
+    if not pairs and {group.id for group in chosen[0]} & {group.id for group in chosen[1]}:
+        raise MetabenchError(f"{first} and {second} are the same records: expected two methods or configurations")
+    if not comparisons:
+        places = [_places(each) for each in chosen]
+        raise MetabenchError(f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}")
+    eligible = {
+        pair[0].id: isinstance(quotas, Quotas)
+        and not quotas.suite.entry.seen_tasks
+        and not quotas.suite.archived
+        and all(data_as_published(each.contender, quotas.suite) is not False for each in pair)
+        for setting, pair in pairs.items()
+        for quotas in [shelf.quotas(setting.suite, setting.suite_version)]
+    }
+    core = [] if selection.suites else core_comparisons([each for each in comparisons if eligible[each.first.entry]])
+    return Comparison(
+        schema_version=1,
+        confidence=statistics.CONFIDENCE,
+        seeds_for_a_verdict=statistics.SEEDS_FOR_A_VERDICT,
+        first=first,
+        second=second,
+        comparisons=tuple(comparisons),
+        core=tuple(core),
+        notes=tuple(_notes(chosen, asked, {setting.suite for setting in pairs}, comparisons)),
+    )
+
+
+def difference_of(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """The difference of two means over seeds, rounded."""
+    found = statistics.compare(first, second)
+    return Difference(mean=rounded(found.difference), interval=found.interval and rounded_interval(found.interval))
+
+
+def _comparison(setting: Setting, key: BlockKey, pair: tuple[Gathered, Gathered], quotas: Quotas) -> SuiteComparison:
+    metric = quotas.suite.entry.headline
+    scores = [dict(sorted(group.scores[key].items())) for group in pair]
+    first, second = ([score.headline(metric) for score in each.values()] for each in scores)
+    found = statistics.compare(first, second)
+    privileged = any(group.privileged for group in pair)
+    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]
+    generator = np.random.default_rng(derived_seed("bootstrap", *(group.id for group in pair), str(key)))
+    bounds = statistics.bootstrapped_improvement(matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS)
+    return SuiteComparison(
+        **{name: value for name, value in setting._asdict().items() if name != "presets"},
+        **key._asdict(),
+        metric=metric,
+        first=_side(pair[0], scores[0], first, matrices[0]),
+        second=_side(pair[1], scores[1], second, matrices[1]),
+        difference=difference_of(first, second),
+        probability_of_improvement=rounded(found.probability_of_improvement),
+        verdict=None if privileged else found.verdict,
+        rliable_probability_of_improvement=Estimate(
+            mean=rounded(statistics.probability_of_improvement(matrices[0], matrices[1])),
+            interval=rounded_interval(bounds),
+        ),
+        tasks=tuple(
+            _task(task, matrices[0][:, column].tolist(), matrices[1][:, column].tolist())
+            for column, task in enumerate(next(iter(scores[0].values())).tasks)
+        ),
+    )
+
+
+def _side(group: Gathered, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats) -> Side:
+    headline = estimate(headlines)
+    assert headline is not None  # a group's scores are never without a seed
+    return Side(
+        entry=group.id,
+        label=group.label,
+        method_version=group.contender.method_version,
+        preset=group.contender.preset,
+        config_digest=group.contender.config_digest,
+        privileged=group.privileged,
+        headline=headline,
+        seeds={seed: rounded(value) for seed, value in zip(scores, headlines, strict=True)},
+        profile=profile(matrix),
+    )
+
+
+def _task(task: int, first: Sequence[float], second: Sequence[float]) -> TaskComparison:
+    one, two = estimate(first), estimate(second)
+    assert one is not None
+    assert two is not None
+    return TaskComparison(
+        task=task,
+        first=one,
+        second=two,
+        difference=difference_of(first, second),
+        probability_of_improvement=rounded(statistics.probability_of_improvement(first, second)),
+    )
+
+
+def _notes(
+    chosen: Sequence[Sequence[Gathered]],
+    asked: tuple[Asked, Asked],
+    paired: Set[str],
+    comparisons: Sequence[SuiteComparison],
+) -> Iterable[str]:
+    if asked[0].preset != asked[1].preset:
+        yield f"presets differ: {asked[0].text} against {asked[1].text}, so budgets differ as well"
+    for groups, each in zip(chosen, asked, strict=True):
+        alone = sorted({group.contender.suite for group in groups if group.outdated is None} - paired)
+        if alone:
+            yield f"left out, only {each.text} has records there: {', '.join(alone)}"
+        for reason in dict.fromkeys(group.outdated for group in groups if group.outdated):
+            yield f"left out, {each.text}: {reason}"
+    if any(side.privileged for each in comparisons for side in (each.first, each.second)):
+        yield "a privileged method is told the task: no verdict"
+    if any(min(len(each.first.seeds), len(each.second.seeds)) < statistics.SEEDS_FOR_A_VERDICT for each in comparisons):
+        yield f"no verdict with fewer than {statistics.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
+
+
+def _places(groups: Sequence[Gathered]) -> str:
+    places = sorted({f"{g.contender.suite} {g.contender.dataset} (preset {g.contender.preset})" for g in groups})
+    return "records in " + ", ".join(places) if places else "no records there"
+
+
+def _block_order(key: BlockKey) -> tuple[str, int, int]:
+    return key.split, TRACKS.index(key.track), key.shots

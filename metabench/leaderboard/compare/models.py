@@ -1,0 +1,109 @@
+"""What a comparison of two methods says, as strict models with a version."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from metabench.leaderboard.scores.models import Estimate, Metric, Profile
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Difference(_Strict):
+    """The first method's score minus the second's."""
+
+    mean: float
+    interval: tuple[float, float] | None = Field(
+        description="95 % interval of the difference (Welch), over seeds; null with fewer than two seeds of either"
+    )
+
+
+class Side(_Strict):
+    """One of the two methods, in one split, track and number of shots of one suite."""
+
+    entry: str = Field(description="`id` of its entry in leaderboard.json")
+    label: str
+    method_version: int
+    preset: str
+    config_digest: str
+    privileged: bool = Field(description="it is shown the test tasks")
+    headline: Estimate
+    seeds: dict[int, float] = Field(description="the number that the suite is ranked by, by seed")
+    profile: Profile = Field(description="of its run x task matrix of normalised scores")
+
+
+class TaskComparison(_Strict):
+    """One task: normalised scores, mean over episodes, over seeds."""
+
+    task: int
+    first: Estimate
+    second: Estimate
+    difference: Difference
+    probability_of_improvement: float = Field(description="share of seed pairs in which the first is higher here")
+
+
+class SuiteComparison(_Strict):
+    """Two methods in one split, track and number of shots of one suite: all but the methods is equal."""
+
+    suite: str
+    suite_version: int
+    suite_digest: str
+    dataset: str
+    dataset_version: int
+    dataset_digest: str
+    protocol: str
+    split: str
+    track: str
+    shots: int
+    metric: Metric
+    first: Side
+    second: Side
+    difference: Difference
+    probability_of_improvement: float = Field(
+        description="share of seed pairs in which the first method's score is higher, ties counted half"
+    )
+    verdict: Literal["better", "worse", "undecided"] | None = Field(
+        description="of the first method; null with fewer than 5 seeds of either, and beside a privileged one"
+    )
+    rliable_probability_of_improvement: Estimate = Field(
+        description="as rliable defines it: mean over tasks of the share of run pairs, stratified bootstrap interval"
+    )
+    tasks: tuple[TaskComparison, ...]
+
+
+class CoreComparison(_Strict):
+    """Two methods over the suites of the core set that both have records in: means over suites of the headlines."""
+
+    protocol: str
+    first_preset: str
+    second_preset: str
+    track: str
+    shots: int
+    suites: tuple[str, ...] = Field(description="that the means are over")
+    missing: tuple[str, ...] = Field(description="suites of the core set that the means lack")
+    first: Estimate
+    second: Estimate
+    difference: Difference
+    probability_of_improvement: float = Field(description="mean over suites of the shares of seed pairs")
+    verdict: Literal["better", "worse", "undecided"] | None = Field(
+        description="null with fewer than 5 seeds anywhere, beside a privileged method, and while a suite is missing"
+    )
+    first_profile: Profile = Field(description="mean over suites of the profiles")
+    second_profile: Profile
+
+
+class Comparison(_Strict):
+    """Two methods wherever they can be compared."""
+
+    schema_version: Literal[1]
+    confidence: float = Field(description="of all intervals")
+    seeds_for_a_verdict: int
+    first: str = Field(description="the first method, as asked for")
+    second: str
+    comparisons: tuple[SuiteComparison, ...]
+    core: tuple[CoreComparison, ...]
+    notes: tuple[str, ...] = Field(description="what a reader must know: presets that differ, suites left out")

@@ -1,0 +1,173 @@
+"""Which records a comparison of two methods is about: reading what was asked for, and finding the pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from metabench.errors import MetabenchError, UnknownNameError
+from metabench.evaluation.protocol import TRACKS
+from metabench.leaderboard.scores.aggregate import Gathered
+from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
+from metabench.leaderboard.scores.quotas import BlockKey
+
+
+class Setting(NamedTuple):
+    """What must be equal for scores to be comparable, and the two presets, which are only by request not."""
+
+    suite: str
+    suite_version: int
+    suite_digest: str
+    dataset: str
+    dataset_version: int
+    dataset_digest: str
+    protocol: str
+    presets: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One of the two methods, as it was asked for.
+
+    Attributes:
+        text: as it was written.
+        method: the name in records, `name` or `name/variant`.
+        config: what its configuration's digest begins with; empty for any.
+        preset: its preset; None for any.
+    """
+
+    text: str
+    method: str
+    config: str = ""
+    preset: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, preset: str | None = None) -> Asked:
+        """Read `METHOD[/VARIANT][#CONFIG][@PRESET]`; `preset` is meant where none is written."""
+        rest, _, own = text.partition("@")
+        method, _, config = rest.partition("#")
+        if not method:
+            raise MetabenchError(f"{text!r}: expected METHOD, METHOD/VARIANT, METHOD#CONFIG or METHOD@PRESET")
+        return cls(text, method, config, own or preset)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which comparisons are wanted; None stands for all, of shots for the track's headline number.
+
+    Attributes:
+        suites: names of suites.
+        dataset: name of a dataset.
+        split: the split.
+        tracks: names of tracks.
+        shots: numbers of shots.
+    """
+
+    suites: tuple[str, ...] | None = None
+    dataset: str | None = None
+    split: str = "test"
+    tracks: tuple[str, ...] | None = None
+    shots: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        """For people: `test few-shot (3 shots)`."""
+        shots = "" if self.shots is None else f" ({', '.join(map(str, self.shots))} shots)"
+        return f"{self.split} {', '.join(self.tracks or TRACKS)}{shots}"
+
+    def admits(self, setting: Setting, key: BlockKey) -> bool:
+        """Whether the comparison in `setting` and `key` is wanted."""
+        return (
+            (self.suites is None or setting.suite in self.suites)
+            and self.dataset in (None, setting.dataset)
+            and key.split == self.split
+            and (self.tracks is None or key.track in self.tracks)
+            and (key.shots == HEADLINE_SHOTS[key.track] if self.shots is None else key.shots in self.shots)
+        )
+
+
+def both_asked(first: str, second: str, preset: str | None) -> tuple[Asked, Asked]:
+    """Read what was asked for; a preset that is written once is meant for both. Raises `MetabenchError`."""
+    one, two = Asked.parse(first, preset), Asked.parse(second, preset)
+    if preset is None:
+        one, two = Asked.parse(first, two.preset), Asked.parse(second, one.preset)
+    if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
+        raise MetabenchError(f"{first} and {second} are the same: expected two methods, configurations or presets")
+    return one, two
+
+
+def check_names(groups: Sequence[Gathered], selection: Selection) -> None:
+    """Raise `UnknownNameError` if `selection` names a suite, dataset, split or track that no record has."""
+    known = {
+        "suite": {group.contender.suite for group in groups},
+        "dataset": {group.contender.dataset for group in groups},
+        "split": {key.split for group in groups for key in group.scores},
+        "track": set(TRACKS),
+    }
+    wanted = {
+        "suite": selection.suites or (),
+        "dataset": (selection.dataset,) if selection.dataset else (),
+        "split": (selection.split,),
+        "track": selection.tracks or (),
+    }
+    for kind, names in wanted.items():
+        for name in names:
+            if groups and name not in known[kind]:
+                raise UnknownNameError(kind, name, known[kind])
+
+
+def chosen_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection) -> list[Gathered]:
+    """The one configuration that is meant in each setting."""
+    found = [group for group in groups if group.contender.method == asked.method]
+    if not found:
+        raise UnknownNameError("method", asked.method, {group.contender.method for group in groups})
+    if asked.preset is not None:
+        presets = {group.contender.preset for group in found}
+        found = [group for group in found if group.contender.preset == asked.preset]
+        if not found:
+            raise UnknownNameError(f"preset in the records of {asked.method}", asked.preset, presets)
+    if asked.config:
+        digests = {_config(group) for group in found}
+        found = [group for group in found if group.contender.config_digest[7:].startswith(asked.config)]
+        if not found:
+            raise UnknownNameError(f"configuration in the records of {asked.method}", asked.config, digests)
+    alternatives: dict[tuple[str | int, ...], list[Gathered]] = {}
+    for group in found:
+        own = group.contender
+        if (selection.suites is None or own.suite in selection.suites) and selection.dataset in (None, own.dataset):
+            alternatives.setdefault((*_place(group), own.preset), []).append(group)
+    return [_meant(each, asked) for each in alternatives.values()]
+
+
+def _meant(alternatives: Sequence[Gathered], asked: Asked) -> Gathered:
+    """Of several configurations the preset's own, of several versions of the method the newest."""
+    plain = [group for group in alternatives if not group.overrides or "/" in asked.method] or list(alternatives)
+    newest = max(group.contender.method_version for group in plain)
+    left = [group for group in plain if group.contender.method_version == newest]
+    if len(left) > 1:
+        names = ", ".join(f"{asked.method}#{_config(group)} ({group.label})" for group in left)
+        raise MetabenchError(f"{asked.text} stands for several configurations in {left[0].contender.suite}: {names}")
+    return left[0]
+
+
+def matching_pairs(
+    first: Sequence[Gathered], second: Sequence[Gathered], asked: tuple[Asked, Asked]
+) -> dict[Setting, tuple[Gathered, Gathered]]:
+    """Who meets whom: only by request are the presets of a pair not the same."""
+    mixed = asked[0].preset != asked[1].preset
+    return {
+        Setting(*_place(one), presets=(one.contender.preset, two.contender.preset)): (one, two)
+        for one in first
+        for two in second
+        if _place(one) == _place(two) and (mixed or one.contender.preset == two.contender.preset) and one.id != two.id
+    }
+
+
+def _place(group: Gathered) -> tuple[str, int, str, str, int, str, str]:
+    own = group.contender
+    data = (own.dataset, own.dataset_version, own.dataset_digest)
+    return own.suite, own.suite_version, own.suite_digest, *data, own.protocol
+
+
+def _config(group: Gathered) -> str:
+    return group.contender.config_digest[7:15]

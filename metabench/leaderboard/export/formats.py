@@ -1,0 +1,166 @@
+"""Entries as CSV, JSON, LaTeX, Markdown, and in the formats of other catalogues."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from metabench.errors import UnknownNameError
+from metabench.leaderboard.export import text_tables as sheets
+from metabench.leaderboard.export.other_catalogues import as_every_eval_ever, as_model_index
+from metabench.leaderboard.export.text_tables import Sheet
+from metabench.leaderboard.export.text_tables import interval_text as interval_text
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
+from metabench.leaderboard.scores.standings import boards, distinct_labels
+
+_ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
+_NAMES = ("label", "method", "method_version", "suite", "suite_version", "dataset", "dataset_version")
+_SETTING = ("split", "track", "shots", "preset", "metric")
+_REMAINDER = ("privileged", "parameters", "seconds_training", "protocol", "suite_digest", "dataset_digest")
+_PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "archived", "id"))
+_CSV_COLUMNS = (
+    *("rank", *_NAMES, *_SETTING),
+    *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
+    *("optimality_gap", "seeds", "devices", *_REMAINDER, "config_digest", "missing", "outdated", "archived", "id"),
+)
+
+
+def export(entries: Sequence[LeaderboardEntry], form: str) -> str:
+    """All `entries` as text in one of `FORMATS`; raises `UnknownNameError` for another."""
+    if form not in FORMATS:
+        raise UnknownNameError("export format", form, FORMATS)
+    return FORMATS[form](entries)
+
+
+def select(
+    entries: Iterable[LeaderboardEntry], *, method: str | None = None, **criteria: str | int | None
+) -> list[LeaderboardEntry]:
+    """Entries that meet all criteria; None is met by all.
+
+    Args:
+        entries: entries.
+        method: a method's name stands for its variants as well.
+        criteria: values of fields of `LeaderboardEntry`.
+
+    Raises:
+        UnknownNameError: there are entries, but none has this value.
+    """
+    found = list(entries)
+    for name, value in criteria.items():
+        if value is not None:
+            found = _with(found, name, str(value), operator.attrgetter(name))
+    if method is not None:
+        base = "/" not in method
+        found = _with(found, "method", method, lambda entry: entry.method.partition("/")[0] if base else entry.method)
+    return found
+
+
+def _with(
+    entries: list[LeaderboardEntry], name: str, value: str, get: Callable[[LeaderboardEntry], object]
+) -> list[LeaderboardEntry]:
+    found = [entry for entry in entries if str(get(entry)) == value]
+    if entries and not found:
+        raise UnknownNameError(name, value, {str(get(entry)) for entry in entries})
+    return found
+
+
+def as_csv(entries: Sequence[LeaderboardEntry]) -> str:
+    """One line an entry; empty cells where there is no value, `true` and `false` as the page writes them."""
+    ranks = _ranks(entries)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
+        cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
+        for name in _ESTIMATES:
+            cells.update(zip((name, f"{name}_low", f"{name}_high"), _bounds(getattr(entry, name)), strict=True))
+        writer.writerow(
+            {
+                **cells,
+                "rank": ranks[_key(entry)],
+                "optimality_gap": entry.bootstrap.optimality_gap.mean if entry.bootstrap else None,
+                "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
+                "devices": "; ".join(entry.devices),
+                "missing": "; ".join(entry.missing),
+            }
+        )
+    return file.getvalue()
+
+
+def as_json(entries: Sequence[LeaderboardEntry]) -> str:
+    """A JSON array of entries, as in leaderboard.json."""
+    return json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1, ensure_ascii=False) + "\n"
+
+
+def as_markdown(entries: Sequence[LeaderboardEntry]) -> str:
+    """One table a board, best first."""
+    return sheets.as_markdown(_sheets(entries))
+
+
+def as_latex(entries: Sequence[LeaderboardEntry]) -> str:
+    """One booktabs table a board, best first."""
+    return sheets.as_latex(_sheets(entries))
+
+
+FORMATS: Mapping[str, Callable[[Sequence[LeaderboardEntry]], str]] = {
+    "csv": as_csv,
+    "every-eval-ever": as_every_eval_ever,
+    "json": as_json,
+    "latex": as_latex,
+    "markdown": as_markdown,
+    "model-index": as_model_index,
+}
+"""Every format by its name."""
+
+_HEADINGS = ("rank", "method", "score [95 %]", "mean return [95 %]", "seeds")
+
+
+def _sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
+    by_key = {_key(entry): entry for entry in entries}
+    found = []
+    for board in boards(entries):
+        rows = [
+            (standing, by_key[standing.entry, board.split, board.track, board.shots]) for standing in board.standings
+        ]
+        labels = distinct_labels([entry for _, entry in rows])
+        shots = f", {board.shots} shot{'s'[: board.shots != 1]}" if board.shots else ""
+        archived = " (archived)" if any(entry.archived for _, entry in rows) else ""
+        title = (
+            f"{board.suite}-v{board.suite_version}{archived}, {board.dataset}-v{board.dataset_version}"
+            f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"
+        )
+        lines = tuple(
+            (
+                "–" if standing.rank is None else str(standing.rank),
+                labels[entry.id] + (" (privileged)" if entry.privileged else ""),
+                interval_text(entry.headline),
+                interval_text(entry.mean_return, 2),
+                str(len(entry.seeds)),
+            )
+            for standing, entry in rows
+        )
+        found.append(Sheet(title, _HEADINGS, "rlrrr", lines))
+    return found
+
+
+def _ranks(entries: Sequence[LeaderboardEntry]) -> dict[tuple[str, str, str, int], int | None]:
+    return {
+        (standing.entry, board.split, board.track, board.shots): standing.rank
+        for board in boards(entries)
+        for standing in board.standings
+    }
+
+
+def _key(entry: LeaderboardEntry) -> tuple[str, str, str, int]:
+    return entry.id, entry.split, entry.track, entry.shots
+
+
+def _bounds(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    if estimate is None:
+        return None, None, None
+    low, high = estimate.interval or (None, None)
+    return estimate.mean, low, high

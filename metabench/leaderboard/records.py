@@ -1,0 +1,103 @@
+"""Reading what a leaderboard is made of: folders of records, and the aggregates built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from metabench.errors import DataError, first_problem
+from metabench.leaderboard.scores.models import Leaderboard
+from metabench.runs.kept.record import Record, read_record
+
+FAILED_SUFFIX = ".failed.json"
+"""Results folders also hold the reports of failed cells; they are no records."""
+
+RECORDS, CARDS, POLICIES = "records", "methods", "policies"
+"""Folders of a submission, the first two of a leaderboard as well: the records, a card for each method that is not
+built in, saved policies."""
+
+README = "README.md"
+
+BUILT_FILE = "leaderboard.json"
+"""What lies beside this file was built from records, perhaps into their own folder, and is none itself."""
+
+
+def records_folder(folder: Path) -> Path:
+    """Where the records of `folder` are: in its `records`, or it is such a folder itself."""
+    return folder / RECORDS if (folder / RECORDS).is_dir() else folder
+
+
+def cards_folder(folder: Path) -> Path:
+    """Where the methods' cards of `folder` are, whether there are any or not: in `methods`, beside the records."""
+    beside = folder.parent if folder.name == RECORDS and not (folder / CARDS).is_dir() else folder
+    return beside / CARDS
+
+
+def record_paths(folder: Path) -> list[Path]:
+    """All record files below `folder`, sorted; raises `DataError` if it is no folder."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected one that holds records")
+    built = {path.parent for path in folder.rglob(BUILT_FILE)}
+    return sorted(
+        path
+        for path in folder.rglob("*.json")
+        if not path.name.endswith(FAILED_SUFFIX)
+        and path.parent not in built
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
+    """Read all records below `folder`, one at a time.
+
+    Raises:
+        DataError: a file is no valid record; names it and says how to see all such findings.
+    """
+    for path in record_paths(folder):
+        try:
+            yield path, read_record(path)
+        except DataError as error:
+            raise DataError(f"{error} (all findings: metabench leaderboard check {folder})") from error
+
+
+def is_published(record: Record, published: Path | None) -> bool:
+    """Whether the folder `published` holds `record` where its cell belongs, with the same result."""
+    place = record.result.cell.path
+    if published is None or place.is_absolute() or ".." in place.parts or not (published / place).is_file():
+        return False
+    try:
+        return read_record(published / place).digest == record.digest
+    except DataError:
+        return False
+
+
+def load_leaderboard(path: Path | str) -> Leaderboard:
+    """The aggregates in a `leaderboard.json`: entries with their estimates, standings, overall tables.
+
+    Args:
+        path: the file, as `metabench leaderboard build` writes it.
+
+    Raises:
+        DataError: it cannot be read, or is no leaderboard of this version; names file and key.
+    """
+    path = Path(path)
+    try:
+        return Leaderboard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json") from error
+    except ValidationError as error:
+        raise DataError(f"{path}: {first_problem(error)} (to build it anew: metabench leaderboard build)") from error
+
+
+def load_records(folder: Path | str) -> list[Record]:
+    """All records below a folder, for `aggregate` and `compare_methods`.
+
+    Args:
+        folder: of results, or of published records: `leaderboard/records/point-robot-v1`.
+
+    Raises:
+        DataError: there is no such folder, or a file in it is no valid record; names it.
+    """
+    return [record for _, record in read_records(Path(folder))]

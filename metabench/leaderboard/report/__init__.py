@@ -1,5 +1,0 @@
-"""`metabench report`: one HTML page about one run."""
-
-from metabench.leaderboard.report.report import Report, write_report
-
-__all__ = ["Report", "write_report"]

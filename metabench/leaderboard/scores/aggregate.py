@@ -1,0 +1,260 @@
+"""From records to entries: scores, intervals, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metabench.errors import DataError
+from metabench.evaluation.protocol import PROTOCOL
+from metabench.evaluation.scores import Score, score_block
+from metabench.leaderboard.scores.estimates import bootstrap, estimate, profile, rounded
+from metabench.leaderboard.scores.labels import method_label
+from metabench.leaderboard.scores.models import Contender, Estimate, LeaderboardEntry, Metric, SeedScores, TaskScores
+from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, key_of
+from metabench.runs.kept.record import Record, digest_of
+from metabench.suites import Suite
+
+
+@dataclass
+class Gathered:
+    """What is kept of a contender's records: scores instead of rows.
+
+    Attributes:
+        contender: the row identity.
+        outdated: why its scores cannot be normalised with the suite as it is now; None if they can.
+        newest: when its newest record was made, and that record's digest.
+        overrides: where the newest record's configuration differs from the preset.
+        privileged: whether its policies are shown the test tasks.
+        scores: by block and seed, of complete blocks only.
+        returns: mean returns by block and seed; also of outdated records.
+        problems: by block and seed, what is wrong with incomplete ones.
+        collections: by split and seed, mean returns of the support episodes, in their order.
+        seconds: of training, by seed.
+        devices: that trained.
+        parameters: that acting uses; the most over seeds.
+    """
+
+    contender: Contender
+    outdated: str | None
+    newest: tuple[str, str] = ("", "")
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    privileged: bool = False
+    scores: dict[BlockKey, dict[int, Score]] = field(default_factory=dict)
+    returns: dict[BlockKey, dict[int, float]] = field(default_factory=dict)
+    problems: dict[BlockKey, dict[int, str]] = field(default_factory=dict)
+    collections: dict[str, dict[int, tuple[float, ...]]] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    devices: set[str] = field(default_factory=set)
+    parameters: int = 0
+
+    @property
+    def id(self) -> str:
+        """The contender's identity as a hash."""
+        return contender_id(self.contender)
+
+    @property
+    def label(self) -> str:
+        """Method with its variant or overrides, for people."""
+        return method_label(self.contender.method, self.overrides)
+
+
+def contender_of(record: Record) -> Contender:
+    """The row that `record` belongs to: its cell without the seed."""
+    return Contender.model_validate(record.result.cell.model_dump(exclude={"seed"}))
+
+
+def contender_id(contender: Contender) -> str:
+    """16 hexadecimal digits that name `contender`; safe as a file name whatever the names are."""
+    return digest_of(contender.model_dump(mode="json")).partition(":")[2][:16]
+
+
+def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> list[LeaderboardEntry]:
+    """Compute the entries of `records`, one a contender, split, track and number of shots.
+
+    Only complete blocks count: a seed whose block lacks episodes is named in `LeaderboardEntry.missing` instead. Every
+    block of the protocol has an entry, even where no record has it. Records of an archived version of a suite are
+    scored by it. Records of one that is neither here nor archived keep their mean returns, unnormalised, and say so in
+    `LeaderboardEntry.outdated`.
+
+    Args:
+        records: in any order; each is read once and let go.
+        shelf: the suites to score with; by default those of the registry.
+
+    Raises:
+        DataError: two records are of one cell.
+    """
+    shelf = shelf or SuiteShelf()
+    groups = gather(records, shelf)
+    return [entry for group in groups for entry in _entries(group, _quotas(shelf, group.contender))]
+
+
+def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
+    """Score `records` and put those of one contender together, ordered by suite, dataset, preset and method.
+
+    Args:
+        records: in any order; each is read once and let go.
+        shelf: the suites to score with.
+
+    Raises:
+        DataError: two records are of one cell.
+    """
+    gathered: dict[str, Gathered] = {}
+    for record in records:
+        contender = contender_of(record)
+        quotas = _quotas(shelf, contender)
+        group = gathered.setdefault(contender_id(contender), Gathered(contender, _reason_outdated(contender, quotas)))
+        _gather(group, record, quotas)
+    return [group for _, group in sorted(gathered.items(), key=lambda item: (_order(item[1].contender), item[0]))]
+
+
+def data_as_published(contender: Contender, suite: Suite) -> bool | None:
+    """Whether `contender` was trained on the data that suite.toml states; None if it states none of this version."""
+    dataset = suite.entry.datasets.get(contender.dataset)
+    published = dataset.digest if dataset and dataset.version == contender.dataset_version else None
+    return None if published is None else published == contender.dataset_digest
+
+
+def _quotas(shelf: SuiteShelf, contender: Contender) -> Quotas | str:
+    return shelf.quotas(contender.suite, contender.suite_version)
+
+
+def _order(contender: Contender) -> tuple[str, ...]:
+    return (contender.suite, contender.dataset, contender.preset, contender.method)
+
+
+def _reason_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
+    if isinstance(quotas, str):
+        return quotas
+    suite = quotas.suite
+    if contender.suite_digest != suite.digest:
+        return (
+            f"made with {contender.suite}-v{contender.suite_version} {contender.suite_digest[7:15]}; "
+            f"the suite here is {suite.identity} {suite.digest[7:15]}"
+        )
+    if contender.protocol != PROTOCOL:
+        return f"made with protocol {contender.protocol}; the protocol here is {PROTOCOL}"
+    return None
+
+
+def _gather(group: Gathered, record: Record, quotas: Quotas | str) -> None:
+    result = record.result
+    seed = result.cell.seed
+    if seed in group.seconds:
+        raise DataError(f"two records of one cell: {result.cell.path}, dataset digest {result.cell.dataset_digest:.15}")
+    group.seconds[seed] = record.provenance.seconds_training
+    group.devices.add(record.provenance.device)
+    group.parameters = max(group.parameters, result.parameters)
+    if (record.provenance.created, record.digest) > group.newest:
+        group.newest = (record.provenance.created, record.digest)
+        group.overrides, group.privileged = result.overrides, result.privileged
+    for block in result.blocks:
+        key = key_of(block)
+        if isinstance(quotas, str) or group.outdated is not None:
+            if block.rows:
+                group.returns.setdefault(key, {})[seed] = float(np.mean([row.total_return for row in block.rows]))
+            continue
+        try:
+            findings = "; ".join(quotas.block_findings(block))
+            if findings:
+                raise DataError(findings)
+            score = score_block(block, quotas.suite, result.cell.suite_digest)
+            score.headline(quotas.suite.entry.headline)
+        except DataError as error:
+            group.problems.setdefault(key, {})[seed] = str(error)
+        else:
+            group.scores.setdefault(key, {})[seed] = score
+            group.returns.setdefault(key, {})[seed] = score.mean_return
+    for collection in result.collections:
+        shots = max((row.episode for row in collection.rows), default=-1) + 1
+        returns = [[row.total_return for row in collection.rows if row.episode == i] for i in range(shots)]
+        if all(returns):
+            group.collections.setdefault(collection.split, {})[seed] = tuple(float(np.mean(r)) for r in returns)
+
+
+def _entries(group: Gathered, quotas: Quotas | str) -> list[LeaderboardEntry]:
+    expected = () if isinstance(quotas, str) or group.outdated is not None else quotas.blocks
+    others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
+    return [_entry(group, key, quotas) for key in (*expected, *others)]
+
+
+def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:
+    suite = None if isinstance(quotas, str) else quotas.suite
+    metric: Metric = "normalised" if suite is None else suite.entry.headline
+    scores = group.scores.get(key, {})
+    seeds = tuple(_seed_scores(seed, scores[seed], metric) for seed in sorted(scores))
+    matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])
+    return LeaderboardEntry(
+        **group.contender.model_dump(),
+        id=group.id,
+        label=group.label,
+        overrides=dict(group.overrides),
+        privileged=group.privileged,
+        split=key.split,
+        track=key.track,
+        shots=key.shots,
+        metric=metric,
+        headline=estimate([seed.headline for seed in seeds]),
+        iqm=estimate([seed.iqm for seed in seeds]),
+        mean=estimate([seed.mean for seed in seeds]),
+        median=estimate([seed.median for seed in seeds]),
+        mean_return=estimate([value for _, value in sorted(group.returns.get(key, {}).items())]),
+        success_any=estimate([seed.success_any for seed in seeds]),
+        success_last=estimate([seed.success_last for seed in seeds]),
+        seeds=seeds,
+        collection=_collection(group, key),
+        tasks=_tasks(scores),
+        bootstrap=bootstrap(matrix, f"{group.id}/{key}") if seeds else None,
+        profile=profile(matrix) if seeds else None,
+        missing=_missing(group, key),
+        outdated=group.outdated,
+        archived=suite is not None and suite.archived,
+        data_as_published=None if suite is None else data_as_published(group.contender, suite),
+        parameters=group.parameters,
+        seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),
+        devices=tuple(sorted(group.devices)),
+        created=group.newest[0],
+    )
+
+
+def _seed_scores(seed: int, score: Score, metric: Metric) -> SeedScores:
+    return SeedScores(
+        seed=seed,
+        iqm=rounded(score.iqm),
+        mean=rounded(score.mean),
+        median=rounded(score.median),
+        mean_return=rounded(score.mean_return),
+        success_any=None if score.success_any is None else rounded(100.0 * score.success_any),
+        success_last=None if score.success_last is None else rounded(100.0 * score.success_last),
+        headline=rounded(score.headline(metric)),
+    )
+
+
+def _collection(group: Gathered, key: BlockKey) -> tuple[Estimate, ...]:
+    returns = list(group.collections.get(key.split, {}).values()) if key.track == "few-shot" else []
+    shots = min((len(seed) for seed in returns), default=0)
+    found = [estimate([seed[i] for seed in returns]) for i in range(min(shots, key.shots))]
+    return tuple(value for value in found if value is not None)
+
+
+def _tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
+    if not scores:
+        return ()
+    columns = zip(*(score.task_scores for score in scores.values()), strict=True)
+    tasks = next(iter(scores.values())).tasks
+    found = [(task, estimate(column)) for task, column in zip(tasks, columns, strict=True)]
+    return tuple(TaskScores(task=task, score=value) for task, value in found if value is not None)
+
+
+def _missing(group: Gathered, key: BlockKey) -> tuple[str, ...]:
+    if group.outdated is not None:
+        return ()
+    problems = group.problems.get(key, {})
+    texts = [f"seed {seed}: {problems[seed]}" for seed in sorted(problems)]
+    absent = sorted(group.seconds.keys() - problems.keys() - group.scores.get(key, {}).keys())
+    if absent:
+        texts.append(f"seed{'s'[: len(absent) != 1]} {', '.join(map(str, absent))}: not evaluated")
+    return tuple(texts)

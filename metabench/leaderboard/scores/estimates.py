@@ -1,0 +1,61 @@
+"""Estimates as the leaderboard publishes them: rounded, with their intervals, the seed as the unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from metabench.evaluation import statistics
+from metabench.leaderboard.scores.models import Bootstrap, Estimate, Profile
+from metabench.seeding import derived_seed
+
+BOOTSTRAP_REPLICATIONS = 2_000
+PROFILE_THRESHOLDS = tuple(float(threshold) for threshold in range(-20, 125, 5))
+"""Normalised scores at which performance profiles are given."""
+
+_DIGITS = 6
+_BOOTSTRAPPED: Mapping[str, statistics.Statistic] = {
+    "iqm": statistics.matrix_interquartile_mean,
+    "mean": statistics.matrix_mean,
+    "median": statistics.matrix_median,
+    "optimality_gap": statistics.optimality_gap,
+}
+
+
+def estimate(values: Sequence[float | None]) -> Estimate | None:
+    """Mean and interval of `(seeds,)` values; None if there are none or one of them is None."""
+    told = [value for value in values if value is not None]
+    if not told or len(told) < len(values):
+        return None
+    interval = statistics.t_interval(told)
+    return Estimate(mean=rounded(float(np.mean(told))), interval=interval and rounded_interval(interval))
+
+
+def rounded(value: float) -> float:
+    """`value` to six decimals: what differs between machines in the last bits is equal here."""
+    return round(value, _DIGITS) + 0.0
+
+
+def rounded_interval(interval: statistics.Interval) -> tuple[float, float]:
+    """`interval` to six decimals."""
+    return rounded(interval.low), rounded(interval.high)
+
+
+def bootstrap(matrix: statistics.Floats, purpose: str) -> Bootstrap:
+    """The statistics that rliable defines, of `(seeds, tasks)` normalised scores; `purpose` seeds the resampling."""
+    generator = np.random.default_rng(derived_seed("bootstrap", purpose))
+    found = {}
+    for name, statistic in _BOOTSTRAPPED.items():
+        interval = None
+        if len(matrix) > 1:
+            bounds = statistics.stratified_bootstrap(matrix, statistic, generator, BOOTSTRAP_REPLICATIONS)
+            interval = rounded_interval(bounds)
+        found[name] = Estimate(mean=rounded(float(statistic(matrix))), interval=interval)
+    return Bootstrap(**found, replications=BOOTSTRAP_REPLICATIONS)
+
+
+def profile(matrix: statistics.Floats) -> Profile:
+    """The performance profile that rliable defines, of `(seeds, tasks)` normalised scores."""
+    shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
+    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(rounded(share) for share in shares.tolist()))

@@ -1,0 +1,98 @@
+"""The overall table of a track: the mean over the core set, with what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from metabench.evaluation.protocol import TRACKS
+from metabench.evaluation.statistics import combined_interval
+from metabench.leaderboard.scores.estimates import rounded, rounded_interval
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Overall, OverallCell, OverallRow
+
+CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
+CORE_DATASET = "medium"
+HEADLINE_SHOTS = {"zero-shot": 0, "few-shot": 3, "logged-shot": 3}
+
+
+def overall_tables(entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()) -> list[Overall]:
+    """One table a protocol, preset and track.
+
+    Args:
+        entries: all entries; other data than published, outdated and archived ones and other splits stay out.
+        seen_tasks: suites whose test tasks are also training tasks; they stay out as well.
+    """
+    suites = tuple(suite for suite in CORE_SUITES if suite not in set(seen_tasks))
+    groups: dict[tuple[str, str, str], list[LeaderboardEntry]] = {}
+    for entry in entries:
+        if (
+            entry.suite in suites
+            and entry.dataset == CORE_DATASET
+            and entry.split == "test"
+            and entry.shots == HEADLINE_SHOTS.get(entry.track)
+            and entry.outdated is None
+            and not entry.archived
+            and entry.data_as_published is not False
+        ):
+            groups.setdefault((entry.protocol, entry.preset, entry.track), []).append(entry)
+    ordered = sorted(groups, key=lambda key: (key[0], key[1], TRACKS.index(key[2])))
+    return [
+        Overall(
+            protocol=protocol,
+            preset=preset,
+            track=track,
+            shots=HEADLINE_SHOTS[track],
+            suites=suites,
+            rows=tuple(_rows(groups[protocol, preset, track], suites)),
+        )
+        for protocol, preset, track in ordered
+    ]
+
+
+def _rows(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> list[OverallRow]:
+    methods: dict[tuple[str, int], list[LeaderboardEntry]] = {}
+    for entry in entries:
+        methods.setdefault((entry.label, entry.method_version), []).append(entry)
+    rows = sorted((_row(group, suites) for group in methods.values()), key=_order)
+    ranked = [row for row in rows if row.mean is not None and not row.privileged]
+    return [row.model_copy(update={"rank": ranked.index(row) + 1}) if row in ranked else row for row in rows]
+
+
+def _row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallRow:
+    chosen = [_chosen(entries, suite) for suite in suites]
+    complete = [entry for entry in chosen if entry is not None]
+    mean = None
+    if len(complete) == len(suites):
+        samples = [[seed.headline for seed in entry.seeds] for entry in complete]
+        interval = combined_interval(samples, [1.0 / len(suites)] * len(suites))
+        centre = sum(sum(sample) / len(sample) for sample in samples) / len(suites)
+        mean = Estimate(mean=rounded(centre), interval=interval and rounded_interval(interval))
+    return OverallRow(
+        label=entries[0].label,
+        method=entries[0].method,
+        method_version=entries[0].method_version,
+        overrides=entries[0].overrides,
+        privileged=any(entry.privileged for entry in entries),
+        rank=None,
+        mean=mean,
+        cells=tuple(
+            OverallCell(suite=entry.suite, entry=entry.id, headline=entry.headline)
+            for entry in complete
+            if entry.headline is not None
+        ),
+        missing=tuple(suite for suite, entry in zip(suites, chosen, strict=True) if entry is None),
+    )
+
+
+def _chosen(entries: Sequence[LeaderboardEntry], suite: str) -> LeaderboardEntry | None:
+    """The entry that stands for `suite`: of several configurations the one with most seeds, then the newest."""
+    candidates = [entry for entry in entries if entry.suite == suite and entry.headline is not None]
+    return max(candidates, key=lambda entry: (len(entry.seeds), entry.created, entry.id), default=None)
+
+
+def _order(row: OverallRow) -> tuple[int, float, int, str]:
+    return (
+        int(row.mean is None) + 2 * int(row.privileged),
+        0.0 if row.mean is None else -row.mean.mean,
+        len(row.missing),
+        row.label,
+    )

@@ -1,0 +1,66 @@
+"""The README of a submission: who made the methods, and the aggregates of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from metabench.leaderboard.export.text_tables import interval_text
+from metabench.leaderboard.method_card import MethodCard
+from metabench.leaderboard.scores.models import LeaderboardEntry
+
+MARK = "<!-- A submission to a metabench leaderboard, written by `metabench leaderboard submit`. -->"
+"""The first line: what begins so is computed from the folder's records and cards, and checked against them."""
+
+_HEADINGS = ("method", "suite", "dataset", "preset", "split", "track", "shots", "seeds", "score [95 %]", "mean return")
+_ESCAPED = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
+
+
+def submission_readme(cards: Mapping[str, MethodCard], entries: Sequence[LeaderboardEntry]) -> str:
+    """The text for these cards and aggregates: the same ones give the same bytes.
+
+    Args:
+        cards: by name.
+        entries: of all records.
+    """
+    names = sorted({entry.method.partition("/")[0] for entry in entries})
+    lines = [MARK, f"# {', '.join(map(_text, names))}", ""]
+    for name in sorted(cards):
+        lines += [f"## {_text(name)}", "", "| | |", "|:--|:--|"]
+        for key, value in cards[name].model_dump(exclude={"name"}).items():
+            shown = ", ".join(value) if isinstance(value, list) else str(value)
+            lines.append(f"| {key.replace('_', ' ')} | {_text(shown)} |")
+        lines.append("")
+    lines += ["## Scores", "", f"| {' | '.join(_HEADINGS)} |", "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|"]
+    scored = [entry for entry in entries if entry.seeds]
+    lines += [f"| {' | '.join(map(_text, _row(entry)))} |" for entry in scored]
+    lacking = [(entry, text) for entry in entries for text in entry.missing]
+    if lacking:
+        lines += ["", "## Not there", ""]
+        lines += [f"- {_text(f'{what_is_scored(entry)}: {text}')}" for entry, text in lacking]
+    lines += [
+        "",
+        "## To check it",
+        "",
+        "```sh",
+        "metabench leaderboard check FOLDER          # one line a finding",
+        "metabench leaderboard verify FOLDER         # the policies' rows again, or with --retrain the training",
+        "metabench leaderboard add FOLDER            # into leaderboard/records and leaderboard/methods",
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def what_is_scored(entry: LeaderboardEntry) -> str:
+    """An entry's place, for people: `my-method on point-robot medium, test few-shot (3 shots)`."""
+    shots = f" ({entry.shots} shot{'s'[: entry.shots != 1]})" if entry.shots else ""
+    return f"{entry.label} on {entry.suite} {entry.dataset}, {entry.split} {entry.track}{shots}"
+
+
+def _row(entry: LeaderboardEntry) -> tuple[str, ...]:
+    seeds = str(len(entry.seeds))
+    place = (entry.label, entry.suite, entry.dataset, entry.preset, entry.split, entry.track, str(entry.shots), seeds)
+    return (*place, interval_text(entry.headline), interval_text(entry.mean_return, 2))
+
+
+def _text(text: str) -> str:
+    return "".join(_ESCAPED.get(character, character) for character in text)

@@ -1,0 +1,247 @@
+"""Recomputing published records: the saved policy, or one trained again, in the published tasks or in fresh ones."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metabench.errors import DataError, MetabenchError
+from metabench.evaluation.evaluate import Evaluation, Progress
+from metabench.evaluation.protocol import shot_counts
+from metabench.evaluation.rows import Block, Row
+from metabench.leaderboard.method_card import base_name
+from metabench.leaderboard.records import POLICIES, record_paths, records_folder
+from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, key_of
+from metabench.leaderboard.submission import rows_agree as agreement
+from metabench.leaderboard.submission.fresh_tasks import (
+    compare_with_fresh,
+    fresh_logged_supports,
+    fresh_splits,
+    fresh_suite,
+)
+from metabench.leaderboard.submission.rows_agree import Verdict
+from metabench.methods.registry import list_methods
+from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_recorded
+from metabench.runs.again.retrain import retrain
+from metabench.runs.isolation.open import confinement_gaps
+from metabench.runs.kept.record import Record, read_record
+from metabench.runs.kept.saved_policy import FACTS, POLICY, read_training
+from metabench.suites import Suite, datasets_folder
+from metabench.system.home import home
+
+MOST_THREADS = 256
+"""A record with more was not made on a machine that there is."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of one record.
+
+    Attributes:
+        path: the record.
+        rule: what the verdicts go by, and why.
+        verdicts: one a comparison.
+    """
+
+    path: Path
+    rule: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every comparison was made and found agreement."""
+        return bool(self.verdicts) and all(verdict.agrees is True for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """How records are verified.
+
+    Attributes:
+        policies: a folder of saved policies, or one policy; None: `policies` beside the records, or those of `home()`.
+        method: what `load_method` takes, for methods that are not installed under their name.
+        isolate: let policies act in processes of their own, into which alone their code is imported. Where the system
+            can hide folders from them, they find none that tells of tasks.
+        retrain: repeat the training instead of reading a saved policy.
+        device: where to train; None is the record's device.
+        fresh_seed: score the policy in fresh tasks as well, which this seed names.
+        shelf: the suites.
+        progress: told (stage, done, total).
+    """
+
+    policies: Path | None = None
+    method: str | None = None
+    isolate: bool = True
+    retrain: bool = False
+    device: str | None = None
+    fresh_seed: int | None = None
+    shelf: SuiteShelf = field(default_factory=SuiteShelf)
+    progress: Progress | None = None
+
+    def verify(self, place: Path) -> Iterator[Verification]:
+        """Verify the record `place`, or all records of the folder; one at a time, those of privileged methods not.
+
+        Raises:
+            DataError: a record, its policy or its suite is missing, damaged or another.
+            MetabenchError: the method or its process cannot be had, or the suite states no task distribution.
+        """
+        paths = [place] if place.is_file() else record_paths(records_folder(place))
+        records = [(path, read_record(path)) for path in paths]
+        chosen = [(path, record) for path, record in records if not record.result.privileged]
+        if not chosen:
+            raise DataError(f"{place}: holds no record that can be verified: expected some that are not privileged")
+        policies = self.policies or _policies_beside(place)
+        hides = self.isolate and not confinement_gaps()
+        for path, record in chosen:
+            yield self._verify(path, record, policies, hides)
+
+    def _verify(self, path: Path, record: Record, policies: Path, hides: bool) -> Verification:
+        suite, spec = self._suite(path, record), self._spec(path, record)
+        if not 1 <= record.provenance.threads <= MOST_THREADS:
+            raise DataError(
+                f"{path}: provenance.threads: expected 1 to {MOST_THREADS}, found {record.provenance.threads}"
+            )
+        with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
+            folder, digest, device = Path(scratch) / POLICY, None, None
+            if self.retrain:
+                device = self.device or record.provenance.device.partition(" ")[0]
+                digest = retrain(record, suite, spec, folder, device=device)
+            else:
+                folder = _saved(record, policies)
+            policy = RecordedPolicy(record, spec, folder, self.isolate, _task_folders(suite) if hides else ())
+            changes = agreement.circumstances_that_differ(record, device=device, dataset_digest=digest)
+            verdicts = self._published(path, policy, suite, changes)
+            if self.fresh_seed is not None:
+                verdicts += self._fresh(policy, suite, self.fresh_seed)
+        return Verification(path, _rule(changes, self.retrain), tuple(verdicts))
+
+    def _suite(self, path: Path, record: Record) -> Suite:
+        quotas = self.shelf.quotas(record.result.cell.suite, record.result.cell.suite_version)
+        if isinstance(quotas, str):
+            raise DataError(f"{path}: {quotas}")
+        if quotas.suite.archived:
+            raise DataError(f"{path}: {quotas.suite.identity} is archived: its records are not measured again")
+        if quotas.suite.digest != record.result.cell.suite_digest:
+            raise DataError(
+                f"{path}: suite_digest: expected {quotas.suite.digest:.15}..., the suite {quotas.suite.identity} here, "
+                f"found {record.result.cell.suite_digest:.15}..."
+            )
+        return quotas.suite
+
+    def _spec(self, path: Path, record: Record) -> str:
+        """Never what a record or a saved policy names: that may be a file which came with it, and would be run."""
+        name = base_name(record.result.cell.method)
+        if self.method is None and name not in list_methods():
+            raise MetabenchError(f"{path}: unknown method {name!r:.80}: not installed; --method FILE.py:CLASS names it")
+        return self.method or name
+
+    def _published(self, path: Path, policy: RecordedPolicy, suite: Suite, changes: Sequence[str]) -> list[Verdict]:
+        """The rows of the published tasks, measured again and compared."""
+        result = policy.record.result
+        measured = evaluate_recorded(policy, suite, _pairs(result.blocks), progress=self.progress)
+        ours = _rows(measured)
+        others = _other_seeds(path, policy.record) if self.retrain and changes else []
+        parts = [(str(key_of(block)), block.rows, ours.get(key_of(block), ())) for block in result.blocks]
+        verdicts = []
+        for (subject, theirs, again), block in zip(parts, result.blocks, strict=True):
+            if not changes:
+                verdicts.append(agreement.compare_exactly(subject, theirs, again))
+            elif self.retrain:
+                seeds = [theirs, *(rows[key_of(block)] for rows in others if key_of(block) in rows)]
+                verdicts.append(agreement.compare_with_seeds(subject, seeds, again, suite, len(parts)))
+            else:
+                verdicts.append(agreement.compare_by_interval(subject, theirs, again, suite, len(parts)))
+        if not changes:
+            collected = {item.collection.split: item.collection.rows for item in measured if item.collection}
+            verdicts += [
+                agreement.compare_exactly(f"{part.split} collection", part.rows, collected.get(part.split, ()))
+                for part in result.collections
+            ]
+        return verdicts
+
+    def _fresh(self, policy: RecordedPolicy, suite: Suite, seed: int) -> list[Verdict]:
+        """The scores in fresh tasks, compared with the published ones of the splits whose distribution is stated."""
+        fresh = fresh_suite(suite, seed, tuple(dict.fromkeys(("test", *fresh_splits(suite)))))
+        blocks = [block for block in policy.record.result.blocks if block.split in fresh_splits(suite)]
+        pairs = _pairs(blocks)
+        logged = {
+            split: fresh_logged_supports(fresh, split, max(shot_counts(split, track)))
+            for split, track in pairs
+            if track == "logged-shot"
+        }
+        ours = _rows(evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress))
+        return [
+            compare_with_fresh(str(key_of(block)), block.rows, suite, ours[key_of(block)], fresh, len(blocks))
+            for block in blocks
+            if key_of(block) in ours
+        ]
+
+
+def _rule(changes: Sequence[str], retrained: bool) -> str:
+    what = "trained again" if retrained else "saved policy"
+    if not changes:
+        return f"{what}: rows must be equal, as machine, threads and versions are those of the record"
+    interval = (
+        "the score must be one that the published seeds let expect"
+        if retrained
+        else ("the mean difference must lie within its interval")
+    )
+    return f"{what}: {interval}, as {'; '.join(changes)}"
+
+
+def _task_folders(suite: Suite) -> tuple[Path, ...]:
+    """What tells of test tasks on this machine: suites, and the data in `home()`; none below another."""
+    folders = [folder.resolve() for folder in (datasets_folder(), home(), suite.folder) if folder.is_dir()]
+    return tuple(folder for folder in folders if not any(other in folder.parents for other in folders))
+
+
+def _policies_beside(place: Path) -> Path:
+    beside = place / POLICIES
+    return beside if beside.is_dir() else home() / "policies"
+
+
+def _saved(record: Record, policies: Path) -> Path:
+    """The saved policy of `record`, in `policies` or in its place below."""
+    cell = record.result.cell
+    for folder in (policies, policies / cell.path.with_suffix("")):
+        if _exists(folder / FACTS):
+            if read_training(folder).cell != cell:
+                raise DataError(f"{folder}: holds the policy of another cell than {cell.path}")
+            return folder / POLICY
+    raise DataError(
+        f"{policies}: holds no policy of {cell.path}; expected {cell.path.with_suffix('') / FACTS} below it "
+        "(--checkpoint FOLDER names another place, --retrain needs none)"
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a record's names may be such that no file can have them
+        return False
+
+
+def _pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((block.split, block.track) for block in blocks))
+
+
+def _rows(evaluations: Sequence[Evaluation]) -> dict[BlockKey, tuple[Row, ...]]:
+    return {key_of(block): block.rows for evaluation in evaluations for block in evaluation.blocks}
+
+
+def _other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[Row, ...]]]:
+    """The rows of the other seeds beside a record."""
+    own = record.result.cell
+    found = []
+    for other in sorted(path.parent.glob("*.json")):
+        if other == path:
+            continue
+        try:
+            result = read_record(other).result
+        except MetabenchError:
+            continue
+        if result.cell.seed != own.seed and result.cell.model_copy(update={"seed": own.seed}) == own:
+            found.append({key_of(block): block.rows for block in result.blocks})
+    return found

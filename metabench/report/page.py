@@ -1,0 +1,214 @@
+"""The page of a report: one file without a script, which loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from metabench.leaderboard.page.page import page_style
+from metabench.leaderboard.scores.aggregate import aggregate
+from metabench.leaderboard.scores.labels import method_label
+from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.methods.pictures import Picture
+from metabench.report.diagnostics import diagnostics_section
+from metabench.report.episode_drawings import episodes_section
+from metabench.report.episodes import Acted
+from metabench.report.html import duration, html, node, number, pairs, section
+from metabench.report.load_run import Subject
+from metabench.report.pictures import pictures_section
+from metabench.report.scores import headline_tiles, scores_section, suite_of
+from metabench.report.training import training_section
+from metabench.runs.kept.record import Record
+from metabench.suites import Suite
+from metabench.suites.schema import TaskEntry
+
+_TEMPLATES = files("metabench.report") / "templates"
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a report shows.
+
+    Attributes:
+        subject: the run.
+        suite: its suite, if that is at hand.
+        pictures: what its policy offers, of held-out trajectories of the training tasks.
+        test_pictures: the same of logged trajectories of the test tasks.
+        episodes: what its policy did in some test tasks.
+        notices: what is missing, a line each.
+    """
+
+    subject: Subject
+    suite: Suite | None
+    pictures: Sequence[Picture]
+    test_pictures: Sequence[Picture]
+    episodes: Sequence[tuple[TaskEntry, list[Acted]]]
+    notices: Sequence[str]
+
+
+def render_report(content: Content) -> str:
+    """The whole page; whatever names it holds, they are text."""
+    style = page_style() + (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    body = _body(content)
+    parts = {
+        "style": style,
+        "style-hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        "title": html(node("title", {}, _title(content.subject))),
+        "body": "".join(html(part) for part in body),
+    }
+    template = (_TEMPLATES / "report.html").read_text(encoding="utf-8")
+    first, *rest = template.split("{{")
+    return first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
+
+
+def _body(content: Content) -> list[Element]:
+    subject, record = content.subject, content.subject.record
+    entries, tiles, scores = [], None, None
+    if record is not None:
+        shelf = SuiteShelf() if content.suite is None else SuiteShelf([content.suite])
+        entries = aggregate([record], shelf)
+        tiles = headline_tiles(entries)
+        scores = scores_section(record, entries, suite_of(record, shelf))
+    parts = [
+        _identity(subject, content.suite),
+        scores,
+        training_section(subject.curve),
+        diagnostics_section(subject.summary),
+        pictures_section(content.pictures, of_test_tasks=False),
+        pictures_section(content.test_pictures, of_test_tasks=True),
+        episodes_section(content.episodes, content.suite) if content.episodes and content.suite else None,
+    ]
+    shown = [part for part in parts if part is not None]
+    links = [node("a", {"href": f"#{part.get('id')}"}, part.findtext(".//h2")) for part in shown]
+    notices = [*content.notices]
+    if record is None:
+        notices.append("Scores are missing: a saved policy has none; give the run’s record to see them.")
+    return [
+        _header(subject, tiles),
+        node("nav", {"aria-label": "Parts of the report"}, *links),
+        node("main", {}, *(node("p", {"class": "notice"}, text) for text in notices), *shown),
+    ]
+
+
+def _title(subject: Subject) -> str:
+    return f"{method_label(subject.cell.method, subject.overrides)} on {subject.cell.suite}"
+
+
+def _header(subject: Subject, tiles: Element | None) -> Element:
+    cell = subject.cell
+    lede = f"Trained on {cell.dataset} data of {subject.training_tasks} tasks of {cell.suite}-v{cell.suite_version}, "
+    lede += f"preset {cell.preset}, seed {cell.seed}"
+    lede += f": {number(subject.parameters)} parameters, " if subject.parameters else ", "
+    seconds, device = _training_time(subject)
+    lede += f"{duration(seconds)} of training on {device}."
+    if subject.privileged:
+        lede += " It is shown the test tasks: an upper bound that is never ranked."
+    heading = node("h1", {}, _title(subject))
+    return node(
+        "header",
+        {},
+        node("p", {"class": "wordmark"}, "metabench report"),
+        heading,
+        node("p", {"class": "lede"}, lede),
+        tiles,
+    )
+
+
+def _training_time(subject: Subject) -> tuple[float, str]:
+    if subject.record is not None:
+        return subject.record.provenance.seconds_training, subject.record.provenance.device
+    assert subject.training is not None
+    return subject.training.seconds, subject.training.device
+
+
+def _identity(subject: Subject, suite: Suite | None) -> Element:
+    """What it is, how it was made, with which configuration."""
+    cell = subject.cell
+    which = {
+        "suite": f"{cell.suite}-v{cell.suite_version} ({_short(cell.suite_digest)})",
+        "dataset": f"{cell.dataset}, version {cell.dataset_version} ({_short(cell.dataset_digest)})",
+        "method": f"{cell.method}, version {cell.method_version}",
+        "preset": cell.preset,
+        "configuration": _short(cell.config_digest),
+        "seed": str(cell.seed),
+        "protocol": cell.protocol,
+        "parameters": number(subject.parameters),
+        "training tasks": number(subject.training_tasks),
+    }
+    made = _provenance(subject.record) if subject.record is not None else {}
+    warnings = subject.record.provenance.warnings if subject.record is not None else ()
+    return section(
+        "identity",
+        "What it is",
+        node(
+            "div",
+            {"class": "columns"},
+            node("div", {}, node("h3", {}, "Cell"), pairs(which)),
+            node("div", {}, node("h3", {}, "How it was made"), pairs(made)) if made else None,
+        ),
+        *(node("p", {"class": "notice"}, text) for text in warnings),
+        node("h3", {}, "Reproduce"),
+        node("pre", {"tabindex": "0"}, _command(subject, suite)),
+        *_configuration(subject),
+    )
+
+
+def _provenance(record: Record) -> dict[str, str]:
+    made, counts = record.provenance, record.result.counts
+    revision = "unknown" if made.git_revision is None else made.git_revision[:12] + ", changed" * bool(made.git_dirty)
+    return {
+        "made": made.created[:16].replace("T", " ") + " UTC",
+        "machine": made.host,
+        "device": f"{made.device}, {made.threads} thread{'s'[: made.threads != 1]}",
+        "training": duration(made.seconds_training) + (f", resumed {made.resumed} times" if made.resumed else ""),
+        "evaluating": f"{duration(made.seconds_evaluating)}: adapting {duration(made.seconds_adapting)}, "
+        f"acting {duration(made.seconds_acting)}",
+        "real steps": f"{number(counts.scored_steps)} scored, {number(counts.support_steps)} of support",
+        "revision": revision,
+        "packages": ", ".join(f"{name} {version}" for name, version in made.packages.items()),
+        "command then": made.command or "unknown",
+    }
+
+
+def _command(subject: Subject, suite: Suite | None) -> str:
+    """What runs this very cell again."""
+    cell, training = subject.cell, subject.training
+    spec = cell.method if training is None else training.spec
+    overrides = subject.overrides if training is None else training.overrides
+    place = cell.suite if suite is None else suite.argument
+    words = ["metabench", "run", place, "--dataset", cell.dataset, "--method", spec]
+    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]
+    for key in sorted(overrides):
+        words += ["--set", f"{key}={_json(overrides[key])}"]
+    return shlex.join(words)
+
+
+def _configuration(subject: Subject) -> list[Element]:
+    def shown(content: Any) -> dict[str, str]:
+        return {key: value if isinstance(value, str) else _json(value) for key, value in content.items()}
+
+    rest = {key: value for key, value in sorted(subject.configuration.items()) if key not in subject.overrides}
+    parts = [node("h3", {}, f"Configuration: what differs from preset {subject.cell.preset}")]
+    if subject.overrides:
+        parts.append(pairs(shown(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
+    else:
+        parts.append(node("p", {"class": "soft"}, "Nothing."))
+    if rest:
+        title = f"The {number(len(rest))} keys that are as the preset has them"
+        parts.append(node("details", {}, node("summary", {}, title), pairs(shown(rest))))
+    return parts
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,102 @@
+"""Evaluating a saved policy again, in its own suite or in another with the same spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from metabench.envs import Spaces
+from metabench.errors import DataError, UnknownNameError
+from metabench.evaluation.evaluate import Evaluation, evaluate
+from metabench.evaluation.protocol import SPLITS, TRACKS, check_split, shot_counts, supported_tracks
+from metabench.methods.contract import Policy
+from metabench.runs.isolation.limits import NO_LIMITS, Limits
+from metabench.runs.isolation.open import isolated_configuration, open_isolated
+from metabench.runs.kept.record import digest_of
+from metabench.runs.kept.saved_policy import POLICY, Training, load_policy, read_training, suite_for
+from metabench.suites import Suite
+from metabench.system.torch_settings import torch_settings
+
+
+def evaluate_saved(
+    folder: Path,
+    *,
+    suite: str | None = None,
+    tracks: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    shots: Sequence[int] | None = None,
+    seed: int | None = None,
+    isolate: bool = False,
+    limits: Limits = NO_LIMITS,
+) -> tuple[Suite, list[Evaluation]]:
+    """Evaluate the policy saved in `folder`; with its own suite and seed the rows are those of its record.
+
+    Torch has as many threads meanwhile as in training.
+
+    Args:
+        folder: as a run leaves it, below `home()/policies`.
+        suite: a suite's name or folder; None is the one it was trained on.
+        tracks: some tracks; None is all that the suite has.
+        splits: some splits; None is all that the suite has.
+        shots: numbers of shots; None is the protocol's.
+        seed: evaluation seed; None is the training seed.
+        isolate: let the policy act in processes of its own, one a track; its method's code is not imported here.
+        limits: what each of these processes may take.
+
+    Raises:
+        UnknownNameError: no such suite, track or split.
+        MetabenchError: the suite has other spaces than the policy was trained for.
+        DataError: the folder holds no whole policy.
+        MethodError: the policy broke its contract, took too much, or is privileged and was to be isolated.
+    """
+    training = read_training(folder)
+    for kind, known, given in (("track", TRACKS, tracks), ("split", SPLITS, splits)):
+        for name in given or ():
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
+    scored_on = suite_for(training, suite)
+    for split in splits or ():
+        check_split(scored_on, split)
+    pairs = [
+        (split, track)
+        for split, track in supported_tracks(scored_on)
+        if (splits is None or split in splits) and (tracks is None or track in tracks)
+    ]
+    for split, track in pairs:
+        shot_counts(split, track, shots)
+    opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
+    measured = []
+    with torch_settings(training.threads):
+        for split, track in pairs:
+            with opened() as policy:
+                measured.append(
+                    evaluate(
+                        policy,
+                        scored_on,
+                        track,
+                        split=split,
+                        shots=shots,
+                        seed=training.cell.seed if seed is None else seed,
+                        privileged=privileged,
+                        name=training.cell.method,
+                    )
+                )
+    return scored_on, measured
+
+
+def _opener(
+    training: Training, folder: Path, spaces: Spaces, isolate: bool, limits: Limits
+) -> tuple[Callable[[], AbstractContextManager[Policy]], bool]:
+    """What opens the saved policy anew, and whether it is to be told the tasks."""
+    if not isolate:
+        method = training.method()
+        return lambda: nullcontext(load_policy(method, folder, spaces)), method.privileged
+    cell, configuration = training.cell, training.configuration
+    if configuration is None:
+        configuration = isolated_configuration(training.spec, cell.preset, cell.suite, training.overrides)
+        if digest_of(configuration) != cell.config_digest:
+            raise DataError(
+                f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained"
+            )
+    return lambda: open_isolated(training.spec, folder / POLICY, spaces, limits, configuration=configuration), False

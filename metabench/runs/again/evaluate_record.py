@@ -1,0 +1,109 @@
+"""Evaluating the policy of a record again: the same configuration, seed and threads, and no code of the method here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metabench.envs import Spaces
+from metabench.errors import MethodError
+from metabench.evaluation.evaluate import Evaluation, Progress, Supports, evaluate
+from metabench.methods.contract import Method, Policy
+from metabench.runs.isolation.open import open_isolated
+from metabench.runs.kept.record import Record
+from metabench.runs.kept.saved_policy import configured_method
+from metabench.suites import Suite
+from metabench.system.torch_settings import torch_settings
+
+
+@dataclass(frozen=True)
+class RecordedPolicy:
+    """The policy that a record is of, as it was saved.
+
+    Attributes:
+        record: the record: its configuration, seed and threads.
+        spec: what `load_method` takes; the variant is in the configuration.
+        folder: what `Policy.save` wrote.
+        isolated: open it in a process of its own, into which alone the method's code is imported.
+        hidden: folders that this process finds empty.
+    """
+
+    record: Record
+    spec: str
+    folder: Path
+    isolated: bool = True
+    hidden: tuple[Path, ...] = ()
+
+    @contextmanager
+    def opened(self, spaces: Spaces) -> Iterator[Policy]:
+        """The policy, to act in `spaces`.
+
+        Raises:
+            DataError: the folder holds no whole policy, or the record's configuration is not one of the method.
+            MetabenchError: the method cannot be had, is privileged, or its process cannot be had.
+        """
+        configuration = self.record.result.configuration
+        if self.isolated:
+            opening = open_isolated(self.spec, self.folder, spaces, configuration=configuration, hidden=self.hidden)
+            with opening as policy:
+                yield policy
+        else:
+            yield recorded_method(self.spec, configuration).load(self.folder, spaces)
+
+
+def recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
+    """The method of `spec` with a record's configuration.
+
+    Raises:
+        DataError: it takes another configuration.
+        MethodError: it is privileged.
+        MetabenchError: it cannot be had.
+    """
+    method = configured_method(spec, configuration)
+    if method.privileged:
+        raise MethodError(f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing")
+    return method
+
+
+def evaluate_recorded(
+    policy: RecordedPolicy,
+    suite: Suite,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    logged: Mapping[str, Supports] | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Evaluate as a run does: the policy opened anew for each track, with all the shots of the protocol.
+
+    Args:
+        policy: the policy.
+        suite: the record's suite, or one with the same spaces.
+        pairs: (split, track).
+        logged: supports of `logged-shot`, by split; None takes them from the suite's data.
+        progress: told (stage, steps done, steps in all).
+
+    Raises:
+        MethodError: the policy broke its contract, or its process failed.
+        MetabenchError: as `RecordedPolicy.opened`.
+    """
+    cell = policy.record.result.cell
+    measured = []
+    with torch_settings(policy.record.provenance.threads):
+        for split, track in pairs:
+            with policy.opened(suite.spaces) as opened:
+                measured.append(
+                    evaluate(
+                        opened,
+                        suite,
+                        track,
+                        split=split,
+                        seed=cell.seed,
+                        name=cell.method,
+                        logged=(logged or {}).get(split),
+                        progress=progress,
+                    )
+                )
+    return measured

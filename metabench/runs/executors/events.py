@@ -1,0 +1,73 @@
+"""What happens to cells, and who makes it happen: the words between executors and those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from metabench.runs.execute import Settings
+    from metabench.runs.plan import PlannedCell
+
+Kind: TypeAlias = Literal["started", "progress", "finished", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a cell.
+
+    Attributes:
+        index: which of the planned cells.
+        kind: what happened.
+        stage: of progress: `training: policy`, `evaluating: test few-shot: scored episodes`.
+        done: of progress: updates or steps done.
+        total: of progress: updates or steps in all; 0 if unknown.
+        metrics: of progress: what was logged last.
+        message: one line: why the cell failed or where it stopped.
+    """
+
+    index: int
+    kind: Kind
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+
+
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Indices of the planned cells by what became of them."""
+
+    finished: tuple[int, ...]
+    skipped: tuple[int, ...]
+    failed: tuple[int, ...]
+    stopped: tuple[int, ...]
+
+
+class Executor(Protocol):
+    """Who runs cells: this machine, or an engine that shares them out among many."""
+
+    @property
+    def default_threads(self) -> int:
+        """Threads a cell where nobody says how many."""
+        ...
+
+    def check(self, settings: Settings) -> None:
+        """Raise `MetabenchError` if cells cannot be run with these settings."""
+        ...
+
+    def run(
+        self,
+        planned: Sequence[PlannedCell],
+        waiting: Sequence[int],
+        settings: Settings,
+        listener: Listener,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        """Run the cells of the indices in `waiting`; every one that was begun ends with an event."""
+        ...

@@ -1,0 +1,171 @@
+"""The local executor: cells one after another here, or in several processes; a failing cell stops no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from metabench.errors import CancelledError, ClaimedError, MetabenchError, StorageError
+from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.executors.events import Event, Executor, Kind, Listener, Outcome
+from metabench.runs.executors.worker_processes import Workers
+from metabench.runs.kept.progress import ProgressFile, read_progress
+from metabench.runs.kept.provenance import timestamp
+from metabench.runs.kept.run_folder import run_folder
+from metabench.runs.plan import PlannedCell
+from metabench.system.home import home
+from metabench.system.writing import check_room, storage_problem, write_whole
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Runs cells on this machine.
+
+    Processes are spawned, so a script that uses several workers needs an `if __name__ == "__main__"` guard. Their
+    simulators share the cores, unless `OMP_NUM_THREADS` says how many threads each uses.
+
+    Attributes:
+        workers: number of processes; one worker runs the cells in this process, unless the settings separate them.
+        devices: dealt out to the workers in turn; none leaves the settings' device to all.
+    """
+
+    workers: int = 1
+    devices: tuple[str, ...] = ()
+
+    @property
+    def default_threads(self) -> int:
+        """The cores, shared out."""
+        return max(1, (os.cpu_count() or 1) // self.workers)
+
+    def check(self, settings: Settings) -> None:
+        """Raise `MetabenchError` unless torch can use the devices."""
+        for device in self.devices or (settings.device,):
+            check_device(device)
+
+    def run(
+        self,
+        planned: Sequence[PlannedCell],
+        waiting: Sequence[int],
+        settings: Settings,
+        listener: Listener,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        """Run the cells of the indices in `waiting`."""
+        devices = self.devices or (settings.device,)
+
+        def lost(index: int, message: str) -> None:
+            """A cell's worker died: by Ctrl-C, or by a fault of the cell."""
+            if not cancelled():
+                write_failure(planned[index], message, "")
+            listener(Event(index, "stopped" if cancelled() else "failed", message=message))
+
+        count = min(self.workers, len(waiting))
+        if count > 1 or (count and (settings.separate or settings.limits.given)):
+            Workers(planned, settings, count, devices, run_cell, listener, lost, cancelled).run(waiting)
+            return
+        for index in waiting:
+            if cancelled():
+                break
+            run_cell(index, planned[index], replace(settings, device=devices[0]), listener, cancelled)
+
+
+def run_cells(
+    planned: Sequence[PlannedCell],
+    settings: Settings,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    listener: Listener = lambda event: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Run the cells that wait.
+
+    Args:
+        planned: what `plan_cells` returned; finished cells are skipped, corrupt ones count as failed.
+        settings: device, threads a worker, and so on.
+        workers: number of processes on this machine, as `LocalExecutor` has them.
+        executor: runs the cells instead.
+        listener: told of every event, in this process.
+        cancelled: asked often; true stops all cells, and what they have done is kept.
+
+    Raises:
+        MetabenchError: the executor cannot run cells with these settings.
+        StorageError: checkpoints or records cannot be written.
+    """
+    executor = executor or LocalExecutor(workers)
+    executor.check(settings)
+    waiting = [index for index, cell in enumerate(planned) if cell.state == "waiting"]
+    for folder in dict.fromkeys(folder for index in waiting for folder in (home() / "runs", planned[index].results)):
+        check_room(folder)
+    kinds: dict[int, Kind] = {}
+
+    def heard(event: Event) -> None:
+        kinds[event.index] = event.kind
+        listener(event)
+
+    for index, cell in enumerate(planned):
+        if cell.state == "corrupt":
+            heard(Event(index, "failed", message=cell.note))
+    executor.run(planned, waiting, settings, heard, cancelled)
+    ended = {index: kinds.get(index, "stopped") for index, cell in enumerate(planned) if cell.state != "finished"}
+    return Outcome(
+        finished=tuple(index for index, kind in ended.items() if kind == "finished"),
+        skipped=tuple(index for index, cell in enumerate(planned) if cell.state == "finished"),
+        failed=tuple(index for index, kind in ended.items() if kind == "failed"),
+        stopped=tuple(index for index, kind in ended.items() if kind not in ("finished", "failed")),
+    )
+
+
+def run_cell(
+    index: int, planned: PlannedCell, settings: Settings, listener: Listener, cancelled: Callable[[], bool]
+) -> None:
+    """Run one cell; whatever goes wrong becomes an event and a file beside the record's place."""
+
+    def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        listener(Event(index, "progress", stage, done, total, metrics))
+        file.tell(stage, done, total, metrics)
+
+    listener(Event(index, "started"))
+    file = ProgressFile(planned.cell, planned.record_path, run_folder(planned.cell))
+    try:
+        execute_cell(planned, settings, progress, cancelled)
+    except CancelledError as error:
+        listener(Event(index, "stopped", message=str(error)))
+    except ClaimedError as error:  # it is the other process that tells of this cell's failures
+        listener(Event(index, "failed", message=str(error)))
+    except (Exception, SystemExit) as error:  # a method may raise anything: this cell fails, the others go on
+        told = storage_problem(error) or error
+        message = str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
+        write_failure(planned, message, traceback.format_exc())
+        listener(Event(index, "failed", message=" ".join(message.split())))
+    else:
+        listener(Event(index, "finished"))
+
+
+def check_device(device: str) -> None:
+    """Raise `MetabenchError` unless torch can use `device` here."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise MetabenchError(f"device {device!r} cannot be used: {reason}; expected cpu, cuda or cuda:N") from error
+
+
+def write_failure(planned: PlannedCell, message: str, details: str) -> None:
+    """Write why a cell failed, with the traceback, beside the place of its record, if there is room for it."""
+    progress = read_progress(run_folder(planned.cell))
+    content = {
+        "cell": planned.cell.model_dump(mode="json"),
+        "error": message,
+        "traceback": details,
+        "created": timestamp(),
+        "attempt": None if progress is None else progress.attempt,
+    }
+    with suppress(StorageError):  # the event says why the cell failed
+        write_whole(planned.failure_path, json.dumps(content, indent=2) + "\n")

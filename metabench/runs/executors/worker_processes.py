@@ -1,0 +1,244 @@
+"""Worker processes for cells: whatever a cell does to its worker, others go on with the rest."""
+
+from __future__ import annotations
+
+import gc
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from typing import Any, get_args
+
+from metabench.methods.registry import registered_methods
+from metabench.runs.execute import Settings
+from metabench.runs.executors.events import Event, Kind, Listener
+from metabench.runs.isolation.confinement import adopt_orphans
+from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
+from metabench.runs.plan import PlannedCell
+from metabench.system.cores import available_cores
+
+POLL_SECONDS = 0.2
+"""How often it is asked whether to stop, and whether the workers live and keep to their limits."""
+
+LONGEST_EVENT = 1 << 20
+"""Bytes of an event; the code that runs in a worker is not trusted to be brief."""
+
+_ENDING_SECONDS = 1.0
+
+RunCell = Callable[[int, PlannedCell, Settings, Listener, Callable[[], bool]], None]
+
+
+def runs_foreign_code(planned: Iterable[PlannedCell]) -> bool:
+    """Whether any of the cells that wait is of a method that does not ship with metabench."""
+    known = registered_methods()
+    names = {cell.spec.partition("/")[0] for cell in planned if cell.state == "waiting"}
+    return any(name not in known or not known[name].built_in for name in names)
+
+
+@dataclass
+class _Worker:
+    """A process, and what is known of it."""
+
+    process: Any
+    connection: Connection
+    device: str
+    index: int | None = None
+    watch: Watch | None = None
+    heard: bytearray = field(default_factory=bytearray)
+
+
+class Workers:
+    """Processes that run cells; one that dies, or takes too much, fails its cell only."""
+
+    def __init__(
+        self,
+        planned: Sequence[PlannedCell],
+        settings: Settings,
+        count: int,
+        devices: Sequence[str],
+        run_cell: RunCell,
+        listener: Listener,
+        lost: Callable[[int, str], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        """Start none yet.
+
+        Args:
+            planned: all cells.
+            settings: how cells are run; the limits hold for each cell.
+            count: number of processes.
+            devices: dealt out to them in turn.
+            run_cell: runs a cell in a worker: a function that can be named from another process.
+            listener: told of every event, here.
+            lost: told of a cell whose worker died or was ended, and why.
+            cancelled: asked often; true stops all cells.
+        """
+        self._context = multiprocessing.get_context("spawn")
+        self._planned = planned
+        self._settings = settings
+        self._count = count
+        self._devices = [devices[place % len(devices)] for place in range(count)]  # of the workers to be started
+        self._run_cell = run_cell
+        self._listener = listener
+        self._lost = lost
+        self._cancelled = cancelled
+        self._stop = self._context.Event()
+        self._workers: dict[Connection, _Worker] = {}
+        self._queue: deque[int] = deque()
+
+    def run(self, waiting: Sequence[int]) -> None:
+        """Run the cells of these indices."""
+        self._queue.extend(waiting)
+        try:
+            while len(self._workers) < self._count:
+                self._start()
+            while self._workers:
+                if self._cancelled() and not self._stop.is_set():
+                    self._stop.set()
+                    self._queue.clear()
+                ready = wait(list(self._workers), POLL_SECONDS)
+                for worker in list(self._workers.values()):
+                    self._attend(worker, worker.connection in ready)
+        finally:
+            for worker in self._workers.values():
+                _end(worker)
+
+    def _start(self) -> None:
+        ours, theirs = self._context.Pipe()
+        worker = _Worker(None, ours, self._devices.pop(0))
+        settings = replace(self._settings, device=worker.device)
+        arguments = (theirs, self._stop, settings, available_cores(self._count), self._run_cell)
+        worker.process = self._context.Process(target=_work, args=arguments, daemon=True)
+        worker.process.start()
+        theirs.close()
+        self._workers[ours] = worker
+        self._give_next(worker)
+
+    def _give_next(self, worker: _Worker) -> None:
+        """Give a free worker its next cell, or let it go."""
+        worker.index, worker.watch = (self._queue.popleft() if self._queue else None), None
+        with suppress(OSError):  # a dead worker is found out soon
+            worker.connection.send(None if worker.index is None else (worker.index, self._planned[worker.index]))
+
+    def _attend(self, worker: _Worker, ready: bool) -> None:
+        """Hear what a worker has to say, and see whether it should go on."""
+        dead = not worker.process.is_alive()  # asked before reading: what a dead worker has said is read first
+        said = _read(worker.connection) if ready else b""
+        *lines, rest = (bytes(worker.heard) + said).split(b"\n")
+        worker.heard = bytearray(rest)
+        for line in lines:
+            event = _decoded(line, worker.index)
+            if event is None:
+                self._drop(worker, "the worker process sent what is no event")
+                return
+            self._hear(worker, event)
+        excess = None if worker.watch is None else worker.watch.excess()
+        if excess is not None:
+            self._drop(worker, excess)
+        elif len(worker.heard) > LONGEST_EVENT:
+            self._drop(worker, "the worker process sent what is no event")
+        elif (dead and not ready) or (ready and not said):
+            worker.process.join(_ENDING_SECONDS)
+            status = worker.process.exitcode
+            self._drop(
+                worker,
+                "the worker process closed its connection"
+                if status is None
+                else f"the worker process ended with status {status}",
+            )
+
+    def _hear(self, worker: _Worker, event: Event) -> None:
+        if event.kind == "started":
+            worker.watch = Watch(worker.process.pid, self._settings.limits)
+        self._listener(event)
+        if event.kind in ("finished", "failed", "stopped"):
+            self._give_next(worker)
+
+    def _drop(self, worker: _Worker, message: str) -> None:
+        """Do without a worker; if it had a cell, that is lost, and another goes on with the rest."""
+        _end(worker)
+        del self._workers[worker.connection]
+        self._devices.insert(0, worker.device)
+        if worker.index is None:
+            return
+        self._lost(worker.index, message)
+        if self._queue:
+            self._start()
+
+
+def _end(worker: _Worker) -> None:
+    """End a worker and all that it started."""
+    if worker.process.is_alive():
+        end_with_all_below(worker.process.pid)
+    with suppress(ProcessLookupError):
+        os.killpg(worker.process.pid, signal.SIGKILL)  # its session: what a worker that died by itself left
+    worker.process.join()
+    worker.connection.close()
+
+
+def _read(connection: Connection) -> bytes:
+    """What there is to read, at least a byte; nothing at the end."""
+    try:
+        return os.read(connection.fileno(), 1 << 16)
+    except OSError:
+        return b""
+
+
+def _encoded(event: Event) -> bytes:
+    plain = replace(event, metrics={name: float(value) for name, value in event.metrics.items()})
+    return json.dumps(asdict(plain)).encode()
+
+
+def _decoded(line: bytes, index: int | None) -> Event | None:
+    """The event of a line about cell `index`; None if it is none."""
+    try:
+        content = json.loads(line)
+        event = Event(**content)
+        known = event.index == index and event.kind in get_args(Kind)
+        numbers = {str(name): float(value) for name, value in event.metrics.items()}
+        return replace(event, done=int(event.done), total=int(event.total), metrics=numbers) if known else None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _work(connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell) -> None:
+    """A worker process: run the cells it is sent, report their events."""
+    os.environ["OMP_NUM_THREADS"] = str(cores)  # by itself, each worker's simulator would take all cores
+    os.setsid()
+    adopt_orphans()
+    os.dup2(2, 1)  # what methods print is not what the command prints
+    parent = os.getppid()
+    last = 0.0
+
+    def tell(event: Event) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if event.kind == "progress" and event.done < event.total and now - last < POLL_SECONDS / 2:
+            return
+        last = now
+        line = memoryview(_encoded(event) + b"\n")
+        with suppress(OSError):
+            while line:
+                line = line[os.write(connection.fileno(), line) :]
+
+    def cancelled() -> bool:
+        return bool(stop.is_set()) or os.getppid() != parent
+
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        if task is None:
+            return
+        index, planned = task
+        before = set(below(os.getpid()))
+        run_cell(index, planned, settings, tell, cancelled)
+        gc.collect()  # simulators end their own processes
+        end_all([process for process in below(os.getpid()) if process not in before])

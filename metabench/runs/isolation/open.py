@@ -1,0 +1,193 @@
+"""Policies in a process of their own, which receives arrays and nothing else.
+
+The process is a new interpreter, not a fork. Its environment variables, arguments, working directory and open files
+name no suite and no task; what it is shown and what it answers passes through shared memory and a connection of fixed
+messages, and nothing that it sends is unpickled. On Linux it runs in namespaces of its own: it sees no other process,
+reads nobody's memory, reaches no network, and whatever it starts ends with it. `confinement_gaps` says what of this
+the system at hand does not grant.
+
+What it does not prevent: a plugin may know the suite, whose data it was trained on, and read the published suite.toml,
+or have kept what it read there in its weights; the seeds of the protocol's reset noise are public, so that a first
+observation may name a task. Against that helps scoring it in tasks that did not exist when it was trained. It can read
+the files that its user can, but for the folders hidden from it, and is told where the evaluator imports packages from.
+And a process that trains a method runs the method's code: only an evaluator that did not train it is out of its reach.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metabench.envs import Array, Spaces
+from metabench.errors import DataError, MethodError
+from metabench.methods.contract import Episode, Policy, Step
+from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, LOAD, RESET
+from metabench.runs.isolation.confinement import unreadable
+from metabench.runs.isolation.limits import NO_LIMITS, Limits
+from metabench.runs.isolation.process import PolicyProcess, opened_process
+from metabench.runs.isolation.shared_arrays import (
+    ACTION,
+    EPISODE_ARRAYS,
+    STEP_ARRAYS,
+    episode_arrays,
+    step_places,
+    support_places,
+)
+
+
+@contextmanager
+def open_isolated(
+    method: str,
+    folder: Path,
+    spaces: Spaces,
+    limits: Limits = NO_LIMITS,
+    *,
+    configuration: Mapping[str, Any] | None = None,
+    hidden: Sequence[Path] = (),
+) -> Iterator[Policy]:
+    """A saved policy in a process of its own, to be used like any other while entered.
+
+    Its actions are those of the policy loaded here, bit for bit: torch computes with as many threads there as here.
+    The method's code is not imported here.
+
+    Args:
+        method: what `load_method` takes: a name, `name/variant`, `path/to/file.py:Class`.
+        folder: what `Policy.save` wrote; the process gets a copy.
+        spaces: the spaces that it acts in.
+        limits: what the process, with all that it starts, may take from now on; it is ended if it takes more.
+        configuration: the method's whole configuration as a record has it; None is that of its preset `cpu`.
+        hidden: folders that the process finds empty.
+
+    Yields:
+        The policy. Its calls raise `PolicyProcessError`: it raised something, or its process failed or took too much.
+
+    Raises:
+        DataError: the folder cannot be read, or holds no whole policy.
+        MethodError: the method is privileged, cannot be imported, or failed to load the policy.
+        MetabenchError: the process cannot be had, or a folder cannot be hidden from it.
+    """
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(_scratch()))
+        copy = scratch / "policy"
+        try:
+            shutil.copytree(folder, copy)
+        except (OSError, shutil.Error) as error:
+            raise DataError(f"{folder}: cannot be read; expected the folder that a policy was saved in") from error
+        stack.enter_context(unreadable())
+        process = stack.enter_context(opened_process(scratch, limits, hidden))
+        content = {
+            **_method(method),
+            "configuration": None if configuration is None else dict(configuration),
+            "folder": str(copy),
+            "spaces": asdict(spaces),
+            "torch": _torch_settings(),
+        }
+        try:
+            facts = process.describe(LOAD, content, f"method {method!r}: load")
+        except DataError as error:
+            raise DataError(str(error).replace(str(copy), str(folder))) from error
+        if facts.get("privileged") is not False:
+            raise MethodError(f"method {method!r} is privileged: it is told the task, and cannot be kept from it")
+        parameters = facts.get("parameters")
+        yield IsolatedPolicy(
+            process, spaces, folder, parameters if isinstance(parameters, int) and parameters >= 0 else 0
+        )
+
+
+def isolated_configuration(method: str, preset: str, suite: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration of a method, for `open_isolated`, without importing its code here.
+
+    Args:
+        method: what `load_method` takes.
+        preset: name of one of its presets.
+        suite: name of the suite that it is configured for; the process that acts is not told.
+        overrides: configuration keys and values.
+
+    Raises:
+        DataError: no such method, preset or key, or a value is invalid.
+        MethodError: the method's code raised something, or its process failed.
+    """
+    with _scratch() as name, opened_process(Path(name), NO_LIMITS, ()) as process:
+        content = {**_method(method), "preset": preset, "suite": suite, "overrides": dict(overrides)}
+        return dict(process.describe(CONFIGURE, content, f"method {method!r}: its configuration"))
+
+
+def confinement_gaps() -> tuple[str, ...]:
+    """What this system does not let an isolated policy be kept from, a line each; empty where nothing is missing."""
+    with _scratch() as name, opened_process(Path(name), NO_LIMITS, ()) as process:
+        return process.gaps
+
+
+class IsolatedPolicy(Policy):
+    """A policy that lives in another process; it keeps the contract of that policy, but has no task codes."""
+
+    def __init__(self, process: PolicyProcess, spaces: Spaces, folder: Path, parameters: int) -> None:
+        """Stand for the policy of `process`, which was saved in `folder`."""
+        self._process = process
+        self._spaces = spaces
+        self._folder = folder
+        self._parameters = parameters
+        self._lanes = 0
+        self._step: dict[str, Array] = {}
+
+    def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
+        """Forget everything and start one episode in every lane."""
+        self._lanes = len(groups)
+        self._step = self._process.arrays.grown(step_places(self._spaces, self._lanes))
+        self._process.call(RESET, {"groups": [int(group) for group in groups], "seeds": [int(seed) for seed in seeds]})
+
+    def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
+        """Learn from support episodes."""
+        episodes = [(int(group), episode) for group, several in support.items() for episode in several]
+        views = self._process.arrays.grown(support_places(self._spaces, [len(episode) for _, episode in episodes]))
+        for (_, episode), arrays in zip(episodes, episode_arrays(views, len(episodes)), strict=True):
+            for name in EPISODE_ARRAYS:
+                np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
+        content = [
+            (group, len(episode), bool(episode.terminated), bool(episode.truncated)) for group, episode in episodes
+        ]
+        self._process.call(ADAPT, {"groups": [int(group) for group in support], "episodes": content})
+        self._step = self._process.arrays.grown(step_places(self._spaces, self._lanes))
+
+    def act(self, step: Step) -> Array:
+        """Choose actions: `(lanes, action_dim)` float64, whatever floats the policy returned, or `(lanes,)` int64."""
+        for name in STEP_ARRAYS:
+            np.copyto(self._step[name], getattr(step, name), casting="same_kind")
+        self._process.call(ACT)
+        return self._step[ACTION].copy()
+
+    def save(self, folder: Path) -> None:
+        """Copy what the policy was loaded from."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+
+    def parameter_count(self) -> int:
+        """Number of trained parameters that acting uses, as the policy says."""
+        return self._parameters
+
+
+def _method(method: str) -> dict[str, Any]:
+    """How to import `method` from any working directory."""
+    path, is_file, rest = method.partition(".py:")
+    return {
+        "path": [str(Path(entry).absolute()) if Path(entry).exists() else entry for entry in sys.path],
+        "method": f"{Path(path).absolute()}{is_file}{rest}" if is_file else method,
+    }
+
+
+def _torch_settings() -> tuple[int, bool] | None:
+    """Threads, and whether algorithms are deterministic; None if torch is not in use here."""
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None else (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a policy's process, whose name says nothing."""
+    return tempfile.TemporaryDirectory(prefix="metabench-policy-")

@@ -1,0 +1,181 @@
+"""The process of an isolated policy, as its evaluator sees it: started, asked, watched, ended; never trusted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import DataError, MetabenchError, MethodError, PolicyProcessError
+from metabench.runs.isolation.channel import DONE, FAILED, HIDE, LARGEST_ANSWER, REFUSED, Channel, Garbled
+from metabench.runs.isolation.limits import Limits, Watch, end_with_all_below
+from metabench.runs.isolation.shared_arrays import SharedArrays
+
+PROGRAM = Path(__file__).with_name("entry.py")
+VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that the process keeps: where programs are, and what arithmetic depends on."""
+
+_ENDING_SECONDS = 5.0
+
+
+@contextmanager
+def opened_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Iterator[PolicyProcess]:
+    """A confined process that waits for a policy to load; ended, with all that it started, on leaving.
+
+    Args:
+        scratch: its working directory, home and place for temporary files.
+        limits: what it may take from now on.
+        hidden: folders that it finds empty.
+
+    Raises:
+        MetabenchError: the process cannot be had, or a folder cannot be hidden from it.
+    """
+    arrays = SharedArrays.make()
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    try:
+        with theirs:
+            passed = (theirs.fileno(), arrays.descriptor, reading)
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(PROGRAM), *map(str, passed)],
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=scratch,
+                env={
+                    **{name: os.environ[name] for name in VARIABLES if name in os.environ},
+                    "HOME": str(scratch),
+                    "TMPDIR": str(scratch),
+                },
+                start_new_session=True,
+            )
+        try:
+            yield PolicyProcess(process, ours, arrays, limits, hidden)
+        finally:
+            _end(process)
+    finally:
+        ours.close()
+        arrays.close()
+        os.close(reading)
+        os.close(writing)
+
+
+class PolicyProcess:
+    """A running process.
+
+    Attributes:
+        arrays: memory that it shares.
+        gaps: what it could not be kept from, a line each.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        connection: socket.socket,
+        arrays: SharedArrays,
+        limits: Limits,
+        hidden: Sequence[Path],
+    ) -> None:
+        """Wait until the process is confined."""
+        self.arrays = arrays
+        self._process = process
+        self._channel = Channel(connection, self._check)
+        self._watch = Watch(process.pid, limits)
+        try:
+            kind, content = self._ask(HIDE, {"hidden": [str(folder.resolve()) for folder in hidden]})
+        except PolicyProcessError as error:
+            raise MetabenchError(f"a policy's own process could not be started: it {error}") from error
+        if kind != DONE:
+            raise MetabenchError(f"a policy's own process cannot be kept from its folders: {content}")
+        self.gaps = tuple(str(line) for line in content)
+
+    def describe(self, kind: bytes, content: Mapping[str, Any], label: str) -> Mapping[str, Any]:
+        """Let the process import a method: `CONFIGURE`, or `LOAD` to load a policy as well.
+
+        Args:
+            kind: which of the two.
+            content: the method, and what to load.
+            label: what errors call it.
+
+        Returns:
+            What the process says of it; never to be trusted.
+
+        Raises:
+            DataError: the process refuses the method or what it is to load.
+            MethodError: the method raised something else, or the process failed.
+        """
+        try:
+            kind, answer = self._ask(kind, content)
+        except PolicyProcessError as error:
+            raise MethodError(f"{label} {error}") from error
+        if kind == REFUSED:
+            raise DataError(_printable(answer))
+        if kind == FAILED:
+            raise MethodError(f"{label} raised {_printable(answer)}")
+        return answer if isinstance(answer, dict) else {}
+
+    def call(self, kind: bytes, content: Any = None) -> None:
+        """Let the policy do something.
+
+        Raises:
+            PolicyProcessError: it raised something or returned what it must not, or the process failed.
+        """
+        kind, answer = self._ask(kind, content)
+        if kind == FAILED:
+            raise PolicyProcessError(f"raised {_printable(answer)}")
+        if kind == REFUSED:
+            raise PolicyProcessError(f"failed: {_printable(answer)}")
+
+    def _ask(self, kind: bytes, content: Any) -> tuple[bytes, Any]:
+        """Send a message and wait for its answer, within the limits."""
+        try:
+            self._check()  # a policy that answers quickly keeps to its limits, too
+            self._channel.send(kind, content)
+            kind, answer = self._channel.receive(LARGEST_ANSWER)
+            if kind not in (DONE, FAILED, REFUSED):
+                raise Garbled
+        except EOFError as error:
+            raise PolicyProcessError(self._ending()) from error
+        except Garbled as error:
+            _end(self._process)
+            raise PolicyProcessError("answered with what is no answer") from error
+        return kind, answer
+
+    def _check(self) -> None:
+        """Raise unless the process lives and keeps to its limits."""
+        excess = self._watch.excess()
+        if excess is not None:
+            _end(self._process)
+            raise PolicyProcessError(excess)
+        if self._process.poll() is not None:
+            raise EOFError
+
+    def _ending(self) -> str:
+        try:
+            code = self._process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "closed its connection"
+        if code >= 0:
+            return f"ended its process with exit status {code}"
+        return f"was ended by signal {signal.Signals(-code).name}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    if process.poll() is None:
+        end_with_all_below(process.pid)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # its session: what lost its parent, where the system lets it get away
+    process.wait()
+
+
+def _printable(text: Any) -> str:
+    """One line that a terminal can show, whatever the process sent."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())

@@ -1,0 +1,21 @@
+from .folders import datasets_folder as datasets_folder
+from .folders import list_suites as list_suites
+from .registry import load_suite as load_suite
+from .registry import named_suite as named_suite
+from .registry import read_suite as read_suite
+from .schema import DatasetEntry as DatasetEntry
+from .schema import SuiteEntry as SuiteEntry
+from .schema import TaskEntry as TaskEntry
+from .suite import Suite as Suite
+
+__all__ = [
+    "DatasetEntry",
+    "Suite",
+    "SuiteEntry",
+    "TaskEntry",
+    "datasets_folder",
+    "list_suites",
+    "load_suite",
+    "named_suite",
+    "read_suite",
+]

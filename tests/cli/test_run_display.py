@@ -1,0 +1,63 @@
+"""What users see of running cells, with and without a terminal."""
+
+from __future__ import annotations
+
+import io
+import time
+
+from rich.console import Console
+
+from metabench.cli import run_display as display
+from metabench.cli.run_display import make_display
+from metabench.runs.executors.events import Event
+from metabench.runs.plan import plan_cells
+
+EVENTS = [
+    Event(0, "started"),
+    Event(0, "progress", "training: policy", 5, 10, {"loss": 0.125}),
+    Event(0, "progress", "evaluating: test few-shot: scored episodes", 1, 20),
+    Event(0, "finished"),
+    Event(1, "started"),
+    Event(1, "failed", message="the [loss] went away"),
+]
+
+
+def wait(terminal):
+    """Long enough for a terminal's bars to be drawn, ten times a second."""
+    time.sleep(0.25 if terminal else 0)
+
+
+def shown(terminal, place, small):
+    cells = plan_cells(["tiny"], ["medium"], [small], seeds=(0, 1))
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
+    with make_display(console, lambda: cells) as screen:
+        screen.building("tiny medium: rolling out", 5, 10)
+        wait(terminal)
+        screen.building("tiny medium: rolling out", 10, 10)
+        for event in EVENTS:
+            screen.hear(event)
+            wait(terminal)
+    return console.file.getvalue()
+
+
+def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
+    text = shown(True, place, small)
+    assert "building tiny medium: rolling out" in text
+    assert "tiny medium small seed 0  training: policy" in text
+    assert "5/10" in text
+    assert "loss 0.125" in text
+    assert "test few-shot: scored episodes" in text
+    assert "finished tiny medium small seed 0" in text
+    assert "failed tiny medium small seed 1: the [loss] went away" in text
+
+
+def test_elsewhere_there_are_occasional_lines(place, small, monkeypatch):
+    assert shown(False, place, small).splitlines() == [
+        "building tiny medium: rolling out: 10 of 10",
+        "tiny medium small seed 0: started",
+        "tiny medium small seed 0: finished after 0.0 s",
+        "tiny medium small seed 1: started",
+        "tiny medium small seed 1: failed: the [loss] went away",
+    ]
+    monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
+    assert "tiny medium small seed 0: training: policy, 5 of 10, loss 0.125" in shown(False, place, small)

@@ -1,0 +1,87 @@
+"""Exports and the terminal's tables."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from metabench.cli.tables import print_tables
+from metabench.errors import UnknownNameError
+from metabench.leaderboard.export.formats import export, select
+from metabench.leaderboard.scores.aggregate import aggregate
+
+
+@pytest.fixture(scope="module")
+def entries(make):
+    records = [make(method, seed, level=level) for method, level in (("bc", 20), ("meta-dt", 60)) for seed in (0, 1)]
+    records.append(make("meta-dt/no_context", 0, level=40, overrides={"no_context": True}, configuration={"a": 1}))
+    return aggregate([*records, make("teacher", 0, level=100, privileged=True)])
+
+
+def printed(entries, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    print_tables(entries, console)
+    return console.file.getvalue()
+
+
+def test_markdown_is_best_first_and_marks_the_privileged(entries):
+    text = export(select(entries, split="test", track="few-shot", shots=3), "markdown")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert [line.split("|")[1:3] for line in lines[1:]] == [
+        [" 1 ", " meta-dt "],
+        [" 2 ", r" meta-dt (no\_context) "],
+        [" 3 ", " bc "],
+        [" – ", " teacher (privileged) "],
+    ]
+
+
+def test_latex_is_booktabs_and_escapes_names(entries):
+    text = export(select(entries, split="test", track="zero-shot"), "latex")
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert r"meta-dt (no\_context)" in text
+    assert "–" not in text
+    assert text.count("{") == text.count("}")
+
+
+def test_json_holds_the_entries(entries):
+    assert json.loads(export(entries, "json"))[0] == entries[0].model_dump(mode="json")
+
+
+def test_a_methods_name_stands_for_its_variants(entries):
+    assert {entry.method for entry in select(entries, method="meta-dt")} == {"meta-dt", "meta-dt/no_context"}
+    assert {entry.method for entry in select(entries, method="meta-dt/no_context")} == {"meta-dt/no_context"}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [({"method": "meta-d"}, "did you mean 'meta-dt'"), ({"shots": 2}, "unknown shots '2'; known: 0, 1, 3, 5")],
+)
+def test_a_filter_that_nothing_meets_names_the_nearest(entries, criteria, expected):
+    with pytest.raises(UnknownNameError, match=expected):
+        select(entries, **criteria)
+
+
+def test_an_unknown_format_names_the_nearest(entries):
+    with pytest.raises(UnknownNameError, match="did you mean 'markdown'"):
+        export(entries, "markdwon")
+
+
+def test_tables_fit_80_columns_and_are_sorted(entries):
+    text = printed(entries)
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    few = text[text.index("test few-shot") : text.index("test logged-shot")]
+    assert few.index("meta-dt ") < few.index("(no_context)") < few.index("bc ") < few.index("teacher")
+    assert "privileged" in few
+    assert all(heading in few for heading in ("1 shot", "3 shots", "5 shots"))
+    entry = next(e for e in entries if (e.method, e.split, e.track, e.shots) == ("bc", "test", "few-shot", 5))
+    assert f" {entry.iqm.mean:.1f} " in few
+    assert f"[{entry.iqm.interval[0]:.1f}, {entry.iqm.interval[1]:.1f}]" in few
+    assert "with fewer than 5 the order is no verdict" in few
+
+
+def test_tables_say_what_is_missing_and_take_names_as_text(make):
+    records = [make("[bold]odd", keep=lambda block: None if block.track == "zero-shot" else block)]
+    text = printed(aggregate(records))
+    assert "[bold]odd" in text
+    assert "seed 0: not evaluated" in text

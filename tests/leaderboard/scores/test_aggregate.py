@@ -1,0 +1,180 @@
+"""From records to entries: per-seed scores, intervals, what is missing, what is outdated."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from metabench.errors import DataError
+from metabench.leaderboard.scores.aggregate import aggregate
+from metabench.leaderboard.scores.labels import method_label
+from metabench.suites import load_suite
+
+SUITE = load_suite("tiny")
+
+
+def entry_of(entries, split="test", track="zero-shot", shots=0):
+    (found,) = [e for e in entries if (e.split, e.track, e.shots) == (split, track, shots)]
+    return found
+
+
+def scores_by_hand(record, split, track, shots):
+    (block,) = [b for b in record.result.blocks if (b.split, b.track, b.shots) == (split, track, shots)]
+    references = {task.id: task.reference for task in SUITE.tasks}
+    return [
+        100
+        * (row.total_return - references[row.task].random)
+        / (references[row.task].expert - references[row.task].random)
+        for row in block.rows
+    ]
+
+
+@settings(max_examples=10, deadline=None)
+@given(count=st.integers(1, 6), level=st.floats(-20, 120))
+def test_the_seed_is_the_unit(make, count, level):
+    records = [make(seed=seed, level=level) for seed in range(count)]
+    entry = entry_of(aggregate(records), track="few-shot", shots=3)
+    per_seed = [stats.trim_mean(scores_by_hand(record, "test", "few-shot", 3), 0.25) for record in records]
+    assert [seed.iqm for seed in entry.seeds] == pytest.approx(per_seed, abs=1e-5)
+    assert entry.headline == entry.iqm
+    assert entry.iqm.mean == pytest.approx(np.mean(per_seed), abs=1e-5)
+    if count == 1:
+        assert entry.iqm.interval is None
+    else:
+        expected = stats.t.interval(0.95, count - 1, np.mean(per_seed), stats.sem(per_seed))
+        assert entry.iqm.interval == pytest.approx(expected, abs=1e-5)
+    assert entry.missing == ()
+
+
+def test_every_split_track_and_shots_of_the_protocol_has_an_entry(make):
+    entries = aggregate([make()])
+    assert [(e.split, e.track, e.shots) for e in entries] == [
+        ("test", "zero-shot", 0),
+        ("test", "few-shot", 1),
+        ("test", "few-shot", 3),
+        ("test", "few-shot", 5),
+        ("test", "logged-shot", 3),
+        ("test-far", "zero-shot", 0),
+        ("test-far", "few-shot", 3),
+        ("test-far", "logged-shot", 3),
+    ]
+
+
+def test_the_adaptation_curve_rises_with_what_support_brings(make):
+    entries = aggregate([make(gain=8, seed=seed) for seed in range(3)])
+    curve = [entry_of(entries)] + [entry_of(entries, track="few-shot", shots=shots) for shots in (1, 3, 5)]
+    assert [round(each.iqm.mean - curve[0].iqm.mean) for each in curve] == pytest.approx([0, 8, 24, 40], abs=7)
+    assert [len(each.collection) for each in curve] == [0, 1, 3, 5]
+
+
+def test_collection_returns_are_means_over_the_supports(make):
+    records = [make(seed=seed) for seed in range(2)]
+    entry = entry_of(aggregate(records), track="few-shot", shots=3)
+    for index, value in enumerate(entry.collection):
+        per_seed = [
+            np.mean([row.total_return for row in c.rows if row.episode == index])
+            for record in records
+            for c in record.result.collections
+            if c.split == "test"
+        ]
+        assert value.mean == pytest.approx(np.mean(per_seed), abs=1e-5)
+
+
+def test_an_incomplete_block_is_named_and_not_counted(make):
+    def cut(block):
+        if block.track == "zero-shot":
+            return block.model_copy(update={"rows": block.rows[:-1]})
+        return None if block.track == "logged-shot" else block
+
+    entries = aggregate([make(seed=0), make(seed=1, keep=cut), make(seed=2)])
+    zero, logged = entry_of(entries), entry_of(entries, track="logged-shot", shots=3)
+    assert [seed.seed for seed in zero.seeds] == [0, 2]
+    assert zero.missing == ("seed 1: 1 of 2 episodes missing, task 2",)
+    assert logged.missing == ("seed 1: not evaluated",)
+    assert entry_of(entries, track="few-shot", shots=3).missing == ()
+
+
+def test_a_method_without_any_complete_seed_stays_and_says_why(make):
+    entries = aggregate([make(keep=lambda block: block if block.track == "few-shot" else None)])
+    assert entry_of(entries).headline is None
+    assert entry_of(entries).missing == ("seed 0: not evaluated",)
+    assert len(entries) == 8
+
+
+def test_records_of_another_suite_version_keep_returns_only(make):
+    entries = aggregate([make(cell={"suite_digest": "sha256:" + "1" * 64})])
+    assert all(entry.headline is None and not entry.seeds for entry in entries)
+    assert all("11111111" in entry.outdated and SUITE.digest[7:15] in entry.outdated for entry in entries)
+    assert entry_of(entries).mean_return is not None
+
+
+def test_a_suite_that_is_not_installed_says_so(make):
+    (entry, *_) = aggregate([make(cell={"suite": "cheetah-velocity"})])
+    assert "unknown suite 'cheetah-velocity'" in entry.outdated
+
+
+def test_two_records_of_one_cell_are_refused(make):
+    with pytest.raises(DataError, match=r"two records of one cell: tiny-v1/medium/bc/cpu-\w+/3.json"):
+        aggregate([make(seed=3), make(seed=3)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"dataset_digest": "sha256:" + "2" * 64}, {"preset": "paper"}, {"method_version": 2}, {"protocol": "0"}],
+)
+def test_rows_that_differ_in_anything_but_the_seed_are_never_pooled(make, change):
+    entries = aggregate([make(seed=0), make(seed=1, cell=change)])
+    assert len({entry.id for entry in entries}) == 2
+    assert all(len(entry.seeds) <= 1 for entry in entries)
+
+
+def test_other_data_than_published_is_marked(make):
+    published = SUITE.entry.datasets["medium"].digest
+    (entry, *_) = aggregate([make(cell={"dataset_digest": "sha256:" + "2" * 64})])
+    assert entry.data_as_published is (None if published is None else False)
+
+
+def test_the_order_of_records_does_not_matter(make):
+    records = [make(method, seed) for method in ("bc", "meta-dt") for seed in range(3)]
+    assert aggregate(records) == aggregate(records[::-1])
+
+
+def test_rliables_statistics_are_of_the_run_by_task_matrix(make):
+    records = [make(seed=seed, suite="point-robot", level=95) for seed in range(3)]
+    entry = entry_of(aggregate(records))
+    tasks = load_suite("point-robot").tasks
+    matrix = []
+    for record in records:
+        rows = record.result.blocks[0].rows
+        references = {task: tasks[task].reference for task in {row.task for row in rows}}
+        matrix.append(
+            [
+                np.mean(
+                    [100 * (r.total_return - ref.random) / (ref.expert - ref.random) for r in rows if r.task == task]
+                )
+                for task, ref in sorted(references.items())
+            ]
+        )
+    matrix = np.array(matrix)
+    assert entry.bootstrap.iqm.mean == pytest.approx(stats.trim_mean(matrix, 0.25, axis=None), abs=1e-5)
+    assert entry.bootstrap.optimality_gap.mean == pytest.approx(100 - np.minimum(matrix, 100).mean(), abs=1e-5)
+    low, high = entry.bootstrap.iqm.interval
+    assert low <= entry.bootstrap.iqm.mean <= high
+    assert [task.score.mean for task in entry.tasks] == pytest.approx(matrix.mean(axis=0), abs=1e-5)
+    shares = dict(zip(entry.profile.thresholds, entry.profile.shares, strict=True))
+    assert shares[95.0] == pytest.approx((matrix > 95).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "expected"),
+    [
+        ("meta-dt", {}, "meta-dt"),
+        ("meta-dt/no_context", {"use_context": False}, "meta-dt (no_context)"),
+        ("meta-dt/small", {"layers": 1, "width": 8}, "meta-dt (small: layers=1, width=8)"),
+        ("bc", {"layers": 2, "dropout": True, "name": "x"}, "bc (dropout, layers=2, name=x)"),
+        ("bc", {"text": "y" * 200}, "bc (text=" + "y" * 54 + "…)"),
+    ],
+)
+def test_labels_are_short_and_tell_what_differs(method, overrides, expected):
+    assert method_label(method, overrides) == expected

@@ -1,0 +1,188 @@
+"""What check finds and what add lets in."""
+
+import json
+
+import pytest
+
+from metabench.errors import DataError
+from metabench.leaderboard.submission.add import add_records
+from metabench.leaderboard.submission.check import check_records
+from metabench.runs.kept.record import digest_of, read_record
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "records"
+
+
+def findings(records, folder, write):
+    write(records, folder)
+    return list(check_records(folder))
+
+
+def point_robot(make, **changes):
+    return make(suite="point-robot", **changes)
+
+
+def test_good_records_have_no_findings(make, write, folder):
+    records = [
+        point_robot(make, method=method, seed=seed) for method in ("bc", "meta-dt/no_context") for seed in (0, 1)
+    ]
+    assert findings(records, folder, write) == []
+
+
+def test_fewer_tracks_are_no_finding(make, write, folder):
+    record = point_robot(make, keep=lambda block: block if block.track == "zero-shot" else None)
+    assert findings([record], folder, write) == []
+
+
+def _drop(rows):
+    return rows[:-3]
+
+
+def _twice(rows):
+    return (*rows, rows[0])
+
+
+def _beyond(rows):
+    return (*rows, rows[0]._replace(support=99))
+
+
+def _longer(rows):
+    return (rows[0]._replace(length=21), *rows[1:])
+
+
+def _train(rows):
+    return (rows[0]._replace(task=3), *rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_drop, "test zero-shot: 3 of 100 episodes missing, task 49"),
+        (_twice, "test zero-shot: 1 episodes given twice, task 45"),
+        (_beyond, "test zero-shot: 1 episodes beyond the quota, task 45"),
+        (_longer, "test zero-shot: an episode of 21 steps, the horizon is 20"),
+        (_train, "test zero-shot: 1 episodes beyond the quota, task 3"),
+    ],
+)
+def test_rows_are_held_against_the_quotas(make, write, folder, change, expected):
+    def changed(block):
+        if (block.split, block.track) != ("test", "zero-shot"):
+            return block
+        return block.model_copy(update={"rows": change(block.rows)})
+
+    found = findings([point_robot(make, keep=changed)], folder, write)
+    assert any(line.endswith(expected) for line in found), found
+    assert all(line.startswith("point-robot-v1/medium/bc/cpu-") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ({"suite": "point-robots"}, "unknown suite 'point-robots'; did you mean 'point-robot'?"),
+        ({"suite_version": 7}, "suite_version: expected 1, found 7"),
+        ({"suite_digest": "sha256:" + "0" * 64}, "suite_digest: expected sha256:"),
+        ({"dataset": "mediums"}, "dataset: expected one of expert, medium, mixed, random, replay, found 'mediums'"),
+        ({"protocol": "2"}, "protocol: expected 1, found 2"),
+        ({"config_digest": "sha256:" + "5" * 64}, "config_digest: does not match the configuration"),
+        ({"method": "<b>x</b>"}, "method: expected letters, digits and . _ + -, found '<b>x</b>'"),
+    ],
+)
+def test_identities_are_held_against_the_suite(make, write, folder, cell, expected):
+    found = findings([point_robot(make, cell=cell)], folder, write)
+    assert any(expected in line for line in found), found
+
+
+def test_names_that_lead_out_of_the_folder_are_refused(make, tmp_path):
+    record = point_robot(make, cell={"preset": "../../../escape"})
+    path = tmp_path / "results" / "one.json"
+    path.parent.mkdir()
+    path.write_text(record.model_dump_json())
+    addition = add_records(path, tmp_path / "records")
+    assert any("preset: expected letters" in line for line in addition.findings)
+    assert not (tmp_path / "records").exists()
+
+
+def test_a_suite_for_tests_is_not_published(make, write, folder):
+    assert any("is for tests" in line for line in findings([make()], folder, write))
+
+
+def test_collections_must_come_with_few_shot_rows(make, write, folder):
+    record = point_robot(make)
+    result = record.result.model_copy(update={"collections": record.result.collections[:1]})
+    record = record.model_copy(update={"result": result, "digest": digest_of(result.model_dump(mode="json"))})
+    found = findings([record], folder, write)
+    assert any("collections: expected one of each split" in line for line in found)
+    assert any("counts.support_steps" in line for line in found)
+
+
+def test_files_that_are_no_records_are_named_each(make, write, folder):
+    (path,) = write([point_robot(make)], folder)
+    whole = path.read_text()
+    content = json.loads(whole)
+    content["result"]["blocks"][0]["rows"][0][3] += 0.5
+    broken = {
+        "truncated.json": whole[:1000],
+        "tampered.json": json.dumps(content),
+        "empty.json": "",
+        "other.json": '{"schema_version": 2}',
+    }
+    for name, text in broken.items():
+        (folder / name).write_text(text)
+    found = list(check_records(folder))
+    assert len(found) == len(broken)
+    assert {line.split(":")[0] for line in found} == set(broken)
+    assert any("tampered.json: " in line and "digest does not match" in line for line in found)
+
+
+def test_misplaced_and_repeated_cells_are_found(make, write, folder):
+    (path,) = write([point_robot(make)], folder)
+    (folder / "copy.json").write_bytes(path.read_bytes())
+    found = list(check_records(folder))
+    assert any(line.startswith("copy.json: expected at point-robot-v1/") for line in found)
+    assert any("the same cell as" in line for line in found)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        list(check_records(tmp_path / "nowhere"))
+
+
+def test_add_copies_good_records_and_does_so_once(make, write, tmp_path, folder):
+    records = [point_robot(make, seed=seed) for seed in range(2)]
+    paths = write(records, tmp_path / "results")
+    paths[0].with_suffix(".failed.json").write_text("{}")
+    addition = add_records(tmp_path / "results", folder)
+    assert (len(addition.added), addition.findings) == (2, ())
+    assert [read_record(folder / record.result.cell.path) for record in records] == records
+    again = add_records(tmp_path / "results", folder)
+    assert (again.added, len(again.unchanged)) == ((), 2)
+
+
+def test_add_takes_all_or_none(make, write, tmp_path, folder):
+    write([point_robot(make, seed=0), point_robot(make, seed=1, cell={"protocol": "9"})], tmp_path / "results")
+    addition = add_records(tmp_path / "results", folder)
+    assert len(addition.findings) == 1
+    assert not folder.exists()
+
+
+def test_add_replaces_another_result_only_when_told(make, write, tmp_path, folder):
+    write([point_robot(make, level=10)], folder)
+    fresh = point_robot(make, level=20)
+    write([fresh], tmp_path / "results")
+    refused = add_records(tmp_path / "results", folder)
+    assert "holds another result" in refused.findings[0]
+    assert add_records(tmp_path / "results", folder, replace=True).added == (fresh.result.cell.path,)
+    assert read_record(folder / fresh.result.cell.path) == fresh
+
+
+def test_add_replaces_the_circumstances_of_an_equal_result_only_when_told(make, write, tmp_path, folder):
+    published = point_robot(make)
+    write([published], folder)
+    again = published.model_copy(update={"provenance": published.provenance.model_copy(update={"command": "again"})})
+    write([again], tmp_path / "results")
+    assert add_records(tmp_path / "results", folder).unchanged == (again.result.cell.path,)
+    assert read_record(folder / again.result.cell.path) == published
+    assert add_records(tmp_path / "results", folder, replace=True).added == (again.result.cell.path,)
+    assert read_record(folder / again.result.cell.path) == again

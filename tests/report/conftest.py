@@ -1,0 +1,3 @@
+"""Reports are made of synthetic records, too."""
+
+from ..synthetic_records import make as make

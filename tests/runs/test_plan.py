@@ -1,0 +1,125 @@
+"""Planning: every name is checked before any work, and what is finished is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metabench.cli.arguments import read_names, read_overrides, read_seeds, read_shots
+from metabench.data.storage.store import store_exists
+from metabench.errors import MetabenchError, UnknownNameError
+from metabench.evaluation.protocol import PROTOCOL
+from metabench.runs.kept.record import digest_of
+from metabench.runs.plan import plan_cells
+from metabench.suites import load_suite
+
+
+def test_a_cell_names_all_that_its_result_depends_on(place, small):
+    cells = plan_cells(["tiny"], ["medium", "expert"], [small], seeds=(0, 3), overrides={"updates": 4})
+    assert [(c.cell.dataset, c.cell.seed) for c in cells] == [
+        ("medium", 0),
+        ("medium", 3),
+        ("expert", 0),
+        ("expert", 3),
+    ]
+    cell, suite = cells[1].cell, load_suite("tiny")
+    assert (cell.suite, cell.suite_version, cell.suite_digest) == ("tiny", 1, suite.digest)
+    assert (cell.method, cell.method_version, cell.preset, cell.protocol) == ("small", 1, "cpu", PROTOCOL)
+    assert cell.config_digest == digest_of({"updates": 4, "learning_rate": 0.05})
+    assert str(cell.path) == f"tiny-v1/medium/small/cpu-{cell.config_digest[7:15]}/3.json"
+    assert cells[0].tracks == tuple(
+        (split, track) for split in ("test", "test-far") for track in ("zero-shot", "few-shot", "logged-shot")
+    )
+    assert cells[0].cell.dataset_digest != cells[2].cell.dataset_digest
+
+
+def test_the_same_cell_is_planned_once(place, small):
+    assert len(plan_cells(["tiny"], ["medium"], [small, small], seeds=(0, 0, 1))) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"suites": ["tyni"]}, "unknown suite 'tyni'; did you mean 'tiny'"),
+        ({"datasets": ["medum"]}, "unknown dataset of suite tiny 'medum'; did you mean 'medium'"),
+        ({"methods": ["randon"]}, "unknown method 'randon'; did you mean 'random'"),
+        ({"methods": ["random/quick"]}, "unknown variant of method random 'quick'"),
+        ({"preset": "cpus"}, "unknown preset of method random 'cpus'; did you mean 'cpu'"),
+        ({"tracks": ["fewshot"]}, "unknown track 'fewshot'; did you mean 'few-shot'"),
+        ({"overrides": {"lr": 1}}, "unknown configuration key of method random 'lr'"),
+        ({"seeds": (-1,)}, "seeds must be 0 or more"),
+    ],
+)
+def test_wrong_names_are_refused_before_any_work(folders, changes, expected):
+    given = {"suites": ["tiny"], "datasets": ["medium"], "methods": ["random"], **changes}
+    with pytest.raises(MetabenchError) as caught:
+        plan_cells(**given)
+    assert expected in str(caught.value)
+    assert not store_exists(load_suite("tiny"), "medium")
+
+
+def test_a_method_that_cannot_act_in_a_suite_is_refused(folders, small):
+    with pytest.raises(
+        MetabenchError, match=r"method 'small' cannot act in suite 'tiny-discrete': it takes no discrete"
+    ):
+        plan_cells(["tiny", "tiny-discrete"], ["medium"], [small])
+
+
+def test_planning_builds_missing_data_and_a_dry_plan_does_not(folders, small):
+    suite = load_suite("tiny")
+    dry = plan_cells([suite], ["expert"], [small], build=False)
+    assert not store_exists(suite, "expert")
+    told = []
+    (cell,) = plan_cells([suite], ["expert"], [small], progress=lambda *report: told.append(report))
+    assert store_exists(suite, "expert")
+    assert store_exists(suite, "medium")  # the support of logged-shot
+    assert {what.partition(":")[0] for what, _, _ in told} == {"tiny expert", "tiny medium"}
+    assert dry[0].cell.dataset_digest in (cell.cell.dataset_digest, "unknown")
+
+
+def test_data_unlike_the_published_is_warned_of(place, small, tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    text = (load_suite("tiny").folder / "suite.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("digest")]
+    at = lines.index("[datasets.medium]") + 1
+    folder.joinpath("suite.toml").write_text("\n".join([*lines[:at], f'digest = "sha256:{"0" * 64}"', *lines[at:]]))
+    (cell,) = plan_cells([load_suite(Path(folder))], ["medium"], [small])
+    (warning,) = cell.warnings
+    assert warning.startswith("dataset medium of tiny-v1 has digest sha256:")
+    assert f"not the published sha256:{'0' * 64}" in warning
+
+
+def test_what_users_type_is_read():
+    assert read_names(["a,b", " c ", "a"]) == ["a", "b", "c"]
+    assert read_seeds("3") == (0, 1, 2)
+    assert read_seeds("0,4,2") == (0, 4, 2)
+    assert read_seeds("3,") == (3,)
+    assert read_overrides(["a=1", "b=true", "c=x=y", "d=[1,2]", "e="]) == {
+        "a": 1,
+        "b": True,
+        "c": "x=y",
+        "d": [1, 2],
+        "e": "",
+    }
+    assert read_shots("1,3") == (1, 3)
+    assert read_shots(None) is None
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "a", "1,a", ",", "-1,2", "1.5"])
+def test_wrong_seeds_are_refused(value):
+    with pytest.raises(MetabenchError, match="--seeds: expected a number of seeds"):
+        read_seeds(value)
+
+
+@pytest.mark.parametrize("values", [["a"], ["=1"], ["a=1", "a=2"]])
+def test_wrong_overrides_are_refused(values):
+    with pytest.raises(MetabenchError, match="--set"):
+        read_overrides(values)
+
+
+def test_unknown_names_keep_their_kind():
+    with pytest.raises(UnknownNameError) as caught:
+        plan_cells(["point-robto"], ["medium"], ["random"])
+    assert (caught.value.kind, caught.value.name) == ("suite", "point-robto")

@@ -1,0 +1,67 @@
+"""Writing digests and references into a suite.toml changes their lines and nothing else."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from metabench.errors import DataError
+from metabench.suites import load_suite
+from metabench.suites.edit_toml import write_digests, write_references
+
+DIGESTS = ("sha256:" + "a" * 64, "sha256:" + "b" * 64)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    copy = tmp_path / "tiny" / "suite.toml"
+    copy.parent.mkdir()
+    content = (load_suite("tiny").folder / "suite.toml").read_bytes()
+    copy.write_bytes(b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"digest")))
+    return copy
+
+
+def test_a_digest_is_added_at_the_end_of_its_table_and_then_replaced(path):
+    before = path.read_text().splitlines()
+    write_digests(path, {"medium": DIGESTS[0]})
+    after = path.read_text().splitlines()
+    added = [i for i, line in enumerate(after) if line.startswith("digest")]
+    assert [after[i] for i in added] == [f'digest = "{DIGESTS[0]}"']
+    assert after[: added[0]] + after[added[0] + 1 :] == before
+    assert after[added[0] - 1] == "seed = 2"
+    write_digests(path, {"medium": DIGESTS[1], "replay": DIGESTS[0]})
+    entry = load_suite(path.parent).entry
+    assert entry.datasets["medium"].digest == DIGESTS[1]
+    assert entry.datasets["replay"].digest == DIGESTS[0]
+    assert entry.datasets["random"].digest is None
+    assert [line for line in path.read_text().splitlines() if not line.startswith("digest")] == before
+    once = path.read_bytes()
+    write_digests(path, {"medium": DIGESTS[1], "replay": DIGESTS[0]})
+    assert path.read_bytes() == once
+    assert [each.name for each in path.parent.iterdir()] == ["suite.toml"]
+
+
+def test_references_are_replaced_and_nothing_else(path):
+    before = path.read_text()
+    write_references(path, {2: {"random": -15.5, "expert": -2.25}})
+    assert path.read_text() == before.replace(
+        "reference = { random = -15.7323, expert = -2.2271 }", "reference = { random = -15.5, expert = -2.25 }"
+    )
+    assert load_suite(path.parent).tasks[2].reference.expert == -2.25
+
+
+def test_what_cannot_be_edited_line_by_line_is_refused_and_left_alone(path):
+    odd = path.read_text().replace("[datasets.medium]", "[ datasets . medium ]")
+    path.write_text(odd)
+    with pytest.raises(DataError, match=r"suite\.toml: expected a line \[datasets\.medium\]"):
+        write_digests(path, {"medium": DIGESTS[0]})
+    with pytest.raises(DataError, match="task 9: expected a line"):
+        write_references(path, {9: {"random": 0.0, "expert": 1.0}})
+    tricky = odd.replace('title = "Four', 'title = """\n[datasets.random]\n""" # "Four')
+    assert tomllib.loads(tricky)["datasets"]
+    path.write_text(tricky)
+    with pytest.raises(DataError, match="edit it by hand"):
+        write_digests(path, {"random": DIGESTS[0]})
+    assert path.read_text() == tricky

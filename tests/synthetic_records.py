@@ -1,0 +1,164 @@
+"""Synthetic records: made for tests only, never published."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metabench.evaluation.protocol import PROTOCOL, collection_lanes, scored_lanes
+from metabench.evaluation.rows import Block, Collection, Counts, Row
+from metabench.leaderboard.scores.quotas import expected_blocks
+from metabench.runs.kept.record import Cell, Provenance, Record, Result, digest_of, make_record, write_record
+from metabench.seeding import derived_seed
+from metabench.suites import Suite, load_suite
+
+RecordFactory = Callable[..., Record]
+
+
+@functools.cache
+def cached_suite(name: str) -> Suite:
+    return load_suite(name)
+
+
+@functools.cache
+def places(suite: str, split: str, track: str, shots: int) -> tuple[tuple[int, int, int], ...]:
+    """Task, support, episode of all rows of a block, or of a collection where `track` is `collection`."""
+    loaded = cached_suite(suite)
+    if track == "collection":
+        lanes = [lane for episode in range(shots) for lane in collection_lanes(loaded, split, episode)]
+    else:
+        lanes = list(scored_lanes(loaded, split, track, [shots]))
+    return tuple(sorted((lane.task, lane.support, lane.episode) for lane in lanes))
+
+
+def rows_at(suite: str, key: tuple[str, str, int], level: float, generator: np.random.Generator, noise: float) -> Any:
+    """Rows whose normalised scores scatter around `level`."""
+    tasks = cached_suite(suite).tasks
+    rows = []
+    for task, support, episode in places(suite, *key):
+        reference = tasks[task].reference
+        score = level + noise * generator.standard_normal()
+        value = reference.random + score / 100 * (reference.expert - reference.random)
+        rows.append(Row(task, support, episode, float(value), 20, None, None))
+    return tuple(rows)
+
+
+def synthetic_record(
+    method: str = "bc",
+    seed: int = 0,
+    *,
+    suite: str = "tiny",
+    dataset: str = "medium",
+    level: float = 50.0,
+    gain: float = 0.0,
+    noise: float = 5.0,
+    seed_noise: float = 2.0,
+    preset: str = "cpu",
+    configuration: dict[str, Any] | None = None,
+    overrides: dict[str, Any] | None = None,
+    privileged: bool = False,
+    parameters: int = 1000,
+    cell: dict[str, Any] | None = None,
+    keep: Callable[[Block], Block | None] = lambda block: block,
+) -> Record:
+    """A record with random rows: score `level` at zero shots, `gain` more for each shot; deterministic."""
+    generator = np.random.default_rng(derived_seed("synthetic", method, seed, suite, dataset, preset))
+    level += seed_noise * float(generator.standard_normal())
+    loaded = cached_suite(suite)
+    blocks = []
+    for key in expected_blocks(loaded):
+        rows = rows_at(suite, key, level + gain * key.shots, generator, noise)
+        kept = keep(Block(split=key.split, track=key.track, shots=key.shots, rows=rows))
+        if kept is not None:
+            blocks.append(kept)
+    shots: dict[str, int] = {}
+    for block in blocks:
+        if block.track == "few-shot":
+            shots[block.split] = max(block.shots, shots.get(block.split, 0))
+    tracks = {(block.split, block.track) for block in blocks}
+    collections = tuple(
+        Collection(split=split, rows=rows_at(suite, (split, "collection", count), level - 20, generator, noise))
+        for split, count in shots.items()
+    )
+    configuration = configuration or {"layers": 3, "learning_rate": 0.001}
+    identity = {
+        "suite": suite,
+        "suite_version": loaded.entry.version,
+        "suite_digest": loaded.digest,
+        "dataset": dataset,
+        "dataset_version": 1,
+        "dataset_digest": loaded.entry.datasets[dataset].digest or digest_of([suite, dataset]),
+        "method": method,
+        "method_version": 1,
+        "preset": preset,
+        "config_digest": digest_of(configuration),
+        "seed": seed,
+        "protocol": PROTOCOL,
+        **(cell or {}),
+    }
+    result = Result(
+        cell=Cell.model_validate(identity),
+        configuration=configuration,
+        overrides=overrides or {},
+        privileged=privileged,
+        parameters=parameters,
+        training_tasks=45,
+        curve=({"stage": "policy", "update": 1, "loss": 0.5},),
+        summary={"validation_loss": 0.123},
+        blocks=tuple(blocks),
+        collections=collections,
+        counts=Counts(
+            scored_steps=sum(row.length for block in blocks for row in block.rows),
+            support_steps=sum(row.length for collection in collections for row in collection.rows),
+            act_calls=20 * (len(tracks) + sum(shots.values())),
+            adapt_calls=sum(track != "zero-shot" for _, track in tracks) + sum(count - 1 for count in shots.values()),
+        ),
+    )
+    provenance = Provenance(
+        created=f"2026-01-0{1 + seed % 9}T12:00:00+00:00",
+        seconds_training=100.0 + 10 * seed,
+        seconds_adapting=1.0,
+        seconds_acting=2.0,
+        seconds_evaluating=5.0,
+        resumed=0,
+        device="cpu",
+        host="a processor, 2 cores, Linux x86_64",
+        threads=1,
+        packages={"python": "3.11.2", "torch": "2.13.0", "numpy": "2.3.1"},
+        git_revision="658f4ad0c0ffee",
+        git_dirty=False,
+        command=f"metabench run {suite} --dataset {dataset} --method {method} --preset {preset} --seeds 5",
+    )
+    return make_record(result, provenance)
+
+
+def write_all(records: list[Record], folder: Path) -> list[Path]:
+    """Write records where their cells belong below `folder`."""
+    for record in records:
+        write_record(record, folder / record.result.cell.path)
+    return [folder / record.result.cell.path for record in records]
+
+
+@pytest.fixture(scope="session")
+def make() -> RecordFactory:
+    return synthetic_record
+
+
+@pytest.fixture(scope="session")
+def write() -> Callable[[list[Record], Path], list[Path]]:
+    return write_all
+
+
+def resealed(record: Record, **changes: Any) -> Record:
+    """`record` with another result, sealed anew: what somebody who knows the schema can do."""
+    return make_record(record.result.model_copy(update=changes), record.provenance)
+
+
+@pytest.fixture(scope="session")
+def seal() -> Callable[..., Record]:
+    return resealed

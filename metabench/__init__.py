@@ -20,6 +20,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name == "__version__":
         return import_module("importlib.metadata").version("metabench")
+    if name not in _public:
+        raise AttributeError(f"module 'metabench' has no attribute {name!r}")
     _register_gymnasium_ids()
     return _import_name(name)
 

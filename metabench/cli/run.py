@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +25,6 @@ from metabench.cli.options import (
 from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
-    from metabench.data.trajectories import BuildProgress
     from metabench.runs.executors.events import Outcome
     from metabench.runs.plan import PlannedCell
 
@@ -96,73 +94,80 @@ def run(
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import interruptible
     from metabench.cli.run_display import make_display
-    from metabench.runs.execute import Settings
-    from metabench.runs.executors.choice import Engine
+    from metabench.runs.executors.choice import choose_executor
     from metabench.runs.executors.local import run_cells
-    from metabench.runs.executors.worker_processes import runs_foreign_code
     from metabench.runs.isolation.limits import read_limits
     from metabench.runs.plan import plan_cells
-    from metabench.runs.sweep import is_sweep_file, read_sweep
+    from metabench.runs.prepare import prepare_data
+    from metabench.runs.request import RunRequest
+    from metabench.runs.run import make_settings
+    from metabench.runs.sweep import is_sweep_file, plan_sweep, read_sweep
     from metabench.runs.tensorboard import check_tensorboard
 
-    def plan(build: bool, check: Callable[[], None], progress: BuildProgress) -> Sequence[PlannedCell]:
-        if any(is_sweep_file(name) for name in suites):
-            _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
-            sweep = read_sweep(Path(suites[0]))
-            return sweep.plan(results, overwrite=overwrite, build=build, check=check, progress=progress)
-        for option, value in (("--dataset", dataset), ("--method", method)):
-            if not value:
-                raise MetabenchError(f"{option}: expected at least one name (or a sweep file in place of the suites)")
-        return plan_cells(
-            read_names(suites),
-            read_names(dataset or []),
-            read_names(method or []),
-            preset=preset or "cpu",
-            seeds=read_seeds(seeds or "1"),
-            overrides=read_overrides(set_ or []),
-            tracks=None if track is None else read_names(track),
-            results=results,
-            overwrite=overwrite,
-            build=build,
-            check=check,
-            progress=progress,
-        )
-
-    console = Console()
-    engine = Engine(executor, workers, cells_per_gpu, address, read_overrides(slurm or [], "--slurm")).executor(device)
-    settings = Settings(
-        device=device,
-        threads=threads or engine.default_threads,
+    sweep = None
+    if any(is_sweep_file(name) for name in suites):
+        _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
+        sweep = read_sweep(Path(suites[0]))
+    else:
+        _check_names_given(dataset, method)
+    request = RunRequest(
+        suites=read_names(suites),
+        datasets=read_names(dataset or []),
+        methods=read_names(method or []),
+        preset=preset or "cpu",
+        seeds=read_seeds(seeds or "1"),
+        overrides=read_overrides(set_ or []),
+        tracks=None if track is None else read_names(track),
+        results=results,
         overwrite=overwrite,
-        command=_command(sys.argv),
+        executor=executor,
+        workers=workers,
+        cells_per_gpu=cells_per_gpu,
+        address=address,
+        slurm=read_overrides(slurm or [], "--slurm"),
+        device=device,
+        threads=threads,
         isolate=isolate,
         limits=read_limits(time_limit, memory_limit),
         tensorboard=tensorboard,
+        command=_record_command(sys.argv),
     )
+    engine = choose_executor(request)
 
-    def check() -> None:
-        engine.check(settings)
-        if tensorboard is not None:
-            check_tensorboard()
+    def plan() -> Sequence[PlannedCell]:
+        return plan_cells(request) if sweep is None else plan_sweep(sweep, request)
 
-    planned: Sequence[PlannedCell] = ()
+    console = Console()
+    planned = plan()
+    settings = make_settings(request, engine, planned)
+    engine.check(settings)
+    if tensorboard is not None:
+        check_tensorboard()
+    if dry_run:
+        _show_plan(planned, results, workers or 1, console)
+        return
     with make_display(console, lambda: planned) as display:
-        planned = plan(not dry_run, check, display.building)
-        if dry_run:
-            _show_plan(planned, results, workers or 1, console)
-            return
+        if prepare_data(planned, display.building):
+            planned = plan()
         for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
             _say(f"warning: {warning}")
         if isolate:
             warn_of_gaps()
-        settings = replace(settings, separate=runs_foreign_code(planned))
         with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
             outcome = run_cells(planned, settings, executor=engine, listener=display.hear, cancelled=cancelled)
     _show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:
-        raise CancelledError(f"the same command {'without --overwrite ' * overwrite}goes on from here")
+        command = "the same command without --overwrite" if overwrite else "the same command"
+        raise CancelledError(f"{command} goes on from here")
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _check_names_given(dataset: list[str] | None, method: list[str] | None) -> None:
+    """Suites need datasets and methods beside them."""
+    for option, value in (("--dataset", dataset), ("--method", method)):
+        if not value:
+            raise MetabenchError(f"{option}: expected at least one name (or a sweep file in place of the suites)")
 
 
 def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
@@ -231,7 +236,7 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _command(arguments: Sequence[str]) -> str:
+def _record_command(arguments: Sequence[str]) -> str:
     """What was typed, for the record, without the folder of the results: that is a place on one machine only."""
     kept = [Path(arguments[0]).name]
     for before, word in itertools.pairwise(arguments):

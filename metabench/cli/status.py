@@ -29,11 +29,12 @@ def status(
 
     A results folder knows what was begun; only a sweep file tells what is left.
     """
+    from metabench.runs.request import RunRequest
     from metabench.runs.status import planned_status, results_status
-    from metabench.runs.sweep import is_sweep_file, read_sweep
+    from metabench.runs.sweep import is_sweep_file, plan_sweep, read_sweep
 
     if is_sweep_file(target.name):
-        cells = planned_status(read_sweep(target).plan(results, build=False))
+        cells = planned_status(plan_sweep(read_sweep(target), RunRequest([], [], [], results=results)))
     else:
         cells = results_status(target)
     if as_json:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
-from metabench.data.columns import Columns
-from metabench.data.load import load_columns
 from metabench.envs import BatchedEnvironment
 from metabench.evaluation import protocol
 from metabench.evaluation.guarded_policy import GuardedPolicy
+from metabench.evaluation.logged_supports import Supports, read_logged_supports
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rollout import Rollout, roll_out_policy
 from metabench.evaluation.rows import Block, Collection, Counts, Row
@@ -21,9 +18,6 @@ from metabench.suites import Suite, load_suite
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
-
-Supports: TypeAlias = Mapping[tuple[int, int], Sequence[Episode]]
-"""For each (task, support) its support episodes, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +63,12 @@ def evaluate(
         seed: the evaluation seed: the policy's randomness depends on it, the tasks' reset noise does not.
         privileged: reveal the tasks' parameters to the policy.
         name: what errors call the policy; its class by default.
-        logged: of `logged-shot`, the supports; by default they are drawn from the suite's data.
+        logged: of `logged-shot`, the supports; None reads the protocol's from the suite's data, which must be built.
         progress: told (stage, steps done, steps in all).
 
     Raises:
         UnknownNameError: no such suite, split or track.
+        DataError: the data of `logged-shot` is not built; names the command that builds it.
         MethodError: the policy broke its contract; names method, lane and step.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
@@ -86,7 +81,7 @@ def evaluate(
     if track == "few-shot":
         supports, collected = stages.collect(max(counts))
     elif track == "logged-shot":
-        supports = logged_supports(suite, split, max(counts)) if logged is None else logged
+        supports = read_logged_supports(suite, split, max(counts)) if logged is None else logged
     scored = stages.score(counts, supports)
     return Evaluation(
         blocks=tuple(_block(scored, split, track, count) for count in counts),
@@ -99,31 +94,6 @@ def evaluate(
         ),
         seconds_acting=guarded.seconds_acting,
         seconds_adapting=guarded.seconds_adapting,
-    )
-
-
-def logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
-    """Supports of `shots` logged trajectories for each (task, support), the same for every method and seed."""
-    columns = load_columns(suite, protocol.SUPPORT_DATASET, split)
-    supports = {}
-    for task in suite.split(split):
-        episodes = np.flatnonzero(columns.tasks == task.id)
-        for support in range(suite.entry.evaluation.supports):
-            drawn = protocol.logged_draw(suite, split, task.id, support, len(episodes), shots)
-            supports[task.id, support] = [logged_episode(columns, int(episodes[i])) for i in drawn]
-    return supports
-
-
-def logged_episode(columns: Columns, episode: int) -> Episode:
-    """Episode number `episode` of `columns`, as policies get it."""
-    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    terminated = bool(columns.terminated[episode])
-    return Episode(
-        observations=np.array(columns.observations[start + episode : stop + episode + 1]),
-        actions=np.array(columns.actions[start:stop]),
-        rewards=np.array(columns.rewards[start:stop]),
-        terminated=terminated,
-        truncated=not terminated,
     )
 
 

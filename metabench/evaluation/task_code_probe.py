@@ -8,7 +8,7 @@ import numpy as np
 
 from metabench.data.load import load_columns
 from metabench.envs import Array
-from metabench.evaluation.evaluate import logged_episode
+from metabench.evaluation.logged_supports import logged_episode
 from metabench.methods.contract import Policy
 from metabench.suites import Suite
 
@@ -35,7 +35,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
     known = [vector for vector in vectors if vector is not None]
     if len(known) < len(tasks) or len({vector.shape for vector in known}) > 1:
         return None
-    columns = load_columns(suite, dataset, "train")
+    columns = load_columns(suite, dataset, "train", build=False)
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
     episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])

@@ -50,7 +50,6 @@ class Settings:
     Attributes:
         device: where to train: `cpu`, `cuda`, `cuda:1`.
         threads: torch's threads a cell.
-        overwrite: begin every cell anew: forget its record, checkpoints and kept evaluations.
         checkpoint_seconds: least time between two checkpoints.
         command: what the user typed, for the record.
         isolate: let policies act in processes of their own, one a track; privileged ones, which are told the task, not.
@@ -62,7 +61,6 @@ class Settings:
 
     device: str = "cpu"
     threads: int = 1
-    overwrite: bool = False
     checkpoint_seconds: float = 30.0
     command: str = ""
     isolate: bool = False
@@ -84,7 +82,7 @@ def execute_cell(
         MetabenchError: a contract was broken.
     """
     with claimed(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
-        if settings.overwrite:
+        if planned.overwrite:
             _forget(planned, folder)
         elif planned.record_path.exists():
             record = read_record(planned.record_path)
@@ -160,7 +158,7 @@ class _Execution:
 
     def _train(self, folder: Path) -> Training:
         cell, clock = self.planned.cell, Clock(self.folder / "clock.json")
-        data = load_data(self.suite, cell.dataset)
+        data = load_data(self.suite, cell.dataset, build=False)
 
         def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
             clock.tick()

@@ -1,23 +1,23 @@
-"""Planning: from names to cells, with what is finished already."""
+"""Planning: from names to cells, with what is finished already. It reads, and changes nothing."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metabench.data.load import dataset_identity
-from metabench.data.making.build import DatasetIdentity, build_data
+from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, supported_tracks
 from metabench.methods.contract import Method
 from metabench.methods.registry import load_method, method_label
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
+from metabench.runs.request import RunRequest
 from metabench.suites import Suite, load_suite
 
 State: TypeAlias = Literal["waiting", "finished", "corrupt"]
@@ -40,6 +40,7 @@ class PlannedCell:
         state: `waiting`, `finished` (a valid record of the same cell has all tracks), or `corrupt` (what lies in the
             record's place is damaged; it is left alone).
         note: why it is in that state, or what it will replace; may be empty.
+        overwrite: begin it anew, whatever record and checkpoints there are.
         extends: a valid record of the same cell lacks some of the tracks; its policy need not be trained again.
         warnings: for the record: data that differs from what was published.
     """
@@ -52,6 +53,7 @@ class PlannedCell:
     results: Path
     state: State = "waiting"
     note: str = ""
+    overwrite: bool = False
     extends: bool = False
     warnings: tuple[str, ...] = field(default=())
 
@@ -71,61 +73,34 @@ class PlannedCell:
         return f"{self.cell.suite} {self.cell.dataset} {self.cell.method} seed {self.cell.seed}"
 
 
-def plan_cells(
-    suites: Iterable[Suite | str],
-    datasets: Iterable[str],
-    methods: Iterable[str],
-    *,
-    preset: str = "cpu",
-    seeds: Sequence[int] = (0,),
-    overrides: Mapping[str, Any] | None = None,
-    tracks: Sequence[str] | None = None,
-    results: Path = Path("results"),
-    overwrite: bool = False,
-    build: bool = True,
-    check: Callable[[], None] = lambda: None,
-    progress: BuildProgress | None = None,
-) -> tuple[PlannedCell, ...]:
-    """Plan a cell for each suite, dataset, method and seed; all names are checked before any work.
+def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
+    """Plan a cell for each suite, dataset, method and seed; nothing is built, written or run.
 
-    Args:
-        suites: suites, their names or folders.
-        datasets: names of datasets, each of every suite.
-        methods: what `load_method` takes: names, `name/variant`, `path/to/file.py:Class`.
-        preset: a preset of every method.
-        seeds: training seeds.
-        overrides: configuration keys and values for every method.
-        tracks: only these tracks; None takes all that a suite has.
-        results: the results folder, where finished records are looked for.
-        overwrite: plan every cell anew, whatever record there is.
-        build: build missing data; without it the digest of missing data is suite.toml's, or `unknown`.
-        check: called when all names are known to be good, before any data is built.
-        progress: told how far a build is.
+    Where data is not built yet, its digest is the one in suite.toml, or `UNKNOWN_DIGEST`. Once `prepare_data` has built
+    it, plan again: on another machine another digest may have come out, and the cells are others.
 
     Raises:
         UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
         MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
             invalid.
     """
-    opened = [load_suite(suite) if isinstance(suite, str) else suite for suite in suites]
-    chosen = [
-        (suite, dataset, suite.dataset(dataset).version, _chosen_tracks(suite, tracks))
-        for suite, dataset in itertools.product(opened, datasets)
+    suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
+    settings = [
+        (suite, dataset, suite.dataset(dataset).version, choose_tracks(suite, request.tracks))
+        for suite, dataset in itertools.product(suites, request.datasets)
     ]
-    specs = list(methods)
-    configured = {
-        (suite.name, spec): _checked_method(suite, spec, preset, overrides or {}) for suite in opened for spec in specs
+    methods = {
+        (suite.name, spec): _load_fitting_method(suite, spec, request) for suite in suites for spec in request.methods
     }
-    for suite in opened:
+    for suite in suites:
         suite.check_available()
-    if any(seed < 0 for seed in seeds):
-        raise MetabenchError(f"seeds must be 0 or more, not {min(seeds)}")
-    check()
+    if any(seed < 0 for seed in request.seeds):
+        raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
     planned: dict[Cell, PlannedCell] = {}
-    for suite, dataset, version, pairs in chosen:
-        digest, warnings = _data(suite, dataset, pairs, build, progress)
-        for spec, seed in itertools.product(specs, seeds):
-            method = configured[suite.name, spec]
+    for suite, dataset, version, tracks in settings:
+        digest, warnings = _look_up_data(suite, dataset, tracks)
+        for spec, seed in itertools.product(request.methods, request.seeds):
+            method = methods[suite.name, spec]
             cell = Cell(
                 suite=suite.name,
                 suite_version=suite.entry.version,
@@ -135,14 +110,29 @@ def plan_cells(
                 dataset_digest=digest,
                 method=method_label(spec, method),
                 method_version=method.version,
-                preset=preset,
+                preset=request.preset,
                 config_digest=digest_of(method.config.model_dump(mode="json")),
                 seed=seed,
                 protocol=PROTOCOL,
             )
-            fresh = PlannedCell(cell, suite.folder, spec, dict(overrides or {}), pairs, results, warnings=warnings)
-            planned.setdefault(cell, fresh if overwrite else _with_state(fresh))
+            fresh = PlannedCell(
+                cell=cell,
+                suite_folder=suite.folder,
+                spec=spec,
+                overrides=dict(request.overrides),
+                tracks=tracks,
+                results=request.results,
+                overwrite=request.overwrite,
+                warnings=warnings,
+            )
+            planned.setdefault(cell, fresh if request.overwrite else _look_for_record(fresh))
     return tuple(planned.values())
+
+
+def datasets_needed(dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The datasets of a suite that a cell reads: the one it trains on, and the one that logged supports come from."""
+    supported = any(track == "logged-shot" for _, track in tracks)
+    return tuple(dict.fromkeys((dataset, SUPPORT_DATASET) if supported else (dataset,)))
 
 
 def covers(record: Record, planned: PlannedCell) -> bool:
@@ -150,8 +140,9 @@ def covers(record: Record, planned: PlannedCell) -> bool:
     return record.result.cell == planned.cell and set(planned.tracks) <= _tracks_of(record)
 
 
-def _checked_method(suite: Suite, spec: str, preset: str, overrides: Mapping[str, Any]) -> Method:
-    method = load_method(spec, preset=preset, suite=suite.name, overrides=overrides)
+def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method:
+    """The method of a cell, configured; raises `MetabenchError` if it cannot act in the suite."""
+    method = load_method(spec, preset=request.preset, suite=suite.name, overrides=request.overrides)
     if suite.spaces.discrete and not method.discrete_actions:
         raise MetabenchError(f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no discrete actions")
     if not suite.spaces.discrete and not method.continuous_actions:
@@ -161,7 +152,8 @@ def _checked_method(suite: Suite, spec: str, preset: str, overrides: Mapping[str
     return method
 
 
-def _chosen_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
+def choose_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
+    """The (split, track) of a suite that have these names; None takes all. Raises `MetabenchError` as `plan_cells`."""
     supported = supported_tracks(suite)
     if tracks is None:
         return supported
@@ -173,40 +165,30 @@ def _chosen_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[st
     return tuple((split, track) for split, track in supported if track in tracks)
 
 
-def _data(
-    suite: Suite, dataset: str, tracks: Sequence[tuple[str, str]], build: bool, progress: BuildProgress | None
-) -> tuple[str, tuple[str, ...]]:
-    """The dataset's digest, after building all data that the cells need, and warnings about it."""
-    needed = [dataset]
-    if dataset != SUPPORT_DATASET and any(track == "logged-shot" for _, track in tracks):
-        needed.append(SUPPORT_DATASET)
-    identities = [_identity(suite, name, build, progress) for name in needed]
+def _look_up_data(suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
+    """The dataset's digest, and warnings about all data that its cells need."""
+    identities = {name: _identify_data(suite, name) for name in datasets_needed(dataset, tracks)}
     warnings = tuple(
         f"dataset {name} of {suite.identity} has digest {identity.digest}, not the published {identity.expected}"
-        for name, identity in zip(needed, identities, strict=True)
+        for name, identity in identities.items()
         if not identity.as_published
     )
-    return identities[0].digest, suite.family.warnings() + warnings
+    return identities[dataset].digest, suite.family.warnings() + warnings
 
 
-def _identity(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> DatasetIdentity:
-    if build:
-        return build_data(suite, dataset, progress=_named(progress, f"{suite.name} {dataset}"))
+def _identify_data(suite: Suite, dataset: str) -> DatasetIdentity:
+    """The identity of built data, or what suite.toml says that it will be."""
     if store_exists(suite, dataset):
         return dataset_identity(suite, dataset)
     recipe = suite.dataset(dataset)
     return DatasetIdentity(recipe.version, recipe.digest or UNKNOWN_DIGEST, recipe.digest)
 
 
-def _named(progress: BuildProgress | None, name: str) -> BuildProgress | None:
-    return None if progress is None else lambda stage, done, total: progress(f"{name}: {stage}", done, total)
-
-
 def _tracks_of(record: Record) -> set[tuple[str, str]]:
     return {(block.split, block.track) for block in record.result.blocks}
 
 
-def _with_state(planned: PlannedCell) -> PlannedCell:
+def _look_for_record(planned: PlannedCell) -> PlannedCell:
     """What the results folder says of a cell."""
     path = planned.record_path
     if planned.cell.dataset_digest == UNKNOWN_DIGEST:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metabench.errors import MetabenchError
 from metabench.runs.execute import Settings
-from metabench.runs.executors.events import Event
+from metabench.runs.executors.choice import choose_executor
+from metabench.runs.executors.events import Event, Executor
 from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.worker_processes import runs_foreign_code
 from metabench.runs.kept.record import Record, read_record
-from metabench.runs.plan import plan_cells
+from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.prepare import prepare_data
+from metabench.runs.request import RunRequest
 from metabench.suites import Suite
 
 
@@ -58,17 +60,23 @@ def run(
         UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
         MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
     """
-    names = [methods] if isinstance(methods, str) else methods
-    planned = plan_cells(
-        [suite],
-        [dataset],
-        names,
+    request = RunRequest(
+        suites=[suite],
+        datasets=[dataset],
+        methods=[methods] if isinstance(methods, str) else methods,
         preset=preset,
         seeds=seeds,
-        overrides=overrides,
+        overrides=overrides or {},
         tracks=tracks,
         results=Path(results),
+        workers=workers,
+        threads=threads,
+        device=device,
     )
+    executor = choose_executor(request)
+    planned = plan_cells(request)
+    if prepare_data(planned):
+        planned = plan_cells(request)
     failures: dict[int, str] = {}
 
     def hear(event: Event) -> None:
@@ -77,14 +85,22 @@ def run(
         if progress is not None and event.kind in ("finished", "failed"):
             progress(f"{planned[event.index].label}: {event.kind}")
 
-    settings = Settings(
-        device=device,
-        threads=threads or max(1, (os.cpu_count() or 1) // workers),
-        separate=runs_foreign_code(planned),
-    )
-    run_cells(planned, settings, workers=workers, listener=hear)
+    run_cells(planned, make_settings(request, executor, planned), executor=executor, listener=hear)
     for index, message in sorted(failures.items()):
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
     return [read_record(cell.record_path) for cell in planned]
+
+
+def make_settings(request: RunRequest, executor: Executor, planned: Sequence[PlannedCell]) -> Settings:
+    """How the planned cells are run: what was asked for, and what the executor and the cells make of the rest."""
+    return Settings(
+        device=request.device,
+        threads=request.threads or executor.default_threads,
+        command=request.command,
+        isolate=request.isolate,
+        limits=request.limits,
+        separate=runs_foreign_code(planned),
+        tensorboard=request.tensorboard,
+    )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError, first_problem
 from metabench.runs.kept.record import Cell
 from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.request import RunRequest
 from metabench.system.toml_files import read_toml
 
 
@@ -36,52 +36,32 @@ class Sweep(BaseModel):
     tracks: tuple[str, ...] | None = Field(default=None, min_length=1, description="only these tracks; none is all")
     part: tuple[SweepPart, ...] = Field(min_length=1)
 
-    def plan(
-        self,
-        results: Path,
-        *,
-        overwrite: bool = False,
-        build: bool = True,
-        check: Callable[[], None] = lambda: None,
-        progress: BuildProgress | None = None,
-    ) -> tuple[PlannedCell, ...]:
-        """Plan all cells; every name of every part is checked before any data is built.
 
-        Args:
-            results: the results folder.
-            overwrite: plan every cell anew, whatever record there is.
-            build: build missing data.
-            check: called when all names are known to be good, before any data is built.
-            progress: told how far a build is.
+def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
+    """Plan all cells of a sweep; names of every part are checked before anything runs.
 
-        Raises:
-            MetabenchError: as `plan_cells`.
-        """
+    Args:
+        sweep: names suites, datasets, methods, seeds, presets, overrides and tracks.
+        request: all else: results, whether to overwrite.
 
-        def planned(part: SweepPart, build: bool) -> tuple[PlannedCell, ...]:
-            return plan_cells(
-                part.suites,
-                part.datasets,
-                part.methods,
-                preset=part.preset,
-                seeds=part.seeds,
-                overrides=part.overrides,
-                tracks=self.tracks,
-                results=results,
-                overwrite=overwrite,
-                build=build,
-                progress=progress,
-            )
-
-        cells: dict[Cell, PlannedCell] = {}
-        if build:
-            for part in self.part:
-                planned(part, False)
-        check()
-        for part in self.part:
-            for cell in planned(part, build):
-                cells.setdefault(cell.cell, cell)
-        return tuple(cells.values())
+    Raises:
+        MetabenchError: as `plan_cells`.
+    """
+    cells: dict[Cell, PlannedCell] = {}
+    for part in sweep.part:
+        asked = replace(
+            request,
+            suites=part.suites,
+            datasets=part.datasets,
+            methods=part.methods,
+            preset=part.preset,
+            seeds=part.seeds,
+            overrides=part.overrides,
+            tracks=sweep.tracks,
+        )
+        for cell in plan_cells(asked):
+            cells.setdefault(cell.cell, cell)
+    return tuple(cells.values())
 
 
 def is_sweep_file(name: str) -> bool:

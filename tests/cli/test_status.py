@@ -13,6 +13,7 @@ import pytest
 
 from metabench.runs.kept.run_folder import claimed
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 SWEEP = """
 [[part]]
@@ -85,7 +86,8 @@ def test_every_state_is_told(command, sweep, monkeypatch):
     assert "last heard of" in line
 
     (folder,) = [
-        cell for cell in plan_cells(["tiny"], ["medium"], ["small_methods.py:Slow"], overrides={"updates": 500})
+        cell
+        for cell in plan_cells(RunRequest(["tiny"], ["medium"], ["small_methods.py:Slow"], overrides={"updates": 500}))
     ]
     with claimed(folder.cell):  # as another machine would
         assert read(command, "sweep.toml")[slow]["state"] == "running"

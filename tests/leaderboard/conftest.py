@@ -13,6 +13,7 @@ import pytest
 from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.suites import Suite, datasets_folder, read_suite
 
 from ..synthetic_records import make as make
@@ -42,15 +43,19 @@ def _trained(public_tiny: Suite, _tiny_folders: Path, tmp_path_factory: pytest.T
         for variable, name in (("METABENCH_HOME", "home"), ("MINARI_DATASETS_PATH", "minari")):
             monkeypatch.setenv(variable, str(root / name))
         planned = plan_cells(
-            [public_tiny], ["medium"], [f"{METHODS}:Small"], preset="tiny", seeds=(0, 1), results=root / "results"
+            RunRequest(
+                [public_tiny], ["medium"], [f"{METHODS}:Small"], preset="tiny", seeds=(0, 1), results=root / "results"
+            )
         )
         planned += plan_cells(
-            [public_tiny],
-            ["medium"],
-            [f"{MEMORISING}:Memorising"],
-            preset="tiny",
-            tracks=["zero-shot"],
-            results=root / "results",
+            RunRequest(
+                [public_tiny],
+                ["medium"],
+                [f"{MEMORISING}:Memorising"],
+                preset="tiny",
+                tracks=["zero-shot"],
+                results=root / "results",
+            )
         )
         assert len(run_cells(planned, Settings()).finished) == 3
     return root

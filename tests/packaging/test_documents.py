@@ -13,7 +13,8 @@ import pytest
 
 import metabench
 from metabench.leaderboard.scores.overall import CORE_SUITES
-from metabench.runs.sweep import read_sweep
+from metabench.runs.request import RunRequest
+from metabench.runs.sweep import plan_sweep, read_sweep
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,7 +75,7 @@ def test_every_published_sweep_can_be_run(tmp_path: Path) -> None:
     paths = sorted((ROOT / "leaderboard" / "sweeps").glob("*.toml"))
     assert len(paths) >= 3
     for path in paths:
-        assert len(read_sweep(path).plan(tmp_path, build=False)) > 0
+        assert len(plan_sweep(read_sweep(path), RunRequest([], [], [], results=tmp_path))) > 0
 
 
 def published() -> dict[tuple[str, str, str], str]:

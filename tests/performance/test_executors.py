@@ -19,6 +19,7 @@ from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.request import RunRequest
 
 METHODS = Path(__file__).parents[1] / "runs" / "small_methods.py"
 
@@ -61,7 +62,9 @@ def cluster() -> Iterator[Any]:
 
 def plan(results: Path, method: str, count: int, preset: str = "tiny", **overrides: Any) -> tuple[PlannedCell, ...]:
     return plan_cells(
-        ["tiny"], ["medium"], [method], preset=preset, seeds=range(count), overrides=overrides, results=results
+        RunRequest(
+            ["tiny"], ["medium"], [method], preset=preset, seeds=range(count), overrides=overrides, results=results
+        )
     )
 
 

@@ -13,13 +13,14 @@ from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.local import run_cells
 from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.request import RunRequest
 
 METHODS = Path(__file__).with_name("small_methods.py")
 SETTINGS = Settings(checkpoint_seconds=0.0)
 
 
 def plan(results: Path, name: str = "Small", **changes) -> PlannedCell:
-    (cell,) = plan_cells(["tiny"], ["medium"], [f"{METHODS}:{name}"], results=results, **changes)
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:{name}"], results=results, **changes))
     return cell
 
 

@@ -31,8 +31,9 @@ def run(folder: Path, method: str) -> None:
     os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
     from metabench.runs.execute import Settings, execute_cell
     from metabench.runs.plan import plan_cells
+    from metabench.runs.request import RunRequest
 
-    (cell,) = plan_cells(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results")
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results"))
     execute_cell(cell, Settings(checkpoint_seconds=0.1), lambda stage, done, total, metrics: None)
 
 

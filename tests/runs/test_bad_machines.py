@@ -21,6 +21,7 @@ from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claimed, run_folder
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.runs.status import planned_status
 from metabench.system.home import home
 
@@ -111,7 +112,9 @@ def test_a_results_folder_that_is_a_file(place, capsys):
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
-    first, second = plan_cells(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=(0, 1), results=place / "results")
+    first, second = plan_cells(
+        RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=(0, 1), results=place / "results")
+    )
     interrupt(first, 5)
     folder = run_folder(first.cell)
     run_cells([first], SETTINGS, cancelled=after(2))
@@ -133,7 +136,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
 
 def _run_seeds(folder: Path, seeds: tuple[int, ...]) -> None:
     os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
-    cells = plan_cells(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=seeds, results=folder / "results")
+    cells = plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=seeds, results=folder / "results"))
     run_cells(cells, Settings(checkpoint_seconds=0.0, patience=60.0))
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from metabench.cli.arguments import read_names, read_overrides, read_seeds, read_shots
+from metabench.data.load import dataset_identity
+from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL
+from metabench.runs.execute import Settings
+from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import digest_of
-from metabench.runs.plan import plan_cells
+from metabench.runs.plan import UNKNOWN_DIGEST, plan_cells
+from metabench.runs.prepare import prepare_data
+from metabench.runs.request import RunRequest
 from metabench.suites import load_suite
 
 
 def test_a_cell_names_all_that_its_result_depends_on(place, small):
-    cells = plan_cells(["tiny"], ["medium", "expert"], [small], seeds=(0, 3), overrides={"updates": 4})
+    cells = plan_cells(RunRequest(["tiny"], ["medium", "expert"], [small], seeds=(0, 3), overrides={"updates": 4}))
     assert [(c.cell.dataset, c.cell.seed) for c in cells] == [
         ("medium", 0),
         ("medium", 3),
@@ -35,7 +42,7 @@ def test_a_cell_names_all_that_its_result_depends_on(place, small):
 
 
 def test_the_same_cell_is_planned_once(place, small):
-    assert len(plan_cells(["tiny"], ["medium"], [small, small], seeds=(0, 0, 1))) == 2
+    assert len(plan_cells(RunRequest(["tiny"], ["medium"], [small, small], seeds=(0, 0, 1)))) == 2
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def test_the_same_cell_is_planned_once(place, small):
 def test_wrong_names_are_refused_before_any_work(folders, changes, expected):
     given = {"suites": ["tiny"], "datasets": ["medium"], "methods": ["random"], **changes}
     with pytest.raises(MetabenchError) as caught:
-        plan_cells(**given)
+        plan_cells(RunRequest(**given))
     assert expected in str(caught.value)
     assert not store_exists(load_suite("tiny"), "medium")
 
@@ -63,29 +70,58 @@ def test_a_method_that_cannot_act_in_a_suite_is_refused(folders, small):
     with pytest.raises(
         MetabenchError, match=r"method 'small' cannot act in suite 'tiny-discrete': it takes no discrete"
     ):
-        plan_cells(["tiny", "tiny-discrete"], ["medium"], [small])
+        plan_cells(RunRequest(["tiny", "tiny-discrete"], ["medium"], [small]))
 
 
-def test_planning_builds_missing_data_and_a_dry_plan_does_not(folders, small):
+def test_planning_builds_nothing_and_preparing_builds_what_is_missing(folders, small):
     suite = load_suite("tiny")
-    dry = plan_cells([suite], ["expert"], [small], build=False)
-    assert not store_exists(suite, "expert")
+    request = RunRequest([suite], ["expert"], [small])
+    planned = plan_cells(request)
+    assert not any(folders.rglob("*"))  # no folder, no lock, no store
+    assert planned[0].cell.dataset_digest == suite.dataset("expert").digest
     told = []
-    (cell,) = plan_cells([suite], ["expert"], [small], progress=lambda *report: told.append(report))
+    assert prepare_data(planned, lambda *report: told.append(report))
     assert store_exists(suite, "expert")
     assert store_exists(suite, "medium")  # the support of logged-shot
     assert {what.partition(":")[0] for what, _, _ in told} == {"tiny expert", "tiny medium"}
-    assert dry[0].cell.dataset_digest in (cell.cell.dataset_digest, "unknown")
+    (cell,) = plan_cells(request)
+    assert cell.cell.dataset_digest == dataset_identity(suite, "expert").digest
+    assert not prepare_data([cell])
+
+
+def test_finished_cells_need_no_data(place, small):
+    request = RunRequest(["tiny"], ["medium"], [small], results=place / "results")
+    run_cells(plan_cells(request), Settings())
+    (cell,) = plan_cells(request)
+    shutil.rmtree(store_folder(load_suite("tiny"), "medium"))
+    assert cell.state == "finished"
+    assert not prepare_data([cell])
+
+
+def undigested_lines():
+    """The lines of tiny's suite.toml, without digests of its data."""
+    text = (load_suite("tiny").folder / "suite.toml").read_text()
+    return [line for line in text.splitlines() if not line.startswith("digest")]
+
+
+def test_the_digest_of_data_that_nobody_published_is_unknown_until_it_is_built(folders, small, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "suite.toml").write_text("\n".join(undigested_lines()))
+    request = RunRequest([load_suite(tmp_path / "tiny")], ["expert"], [small])
+    (cell,) = plan_cells(request)
+    assert (cell.cell.dataset_digest, cell.note) == (UNKNOWN_DIGEST, "its data is not built yet")
+    assert prepare_data([cell])
+    (cell,) = plan_cells(request)
+    assert cell.cell.dataset_digest.startswith("sha256:")
 
 
 def test_data_unlike_the_published_is_warned_of(place, small, tmp_path):
     folder = tmp_path / "tiny"
     folder.mkdir()
-    text = (load_suite("tiny").folder / "suite.toml").read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("digest")]
+    lines = undigested_lines()
     at = lines.index("[datasets.medium]") + 1
     folder.joinpath("suite.toml").write_text("\n".join([*lines[:at], f'digest = "sha256:{"0" * 64}"', *lines[at:]]))
-    (cell,) = plan_cells([load_suite(Path(folder))], ["medium"], [small])
+    (cell,) = plan_cells(RunRequest([load_suite(Path(folder))], ["medium"], [small]))
     (warning,) = cell.warnings
     assert warning.startswith("dataset medium of tiny-v1 has digest sha256:")
     assert f"not the published sha256:{'0' * 64}" in warning
@@ -121,5 +157,5 @@ def test_wrong_overrides_are_refused(values):
 
 def test_unknown_names_keep_their_kind():
     with pytest.raises(UnknownNameError) as caught:
-        plan_cells(["point-robto"], ["medium"], ["random"])
+        plan_cells(RunRequest(["point-robto"], ["medium"], ["random"]))
     assert (caught.value.kind, caught.value.name) == ("suite", "point-robto")

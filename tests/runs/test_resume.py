@@ -17,6 +17,7 @@ from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claimed, run_folder
 from metabench.runs.kept.saved_policy import policy_folder
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.system.home import home
 
 METHODS = Path(__file__).with_name("small_methods.py")
@@ -24,7 +25,9 @@ SETTINGS = Settings(checkpoint_seconds=0.0)
 
 
 def plan(results, **changes):
-    (cell,) = plan_cells(["tiny"], ["medium"], [changes.pop("method", f"{METHODS}:Small")], results=results, **changes)
+    (cell,) = plan_cells(
+        RunRequest(["tiny"], ["medium"], [changes.pop("method", f"{METHODS}:Small")], results=results, **changes)
+    )
     return cell
 
 
@@ -78,9 +81,10 @@ def test_a_finished_training_and_finished_tracks_are_not_repeated(place, expecte
 RUN = """
 import sys
 from pathlib import Path
-from metabench.runs.plan import plan_cells
 from metabench.runs.execute import Settings, execute_cell
-(cell,) = plan_cells(["tiny"], ["medium"], [sys.argv[1]], results=Path(sys.argv[2]))
+from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
+(cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [sys.argv[1]], results=Path(sys.argv[2])))
 execute_cell(cell, Settings(checkpoint_seconds=0.0), lambda *progress: None)
 """
 
@@ -154,12 +158,12 @@ def test_a_damaged_record_is_named_and_left_alone_until_overwritten(place, expec
     assert path.read_text() == damaged
     assert [event.kind for event in events] == ["failed"]
     anew = plan(place / "uninterrupted", overwrite=True)
-    assert run_cells([anew], Settings(overwrite=True)).finished == (0,)
+    assert run_cells([anew], Settings()).finished == (0,)
     assert read_record(path).result == expected.result
 
 
 def test_overwrite_begins_anew_and_can_itself_be_resumed(place, expected):
-    cell, settings = plan(place / "uninterrupted", overwrite=True), Settings(overwrite=True, checkpoint_seconds=0.0)
+    cell, settings = plan(place / "uninterrupted", overwrite=True), Settings(checkpoint_seconds=0.0)
     assert cell.state == "waiting"
     with pytest.raises(CancelledError):
         execute_cell(cell, settings, quiet, after(15))

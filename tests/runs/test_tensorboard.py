@@ -8,6 +8,7 @@ from metabench.errors import CancelledError
 from metabench.evaluation.scores import score_rows
 from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.runs.tensorboard import check_tensorboard, tensorboard_folder, write_record_curves
 from metabench.suites import load_suite
 
@@ -33,7 +34,7 @@ def after(calls):
 
 
 def test_a_resumed_cell_has_one_whole_curve_and_its_scores(place, small):
-    (cell,) = plan_cells(["tiny"], ["medium"], [small], results=place / "results")
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [small], results=place / "results"))
     settings = Settings(checkpoint_seconds=0.0, tensorboard=place / "curves")
     with pytest.raises(CancelledError):
         execute_cell(cell, settings, quiet, after(7))

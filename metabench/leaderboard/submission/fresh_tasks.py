@@ -14,7 +14,7 @@ import numpy as np
 from metabench.data.making.references import measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
-from metabench.evaluation.evaluate import Supports, logged_episode
+from metabench.evaluation.logged_supports import Supports, logged_episode
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.submission.rows_agree import Verdict, joint_confidence, prediction_interval

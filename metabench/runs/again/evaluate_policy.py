@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from metabench.data.making.build import build_data
 from metabench.envs import Spaces
 from metabench.errors import DataError, UnknownNameError
 from metabench.evaluation.evaluate import Evaluation, evaluate
-from metabench.evaluation.protocol import SPLITS, TRACKS, check_split, shot_counts, supported_tracks
+from metabench.evaluation.protocol import SPLITS, SUPPORT_DATASET, TRACKS, check_split, shot_counts, supported_tracks
 from metabench.methods.contract import Policy
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import isolated_configuration, open_isolated
@@ -65,6 +66,8 @@ def evaluate_saved(
     ]
     for split, track in pairs:
         shot_counts(split, track, shots)
+    if any(track == "logged-shot" for _, track in pairs):
+        build_data(scored_on, SUPPORT_DATASET)
     opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
     measured = []
     with torch_settings(training.threads):

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metabench.data.making.build import build_data
 from metabench.envs import Spaces
 from metabench.errors import MethodError
-from metabench.evaluation.evaluate import Evaluation, Progress, Supports, evaluate
+from metabench.evaluation.evaluate import Evaluation, Progress, evaluate
+from metabench.evaluation.logged_supports import Supports
+from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.methods.contract import Method, Policy
 from metabench.runs.isolation.open import open_isolated
 from metabench.runs.kept.record import Record
@@ -90,6 +93,8 @@ def evaluate_recorded(
         MetabenchError: as `RecordedPolicy.opened`.
     """
     cell = policy.record.result.cell
+    if any(track == "logged-shot" and split not in (logged or {}) for split, track in pairs):
+        build_data(suite, SUPPORT_DATASET)
     measured = []
     with torch_settings(policy.record.provenance.threads):
         for split, track in pairs:

@@ -117,8 +117,8 @@ def run_jobs(
     poll_seconds: float = 1.0,
 ) -> None:
     """Let an engine run the cells of the indices in `waiting`, and follow them by what they write."""
-    if settings.overwrite:
-        for index in waiting:
+    for index in waiting:
+        if planned[index].overwrite:
             forget_cell(planned[index])
     with _wanted(planned[index].results for index in waiting) as files:
         jobs = {index: _job(planned[index], settings, files[planned[index].results]) for index in waiting}
@@ -152,11 +152,12 @@ def _job(planned: PlannedCell, settings: Settings, wanted: tuple[Path, ...]) -> 
     path, is_file, attribute = planned.spec.partition(".py:")
     absolute = dataclasses.replace(
         planned,
+        overwrite=False,  # forgotten by now: a job that begins again goes on where it was
         results=planned.results.resolve(),
         spec=f"{Path(path).resolve()}{is_file}{attribute}" if is_file else planned.spec,
     )
     tensorboard = settings.tensorboard.resolve() if settings.tensorboard is not None else None
-    there = dataclasses.replace(settings, overwrite=False, patience=PATIENCE, tensorboard=tensorboard)
+    there = dataclasses.replace(settings, patience=PATIENCE, tensorboard=tensorboard)
     return Job(absolute, there, home().resolve(), minari_root().resolve(), wanted)
 
 

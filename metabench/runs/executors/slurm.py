@@ -120,14 +120,15 @@ class _SlurmEngine:
         import submitit
 
         executor = submitit.SlurmExecutor(self._folder, max_num_timeout=TIMEOUTS)
-        minutes = self._options.pop("time", MINUTES)
+        options = {"time": MINUTES, **self._options}  # each submission needs them anew: nothing is taken out of ours
+        minutes = options.pop("time")
         gpus = {"gpus_per_node": 1} if self._settings.device == "cuda" else {}
         executor.update_parameters(
             job_name="metabench",
             time=minutes,
             cpus_per_task=self._settings.threads,
             array_parallelism=self._at_once or LARGEST_ARRAY,
-            additional_parameters={"requeue": True, **gpus, **self._options},
+            additional_parameters={"requeue": True, **gpus, **options},
         )
         entries = list(jobs.items())
         for start in range(0, len(entries), LARGEST_ARRAY):

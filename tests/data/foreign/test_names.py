@@ -19,6 +19,7 @@ from metabench.report.report import write_report
 from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.suites import list_suites, load_suite, named_suite
 
 ODD = ("tiny\0", "a/b\0", "\0", "", ".", "..", "/", "../tiny", "/etc", "a" * 5000, "a/" * 3000, "\ud800", "~", "tiny\n")
@@ -33,7 +34,7 @@ def record(_tiny_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("METABENCH_HOME", str(_tiny_folders / "home"))
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(_tiny_folders / "minari"))
-        (cell,) = plan_cells(["tiny"], ["medium"], ["random"], preset="tiny", results=results)
+        (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], ["random"], preset="tiny", results=results))
         execute_cell(cell, Settings(), lambda *progress: None)
     return json.loads(cell.record_path.read_bytes())
 

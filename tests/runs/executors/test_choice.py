@@ -6,36 +6,44 @@ import pytest
 
 from metabench.errors import MetabenchError
 from metabench.runs.execute import Settings
-from metabench.runs.executors.choice import Engine
+from metabench.runs.executors.choice import choose_executor
 from metabench.runs.executors.local import LocalExecutor
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.executors.slurm import SlurmExecutor
+from metabench.runs.request import RunRequest
+
+
+def ask(**options):
+    return RunRequest(["tiny"], ["medium"], ["random"], **options)
 
 
 def test_each_executor_by_its_name():
-    assert Engine().executor("cpu") == LocalExecutor(1)
-    assert Engine(workers=3).executor("cuda:1") == LocalExecutor(3)
-    assert Engine("ray", 2, 4, "10.0.0.1:6379").executor("cuda") == RayExecutor("10.0.0.1:6379", 2, 4)
-    assert Engine("slurm", slurm={"partition": "gpu"}).executor("cpu") == SlurmExecutor(None, {"partition": "gpu"})
+    assert choose_executor(ask()) == LocalExecutor(1)
+    assert choose_executor(ask(workers=3, device="cuda:1")) == LocalExecutor(3)
+    ray = ask(executor="ray", workers=2, cells_per_gpu=4, address="10.0.0.1:6379", device="cuda")
+    assert choose_executor(ray) == RayExecutor("10.0.0.1:6379", 2, 4)
+    assert choose_executor(ask(executor="slurm", slurm={"mem": "8G"})) == SlurmExecutor(None, {"mem": "8G"})
 
 
 @pytest.mark.parametrize(
-    ("engine", "device", "message"),
+    ("options", "message"),
     [
-        (Engine("slrum"), "cpu", "unknown executor 'slrum'; did you mean 'slurm'?"),
-        (Engine(address="head:1"), "cpu", "--address is for --executor ray, not local"),
-        (Engine("ray", slurm={"mem": "8G"}), "cpu", "--slurm is for --executor slurm, not ray"),
-        (Engine("slurm", cells_per_gpu=2), "cuda", "--cells-per-gpu is for --executor local or ray, not slurm"),
+        ({"executor": "slrum"}, "unknown executor 'slrum'; did you mean 'slurm'?"),
+        ({"address": "head:1"}, "--address is for --executor ray, not local"),
+        ({"executor": "ray", "slurm": {"mem": "8G"}}, "--slurm is for --executor slurm, not ray"),
         (
-            Engine(cells_per_gpu=2),
-            "cuda:1",
+            {"executor": "slurm", "cells_per_gpu": 2, "device": "cuda"},
+            "--cells-per-gpu is for --executor local or ray, not slurm",
+        ),
+        (
+            {"cells_per_gpu": 2, "device": "cuda:1"},
             "--cells-per-gpu needs --device cuda, which stands for all GPUs, not 'cuda:1'",
         ),
     ],
 )
-def test_options_that_do_not_belong_are_named(engine, device, message):
+def test_options_that_do_not_belong_are_named(options, message):
     with pytest.raises(MetabenchError) as caught:
-        engine.executor(device)
+        choose_executor(ask(**options))
     assert str(caught.value) == message
 
 
@@ -51,12 +59,12 @@ def test_options_that_do_not_belong_are_named(engine, device, message):
 )
 def test_cells_share_gpus(monkeypatch, gpus, cells, workers, expected):
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    engine = Engine(workers=workers, cells_per_gpu=cells)
+    request = ask(workers=workers, cells_per_gpu=cells, device="cuda")
     if isinstance(expected, str):
         with pytest.raises(MetabenchError, match=expected):
-            engine.executor("cuda")
+            choose_executor(request)
     else:
-        assert engine.executor("cuda") == expected
+        assert choose_executor(request) == expected
 
 
 def test_ray_deals_out_the_gpus_itself_and_may_be_missing(monkeypatch):

@@ -13,12 +13,15 @@ from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 
 
 def plan(results, *names, **changes):
-    return plan_cells(["tiny"], ["medium"], [f"{METHODS}:{name}" for name in names], results=results, **changes)
+    return plan_cells(
+        RunRequest(["tiny"], ["medium"], [f"{METHODS}:{name}" for name in names], results=results, **changes)
+    )
 
 
 def test_a_failing_cell_is_recorded_and_the_others_go_on(place, monkeypatch):

@@ -14,6 +14,7 @@ from metabench.runs.executors.shared import Ending, run_job, run_jobs
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.system.home import home
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
@@ -52,7 +53,7 @@ class Losing(Here):
 
 
 def plan(results, name="Small", **changes):
-    return plan_cells(["tiny"], ["medium"], [f"{METHODS}:{name}"], results=results, **changes)
+    return plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:{name}"], results=results, **changes))
 
 
 def run(engine, cells, settings=None, cancelled=lambda: False):
@@ -66,7 +67,9 @@ def test_jobs_give_the_results_of_this_process(place, monkeypatch):
     assert run_cells(alone, Settings()).finished == (0, 1)
     monkeypatch.chdir(place)
     shutil.copy(METHODS, place)
-    relative = plan_cells(["tiny"], ["medium"], ["small_methods.py:Small"], results=Path("there"), seeds=(0, 1))
+    relative = plan_cells(
+        RunRequest(["tiny"], ["medium"], ["small_methods.py:Small"], results=Path("there"), seeds=(0, 1))
+    )
 
     def elsewhere(job):
         monkeypatch.chdir("/")
@@ -142,9 +145,9 @@ def test_overwriting_happens_once_and_not_in_the_job_which_may_be_repeated(place
     (anew,) = plan(place / "results", overwrite=True)
     seen = []
     run(
-        Here(lambda job: seen.append((job.settings.overwrite, anew.record_path.exists()))),
+        Here(lambda job: seen.append((job.planned.overwrite, anew.record_path.exists()))),
         [anew],
-        Settings(overwrite=True),
+        Settings(),
     )
     assert seen == [(False, False)]
     assert cell.record_path.stat().st_mtime_ns > written

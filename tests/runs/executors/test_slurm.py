@@ -15,6 +15,7 @@ from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.slurm import SlurmExecutor
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 
@@ -27,7 +28,8 @@ for task in $(seq 0 "${last:-0}"); do
     name=7${last:+_$task}
     [ -z "$last" ] || export SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$task
     touch "$STAND_IN/queue/$name"
-    (SLURM_JOB_ID=7 SLURM_PROCID=0 bash "$1"; rm -f "$STAND_IN/queue/$name") </dev/null >"$STAND_IN/$name.log" 2>&1 &
+    run() { SLURM_JOB_ID=7 SLURM_PROCID=0 bash "$STAND_IN/script"; rm -f "$STAND_IN/queue/$1"; }
+    run "$name" </dev/null >"$STAND_IN/$name.log" 2>&1 &
 done
 echo Submitted batch job 7
 """,
@@ -57,7 +59,7 @@ def cluster(place, monkeypatch):
 
 
 def plan(place, **changes):
-    return plan_cells(["tiny"], ["medium"], [f"{METHODS}:Small"], results=place / "results", **changes)
+    return plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], results=place / "results", **changes))
 
 
 def run(cells, executor):
@@ -74,6 +76,15 @@ def test_cells_become_jobs_of_an_array(cluster):
     wanted = {"array=0-1%2", "partition=short", "time=30", "cpus-per-task=1", "requeue", "job-name=metabench"}
     assert {f"#SBATCH --{option}" for option in wanted} <= set(script)
     assert not list((cluster / "home" / "slurm").iterdir())
+
+
+def test_a_second_submission_has_the_same_options(cluster, monkeypatch):
+    monkeypatch.setenv("LOST", "yes")
+    engine = slurm._SlurmEngine(cluster / "jobs", 2, {"time": 30}, Settings())
+    for number in (0, 1):
+        (cluster / "script").unlink(missing_ok=True)
+        engine.submit({number: None})
+        assert "#SBATCH --time=30" in (cluster / "script").read_text().splitlines()
 
 
 def test_a_job_that_vanishes_fails_its_cell_and_its_log_is_named(cluster, monkeypatch):

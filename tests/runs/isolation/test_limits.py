@@ -14,12 +14,15 @@ from metabench.runs.executors.local import run_cells
 from metabench.runs.isolation.limits import Limits, read_limits
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 
 
 def plan(results, *names, **options):
-    return plan_cells(["tiny"], ["medium"], [f"{PLUGIN}:{name}" for name in names], results=results, **options)
+    return plan_cells(
+        RunRequest(["tiny"], ["medium"], [f"{PLUGIN}:{name}" for name in names], results=results, **options)
+    )
 
 
 def run(cells, settings, workers=1):
@@ -62,7 +65,7 @@ def test_leaving_by_exit_is_a_failure_of_the_cell_in_this_process_too(place):
 def test_isolated_evaluation_changes_no_result(place):
     plain, isolated = (plan(place / name, "Good") for name in ("plain", "isolated"))
     assert run(plain, Settings(threads=1))[0].finished == (0,)
-    assert run(isolated, Settings(threads=1, isolate=True, overwrite=True))[0].finished == (0,)
+    assert run(isolated, Settings(threads=1, isolate=True))[0].finished == (0,)
     assert read_record(isolated[0].record_path).result == read_record(plain[0].record_path).result
 
 

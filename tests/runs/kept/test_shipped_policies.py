@@ -167,7 +167,7 @@ def test_adding_a_folder_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     bc, policies = find_policy("bc"), tmp_path / "metabench_baselines" / "policies"
     for place in ("point-robot/bc", "point-robot/meta-dt_no_context", "tiny/bc"):
         shutil.copytree(bc, policies / place)
-    monkeypatch.setattr(metabench, "__file__", str(tmp_path / "metabench" / "__init__.py"))
+    monkeypatch.setattr("metabench.runs.kept.shipped_policies.source_root", lambda: tmp_path)
     assert [(each.suite, each.name) for each in shipped_policies()] == [
         ("point-robot", "bc"),
         ("point-robot", "meta-dt/no_context"),

@@ -11,6 +11,7 @@ from metabench.cli import run_display as display
 from metabench.cli.run_display import make_display
 from metabench.runs.executors.events import Event
 from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 EVENTS = [
     Event(0, "started"),
@@ -28,7 +29,7 @@ def wait(terminal):
 
 
 def shown(terminal, place, small):
-    cells = plan_cells(["tiny"], ["medium"], [small], seeds=(0, 1))
+    cells = plan_cells(RunRequest(["tiny"], ["medium"], [small], seeds=(0, 1)))
     console = Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
     with make_display(console, lambda: cells) as screen:
         screen.building("tiny medium: rolling out", 5, 10)

@@ -1,0 +1,46 @@
+"""Support episodes from a test task's logged data, as the track `logged-shot` hands them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from metabench.data.columns import Columns
+from metabench.data.load import load_columns
+from metabench.evaluation import protocol
+from metabench.methods.contract import Episode
+from metabench.suites import Suite
+
+Supports: TypeAlias = Mapping[tuple[int, int], Sequence[Episode]]
+"""For each (task, support) its support episodes, oldest first."""
+
+
+def read_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
+    """Supports of `shots` logged trajectories for each (task, support), the same for every method and seed.
+
+    Raises:
+        DataError: the suite's `medium` data is not built, or does not cover the split.
+    """
+    columns = load_columns(suite, protocol.SUPPORT_DATASET, split, build=False)
+    supports = {}
+    for task in suite.split(split):
+        episodes = np.flatnonzero(columns.tasks == task.id)
+        for support in range(suite.entry.evaluation.supports):
+            drawn = protocol.logged_draw(suite, split, task.id, support, len(episodes), shots)
+            supports[task.id, support] = [logged_episode(columns, int(episodes[i])) for i in drawn]
+    return supports
+
+
+def logged_episode(columns: Columns, episode: int) -> Episode:
+    """Episode number `episode` of `columns`, as policies get it."""
+    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
+    terminated = bool(columns.terminated[episode])
+    return Episode(
+        observations=np.array(columns.observations[start + episode : stop + episode + 1]),
+        actions=np.array(columns.actions[start:stop]),
+        rewards=np.array(columns.rewards[start:stop]),
+        terminated=terminated,
+        truncated=not terminated,
+    )

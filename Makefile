@@ -7,7 +7,9 @@ INSTALLED := $(VENV)/.installed
 # Two processes at once, of one thread each: more threads than cores make everything slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint performance clean
+PYTEST := $(BIN)/python -m pytest -n 2 --durations=25
+
+.PHONY: demo test test-fast test-all lint performance clean
 
 demo: $(INSTALLED)
 	$(BIN)/metabench run point-robot --dataset medium \
@@ -16,8 +18,17 @@ demo: $(INSTALLED)
 	$(BIN)/metabench leaderboard build --records results/demo --output results/leaderboard
 	@echo "The leaderboard of this run: file://$(CURDIR)/results/leaderboard/index.html"
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2
+# Every check that a change has to pass.
+test: lint
+	$(PYTEST) -m "not walk"
+
+# For the loop while one writes: tests of at most a second or two.
+test-fast: $(INSTALLED)
+	$(PYTEST) -m "not slow and not walk"
+
+# Also the slow walks: the wheel in a fresh environment, the notebook.
+test-all: lint
+	$(PYTEST)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,10 +1,12 @@
-"""The gates that code has to pass: style, types, layers, and baselines written as an outsider would."""
+"""The gates beside `make lint`: rooms, circles, public names, baselines as an outsider writes them."""
 
 import ast
-import subprocess
-import sys
+import inspect
+import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import metabench
@@ -12,28 +14,11 @@ import metabench
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 300
 
+LARGEST_ROOM = 12
+"""Files of a folder, beside its `__init__.py`."""
 
-def tool(*command: str) -> None:
-    """Run a tool of the environment in the repository's root; its output is the message if it fails."""
-    executable = Path(sys.executable).parent / command[0]
-    done = subprocess.run([executable, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-
-
-def test_style_and_docstrings() -> None:
-    tool("ruff", "check", "--quiet")
-
-
-def test_format() -> None:
-    tool("ruff", "format", "--check", "--quiet")
-
-
-def test_types() -> None:
-    tool("mypy")
-
-
-def test_layers() -> None:
-    tool("lint-imports")
+FULLER_ROOMS = {"metabench/cli"}
+"""One file a verb."""
 
 
 def sources(folder: str) -> list[Path]:
@@ -70,9 +55,54 @@ def test_files_are_short(folder: str) -> None:
     assert not long, f"longer than {LONGEST_FILE} lines: {long}"
 
 
-def test_public_names_are_there() -> None:
-    for name in metabench.__all__:
-        assert getattr(metabench, name) is not None
+def rooms(folder: str) -> list[Path]:
+    return sorted({path.parent for path in sources(folder)})
+
+
+@pytest.mark.parametrize("folder", ["metabench", "baselines"])
+def test_rooms_hold_few_files(folder: str) -> None:
+    full = {
+        name: count
+        for room in rooms(folder)
+        if (count := len([*room.glob("*.py")]) - 1) > LARGEST_ROOM
+        and (name := str(room.relative_to(ROOT))) not in FULLER_ROOMS
+    }
+    assert not full, f"more than {LARGEST_ROOM} files: {full}"
+
+
+@pytest.mark.parametrize("room", rooms("metabench"), ids=lambda room: str(room.relative_to(ROOT)))
+def test_a_room_says_what_it_is_for_and_what_must_stay_out(room: Path) -> None:
+    said = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert len([end for end in said if end in ".:;"]) >= 2, f"{room}: {said!r}"
+
+
+def find_circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, the first one again at the end; empty if there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_imports_go_round_in_no_circle() -> None:
+    """Lazy ones inside functions and those under TYPE_CHECKING count, too."""
+    graph = grimp.build_graph("metabench", "metabench_baselines", cache_dir=None)
+    assert len(graph.modules) > 300
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert find_circle(imports) == []
+    back = {**imports, "metabench.errors": {"metabench.runs.plan"}}
+    assert set(find_circle(back)) >= {"metabench.errors", "metabench.runs.plan"}, "a circle would not be found"
+
+
+def test_public_names_are_there_once_and_say_what_they_are() -> None:
+    assert dir(metabench) == sorted(set(metabench.__all__))
+    for name in set(metabench.__all__) - {"__version__"}:
+        found = getattr(metabench, name)
+        assert found is not None
+        if inspect.isclass(found) or inspect.isfunction(found):
+            assert found.__doc__, name
+    assert re.fullmatch(r"\d+\.\d+\.\d+", metabench.__version__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = metabench.nonsense  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ import pytest
 
 from metabench import Policy, evaluate, load_suite
 from metabench.data.load import load_columns
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.evaluation import protocol
 
 
@@ -258,7 +258,7 @@ def test_logged_support_is_distinct_trajectories_of_the_task_the_same_for_everyo
     assert sorted(firsts) == sorted(e.observations.tobytes() for (e,) in fewer.supports[0].values())
 
 
-def test_wrong_names_are_answered_with_the_nearest():
+def test_wrong_names_are_answered_with_the_nearest(tiny_built):
     with pytest.raises(UnknownNameError, match="'zero-shot'"):
         evaluate(Recorder(), "tiny", "zero-shots")
     with pytest.raises(UnknownNameError, match="'test-far'"):
@@ -271,6 +271,12 @@ def test_wrong_names_are_answered_with_the_nearest():
         evaluate(Recorder(), "tiny", "few-shot", shots=[0, 3])
     with pytest.raises(MetabenchError, match="10 medium trajectories; 11 shots"):
         evaluate(Recorder(), "tiny", "logged-shot", shots=[11])
+
+
+def test_evaluating_builds_no_data(folders):
+    with pytest.raises(DataError, match=r"not built; run `metabench data build tiny --dataset medium`"):
+        evaluate(Recorder(), "tiny", "logged-shot")
+    assert not any(folders.rglob("*"))
 
 
 def test_progress_counts_steps(countdown, tmp_path):

@@ -56,9 +56,9 @@ class _LazyCommand(TyperCommand):
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the arguments as the verb itself does; what is run then is the verb."""
-        return self._imported().make_context(*arguments, **options)
+        return self._import_verb().make_context(*arguments, **options)
 
-    def _imported(self) -> Any:
+    def _import_verb(self) -> Any:
         found = getattr(import_module(self._verb.module), self._verb.attribute)
         if not isinstance(found, typer.Typer):
             app = typer.Typer(add_completion=False)
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         typer.main.get_command(app)(args=None if arguments is None else list(arguments), prog_name="metabench")
     except CancelledError as error:
-        typer.echo(f"interrupted: {_one_line(error)}", err=True)
+        typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)
     except MetabenchError as error:
         _refuse(error)
@@ -128,9 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _refuse(error: MetabenchError) -> NoReturn:
-    typer.echo(f"error: {_one_line(error)}", err=True)
+    typer.echo(f"error: {_join_lines(error)}", err=True)
     sys.exit(2)
 
 
-def _one_line(error: Exception) -> str:
+def _join_lines(error: Exception) -> str:
     return " ".join(str(error).split())

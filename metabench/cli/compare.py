@@ -46,10 +46,10 @@ def compare(
     from metabench.leaderboard.compare.compare import compare_methods
     from metabench.leaderboard.compare.export import (
         check_form,
-        detail_sheets,
+        explain_columns,
         export_comparison,
-        legend,
-        summary_sheets,
+        make_detail_sheets,
+        make_summary_sheets,
     )
     from metabench.leaderboard.compare.selection import Selection
     from metabench.leaderboard.records import read_records
@@ -66,10 +66,10 @@ def compare(
     else:
         buffer = io.StringIO()
         console = Console() if output is None else Console(file=buffer, width=100)
-        _show(summary_sheets(report), console)
+        _print_sheets(make_summary_sheets(report), console)
         if details or suites:
-            _show(detail_sheets(report), console)
-        for line in legend(report):
+            _print_sheets(make_detail_sheets(report), console)
+        for line in explain_columns(report):
             console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
         text = buffer.getvalue()
     if output is None:
@@ -78,7 +78,7 @@ def compare(
         write_whole(output, text)
 
 
-def _show(sheets: Iterable[Sheet], console: Console) -> None:
+def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
     """Print tables within 80 columns: intervals stand below their numbers."""
     for sheet in sheets:
         console.print(Text(sheet.title), style="bold")
@@ -86,7 +86,7 @@ def _show(sheets: Iterable[Sheet], console: Console) -> None:
         for heading, side in zip(sheet.headings, sheet.alignment, strict=True):
             right = side == "r"
             table.add_column(
-                Text(_folded(heading)), justify="right" if right else "left", no_wrap=right, overflow="fold"
+                Text(_fold_heading(heading)), justify="right" if right else "left", no_wrap=right, overflow="fold"
             )
         for row in sheet.rows:
             name, *values = row
@@ -99,7 +99,7 @@ def _show(sheets: Iterable[Sheet], console: Console) -> None:
         console.print()
 
 
-def _folded(heading: str) -> str:
+def _fold_heading(heading: str) -> str:
     """A method's name in lines as wide as an interval: names are long, and columns seven."""
     parts = heading.replace("/", "/\n").replace(" (", "\n(").split("\n")
     lines = [line for part in parts for line in wrap(part.replace("_", "_ "), _INTERVAL_WIDTH)]

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def interruptible(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+def catch_interrupt(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """While entered, the first Ctrl-C only makes the yielded function true; the second raises `KeyboardInterrupt`.
 
     Args:

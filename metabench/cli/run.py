@@ -94,7 +94,7 @@ def run(
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
-    from metabench.cli.interrupt import interruptible
+    from metabench.cli.interrupt import catch_interrupt
     from metabench.cli.run_display import make_display
     from metabench.runs.execute import Settings
     from metabench.runs.executors.choice import Engine
@@ -147,7 +147,7 @@ def run(
 
     planned: Sequence[PlannedCell] = ()
     with make_display(console, lambda: planned) as display:
-        planned = plan(not dry_run, check, display.building)
+        planned = plan(not dry_run, check, display.show_building)
         if dry_run:
             _show_plan(planned, results, workers or 1, console)
             return
@@ -156,7 +156,7 @@ def run(
         if isolate:
             warn_of_gaps()
         settings = replace(settings, separate=runs_foreign_code(planned))
-        with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
+        with catch_interrupt(lambda: _say("stopping; once more to stop at once")) as cancelled:
             outcome = run_cells(planned, settings, executor=engine, listener=display.hear, cancelled=cancelled)
     _show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:

@@ -78,7 +78,7 @@ def evaluate(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
-    counts = protocol.shot_counts(split, track, shots)
+    counts = protocol.choose_shot_counts(split, track, shots)
     guarded = GuardedPolicy(policy, name or type(policy).__name__, suite.spaces)
     stages = _Stages(guarded, suite, suite.environment(), split, track, seed, privileged, progress)
     supports: Supports = {}
@@ -86,7 +86,7 @@ def evaluate(
     if track == "few-shot":
         supports, collected = stages.collect(max(counts))
     elif track == "logged-shot":
-        supports = logged_supports(suite, split, max(counts)) if logged is None else logged
+        supports = load_logged_supports(suite, split, max(counts)) if logged is None else logged
     scored = stages.score(counts, supports)
     return Evaluation(
         blocks=tuple(_block(scored, split, track, count) for count in counts),
@@ -102,19 +102,19 @@ def evaluate(
     )
 
 
-def logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
+def load_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
     """Supports of `shots` logged trajectories for each (task, support), the same for every method and seed."""
     columns = load_columns(suite, protocol.SUPPORT_DATASET, split)
     supports = {}
     for task in suite.split(split):
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
-            drawn = protocol.logged_draw(suite, split, task.id, support, len(episodes), shots)
-            supports[task.id, support] = [logged_episode(columns, int(episodes[i])) for i in drawn]
+            drawn = protocol.draw_logged_support(suite, split, task.id, support, len(episodes), shots)
+            supports[task.id, support] = [copy_logged_episode(columns, int(episodes[i])) for i in drawn]
     return supports
 
 
-def logged_episode(columns: Columns, episode: int) -> Episode:
+def copy_logged_episode(columns: Columns, episode: int) -> Episode:
     """Episode number `episode` of `columns`, as policies get it."""
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     terminated = bool(columns.terminated[episode])
@@ -145,7 +145,7 @@ class _Stages:
         supports: dict[tuple[int, int], list[Episode]] = {}
         rollouts = []
         for episode in range(shots):
-            lanes = protocol.collection_lanes(self.suite, self.split, episode)
+            lanes = protocol.list_collection_lanes(self.suite, self.split, episode)
             rollout = self._roll_out(lanes, supports, f"support episode {episode + 1}", scored=False)
             rollouts.append(rollout)
             for lane, acted in zip(lanes, rollout.episodes, strict=True):
@@ -154,7 +154,7 @@ class _Stages:
 
     def score(self, shots: Sequence[int], supports: Supports) -> Rollout:
         """All scored episodes of all shot counts at once."""
-        lanes = protocol.scored_lanes(self.suite, self.split, self.track, shots)
+        lanes = protocol.list_scored_lanes(self.suite, self.split, self.track, shots)
         return self._roll_out(lanes, supports, "scored episodes", scored=True)
 
     def _roll_out(self, lanes: Sequence[Lane], supports: Supports, stage: str, *, scored: bool) -> Rollout:
@@ -165,8 +165,8 @@ class _Stages:
             self.suite,
             self.environment,
             lanes,
-            protocol.reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
-            protocol.policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),
+            protocol.derive_reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
+            protocol.derive_policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),
             {lane.group: supports[lane.task, lane.support][: lane.shots] for lane in lanes if lane.shots},
             scored=scored,
             keep=not scored,

@@ -56,7 +56,7 @@ def check_split(suite: Suite, split: str) -> None:
         raise UnknownNameError(f"scored split of suite {suite.name}", split, known)
 
 
-def shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> tuple[int, ...]:
+def choose_shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> tuple[int, ...]:
     """The shot counts of a track, ascending: those asked for, or the protocol's.
 
     Raises:
@@ -74,7 +74,7 @@ def shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> t
     return chosen
 
 
-def supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
+def list_supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     """All (split, track) that `suite` can be scored in: `logged-shot` needs `medium` data of the split."""
     logged = suite.entry.datasets[SUPPORT_DATASET].splits if SUPPORT_DATASET in suite.entry.datasets else ()
     return tuple(
@@ -86,7 +86,7 @@ def supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     )
 
 
-def scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> tuple[Lane, ...]:
+def list_scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> tuple[Lane, ...]:
     """The scored episodes of a track: E a task and shot count, E/R from each support, in a fixed shuffled order."""
     quota = suite.entry.evaluation
     supports, episodes = quota.supports, quota.episodes // quota.supports
@@ -99,20 +99,20 @@ def scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> 
         for count in shots
         for episode in range(episodes)
     ]
-    return _anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, track))
+    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, track))
 
 
-def collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane, ...]:
+def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane, ...]:
     """The `episode`-th support episode (counted from 0) of every (task, support), in a fixed shuffled order."""
     lanes = [
         Lane(task.id, support, episode, episode)
         for task in suite.split(split)
         for support in range(suite.entry.evaluation.supports)
     ]
-    return _anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection"))
+    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection"))
 
 
-def _anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
+def _make_anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
     """Shuffle the lanes and number their groups by order of appearance: neither tells anything about a task."""
     numbers: dict[tuple[int, int, int], int] = {}
     return tuple(
@@ -121,7 +121,7 @@ def _anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
     )
 
 
-def reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> list[int]:
+def derive_reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> list[int]:
     """Seeds of the lanes' reset noise: the same for every method, seed and shot count."""
     return [
         derived_seed(PROTOCOL, "reset", suite.identity, split, track, lane.task, lane.support, lane.episode)
@@ -129,7 +129,7 @@ def reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> 
     ]
 
 
-def policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int) -> list[int]:
+def derive_policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int) -> list[int]:
     """The policy's randomness in each lane: by its place in the shuffled order, so that it names no task.
 
     Args:
@@ -145,7 +145,7 @@ def policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, s
     ]
 
 
-def logged_draw(suite: Suite, split: str, task: int, support: int, available: int, shots: int) -> list[int]:
+def draw_logged_support(suite: Suite, split: str, task: int, support: int, available: int, shots: int) -> list[int]:
     """Which of a task's `available` logged trajectories make up a support: the same for every method and seed.
 
     A larger number of shots begins with the trajectories of a smaller one.

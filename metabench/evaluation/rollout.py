@@ -73,7 +73,7 @@ def roll_out_policy(
     observation = np.array(environment.reset(parameters, reset_seeds), np.float32)
     previous_action = spaces.null_actions(count)
     previous_reward = np.zeros(count, np.float32)
-    track = _Track(observation, keep)
+    track = _History(observation, keep)
     for timestep in range(spaces.horizon):
         active = track.active
         step = Step(
@@ -99,10 +99,10 @@ def roll_out_policy(
             progress(timestep + 1, spaces.horizon)
         if not going.any():
             break
-    return track.rollout(lanes)
+    return track.finish(lanes)
 
 
-class _Track:
+class _History:
     """What happened so far in all lanes."""
 
     def __init__(self, observation: Array, keep: bool) -> None:
@@ -135,17 +135,17 @@ class _Track:
         self._terminated |= active & terminated
         self.active = active & ~self._terminated
 
-    def rollout(self, lanes: Sequence[Lane]) -> Rollout:
+    def finish(self, lanes: Sequence[Lane]) -> Rollout:
         """Rows in the order of the lanes' names, episodes in the order of the lanes."""
         order = sorted(range(len(lanes)), key=lambda i: (lanes[i].shots, lanes[i]))
         return Rollout(
-            rows=tuple(self._row(lanes[i], i) for i in order),
+            rows=tuple(self._make_row(lanes[i], i) for i in order),
             shots=tuple(lanes[i].shots for i in order),
-            episodes=self._episodes() if self._keep else (),
+            episodes=self._cut_episodes() if self._keep else (),
             steps=int(self._lengths.sum()),
         )
 
-    def _row(self, lane: Lane, i: int) -> Row:
+    def _make_row(self, lane: Lane, i: int) -> Row:
         return Row(
             task=lane.task,
             support=lane.support,
@@ -156,7 +156,7 @@ class _Track:
             success_last=bool(self._success_last[i]) if self._has_success else None,
         )
 
-    def _episodes(self) -> tuple[Episode, ...]:
+    def _cut_episodes(self) -> tuple[Episode, ...]:
         observations, actions = np.stack(self._observations, 1), np.stack(self._actions, 1)
         rewards = np.stack(self._rewards, 1)
         return tuple(

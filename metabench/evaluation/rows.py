@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from metabench.system.strict_model import StrictModel
 
 SplitName = Literal["test", "test-far"]
 TrackName = Literal["zero-shot", "few-shot", "logged-shot"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Row(NamedTuple):
@@ -26,7 +24,7 @@ class Row(NamedTuple):
     success_last: bool | None
 
 
-class Block(_Strict):
+class Block(StrictModel):
     """All scored episodes of one split, track and number of shots."""
 
     split: SplitName
@@ -35,14 +33,14 @@ class Block(_Strict):
     rows: tuple[Row, ...]
 
 
-class Collection(_Strict):
+class Collection(StrictModel):
     """The unscored support episodes of one split, which the policy acted itself."""
 
     split: SplitName
     rows: tuple[Row, ...]
 
 
-class Counts(_Strict):
+class Counts(StrictModel):
     """What evaluating and adapting used."""
 
     scored_steps: int = Field(ge=0, description="real environment steps in scored episodes")

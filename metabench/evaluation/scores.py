@@ -66,8 +66,8 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
         mean=float(normalised.mean()),
         median=float(np.median(normalised)),
         mean_return=float(returns.mean()),
-        success_any=_share([row.success_any for row in rows], suite),
-        success_last=_share([row.success_last for row in rows], suite),
+        success_any=_compute_share([row.success_any for row in rows], suite),
+        success_last=_compute_share([row.success_last for row in rows], suite),
         tasks=tuple(identifiers.tolist()),
         task_scores=tuple((np.bincount(places, weights=normalised) / counts).tolist()),
     )
@@ -87,7 +87,7 @@ def score_block(block: Block, suite: Suite, suite_digest: str) -> Score:
     return score_rows(block.rows, suite)
 
 
-def _share(values: Sequence[bool | None], suite: Suite) -> float | None:
+def _compute_share(values: Sequence[bool | None], suite: Suite) -> float | None:
     told = [value for value in values if value is not None]
     if not told:
         return None

@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SampleComparison:
     """Two methods compared by their per-seed scores.
 
     Attributes:
@@ -99,15 +99,15 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
 def t_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
     """Student's t interval of the mean of `(seeds,)` scores; None for fewer than two."""
-    return combined_interval([scores], [1.0], confidence)
+    return weighted_sum_interval([scores], [1.0], confidence)
 
 
 def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
     """Welch's interval of mean(first) - mean(second), scores `(seeds,)` each; None with fewer than two of either."""
-    return combined_interval([first, second], [1.0, -1.0], confidence)
+    return weighted_sum_interval([first, second], [1.0, -1.0], confidence)
 
 
-def combined_interval(
+def weighted_sum_interval(
     samples: Sequence[ArrayLike], weights: Sequence[float], confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Interval of a weighted sum of the means of independent samples, degrees of freedom by Welch and Satterthwaite.
@@ -136,16 +136,16 @@ def combined_interval(
     return Interval(centre - half, centre + half)
 
 
-def compare(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Comparison:
+def compare_samples(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> SampleComparison:
     """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
     x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
     interval = welch_interval(x, y, confidence)
     enough = min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT
-    verdict = verdict_of(interval) if interval is not None and enough else None
-    return Comparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
+    verdict = give_verdict(interval) if interval is not None and enough else None
+    return SampleComparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
 
 
-def verdict_of(interval: Interval) -> Verdict:
+def give_verdict(interval: Interval) -> Verdict:
     """What the interval of a difference says of the first method; who asks must know that there are seeds enough."""
     return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
 
@@ -178,7 +178,7 @@ def stratified_bootstrap(
     return Interval(float(low), float(high))
 
 
-def bootstrapped_improvement(
+def bootstrap_improvement(
     first: ArrayLike,
     second: ArrayLike,
     generator: np.random.Generator,

@@ -8,7 +8,7 @@ import numpy as np
 
 from metabench.data.load import load_columns
 from metabench.envs import Array
-from metabench.evaluation.evaluate import logged_episode
+from metabench.evaluation.evaluate import copy_logged_episode
 from metabench.methods.contract import Policy
 from metabench.suites import Suite
 
@@ -37,7 +37,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
         return None
     columns = load_columns(suite, dataset, "train")
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
-    episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
+    episodes = [copy_logged_episode(columns, int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
     targets = np.stack(known)[owner]
     fitted, judged = ~held_out[owner], held_out[owner]
@@ -50,7 +50,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
         codes = policy.task_codes(episodes, steps)
         if codes is None:
             return None
-        error = targets[judged] - _ridge(codes[fitted], targets[fitted], codes[judged])
+        error = targets[judged] - _predict_by_ridge(codes[fitted], targets[fitted], codes[judged])
         report[f"after_{steps}_steps"] = {
             "r2": float(1.0 - (error**2).sum() / (baseline**2).sum()),
             "distance": float(np.linalg.norm(error, axis=1).mean()),
@@ -58,7 +58,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
     return report
 
 
-def _ridge(inputs: Array, targets: Array, queries: Array) -> Array:
+def _predict_by_ridge(inputs: Array, targets: Array, queries: Array) -> Array:
     """Predictions at `queries` of ridge regression with an unpenalised intercept."""
     mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-8
     scaled, asked = (inputs - mean) / deviation, (queries - mean) / deviation

@@ -38,7 +38,7 @@ def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = 
     fresh, previous = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     with writing(folder):
         try:
-            _write(fresh, structure, tensors)
+            _write_folder(fresh, structure, tensors)
             if folder.exists():  # after a crash between the two renames, the state before is all there is
                 shutil.rmtree(previous, ignore_errors=True)
                 os.replace(folder, previous)
@@ -64,13 +64,13 @@ def load_state(folder: Path) -> dict[str, Any]:
     problem = ""
     for path in candidates:
         try:
-            return _read(path)
+            return _read_folder(path)
         except DataError as error:
             problem = problem or str(error)
     raise DataError(problem or f"{folder}: nothing was saved here")
 
 
-def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
+def _write_folder(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
     """Make `folder` anew and write its three files, to the disk itself."""
     from safetensors.torch import save_file
 
@@ -78,7 +78,7 @@ def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
     save_file(dict(tensors), folder / TENSORS)
     (folder / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
-    (folder / DIGESTS).write_text(json.dumps(_digests(folder)), encoding="utf-8")
+    (folder / DIGESTS).write_text(json.dumps(_hash_files(folder)), encoding="utf-8")
     for name in (TENSORS, STRUCTURE, DIGESTS):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
@@ -87,11 +87,11 @@ def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
 def _check_digests(folder: Path) -> None:
     """Raise `ValueError` if the files are not those that were written; there may be no digests to tell by."""
     path = folder / DIGESTS
-    if path.exists() and json.loads(path.read_bytes()) != _digests(folder):
+    if path.exists() and json.loads(path.read_bytes()) != _hash_files(folder):
         raise ValueError(f"its files do not match {DIGESTS}")
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path) -> dict[str, str]:
     digests = {}
     for name in (TENSORS, STRUCTURE):
         with (folder / name).open("rb") as file:
@@ -99,7 +99,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return digests
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read_folder(folder: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -147,7 +147,7 @@ class TrainingRun:
             self.torch_seed(stage, done)
             yield done
             if self._progress is not None:
-                self._progress(stage, done, total, self._latest(stage))
+                self._progress(stage, done, total, self._read_latest_metrics(stage))
             cancelled = self._cancelled is not None and self._cancelled()
             if cancelled or done == total or time.monotonic() - kept >= self._checkpoint_seconds:
                 keep(done)
@@ -156,7 +156,7 @@ class TrainingRun:
                 raise CancelledError(f"stopped in stage {stage!r} after update {done} of {total}")
         self.torch_seed(stage, "end")  # what follows draws the same numbers, whether this stage was resumed or not
 
-    def _latest(self, stage: str) -> Mapping[str, float]:
+    def _read_latest_metrics(self, stage: str) -> Mapping[str, float]:
         row = self.curve[-1] if self.curve and self.curve[-1]["stage"] == stage else {}
         return {key: value for key, value in row.items() if key not in ("stage", "update")}
 

@@ -28,7 +28,7 @@ def node(name: str, attributes: Mapping[str, Any] | None = None, *children: Chil
     return made
 
 
-def html(element: Element) -> str:
+def render_html(element: Element) -> str:
     """The element as HTML text."""
     return tostring(element, encoding="unicode", method="html")
 
@@ -85,33 +85,33 @@ def as_float(value: float) -> float:
         return math.nan
 
 
-def fixed(value: float, digits: int) -> str:
+def format_fixed(value: float, digits: int) -> str:
     """A number with so many decimals and a true minus sign."""
     text = f"{abs(value):.{digits}f}"
     return (MINUS if value < 0 and float(text) else "") + text
 
 
-def number(value: float, digits: int = 4) -> str:
+def format_number(value: float, digits: int = 4) -> str:
     """A number to so many significant digits, with a true minus sign; whole numbers in groups of three digits."""
     value = as_float(value)
     if not math.isfinite(value):
         return DASH
     if value.is_integer() and abs(value) < 1e9:
         return f"{int(value):,}".replace("-", MINUS)
-    return _with_minus(f"{value:#.{digits}g}".removesuffix("."))
+    return _put_minus(f"{value:#.{digits}g}".removesuffix("."))
 
 
-def rounded(value: float) -> str:
+def format_tick(value: float) -> str:
     """A round number as short as it can be: what stands beside an axis."""
-    return _with_minus(f"{value:g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}")
+    return _put_minus(f"{value:g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}")
 
 
-def _with_minus(text: str) -> str:
+def _put_minus(text: str) -> str:
     mantissa, exponent, power = text.partition("e")
     return (mantissa + (f"e{int(power)}" if exponent else "")).replace("-", MINUS)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds, minutes or hours, as the leaderboard's page writes them."""
     if seconds < 1:
         return "< 1 s"
@@ -120,6 +120,6 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def words(name: str) -> str:
+def spell_out(name: str) -> str:
     """A key as words: `after_4_steps` is `after 4 steps`."""
     return name.replace("_", " ")

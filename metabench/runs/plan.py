@@ -14,9 +14,9 @@ from metabench.data.making.build import DatasetIdentity, build_data
 from metabench.data.storage.store import store_exists
 from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError, MetabenchError, UnknownNameError
-from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, supported_tracks
+from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, list_supported_tracks
 from metabench.methods.contract import Method
-from metabench.methods.registry import load_method, method_label
+from metabench.methods.registry import load_method, name_method
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
 from metabench.suites import Suite, load_suite
 
@@ -133,7 +133,7 @@ def plan_cells(
                 dataset=dataset,
                 dataset_version=version,
                 dataset_digest=digest,
-                method=method_label(spec, method),
+                method=name_method(spec, method),
                 method_version=method.version,
                 preset=preset,
                 config_digest=digest_of(method.config.model_dump(mode="json")),
@@ -162,7 +162,7 @@ def _checked_method(suite: Suite, spec: str, preset: str, overrides: Mapping[str
 
 
 def _chosen_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    supported = supported_tracks(suite)
+    supported = list_supported_tracks(suite)
     if tracks is None:
         return supported
     for track in tracks:

@@ -31,9 +31,9 @@ def shown(terminal, place, small):
     cells = plan_cells(["tiny"], ["medium"], [small], seeds=(0, 1))
     console = Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
     with make_display(console, lambda: cells) as screen:
-        screen.building("tiny medium: rolling out", 5, 10)
+        screen.show_building("tiny medium: rolling out", 5, 10)
         wait(terminal)
-        screen.building("tiny medium: rolling out", 10, 10)
+        screen.show_building("tiny medium: rolling out", 10, 10)
         for event in EVENTS:
             screen.hear(event)
             wait(terminal)

@@ -39,7 +39,7 @@ def test_a_methods_interval_covers_as_often_as_it_says(seeds):
 def test_the_interval_of_a_difference_covers_as_often_as_it_says(first, second):
     generator = np.random.default_rng([first, second])
     pairs = zip(simulated(first, generator), simulated(second, generator), strict=True)
-    found = (statistics.compare(one, two).interval for one, two in pairs)
+    found = (statistics.compare_samples(one, two).interval for one, two in pairs)
     assert FLOOR < coverage(found, 0.0) < CEILING
 
 
@@ -48,7 +48,7 @@ def test_so_does_a_difference_between_methods_of_unequal_spread(seeds):
     generator = np.random.default_rng([seeds, 1])
     steady = simulated(seeds, generator, seed_effect=2.0, task_seed_effect=3.0)
     unsteady = simulated(seeds, generator, seed_effect=10.0)
-    found = (statistics.compare(one, two).interval for one, two in zip(steady, unsteady, strict=True))
+    found = (statistics.compare_samples(one, two).interval for one, two in zip(steady, unsteady, strict=True))
     assert FLOOR < coverage(found, 0.0) < CEILING
 
 
@@ -56,7 +56,7 @@ def test_so_does_a_difference_between_methods_of_unequal_spread(seeds):
 def test_and_the_mean_over_suites_of_unequal_spread(seeds):
     generator = np.random.default_rng([seeds, 2])
     suites = [simulated(seeds, generator, seed_effect=effect) for effect in (2.0, 6.0, 12.0)]
-    found = (statistics.combined_interval(each, [1 / 3] * 3) for each in zip(*suites, strict=True))
+    found = (statistics.weighted_sum_interval(each, [1 / 3] * 3) for each in zip(*suites, strict=True))
     assert FLOOR < coverage(found, TRUTH) < CEILING
 
 

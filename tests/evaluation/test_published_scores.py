@@ -78,16 +78,16 @@ def test_the_interval_of_improvement_is_the_exact_one_of_the_resampling_distribu
         values.append(statistics.probability_of_improvement(x, y))
     expected = np.quantile(values, [0.25, 0.75])
     generator = np.random.default_rng(2)
-    found = statistics.bootstrapped_improvement(first, second, generator, 20_000, confidence=0.5)
+    found = statistics.bootstrap_improvement(first, second, generator, 20_000, confidence=0.5)
     assert found == pytest.approx(expected)
 
 
 def test_resampling_in_pieces_changes_nothing_but_the_numbers_drawn(monkeypatch):
     generator = np.random.default_rng(3)
     first, second = generator.normal(1, 1, (4, 3)), generator.normal(0, 1, (5, 3))
-    whole = statistics.bootstrapped_improvement(first, second, np.random.default_rng(4), 4_000)
+    whole = statistics.bootstrap_improvement(first, second, np.random.default_rng(4), 4_000)
     monkeypatch.setattr(statistics, "_BOOTSTRAP_CHUNK", 1_000)
-    pieces = statistics.bootstrapped_improvement(first, second, np.random.default_rng(4), 4_000)
+    pieces = statistics.bootstrap_improvement(first, second, np.random.default_rng(4), 4_000)
     assert pieces == pytest.approx(whole, abs=0.05)
     estimate = statistics.probability_of_improvement(first, second)
     assert whole.low < estimate < whole.high

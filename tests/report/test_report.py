@@ -17,8 +17,8 @@ from metabench.evaluation.scores import score_rows
 from metabench.methods.pictures import Series
 from metabench.report import write_report
 from metabench.report.axes import make_axis
-from metabench.report.html import number
-from metabench.report.plots import SMALL, line_plot
+from metabench.report.html import format_number
+from metabench.report.plots import SMALL, draw_lines
 from metabench.runs.kept.record import make_record, write_record
 from metabench.suites import load_suite
 
@@ -101,7 +101,7 @@ def test_suites_ranked_by_success_have_curves_of_both_in_their_own_units(report,
     score = score_rows(blocks[0].rows, load_suite("reach"))
     assert {"Adaptation, test: normalised score", "Adaptation, test: success at any step, %"} <= set(page.texts)
     drawn = [text for text in page.texts if text.startswith("all tasks\n0: ")]
-    assert drawn == [f"all tasks\n0: {score.iqm:#.4g}", f"all tasks\n0: {number(share)}"]
+    assert drawn == [f"all tasks\n0: {score.iqm:#.4g}", f"all tasks\n0: {format_number(share)}"]
     assert page.texts[page.texts.index("zero-shot") + 1] == f"{share:.1f}"
 
 
@@ -222,7 +222,7 @@ def test_damaged_edited_failed_and_many_records_are_refused(tmp_path, make):
 def test_numbers_are_drawn_where_they_are():
     """A line's points lie where its axes say: checked against the ticks beside them."""
     y = np.array([0.0, 25.0, 100.0])
-    svg = line_plot([Series("s", np.array([0.0, 1.0, 4.0]), y)], "test")
+    svg = draw_lines([Series("s", np.array([0.0, 1.0, 4.0]), y)], "test")
     dots = [(float(node.get("cx")), float(node.get("cy"))) for node in svg.iter("circle")]
     bottom, height = SMALL.height - SMALL.bottom, SMALL.height - SMALL.bottom - SMALL.top
     assert np.allclose([at[1] for at in dots], bottom - height * y / 100, atol=0.06)

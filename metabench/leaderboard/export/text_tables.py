@@ -27,34 +27,34 @@ class Sheet:
     notes: tuple[str, ...] = ()
 
 
-def as_markdown(sheets: Iterable[Sheet]) -> str:
+def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
     """Headings and pipe tables; names appear as text, whatever they hold."""
     parts = []
     for sheet in sheets:
         marks = "|".join({"l": ":--", "r": "--:"}[side] for side in sheet.alignment)
-        lines = [f"### {_escaped(sheet.title, _MARKDOWN)}", ""]
-        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in sheet.headings) + " |", f"|{marks}|"]
-        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in row) + " |" for row in sheet.rows]
-        lines += [line for note in sheet.notes for line in ("", _escaped(note, _MARKDOWN))]
+        lines = [f"### {_escape(sheet.title, _MARKDOWN)}", ""]
+        lines += ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in sheet.headings) + " |", f"|{marks}|"]
+        lines += ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in row) + " |" for row in sheet.rows]
+        lines += [line for note in sheet.notes for line in ("", _escape(note, _MARKDOWN))]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def as_latex(sheets: Iterable[Sheet]) -> str:
+def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
     """Tables for the package booktabs; notes become comments."""
     parts = []
     for sheet in sheets:
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(sheet.title, _LATEX)}}}"]
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
         lines += [rf"\begin{{tabular}}{{{sheet.alignment}}}", r"\toprule"]
-        lines += [" & ".join(_escaped(cell, _LATEX) for cell in sheet.headings) + r" \\", r"\midrule"]
-        lines += [" & ".join(_escaped(cell, _LATEX) for cell in row) + r" \\" for row in sheet.rows]
+        lines += [" & ".join(_escape(cell, _LATEX) for cell in sheet.headings) + r" \\", r"\midrule"]
+        lines += [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in sheet.rows]
         lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
         lines += [f"% {' '.join(note.split())}" for note in sheet.notes]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def interval_text(estimate: Estimate | None, digits: int = 1) -> str:
+def format_interval(estimate: Estimate | None, digits: int = 1) -> str:
     """`78.3 [71.0, 85.6]`; without an interval where there is one seed, a dash where there is nothing."""
     if estimate is None:
         return "–"
@@ -80,5 +80,5 @@ _LATEX = {
 }
 
 
-def _escaped(text: str, replacements: Mapping[str, str]) -> str:
+def _escape(text: str, replacements: Mapping[str, str]) -> str:
     return "".join(replacements.get(character, character) for character in text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabench.envs import Array
-from metabench.evaluation.protocol import shot_counts
+from metabench.evaluation.protocol import choose_shot_counts
 from metabench.evaluation.rows import Row
 from metabench.runs.kept.record import Result
 from metabench.suites import Suite
@@ -34,12 +34,12 @@ class RecordLimits:
         self._low, self._high = bounds[:, 0] - slack[:, 0], bounds[:, 1] + slack[:, 1]
         self._slack = slack
 
-    def row_findings(self, rows: Sequence[Row]) -> list[str]:
+    def check_rows(self, rows: Sequence[Row]) -> list[str]:
         """What no episode can have: returns out of bounds, success at the last step but at none; tasks are the suite's.
 
         At most one finding of each kind.
         """
-        tasks, returns = _tasks_and_returns(rows)
+        tasks, returns = _list_tasks_and_returns(rows)
         findings = []
         outside = np.flatnonzero((returns < self._low[tasks]) | (returns > self._high[tasks]))
         if len(outside):
@@ -56,14 +56,14 @@ class RecordLimits:
             )
         return findings
 
-    def settled(self, rows: Sequence[Row]) -> bool:
+    def lies_at_bounds(self, rows: Sequence[Row]) -> bool:
         """Whether all returns lie at a bound, where equal rows are no surprise; tasks are the suite's."""
-        tasks, returns = _tasks_and_returns(rows)
+        tasks, returns = _list_tasks_and_returns(rows)
         low, high = self._low + 2 * self._slack[:, 0], self._high - 2 * self._slack[:, 1]
         return bool(((returns <= low[tasks]) | (returns >= high[tasks])).all())
 
 
-def count_findings(result: Result) -> list[str]:
+def check_counts(result: Result) -> list[str]:
     """Counts of a record that its rows do not account for, a short text each.
 
     Steps are the sum of the rows' lengths. All lanes of a stage act at once, so that a stage takes as many calls of
@@ -79,19 +79,19 @@ def count_findings(result: Result) -> list[str]:
         for name, number in expected.items()
         if getattr(result.counts, name) != number
     ]
-    calls = _calls(result)
+    calls = _count_calls(result)
     for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False):
         if getattr(result.counts, name) != number:
             findings.append(f"counts.{name}: the rows account for {number}, found {getattr(result.counts, name)}")
     return findings
 
 
-def _calls(result: Result) -> tuple[int, int] | None:
+def _count_calls(result: Result) -> tuple[int, int] | None:
     longest: dict[tuple[str, str], dict[int, int]] = {}
     for block in result.blocks:
         lengths = longest.setdefault((block.split, block.track), {})
         lengths[block.shots] = max((row.length for row in block.rows), default=0)
-    if any(tuple(sorted(shots)) != shot_counts(split, track) for (split, track), shots in longest.items()):
+    if any(tuple(sorted(shots)) != choose_shot_counts(split, track) for (split, track), shots in longest.items()):
         return None
     act_calls = sum(max(shots.values()) for shots in longest.values())
     adapt_calls = sum(track != "zero-shot" for _, track in longest)
@@ -104,5 +104,5 @@ def _calls(result: Result) -> tuple[int, int] | None:
     return act_calls, adapt_calls
 
 
-def _tasks_and_returns(rows: Sequence[Row]) -> tuple[Array, Array]:
+def _list_tasks_and_returns(rows: Sequence[Row]) -> tuple[Array, Array]:
     return np.array([row.task for row in rows], np.int64), np.array([row.total_return for row in rows], np.float64)

@@ -38,7 +38,7 @@ class Verdict:
     text: str
 
 
-def circumstances_that_differ(
+def list_changed_circumstances(
     record: Record, *, device: str | None = None, dataset_digest: str | None = None
 ) -> tuple[str, ...]:
     """What is not as it was when `record` was made, so that its rows need not come out equal; a short text each.
@@ -66,11 +66,11 @@ def circumstances_that_differ(
 
 def compare_exactly(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
     """Whether all rows are equal, whatever their order."""
-    theirs, ours = sorted(published, key=_place), sorted(measured, key=_place)
+    theirs, ours = sorted(published, key=_identify_row), sorted(measured, key=_identify_row)
     if theirs == ours:
         return Verdict(subject, True, f"{len(ours)} rows equal")
-    if [_place(row) for row in theirs] != [_place(row) for row in ours]:
-        return _other_episodes(subject, published, measured)
+    if [_identify_row(row) for row in theirs] != [_identify_row(row) for row in ours]:
+        return _report_other_episodes(subject, published, measured)
     pairs = [(one, other) for one, other in zip(theirs, ours, strict=True) if one != other]
     one, other = pairs[0]
     what = f"{one.total_return!r}, measured {other.total_return!r}"
@@ -98,9 +98,9 @@ def compare_by_interval(
         suite: whose references normalise.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = sorted(published, key=_place), sorted(measured, key=_place)
-    if [_place(row) for row in theirs] != [_place(row) for row in ours]:
-        return _other_episodes(subject, published, measured)
+    theirs, ours = sorted(published, key=_identify_row), sorted(measured, key=_identify_row)
+    if [_identify_row(row) for row in theirs] != [_identify_row(row) for row in ours]:
+        return _report_other_episodes(subject, published, measured)
     differences: dict[tuple[int, int], list[float]] = {}
     tasks = [row.task for row in ours]
     scores = [suite.normalised(tasks, [row.total_return for row in rows]) for rows in (theirs, ours)]
@@ -158,9 +158,9 @@ def joint_confidence(comparisons: int) -> float:
     return 1.0 - (1.0 - CONFIDENCE) / max(comparisons, 1)
 
 
-def _place(row: Row) -> tuple[int, int, int]:
+def _identify_row(row: Row) -> tuple[int, int, int]:
     return row.task, row.support, row.episode
 
 
-def _other_episodes(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
+def _report_other_episodes(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
     return Verdict(subject, False, f"other episodes: {len(published)} published, {len(measured)} measured")

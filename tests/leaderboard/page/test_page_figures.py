@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metabench.leaderboard.build import build_leaderboard
-from metabench.leaderboard.export.formats import export, select
+from metabench.leaderboard.export.formats import export_entries, select_entries
 
 METHODS = {"bc": (20, 0), "meta-dt": (50, 6), "prompt_dt <&>": (35, -4)}
 """Level and gain of each; the last has a name that every format must escape."""
@@ -156,11 +156,11 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
     page, board = site
     browser.open(page)
     browser.download_to(tmp_path)
-    entries = select(board.entries, suite="point-robot", split="test", track="few-shot", shots=3)
-    assert saved(browser, tmp_path, "tex") == export(entries, "latex")
-    assert saved(browser, tmp_path, "md") == export(entries, "markdown")
+    entries = select_entries(board.entries, suite="point-robot", split="test", track="few-shot", shots=3)
+    assert saved(browser, tmp_path, "tex") == export_entries(entries, "latex")
+    assert saved(browser, tmp_path, "md") == export_entries(entries, "markdown")
     lines = list(csv.DictReader(io.StringIO(saved(browser, tmp_path, "csv"))))
-    expected = {line["label"]: line for line in csv.DictReader(io.StringIO(export(entries, "csv")))}
+    expected = {line["label"]: line for line in csv.DictReader(io.StringIO(export_entries(entries, "csv")))}
     assert [line["label"] for line in lines] == ["meta-dt", "prompt_dt <&>", "bc", "teacher"]
     for line in lines:
         told = expected[line["label"]]

@@ -9,7 +9,7 @@ from scipy import stats
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.scores.quotas import SuiteShelf
-from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, fresh_suite
+from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, make_fresh_suite
 from metabench.leaderboard.submission.rows_agree import compare_by_interval, compare_with_seeds, prediction_interval
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.runs.isolation.open import confinement_gaps
@@ -156,7 +156,7 @@ def test_an_honest_policy_scores_alike_in_fresh_tasks(verify, real):
 
 
 def test_fresh_tasks_are_named_by_their_seed_and_have_references(public_tiny):
-    suite, again, other = (fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
+    suite, again, other = (make_fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
     tasks = suite.split("test")
     goals = np.array([task.parameters["goal"] for task in tasks])
     assert len(tasks) == FRESH_TASKS
@@ -171,7 +171,7 @@ def test_fresh_tasks_are_named_by_their_seed_and_have_references(public_tiny):
 
 def test_a_suite_without_a_law_says_so():
     with pytest.raises(MetabenchError, match=r"suite tiny: suite.toml states no task_distribution.test"):
-        fresh_suite(load_suite("tiny"), 0, ["test"])
+        make_fresh_suite(load_suite("tiny"), 0, ["test"])
 
 
 def test_prediction_intervals_cover_what_they_promise():

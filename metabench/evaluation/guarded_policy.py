@@ -39,7 +39,16 @@ class GuardedPolicy:
         self.adapt_calls = 0
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int], revealed: Sequence[Mapping[str, Any]] | None) -> None:
-        """Start one episode a lane; `revealed` task parameters are for privileged policies."""
+        """Start one episode a lane.
+
+        Args:
+            groups: one a lane.
+            seeds: one a lane.
+            revealed: the task parameters of each lane, for privileged policies; None for all others.
+
+        Raises:
+            MethodError: the policy raised.
+        """
         try:
             self._policy.reset(list(groups), list(seeds))
         except Exception as error:
@@ -51,7 +60,7 @@ class GuardedPolicy:
                 raise self._make_error("reveal", error) from error
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
-        """Hand over copies of the support."""
+        """Hand over copies of the support; copying them is not counted as the policy's time."""
         given = {group: [_copy_episode(episode) for episode in episodes] for group, episodes in support.items()}
         start = time.perf_counter()
         try:
@@ -69,7 +78,7 @@ class GuardedPolicy:
         Raises:
             MethodError: the policy raised, or returned a wrong type, shape or number; names method, lane and step.
         """
-        active = step.active.copy()
+        active = step.active.copy()  # the policy gets `step` itself, and could write to it
         start = time.perf_counter()
         try:
             chosen = self._policy.act(step)
@@ -84,12 +93,13 @@ class GuardedPolicy:
         malformed = find_form_problem(chosen, lanes, spaces)
         if malformed is not None:
             raise MethodError(f"method {self._name!r}, step {timestep}: {malformed}")
-        values = chosen.reshape(lanes, -1)
+        values = chosen.reshape(lanes, -1)  # (lanes, action_dim), or (lanes, 1) for discrete actions
         if spaces.discrete:
             low, high = np.zeros(1), np.full(1, spaces.num_actions - 1)
         else:
             low, high = self._low - TOLERANCE, self._high + TOLERANCE
-        wrong = active & ~((values >= low) & (values <= high)).all(axis=1)
+        # Negated, so that NaN, which compares false with everything, is wrong as well.
+        wrong = active & ~((values >= low) & (values <= high)).all(axis=1)  # (lanes,)
         if wrong.any():
             lane = int(np.flatnonzero(wrong)[0])
             action = values[lane].tolist()
@@ -103,6 +113,7 @@ class GuardedPolicy:
         if spaces.discrete:
             return np.where(active, chosen, 0).astype(np.int64)
         finite = np.where(active[:, None], chosen, 0.0).astype(np.float32)
+        # Clipped after rounding to float32, which could carry an action beyond its bound again.
         return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
 
     def _make_error(self, call: str, error: Exception) -> MethodError:

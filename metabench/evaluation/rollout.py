@@ -70,18 +70,18 @@ def roll_out_policy(
     policy.reset([lane.group for lane in lanes], policy_seeds, parameters if privileged else None)
     if support:
         policy.adapt(support)
-    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)
-    previous_action = spaces.null_actions(count)
-    previous_reward = np.zeros(count, np.float32)
-    track = _History(observation, keep)
+    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)  # (lanes, observation_dim)
+    previous_action = spaces.null_actions(count)  # (lanes, action_dim) or (lanes,)
+    previous_reward = np.zeros(count, np.float32)  # (lanes,)
+    history = _History(observation, keep)
     for timestep in range(spaces.horizon):
-        active = track.active
+        # Copies throughout: a policy that writes to what it is shown changes nothing of the evaluation.
         step = Step(
             observation=observation.copy(),
             previous_action=previous_action.copy(),
             previous_reward=previous_reward.copy(),
             timestep=np.full(count, timestep, np.int64),
-            active=active.copy(),
+            active=history.active.copy(),
             scored=np.full(count, scored),
         )
         actions = policy.act(step, timestep)
@@ -89,9 +89,9 @@ def roll_out_policy(
             outcome = environment.step(actions.copy())
         except SimulationError as error:
             raise error.in_task(suite.name, lanes[error.lane].task) from error
-        track.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
+        history.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
         # An ended lane keeps showing what the policy last acted on: its last transition is for `adapt` only.
-        going = track.active
+        going = history.active
         observation[going] = outcome.observation[going]
         previous_action[going] = actions[going]
         previous_reward[going] = outcome.reward[going]
@@ -99,7 +99,7 @@ def roll_out_policy(
             progress(timestep + 1, spaces.horizon)
         if not going.any():
             break
-    return track.finish(lanes)
+    return history.finish(lanes)
 
 
 class _History:
@@ -113,15 +113,24 @@ class _History:
         self._terminated = np.zeros(lanes, bool)
         self._success_any = np.zeros(lanes, bool)
         self._success_last = np.zeros(lanes, bool)
-        self._has_success = False
+        self._has_success = False  # until the environment tells any
         self._keep = keep
         self._observations: list[Array] = [observation.copy()]
         self._actions: list[Array] = []
         self._rewards: list[Array] = []
 
     def add(self, actions: Array, observation: Array, reward: Array, terminated: Array, success: Array | None) -> None:
-        """One step of all lanes; only active ones count."""
+        """Add one step of all lanes; only active ones count.
+
+        Args:
+            actions: `(lanes, action_dim)` or `(lanes,)`.
+            observation: `(lanes, observation_dim)`, after the step.
+            reward: `(lanes,)`.
+            terminated: `(lanes,)` bool.
+            success: `(lanes,)` bool, or None where the family has none.
+        """
         active = self.active
+        # Returns are summed in float64, step by step: the rewards that policies see are float32.
         self._returns[active] += np.asarray(reward, np.float64)[active]
         self._lengths[active] += 1
         if success is not None:
@@ -137,6 +146,7 @@ class _History:
 
     def finish(self, lanes: Sequence[Lane]) -> Rollout:
         """Rows in the order of the lanes' names, episodes in the order of the lanes."""
+        # Shots first, as lanes themselves are ordered by task: so the rows of a block stand together.
         order = sorted(range(len(lanes)), key=lambda i: (lanes[i].shots, lanes[i]))
         return Rollout(
             rows=tuple(self._make_row(lanes[i], i) for i in order),
@@ -157,8 +167,9 @@ class _History:
         )
 
     def _cut_episodes(self) -> tuple[Episode, ...]:
-        observations, actions = np.stack(self._observations, 1), np.stack(self._actions, 1)
-        rewards = np.stack(self._rewards, 1)
+        observations = np.stack(self._observations, 1)  # (lanes, steps + 1, observation_dim)
+        actions = np.stack(self._actions, 1)  # (lanes, steps, action_dim) or (lanes, steps)
+        rewards = np.stack(self._rewards, 1)  # (lanes, steps)
         return tuple(
             Episode(
                 observations=observations[i, : length + 1].copy(),

@@ -13,11 +13,21 @@ TrackName = Literal["zero-shot", "few-shot", "logged-shot"]
 
 
 class Row(NamedTuple):
-    """One episode in a task; a JSON array in this order."""
+    """One episode in a task; a JSON array in this order.
+
+    Attributes:
+        task: the suite's task id.
+        support: which of the R supports, from 0; for zero-shot, which episode.
+        episode: which scored episode of this support, from 0; in a collection, which support episode.
+        total_return: undiscounted sum of rewards, in the suite's own unit.
+        length: steps until the episode ended, at most the horizon.
+        success_any: success at any step; None where the suite has no success.
+        success_last: success at the last step; None likewise.
+    """
 
     task: int
-    support: Annotated[int, Field(ge=0)]  # which of the R supports; for zero-shot, which episode
-    episode: Annotated[int, Field(ge=0)]  # which scored episode of this support; in a collection, which support episode
+    support: Annotated[int, Field(ge=0)]
+    episode: Annotated[int, Field(ge=0)]
     total_return: float
     length: Annotated[int, Field(ge=1)]
     success_any: bool | None

@@ -128,8 +128,9 @@ def weighted_sum_interval(
     centre = sum(weight * float(array.mean()) for weight, array in zip(weights, arrays, strict=True))
     parts = [weight**2 * float(array.var(ddof=1)) / len(array) for weight, array in zip(weights, arrays, strict=True)]
     variance = sum(parts)
-    if variance == 0.0:
+    if variance == 0.0:  # the degrees of freedom below would be 0 / 0
         return Interval(centre, centre)
+    # Welch and Satterthwaite, written in shares of the variance so that nothing is squared but numbers up to 1.
     shares = [part / variance for part in parts]
     freedom = 1.0 / sum(share**2 / (len(array) - 1) for share, array in zip(shares, arrays, strict=True))
     half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(variance)
@@ -172,8 +173,9 @@ def stratified_bootstrap(
     values = np.empty(replications)
     for start in range(0, replications, size):
         count = min(size, replications - start)
-        drawn = generator.integers(runs, size=(count, runs, tasks))
-        values[start : start + count] = statistic(matrix[drawn, np.arange(tasks)])
+        chosen = generator.integers(runs, size=(count, runs, tasks))
+        # `arange` pairs each column of draws with its own task: runs are never mixed across tasks.
+        values[start : start + count] = statistic(matrix[chosen, np.arange(tasks)])  # (count,) of (count, runs, tasks)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
 
@@ -200,15 +202,18 @@ def bootstrap_improvement(
     values = np.empty(replications)
     for start in range(0, replications, size):
         count = min(size, replications - start)
-        drawn = [matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices]
-        values[start : start + count] = _improvement(*drawn)
+        # The methods draw in turn, piece by piece: with pieces of another size the numbers drawn are others.
+        resampled = [
+            matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices
+        ]  # of each method (count, its runs, tasks)
+        values[start : start + count] = _improvement(*resampled)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
 
 
 def _improvement(x: Floats, y: Floats) -> Floats:
     """Mean over tasks of the share of pairs that x wins: `(..., runs, tasks)` and its like to `(...)`."""
-    mine, others = x[..., :, None, :], y[..., None, :, :]
+    mine, others = x[..., :, None, :], y[..., None, :, :]  # (..., runs, 1, tasks) and (..., 1, other_runs, tasks)
     shares = np.where(mine == others, 0.5, mine > others)
     return np.asarray(shares.mean(axis=(-3, -2, -1)))
 

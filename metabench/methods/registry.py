@@ -55,6 +55,7 @@ def find_registered_methods() -> dict[str, RegisteredMethod]:
     """All installed methods by name, sorted, without importing any; built-in names win over plugins'."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
+        # By what it points at: one class that is found twice, in two folders of the path, is no conflict.
         found.setdefault(point.name, {}).setdefault(point.value, point)
     registered = {}
     for name in sorted(found):
@@ -79,6 +80,7 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
         UnknownNameError: no such method, class or variant.
         MetabenchError: its import fails, its name is registered twice, or it is no method.
     """
+    # Split at ".py:" first: a path may hold slashes, and what follows its class after a slash is the variant.
     path, is_file, rest = spec.partition(".py:")
     if is_file:
         attribute, _, variant = rest.partition("/")
@@ -139,7 +141,7 @@ def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
             raise UnknownNameError(f"configuration key of method {name}", key, keys)
     if not changes:
         return preset
-    try:
+    try:  # validated anew: `model_copy(update=...)` would take any value
         return type(preset).model_validate({**preset.model_dump(), **changes})
     except ValidationError as error:
         key, problem = key_and_problem(error)
@@ -183,6 +185,7 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
 
 
 def _import_file(path: Path) -> ModuleType:
+    # Named by its whole path: files of one name in two folders are two modules.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
     assert specification is not None

@@ -39,6 +39,7 @@ def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = 
     with writing(folder):
         try:
             _write_folder(fresh, structure, tensors)
+            # No folder can be replaced in one step: the old one goes aside, then the new one takes its place.
             if folder.exists():  # after a crash between the two renames, the state before is all there is
                 shutil.rmtree(previous, ignore_errors=True)
                 os.replace(folder, previous)
@@ -60,6 +61,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: nothing was saved there, or all of it is damaged; the message names the folder.
     """
+    # The state before is taken where there is no newer one, too: see `save_state`, between its renames.
     candidates = [path for path in (folder, folder.with_name(folder.name + ".old")) if path.exists()]
     problem = ""
     for path in candidates:
@@ -116,10 +118,12 @@ def _read_folder(folder: Path) -> dict[str, Any]:
 
 
 def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
+    """`value` as JSON in which tensors and arrays are names, and themselves put into `tensors`."""
     import torch
 
     name = f"{len(tensors)}:{path}"  # keys may hold dots, so paths alone need not differ
     if isinstance(value, torch.Tensor):
+        # A copy of its own: safetensors refuses tensors that share memory, as tied weights and slices do.
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"tensor": name}
     if isinstance(value, np.ndarray):
@@ -130,6 +134,7 @@ def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     if isinstance(value, Mapping):
+        # Pairs, not a JSON object, whose keys could be strings only.
         items = [[_describe_key(key, path), _describe(item, tensors, f"{path}.{key}")] for key, item in value.items()]
         return {"mapping": items}
     if isinstance(value, list | tuple):
@@ -147,6 +152,7 @@ def _describe_key(key: Any, path: str) -> Any:
 
 
 def _rebuild(node: Any, tensors: Mapping[str, Any]) -> Any:
+    """What `_describe` described; anything else is a damaged file and raises one of what `_read_folder` catches."""
     ((kind, content),) = node.items()
     if kind == "tensor":
         return tensors[content]

@@ -39,15 +39,14 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
         StorageError: the disk is full, read-only or fails; what `output` held before is as it was.
     """
     shelf = shelf or SuiteShelf()
-    sources: list[Source] = []
+    sources: list[Source] = []  # filled while `aggregate` reads the records, each of them once
     fresh = output / ".building"
     with writing(output):
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             (fresh / ROWS).mkdir(parents=True)
-            board = compile_leaderboard(
-                aggregate(_write_rows_and_pass_on(records, sources, fresh / ROWS), shelf), sources, shelf
-            )
+            entries = aggregate(_write_rows_and_pass_on(records, sources, fresh / ROWS), shelf)
+            board = compile_leaderboard(entries, sources, shelf)
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
                 "leaderboard.csv": format_as_csv(board.entries),
@@ -86,6 +85,7 @@ def render_schema(schema: dict[str, Any]) -> str:
 
 def _put_in_place(fresh: Path, output: Path) -> None:
     """Put all that is in `fresh` into `output`, when nothing is left to write that could fail."""
+    # Away first: a folder takes only an empty one's place, and rows of records that are gone must go as well.
     shutil.rmtree(output / ROWS, ignore_errors=True)
     for path in fresh.iterdir():
         os.replace(path, output / path.name)

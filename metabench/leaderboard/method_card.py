@@ -97,7 +97,7 @@ class MethodShelf:
             try:
                 card = read_card(path)
             except DataError as error:
-                self._broken.add(name)
+                self._broken.add(name)  # told here, so not as a missing card once more
                 self.findings.append(str(error).replace(str(path), label, 1))
                 continue
             if card.name != name:

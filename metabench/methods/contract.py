@@ -118,7 +118,7 @@ class Policy(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything `Method.load` needs into the existing `folder` as safetensors and JSON, never pickle.
+        """Write everything `Method.load` needs into `folder` as safetensors and JSON, never pickle.
 
         `metabench.save_state` does so for nested tensors, arrays and plain values.
         """

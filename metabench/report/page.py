@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from metabench.leaderboard.page.page import read_page_style
+from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
@@ -60,13 +58,11 @@ def render_report(content: Content) -> str:
     body = _render_body(content)
     parts = {
         "style": style,
-        "style-hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        "style-hash": hash_inline_part(style),
         "title": render_html(node("title", {}, _write_title(content.subject))),
         "body": "".join(render_html(part) for part in body),
     }
-    template = (_TEMPLATES / "report.html").read_text(encoding="utf-8")
-    first, *rest = template.split("{{")
-    return first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
+    return fill_template((_TEMPLATES / "report.html").read_text(encoding="utf-8"), parts)
 
 
 def _render_body(content: Content) -> list[Element]:
@@ -104,11 +100,13 @@ def _write_title(subject: Subject) -> str:
 
 def _render_header(subject: Subject, tiles: Element | None) -> Element:
     cell = subject.cell
-    lede = f"Trained on {cell.dataset} data of {subject.training_tasks} tasks of {cell.suite}-v{cell.suite_version}, "
-    lede += f"preset {cell.preset}, seed {cell.seed}"
-    lede += f": {format_number(subject.parameters)} parameters, " if subject.parameters else ", "
     seconds, device = _read_training_time(subject)
-    lede += f"{format_duration(seconds)} of training on {device}."
+    parameters = f": {format_number(subject.parameters)} parameters" if subject.parameters else ""
+    lede = (
+        f"Trained on {cell.dataset} data of {subject.training_tasks} tasks of {cell.suite}-v{cell.suite_version}, "
+        f"preset {cell.preset}, seed {cell.seed}{parameters}, "
+        f"{format_duration(seconds)} of training on {device}."
+    )
     if subject.privileged:
         lede += " It is shown the test tasks: an upper bound that is never ranked."
     heading = node("h1", {}, _write_title(subject))

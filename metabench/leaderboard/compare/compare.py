@@ -80,6 +80,7 @@ def compare_methods(
     if not comparisons:
         places = [_name_places(each) for each in chosen]
         raise MetabenchError(f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}")
+    # Where both were trained on published data of a present suite with unseen tasks: what the core set is made of.
     eligible = {
         pair[0].id: isinstance(quotas, Quotas)
         and not quotas.suite.entry.seen_tasks
@@ -117,7 +118,8 @@ def _compare_in_suite(
     first, second = ([score.headline(metric) for score in each.values()] for each in scores)
     found = statistics.compare_samples(first, second)
     privileged = any(group.privileged for group in pair)
-    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]
+    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]  # (seeds, tasks) each
+    # Seeded by what is compared, so that the same records give the same interval.
     generator = np.random.default_rng(derived_seed("bootstrap", *(group.id for group in pair), str(key)))
     bounds = statistics.bootstrap_improvement(matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS)
     return SuiteComparison(

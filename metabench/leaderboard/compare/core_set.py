@@ -22,8 +22,8 @@ def compare_over_core_set(comparisons: Iterable[SuiteComparison]) -> list[CoreCo
     """
     groups: dict[tuple[str, str, str, str], dict[str, SuiteComparison]] = {}
     for each in comparisons:
-        at_home = each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
-        if at_home and each.shots == HEADLINE_SHOTS[each.track]:
+        belongs = each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
+        if belongs and each.shots == HEADLINE_SHOTS[each.track]:
             key = (each.protocol, each.first.preset, each.second.preset, each.track)
             groups.setdefault(key, {})[each.suite] = each
     return [
@@ -37,13 +37,15 @@ def _compare_over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparis
     protocol, first_preset, second_preset, track = key
     firsts, seconds = [each.first for each in suites], [each.second for each in suites]
     missing = tuple(name for name in CORE_SUITES if name not in {each.suite for each in suites})
+    # The difference of two means over k suites is a weighted sum of 2k means over seeds, all of them independent.
     samples = [list(side.seeds.values()) for side in (*firsts, *seconds)]
     weights = [1.0 / len(suites)] * len(suites) + [-1.0 / len(suites)] * len(suites)
     interval = statistics.weighted_sum_interval(samples, weights)
     first, second = _average_sides(firsts), _average_sides(seconds)
     verdict = None
-    told = not missing and not any(side.privileged for side in (*firsts, *seconds))
-    if told and interval is not None and min(map(len, samples)) >= statistics.SEEDS_FOR_A_VERDICT:
+    may_be_told = not missing and not any(side.privileged for side in (*firsts, *seconds))
+    enough = min(map(len, samples)) >= statistics.SEEDS_FOR_A_VERDICT
+    if may_be_told and enough and interval is not None:
         verdict = statistics.give_verdict(interval)
     return CoreComparison(
         protocol=protocol,

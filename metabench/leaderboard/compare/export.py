@@ -168,10 +168,11 @@ _SHARED = frozenset(("suite", "suite_version", "dataset", "dataset_version", "sp
 
 
 def _make_row(name: str, each: SuiteComparison | CoreComparison) -> tuple[str, ...]:
-    seeds = f"{len(each.first.seeds)}, {len(each.second.seeds)}" if isinstance(each, SuiteComparison) else "–"
-    first, second = (
-        (each.first.headline, each.second.headline) if isinstance(each, SuiteComparison) else (each.first, each.second)
-    )
+    if isinstance(each, SuiteComparison):
+        first, second = each.first.headline, each.second.headline
+        seeds = f"{len(each.first.seeds)}, {len(each.second.seeds)}"
+    else:  # over the core set, whose suites may have different numbers of seeds
+        first, second, seeds = each.first, each.second, "–"
     return (
         name,
         format_interval(first),
@@ -235,5 +236,6 @@ def _make_value_cells(first: Estimate, second: Estimate, difference: Difference)
     for name, value in (("first_mean", first), ("second_mean", second), ("difference", difference)):
         stem = name.removesuffix("_mean")
         low, high = value.interval or (None, None)
+        # The mean's column has a suffix, the difference's has none; their bounds are named alike.
         cells |= {name: value.mean, f"{stem}_low": low, f"{stem}_high": high}
     return cells

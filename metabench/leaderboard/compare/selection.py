@@ -89,7 +89,7 @@ class Selection:
 def read_both_asked(first: str, second: str, preset: str | None) -> tuple[Asked, Asked]:
     """Read what was asked for; a preset that is written once is meant for both. Raises `MetabenchError`."""
     one, two = Asked.parse(first, preset), Asked.parse(second, preset)
-    if preset is None:
+    if preset is None:  # `bc@cpu dt` means `bc@cpu dt@cpu`
         one, two = Asked.parse(first, two.preset), Asked.parse(second, one.preset)
     if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
         raise MetabenchError(f"{first} and {second} are the same: expected two methods, configurations or presets")
@@ -141,7 +141,9 @@ def choose_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection
 
 def _choose_configuration(alternatives: Sequence[Gathered], asked: Asked) -> Gathered:
     """Of several configurations the preset's own, of several versions of the method the newest."""
-    plain = [group for group in alternatives if not group.overrides or "/" in asked.method] or list(alternatives)
+    # A variant's own override is what was asked for; any other is a configuration of someone's own.
+    plain = [group for group in alternatives if not group.overrides or "/" in asked.method]
+    plain = plain or list(alternatives)
     newest = max(group.contender.method_version for group in plain)
     left = [group for group in plain if group.contender.method_version == newest]
     if len(left) > 1:
@@ -155,14 +157,14 @@ def match_pairs(
 ) -> dict[Setting, tuple[Gathered, Gathered]]:
     """Who meets whom: only by request are the presets of a pair not the same."""
     mixed = asked[0].preset != asked[1].preset
-    return {
-        Setting(*_take_setting(one), presets=(one.contender.preset, two.contender.preset)): (one, two)
-        for one in first
-        for two in second
-        if _take_setting(one) == _take_setting(two)
-        and (mixed or one.contender.preset == two.contender.preset)
-        and one.id != two.id
-    }
+    pairs = {}
+    for one in first:
+        for two in second:
+            presets = one.contender.preset, two.contender.preset
+            comparable = _take_setting(one) == _take_setting(two) and (mixed or presets[0] == presets[1])
+            if comparable and one.id != two.id:
+                pairs[Setting(*_take_setting(one), presets=presets)] = (one, two)
+    return pairs
 
 
 def _take_setting(group: Gathered) -> tuple[str, int, str, str, int, str, str]:

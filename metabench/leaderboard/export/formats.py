@@ -81,6 +81,7 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     writer.writeheader()
     for entry in entries:
         cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
+        # `true`, not `True`: the page's own download writes JavaScript's words.
         cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
         for name in _ESTIMATES:
             cells.update(zip((name, f"{name}_low", f"{name}_high"), _list_bounds(getattr(entry, name)), strict=True))

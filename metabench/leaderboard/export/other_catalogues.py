@@ -74,6 +74,7 @@ def _group_by_model(entries: Iterable[LeaderboardEntry]) -> list[list[Leaderboar
     groups: dict[tuple[Any, ...], list[LeaderboardEntry]] = {}
     for entry in entries:
         if entry.seeds:
+            # As text: mappings are no keys, and equal ones must have one order.
             overrides = json.dumps(entry.overrides, sort_keys=True)
             key = (entry.method, entry.method_version, overrides, entry.preset, entry.protocol)
             groups.setdefault(key, []).append(entry)
@@ -220,10 +221,9 @@ def _make_details(entry: LeaderboardEntry) -> Mapping[str, str]:
 
 def _make_slug(text: str) -> str:
     """Letters, digits, dots and hyphens only: what may stand in the name of a model."""
-    kept = "".join(
-        character if (character.isascii() and character.isalnum()) or character in "._" else " " for character in text
-    )
-    return "-".join(kept.split())
+    # What may not stay becomes a space, and runs of spaces one hyphen.
+    kept = [letter if (letter.isascii() and letter.isalnum()) or letter in "._" else " " for letter in text]
+    return "-".join("".join(kept).split())
 
 
 def _read_version() -> str:

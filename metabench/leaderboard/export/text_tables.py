@@ -32,10 +32,10 @@ def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
     parts = []
     for sheet in sheets:
         marks = "|".join({"l": ":--", "r": "--:"}[side] for side in sheet.alignment)
-        lines = [f"### {_escape(sheet.title, _MARKDOWN)}", ""]
-        lines += ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in sheet.headings) + " |", f"|{marks}|"]
-        lines += ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in row) + " |" for row in sheet.rows]
-        lines += [line for note in sheet.notes for line in ("", _escape(note, _MARKDOWN))]
+        lines = [f"### {escape_markdown(sheet.title)}", ""]
+        lines += ["| " + " | ".join(escape_markdown(cell) for cell in sheet.headings) + " |", f"|{marks}|"]
+        lines += ["| " + " | ".join(escape_markdown(cell) for cell in row) + " |" for row in sheet.rows]
+        lines += [line for note in sheet.notes for line in ("", escape_markdown(note))]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -64,6 +64,7 @@ def format_interval(estimate: Estimate | None, digits: int = 1) -> str:
     return f"{estimate.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+# What Markdown and LaTeX would read as markup: names of methods are anyone's, and come out as they were written.
 _MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
 _LATEX = {
     **{character: "\\" + character for character in "&%$#_{}"},
@@ -80,5 +81,11 @@ _LATEX = {
 }
 
 
+def escape_markdown(text: str) -> str:
+    """`text` such that Markdown shows it as it is, in one line."""
+    return _escape(text, _MARKDOWN)
+
+
 def _escape(text: str, replacements: Mapping[str, str]) -> str:
+    # Character by character: replacing one after the other would escape the backslashes of escapes again.
     return "".join(replacements.get(character, character) for character in text)

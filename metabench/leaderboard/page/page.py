@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
+from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style, read_template
 from metabench.leaderboard.scores.models import Estimate, Leaderboard, LeaderboardEntry, Source, Standing, SuiteSummary
 from metabench.leaderboard.scores.standings import distinguish_labels
 from metabench.runs.kept.record import Record
@@ -19,14 +17,6 @@ SCRIPTS = (
     *("table.js", "overall.js", "details.js", "main.js"),
 )
 """Parts of the page's script, in the order in which they are put together."""
-
-_TEMPLATES = files("metabench.leaderboard.page") / "templates"
-
-
-def read_page_style() -> str:
-    """The style sheet of the leaderboard's page, which reports share."""
-    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-
 
 _DIGITS = 2
 """Decimals of what is drawn or shown and not downloaded."""
@@ -48,18 +38,17 @@ def render_page(board: Leaderboard, records: str | None = None) -> str:
         board: what to show.
         records: where records lie, relative to the page; None links to none.
     """
-    style = _read_part("style.css")
-    script = '"use strict";\n(() => {\n' + "\n".join(_read_part(name) for name in SCRIPTS) + "})();\n"
+    style = read_page_style()
+    # One function around all parts: they share names with each other, and none with the page.
+    script = '"use strict";\n(() => {\n' + "\n".join(map(read_template, SCRIPTS)) + "})();\n"
     parts = {
         "style": style,
-        "style-hash": hash_for_policy(style),
+        "style-hash": hash_inline_part(style),
         "script": script,
-        "script-hash": hash_for_policy(script),
+        "script-hash": hash_inline_part(script),
         "data": embed_json(make_page_content(board, records)),
     }
-    page = _read_part("page.html")
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+    return fill_template(read_template("page.html"), parts)
 
 
 def make_rows_script(record: Record, source: Source) -> str:
@@ -91,6 +80,7 @@ def make_rows_script(record: Record, source: Source) -> str:
 def embed_json(content: Any) -> str:
     """JSON that can stand within HTML and scripts: nothing in it ends the element or starts a comment."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # "<" could begin "</script>" or "<!--", and the last two end lines in older scripts; JSON has escapes for all.
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
@@ -101,7 +91,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
 
     What the page's downloads hold is as in leaderboard.json; what is only drawn has two decimals.
     """
-    seeds: dict[str, list[list[Any]]] = {}
+    seeds: dict[str, list[list[Any]]] = {}  # of each contender its [seed, path of the record]
     for source in board.sources:
         seeds.setdefault(source.contender, []).append([source.seed, source.path])
     standings = {
@@ -116,7 +106,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         if entry.id not in contenders:
             contenders[entry.id] = _describe_contender(entry, labels[entry.id], seeds.get(entry.id, []))
         content = _describe_entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
-        entries.append([content[name] for name in _ENTRY_FIELDS])
+        entries.append([content[name] for name in _ENTRY_FIELDS])  # its keys are told once, as `entryFields`
     return {
         "records": records,
         "seedsForAVerdict": board.seeds_for_a_verdict,
@@ -132,6 +122,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
 
 
 def _label_contenders(board: Leaderboard) -> dict[str, str]:
+    """A label for each contender that no other one in its tables has."""
     groups: dict[tuple[Any, ...], dict[str, LeaderboardEntry]] = {}
     for entry in board.entries:
         key = (entry.suite, entry.suite_digest, entry.dataset, entry.dataset_digest, entry.protocol, entry.preset)
@@ -150,7 +141,7 @@ def _describe_contender(entry: LeaderboardEntry, label: str, seeds: list[list[An
     return {
         "suite": entry.suite,
         "suiteVersion": entry.suite_version,
-        "suiteDigest": entry.suite_digest[7:15],
+        "suiteDigest": entry.suite_digest[7:15],  # eight digits, after "sha256:"
         "dataset": entry.dataset,
         "datasetVersion": entry.dataset_version,
         "datasetDigest": entry.dataset_digest[7:15],
@@ -218,7 +209,7 @@ def _make_command(entry: LeaderboardEntry, seeds: Sequence[int]) -> str:
     """What runs this row again, and nothing else."""
     parts = ["metabench", "run", entry.suite, "--dataset", entry.dataset, "--method", entry.method]
     parts += ["--preset", entry.preset, "--seeds", _format_seeds(seeds)]
-    if "/" not in entry.method or len(entry.overrides) > 1:  # else the variant's name says it
+    if "/" not in entry.method or len(entry.overrides) > 1:  # otherwise the variant's name says it
         for key, value in sorted(entry.overrides.items()):
             parts += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
     return shlex.join(parts)
@@ -251,12 +242,3 @@ def _group_returns_by_task(rows: tuple[Any, ...]) -> dict[int, list[float]]:
     for row in sorted(rows, key=lambda row: (row.task, row.support, row.episode)):
         found.setdefault(row.task, []).append(round(row.total_return, _DIGITS))
     return found
-
-
-def _read_part(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def hash_for_policy(text: str) -> str:
-    """What a content security policy admits an inline part by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -153,6 +153,7 @@ def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)
     group.parameters = max(group.parameters, result.parameters)
+    # The digest decides between records of one moment: the result must not depend on the order of reading.
     if (record.provenance.created, record.digest) > group.newest:
         group.newest = (record.provenance.created, record.digest)
         group.overrides, group.privileged = result.overrides, result.privileged
@@ -167,7 +168,9 @@ def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
             if findings:
                 raise DataError(findings)
             score = score_block(block, quotas.suite, result.cell.suite_digest)
-            score.headline(quotas.suite.entry.headline)
+            score.headline(
+                quotas.suite.entry.headline
+            )  # raises where the suite is ranked by success and rows tell none
         except DataError as error:
             group.problems.setdefault(key, {})[seed] = str(error)
         else:
@@ -176,12 +179,14 @@ def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     for collection in result.collections:
         shots = max((row.episode for row in collection.rows), default=-1) + 1
         returns = [[row.total_return for row in collection.rows if row.episode == i] for i in range(shots)]
-        if all(returns):
-            group.collections.setdefault(collection.split, {})[seed] = tuple(float(np.mean(r)) for r in returns)
+        if all(returns):  # no episode number between the first and the last is missing
+            means = tuple(float(np.mean(values)) for values in returns)
+            group.collections.setdefault(collection.split, {})[seed] = means
 
 
 def _make_entries(group: Gathered, quotas: Quotas | str) -> list[LeaderboardEntry]:
     expected = () if isinstance(quotas, str) or group.outdated is not None else quotas.blocks
+    # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
     others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
     return [_make_entry(group, key, quotas) for key in (*expected, *others)]
 
@@ -191,7 +196,7 @@ def _make_entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> Leaderb
     metric: Metric = "normalised" if suite is None else suite.entry.headline
     scores = group.scores.get(key, {})
     seeds = tuple(_score_seed(seed, scores[seed], metric) for seed in sorted(scores))
-    matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])
+    matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])  # (seeds, tasks)
     return LeaderboardEntry(
         **group.contender.model_dump(),
         id=group.id,

@@ -34,7 +34,7 @@ def estimate_mean(values: Sequence[float | None]) -> Estimate | None:
 
 def round_score(value: float) -> float:
     """`value` to six decimals: what differs between machines in the last bits is equal here."""
-    return round(value, _DIGITS) + 0.0
+    return round(value, _DIGITS) + 0.0  # makes 0.0 of -0.0, which JSON would write with its sign
 
 
 def round_interval(interval: statistics.Interval) -> tuple[float, float]:
@@ -44,6 +44,7 @@ def round_interval(interval: statistics.Interval) -> tuple[float, float]:
 
 def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
     """The statistics that rliable defines, of `(seeds, tasks)` normalised scores; `purpose` seeds the resampling."""
+    # One stream for all four, in the order of `_BOOTSTRAPPED`: another order would change published intervals.
     generator = np.random.default_rng(derived_seed("bootstrap", purpose))
     found = {}
     for name, statistic in _BOOTSTRAPPED.items():

@@ -53,15 +53,21 @@ def _make_rows(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> li
     for entry in entries:
         methods.setdefault((entry.label, entry.method_version), []).append(entry)
     rows = sorted((_make_row(group, suites) for group in methods.values()), key=_order_row)
-    ranked = [row for row in rows if row.mean is not None and not row.privileged]
-    return [row.model_copy(update={"rank": ranked.index(row) + 1}) if row in ranked else row for row in rows]
+    ranked = 0
+    found = []
+    for row in rows:  # best first, so that counting is ranking
+        if row.mean is not None and not row.privileged:
+            ranked += 1
+            row = row.model_copy(update={"rank": ranked})
+        found.append(row)
+    return found
 
 
 def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallRow:
     chosen = [_choose_entry(entries, suite) for suite in suites]
     complete = [entry for entry in chosen if entry is not None]
     mean = None
-    if len(complete) == len(suites):
+    if len(complete) == len(suites):  # a mean over other suites would be no mean of this table
         samples = [[seed.headline for seed in entry.seeds] for entry in complete]
         interval = weighted_sum_interval(samples, [1.0 / len(suites)] * len(suites))
         centre = sum(sum(sample) / len(sample) for sample in samples) / len(suites)
@@ -90,7 +96,7 @@ def _choose_entry(entries: Sequence[LeaderboardEntry], suite: str) -> Leaderboar
 
 
 def _order_row(row: OverallRow) -> tuple[int, float, int, str]:
-    return (
+    return (  # complete rows, then incomplete ones, then privileged ones, these complete ones first as well
         int(row.mean is None) + 2 * int(row.privileged),
         0.0 if row.mean is None else -row.mean.mean,
         len(row.missing),

@@ -81,6 +81,7 @@ class Quotas:
         return self._compare_with_quota(collection.rows, self._places[key])
 
     def _compare_with_quota(self, rows: Sequence[Row], expected: frozenset[Place]) -> tuple[str, ...]:
+        # Places, not numbers of episodes: twice an easy task in place of a hard one would be as many.
         found = Counter((row.task, row.support, row.episode) for row in rows)
         missing = expected - found.keys()
         beyond = found.keys() - expected
@@ -117,7 +118,7 @@ class SuiteShelf:
         if isinstance(present, str) or version in (None, present.suite.entry.version):
             return present
         if version is None or version not in archived_versions(present.suite.folder):
-            return present
+            return present  # the caller compares digests and says that the record is outdated
         if (name, version) not in self._archived:
             try:
                 self._archived[name, version] = Quotas(read_archived(present.suite.folder, version))

@@ -47,7 +47,7 @@ def distinguish_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
 def _order_entry(entry: LeaderboardEntry) -> tuple[int, float]:
     if entry.headline is None:
         return 3 if entry.outdated else 2, 0.0
-    return int(entry.privileged), -entry.headline.mean
+    return int(entry.privileged), -entry.headline.mean  # negative: the best is first in ascending order
 
 
 def _rank_entries(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
@@ -63,6 +63,7 @@ def _rank_entries(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
                 verdict=None,
             )
             continue
+        # The rounded headlines that leaderboard.json holds: its verdicts follow from its numbers.
         found = compare_samples([seed.headline for seed in entry.seeds], [seed.headline for seed in leader.seeds])
         yield Standing(
             entry=entry.id,

@@ -83,7 +83,7 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
             for name in cards
             if name in published.cards
         ]
-    if findings:
+    if findings:  # nothing has been written so far: all of it is added, or none
         return Addition((), (), tuple(findings))
     for place, path in chosen.items():
         write_record(read_record(path), records / place)

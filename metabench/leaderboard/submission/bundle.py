@@ -89,6 +89,7 @@ def make_submission(
     left_out = tuple(sorted(methods - read.keys())) if read else ()
     if findings:
         return Submission(0, left_out, (), tuple(findings))
+    # Made beside its place and moved there at the end: a submission is whole or not there.
     fresh = out.with_name(f".{out.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
@@ -100,7 +101,7 @@ def make_submission(
             _copy_policies(chosen, policies or home() / "policies", fresh / POLICIES)
         entries = aggregate(chosen.values(), shelf)
         write_whole(fresh / README, render_readme(read, entries))
-        if out.exists():
+        if out.exists():  # and empty, as was checked
             out.rmdir()
         os.replace(fresh, out)
     finally:

@@ -72,7 +72,7 @@ class RecordChecker:
             if cell.suite_digest == quotas.suite.digest:
                 rows = self._check_rows(record.result, quotas)
                 found += rows or ([] if quotas.suite.archived else self._find_twins(record.result, path))
-        self._cells.setdefault(cell, path)
+        self._cells.setdefault(cell, path)  # the first one stays: later ones are told to be the same as it
         return found
 
     def _check_method(self, result: Result) -> Iterator[str]:
@@ -81,7 +81,7 @@ class RecordChecker:
             yield "privileged: its policy is told the tasks; only metabench's own teacher is shown so"
         name = strip_variant(method)
         if self.methods.lacks_card(method) and name not in self._cardless:
-            self._cardless.add(name)
+            self._cardless.add(name)  # said once a method, not once a record
             yield f"method {name!r:.60} has no card; metabench leaderboard new-card writes one to fill in"
 
     def _check_rows(self, result: Result, quotas: Quotas) -> list[str]:
@@ -124,9 +124,10 @@ class RecordChecker:
         """Whether another seed of the same method has these very rows."""
         cell = result.cell
         contender = cell.model_copy(update={"seed": 0})
+        # A hash of the rows, not themselves: those of all records would be kept otherwise.
         key = (contender, hash((result.blocks, result.collections)))
         twin = self._rows.setdefault(key, path)
-        if twin == path or cell in self._cells:
+        if twin == path or cell in self._cells:  # the first of its kind, or told as the same cell already
             return
         parts = [*(block.rows for block in result.blocks), *(part.rows for part in result.collections)]
         settled = all(self._limits[f"{cell.suite}-v{cell.suite_version}"].lies_at_bounds(rows) for rows in parts)

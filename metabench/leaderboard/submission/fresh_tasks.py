@@ -77,13 +77,15 @@ def _draw_scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], .
                 f"suite {suite.name}: in {turn - len(found)} of {turn} fresh {split} tasks the teacher is no better "
                 "than random"
             )
+        # Drawn in rounds: tasks must be measured before it is known how many of them can be scored.
         try:
             drawn = [_draw_parameters(suite, laws, turn + i, generator) for i in range(count)]
         except ValueError as error:
             raise MetabenchError(f"suite {suite.name}: task_distribution.{split}: {error}") from error
         turn += count
-        placeholder = {"random": 0.0, "expert": 1.0}
+        placeholder = {"random": 0.0, "expert": 1.0}  # a suite needs references to be one; these are not used
         draft = _replace_tasks(suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn])
+        # The last ones: before them stand the two training tasks that `_replace_tasks` keeps.
         measured = list(measure_references(draft, REFERENCE_EPISODES).values())[-count:]
         found += [
             _make_task_entry(split, parameters, reference)
@@ -132,11 +134,13 @@ def compare_with_fresh(
         fresh: the suite of the fresh tasks.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = _score_tasks(published, suite), _score_tasks(measured, fresh)
+    theirs, ours = _score_tasks(published, suite), _score_tasks(measured, fresh)  # one score a task each
     mean = float(np.mean(theirs))
     interval = prediction_interval(ours, len(theirs), joint_confidence(comparisons))
     agrees = interval.low <= mean <= interval.high
-    where = "within" if agrees else "above" if mean > interval.high else "below"
+    where = "within"
+    if not agrees:
+        where = "above" if mean > interval.high else "below"
     return Verdict(
         f"{subject}, fresh tasks",
         agrees,

@@ -30,6 +30,7 @@ class RecordLimits:
             ],
             np.float64,
         )
+        # (tasks, 2). No slack where there is no bound: minus infinity plus an infinite slack is no number.
         slack = np.where(np.isfinite(bounds), TOLERANCE * (1.0 + np.abs(bounds)), 0.0)
         self._low, self._high = bounds[:, 0] - slack[:, 0], bounds[:, 1] + slack[:, 1]
         self._slack = slack
@@ -59,6 +60,7 @@ class RecordLimits:
     def lies_at_bounds(self, rows: Sequence[Row]) -> bool:
         """Whether all returns lie at a bound, where equal rows are no surprise; tasks are the suite's."""
         tasks, returns = _list_tasks_and_returns(rows)
+        # `_low` and `_high` are already wider by one slack; two of them lead to as much within the bound.
         low, high = self._low + 2 * self._slack[:, 0], self._high - 2 * self._slack[:, 1]
         return bool(((returns <= low[tasks]) | (returns >= high[tasks])).all())
 
@@ -93,6 +95,7 @@ def _count_calls(result: Result) -> tuple[int, int] | None:
         lengths[block.shots] = max((row.length for row in block.rows), default=0)
     if any(tuple(sorted(shots)) != choose_shot_counts(split, track) for (split, track), shots in longest.items()):
         return None
+    # All shot counts of a track are one stage, so its longest episode counts once.
     act_calls = sum(max(shots.values()) for shots in longest.values())
     adapt_calls = sum(track != "zero-shot" for _, track in longest)
     for collection in result.collections:
@@ -100,7 +103,7 @@ def _count_calls(result: Result) -> tuple[int, int] | None:
         for row in collection.rows:
             stages[row.episode] = max(row.length, stages.get(row.episode, 0))
         act_calls += sum(stages.values())
-        adapt_calls += max(len(stages) - 1, 0)
+        adapt_calls += max(len(stages) - 1, 0)  # before the first support episode there is nothing to adapt to
     return act_calls, adapt_calls
 
 

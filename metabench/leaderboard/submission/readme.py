@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metabench.leaderboard.export.text_tables import format_interval
+from metabench.leaderboard.export.text_tables import escape_markdown, format_interval
 from metabench.leaderboard.method_card import MethodCard
 from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.system.wording import say_count
@@ -13,7 +13,6 @@ MARK = "<!-- A submission to a metabench leaderboard, written by `metabench lead
 """The first line: what begins so is computed from the folder's records and cards, and checked against them."""
 
 _HEADINGS = ("method", "suite", "dataset", "preset", "split", "track", "shots", "seeds", "score [95 %]", "mean return")
-_ESCAPED = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
 
 
 def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[LeaderboardEntry]) -> str:
@@ -24,20 +23,20 @@ def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[Leaderboard
         entries: of all records.
     """
     names = sorted({entry.method.partition("/")[0] for entry in entries})
-    lines = [MARK, f"# {', '.join(map(_escape_markdown, names))}", ""]
+    lines = [MARK, f"# {', '.join(map(escape_markdown, names))}", ""]
     for name in sorted(cards):
-        lines += [f"## {_escape_markdown(name)}", "", "| | |", "|:--|:--|"]
+        lines += [f"## {escape_markdown(name)}", "", "| | |", "|:--|:--|"]
         for key, value in cards[name].model_dump(exclude={"name"}).items():
             shown = ", ".join(value) if isinstance(value, list) else str(value)
-            lines.append(f"| {key.replace('_', ' ')} | {_escape_markdown(shown)} |")
+            lines.append(f"| {key.replace('_', ' ')} | {escape_markdown(shown)} |")
         lines.append("")
     lines += ["## Scores", "", f"| {' | '.join(_HEADINGS)} |", "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|"]
     scored = [entry for entry in entries if entry.seeds]
-    lines += [f"| {' | '.join(map(_escape_markdown, _make_row(entry)))} |" for entry in scored]
+    lines += [f"| {' | '.join(map(escape_markdown, _make_row(entry)))} |" for entry in scored]
     lacking = [(entry, text) for entry in entries for text in entry.missing]
     if lacking:
         lines += ["", "## Not there", ""]
-        lines += [f"- {_escape_markdown(f'{name_scored_block(entry)}: {text}')}" for entry, text in lacking]
+        lines += [f"- {escape_markdown(f'{name_scored_block(entry)}: {text}')}" for entry, text in lacking]
     lines += [
         "",
         "## To check it",
@@ -61,7 +60,3 @@ def _make_row(entry: LeaderboardEntry) -> tuple[str, ...]:
     seeds = str(len(entry.seeds))
     place = (entry.label, entry.suite, entry.dataset, entry.preset, entry.split, entry.track, str(entry.shots), seeds)
     return (*place, format_interval(entry.headline), format_interval(entry.mean_return, 2))
-
-
-def _escape_markdown(text: str) -> str:
-    return "".join(_ESCAPED.get(character, character) for character in text)

@@ -74,7 +74,7 @@ def compare_exactly(subject: str, published: Sequence[Row], measured: Sequence[R
     pairs = [(one, other) for one, other in zip(theirs, ours, strict=True) if one != other]
     one, other = pairs[0]
     what = f"{one.total_return!r}, measured {other.total_return!r}"
-    if one.total_return == other.total_return:
+    if one.total_return == other.total_return:  # the difference is in what follows task, support and episode
         what = f"{tuple(one[3:])}, measured {tuple(other[3:])}"
     return Verdict(
         subject,
@@ -111,7 +111,7 @@ def compare_by_interval(
     text = f"mean difference {mean:+.2f}"
     if interval is not None:
         text += f" in [{interval.low:.2f}, {interval.high:.2f}]"
-    if abs(mean) <= NEGLIGIBLE:
+    if abs(mean) <= NEGLIGIBLE:  # first: an interval of almost no width excludes zero for the last bits alone
         return Verdict(subject, True, f"{text}, no more than {NEGLIGIBLE:g}")
     if interval is None:
         return Verdict(subject, None, f"{text}, of one support: too few to tell")
@@ -148,6 +148,7 @@ def prediction_interval(scores: ArrayLike, others: int, confidence: float = CONF
     from scipy.special import stdtrit
 
     known = np.asarray(scores, np.float64).reshape(-1)
+    # Two uncertainties add: that of the known mean, 1 / n, and that of the mean to come, 1 / others.
     deviation = float(known.std(ddof=1)) * math.sqrt(1 / len(known) + 1 / others)
     half = float(stdtrit(len(known) - 1, 0.5 + confidence / 2)) * deviation
     return Interval(float(known.mean()) - half, float(known.mean()) + half)

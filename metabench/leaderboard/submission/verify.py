@@ -109,7 +109,7 @@ class Verifier:
                 f"{path}: provenance.threads: expected 1 to {MOST_THREADS}, found {record.provenance.threads}"
             )
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-            folder, digest, device = Path(scratch) / POLICY, None, None
+            folder, digest, device = Path(scratch) / POLICY, None, None  # the last two only where it is trained again
             if self.retrain:
                 device = self.device or record.provenance.device.partition(" ")[0]
                 digest = retrain(record, suite, spec, folder, device=device)
@@ -162,7 +162,7 @@ class Verifier:
                 verdicts.append(compare_with_seeds(subject, seeds, again, suite, len(parts)))
             else:
                 verdicts.append(compare_by_interval(subject, theirs, again, suite, len(parts)))
-        if not changes:
+        if not changes:  # support episodes are no scores: there is nothing to compare but the rows themselves
             collected = {item.collection.split: item.collection.rows for item in measured if item.collection}
             verdicts += [
                 compare_exactly(f"{part.split} collection", part.rows, collected.get(part.split, ()))
@@ -194,12 +194,11 @@ def _explain_rule(changes: Sequence[str], retrained: bool) -> str:
     what = "trained again" if retrained else "saved policy"
     if not changes:
         return f"{what}: rows must be equal, as machine, threads and versions are those of the record"
-    interval = (
-        "the score must be one that the published seeds let expect"
-        if retrained
-        else ("the mean difference must lie within its interval")
-    )
-    return f"{what}: {interval}, as {'; '.join(changes)}"
+    if retrained:
+        demand = "the score must be one that the published seeds let expect"
+    else:
+        demand = "the mean difference must lie within its interval"
+    return f"{what}: {demand}, as {'; '.join(changes)}"
 
 
 def _list_task_folders(suite: Suite) -> tuple[Path, ...]:
@@ -251,8 +250,9 @@ def _read_other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[R
             continue
         try:
             result = read_record(other).result
-        except MetabenchError:
+        except MetabenchError:  # a damaged neighbour is no reason not to verify this record
             continue
-        if result.cell.seed != own.seed and result.cell.model_copy(update={"seed": own.seed}) == own:
+        same_but_for_seed = result.cell.model_copy(update={"seed": own.seed}) == own
+        if result.cell.seed != own.seed and same_but_for_seed:
             found.append({identify_block(block): block.rows for block in result.blocks})
     return found

@@ -1,4 +1,7 @@
-"""HTML as trees of elements: whatever names and texts hold, they come out as text and never as markup."""
+"""HTML as trees of elements: whatever names and texts hold, they come out as text and never as markup.
+
+Builders of elements (`node`, `section`, `pairs`, `table`, `figure`) are called by what they make, as in HTML itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def node(name: str, attributes: Mapping[str, Any] | None = None, *children: Chil
     made = Element(name, found)
     for child in children:
         if isinstance(child, str):
-            if len(made):
+            if len(made):  # text after a child is that child's tail in ElementTree
                 made[-1].tail = (made[-1].tail or "") + child
             else:
                 made.text = (made.text or "") + child
@@ -88,7 +91,8 @@ def as_float(value: float) -> float:
 def format_fixed(value: float, digits: int) -> str:
     """A number with so many decimals and a true minus sign."""
     text = f"{abs(value):.{digits}f}"
-    return (MINUS if value < 0 and float(text) else "") + text
+    is_negative = value < 0 and float(text) != 0.0  # what rounds to zero has no sign
+    return (MINUS if is_negative else "") + text
 
 
 def format_number(value: float, digits: int = 4) -> str:
@@ -103,10 +107,17 @@ def format_number(value: float, digits: int = 4) -> str:
 
 def format_tick(value: float) -> str:
     """A round number as short as it can be: what stands beside an axis."""
-    return _put_minus(f"{value:g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}")
+    if abs(value) < 1e4:
+        text = f"{value:g}"
+    elif abs(value) < 1e9:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.3g}"
+    return _put_minus(text)
 
 
 def _put_minus(text: str) -> str:
+    """Python's text of a number with a true minus sign, and an exponent without plus and leading zeros."""
     mantissa, exponent, power = text.partition("e")
     return (mantissa + (f"e{int(power)}" if exponent else "")).replace("-", MINUS)
 

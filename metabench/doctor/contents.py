@@ -89,9 +89,10 @@ def _examine_unfinished() -> Iterator[Diagnosis]:
     if resting:
         size = sum(_measure_size(path) for path in folder.iterdir() if path.is_dir()) / GIB
         message = (
-            f"interrupted cells: {len(resting)}, {folder} holds {size:.2f} GiB; the command that ran them goes on "
+            f"interrupted cells: {len(resting)}, {folder} holds {size:.2f} GiB; "
+            "the command that ran them goes on from there; delete the folder if none is wanted"
         )
-        yield Diagnosis("note", "unfinished", f"{message}from there; delete the folder if none is wanted")
+        yield Diagnosis("note", "unfinished", message)
 
 
 def _measure_size(folder: Path) -> int:

@@ -91,6 +91,7 @@ def _examine_python() -> Iterator[Diagnosis]:
 
 def _examine_packages() -> Iterator[Diagnosis]:
     """Whether the versions are those that metabench asks for."""
+    # What extras ask for is looked at in `_examine_extras`.
     texts = [text for text in requires("metabench") or [] if "extra ==" not in text]
     unfit = 0
     for requirement in map(Requirement, texts):
@@ -138,7 +139,7 @@ def _examine_torch() -> Iterator[Diagnosis]:
 def _examine_rendering() -> Iterator[Diagnosis]:
     """In a process of its own: where OpenGL is missing, MuJoCo may end the process."""
     backend = os.environ.get("MUJOCO_GL")
-    for choice in [backend] if backend else [None, "egl", "osmesa"]:
+    for choice in [backend] if backend else [None, "egl", "osmesa"]:  # what is set is what would be used
         environment = os.environ | ({"MUJOCO_GL": choice} if choice else {})
         command = [sys.executable, "-c", RENDERING]
         try:
@@ -183,7 +184,7 @@ def examine_folder(what: str, folder: Path) -> Iterator[Diagnosis]:
 def _holds_locks(path: Path) -> bool:
     from filelock import FileLock
 
-    with FileLock(path):
+    with FileLock(path):  # another process must not get it: on some network folders it does
         done = subprocess.run([sys.executable, "-c", LOCKING, str(path)], capture_output=True, timeout=60, check=False)
     return done.returncode == 0
 

@@ -60,6 +60,7 @@ Grid = Mapping[str, Mapping[str, MeasuredNumber]]
 
 def render_diagnostics(summary: Mapping[str, Any]) -> Element:
     """All of `summary`."""
+    # What is one number or text goes into one list at the top; each mapping gets a part of its own.
     plain = {key: value for key, value in summary.items() if not isinstance(value, Mapping) or _read_number(value)}
     parts = list(_render_content("", plain, 0)) if plain else []
     for key, value in summary.items():
@@ -79,7 +80,7 @@ def render_diagnostics(summary: Mapping[str, Any]) -> Element:
 
 
 def _render_content(name: str, content: Any, depth: int) -> Iterator[Element]:
-    """`content` as elements."""
+    """`content` as elements: grids and lists of numbers as plots, what has no better form as JSON."""
     if isinstance(content, Mapping) and content and depth < DEEPEST:
         yield from _render_mapping(content, depth)
     elif _is_list_of_numbers(content):
@@ -170,7 +171,7 @@ def _read_numbers(content: Mapping[str, Any]) -> dict[str, MeasuredNumber]:
 
 
 def _read_number(value: Any) -> MeasuredNumber | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):  # Python's true is a number, too
         return MeasuredNumber(as_float(value))
     if isinstance(value, Mapping) and set(value) == ESTIMATE:
         middle, half = (_read_number(value[key]) for key in ("mean", "half_width"))
@@ -183,7 +184,7 @@ def _render_grid(title: str, grid: Grid, x_label: str = "") -> Element:
     """A grid as a table, and as plots where its columns or rows are numbered."""
     columns = list(dict.fromkeys(column for row in grid.values() for column in row))
     cells = [[spell_out(name), *(str(row[c]) if c in row else DASH for c in columns)] for name, row in grid.items()]
-    shown = table(["", *map(spell_out, columns)], cells)
+    numbers = table(["", *map(spell_out, columns)], cells)
     across, down = _parse_numbered_keys(columns), _parse_numbered_keys(list(grid))
     plots = []
     if across is not None:
@@ -195,7 +196,7 @@ def _render_grid(title: str, grid: Grid, x_label: str = "") -> Element:
             plots.append(_plot_lines(spell_out(column), {spell_out(column): line}, _label_numbered_keys(list(grid))))
     head = node("h4", {}, title) if title else None
     drawn = node("div", {"class": "grid-of-plots"}, *plots) if plots else None
-    return node("div", {"class": "measured"}, head, drawn, shown)
+    return node("div", {"class": "measured"}, head, drawn, numbers)
 
 
 def _label_numbered_keys(keys: Sequence[str]) -> str:
@@ -221,7 +222,7 @@ def _plot_lines(title: str, lines: Mapping[str, Mapping[float, MeasuredNumber]],
         at = sorted(line)
         middle = np.array([line[x].value for x in at])
         half = np.array([line[x].half_width or 0.0 for x in at])
-        band = (middle - half, middle + half) if half.any() else (None, None)
+        band = (middle - half, middle + half) if half.any() else (None, None)  # (points,) each
         drawn.append(Series(name, rank_values(at, places), middle, *band))
     colours = choose_colours(drawn)
     key = draw_legend(colours) if len(drawn) > 1 else None

@@ -152,8 +152,8 @@ def _find_kept_policy(cell: Cell) -> Path | None:
     """Where runs keep the policy of `cell`, if it is there; a record's names lead nowhere else."""
     try:
         folder = policy_folder(cell).resolve()
-        inside = folder.is_relative_to((home() / "policies").resolve())
-        return folder if inside and folder.is_dir() else None
+        is_inside = folder.is_relative_to((home() / "policies").resolve())
+        return folder if is_inside and folder.is_dir() else None
     except (OSError, ValueError):  # names that no file can have
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -164,12 +164,14 @@ def _describe_provenance(record: Record) -> dict[str, str]:
     revision = "unknown" if made.git_revision is None else made.git_revision[:12]
     if made.git_revision is not None and made.git_dirty:
         revision += ", changed"
+    training = format_duration(made.seconds_training)
+    if made.resumed:
+        training += f", resumed {made.resumed} times"
     return {
         "made": made.created[:16].replace("T", " ") + " UTC",
         "machine": made.host,
         "device": f"{made.device}, {say_count(made.threads, 'thread')}",
-        "training": format_duration(made.seconds_training)
-        + (f", resumed {made.resumed} times" if made.resumed else ""),
+        "training": training,
         "evaluating": f"{format_duration(made.seconds_evaluating)}: adapting {format_duration(made.seconds_adapting)}, "
         f"acting {format_duration(made.seconds_acting)}",
         "real steps": f"{format_number(counts.scored_steps)} scored, {format_number(counts.support_steps)} of support",
@@ -186,25 +188,25 @@ def _make_command(subject: Subject, suite: Suite | None) -> str:
     overrides = subject.overrides if training is None else training.overrides
     place = cell.suite if suite is None else suite.argument
     words = ["metabench", "run", place, "--dataset", cell.dataset, "--method", spec]
-    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]
+    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]  # with its comma one seed, not a number of them
     for key in sorted(overrides):
         words += ["--set", f"{key}={_format_json(overrides[key])}"]
     return shlex.join(words)
 
 
 def _render_configuration(subject: Subject) -> list[Element]:
-    def shown(content: Any) -> dict[str, str]:
+    def format_values(content: Mapping[str, Any]) -> dict[str, str]:
         return {key: value if isinstance(value, str) else _format_json(value) for key, value in content.items()}
 
     rest = {key: value for key, value in sorted(subject.configuration.items()) if key not in subject.overrides}
     parts = [node("h3", {}, f"Configuration: what differs from preset {subject.cell.preset}")]
     if subject.overrides:
-        parts.append(pairs(shown(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
+        parts.append(pairs(format_values(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
     else:
         parts.append(node("p", {"class": "soft"}, "Nothing."))
     if rest:
         title = f"The {format_number(len(rest))} keys that are as the preset has them"
-        parts.append(node("details", {}, node("summary", {}, title), pairs(shown(rest))))
+        parts.append(node("details", {}, node("summary", {}, title), pairs(format_values(rest))))
     return parts
 
 

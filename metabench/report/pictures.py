@@ -27,7 +27,7 @@ def load_test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
     if "test" not in suite.dataset(dataset).splits:
         return None
     columns = load_columns(suite, dataset, "test", build=False)
-    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)
+    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)  # (episodes,) ids become 0, 1, 2, ...
     return TrainingData(dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name)
 
 

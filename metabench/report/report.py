@@ -69,16 +69,16 @@ def write_report(
     if output.is_dir():
         raise DataError(f"{output}: is a folder; expected a file to write, such as {output / 'report.html'}")
     subject = read_subject(run, policy)
-    home = _find_suite(subject, suite)
+    suite_here = _find_suite(subject, suite)
     found = _Shown()
     if subject.training is None or subject.folder is None:
         found.notices.append(f"Pictures and episodes are missing: {subject.lacking}")
-    elif policy is not None or subject.record is None:
-        _ask_policy(subject, *_load_all(subject.training, subject.folder, home), found, progress)
-    else:
+    elif policy is not None or subject.record is None:  # the user named the policy: what is wrong with it is an error
+        _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+    else:  # it was looked for: without it the page has all the rest
         with _turn_mistakes_into_notices("Pictures and episodes are missing", found):
-            _ask_policy(subject, *_load_all(subject.training, subject.folder, home), found, progress)
-    known = home if isinstance(home, Suite) else None
+            _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+    known = suite_here if isinstance(suite_here, Suite) else None
     content = Content(subject, known, found.pictures, found.test_pictures, found.episodes, found.notices)
     write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
@@ -133,7 +133,7 @@ def _ask_policy(
 ) -> None:
     """Let the policy show its pictures and act."""
     cell = subject.cell
-    if type(policy).pictures is not Policy.pictures:
+    if type(policy).pictures is not Policy.pictures:  # without pictures of its own no data need be there
         with _turn_mistakes_into_notices("Pictures are missing", found):
             if not store_exists(suite, cell.dataset):
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"

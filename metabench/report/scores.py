@@ -100,7 +100,7 @@ def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
     for split in dict.fromkeys(entry.split for entry in entries):
         scored = [entry for entry in entries if entry.split == split and entry.iqm]
         if len([entry for entry in scored if entry.track in ACTED]) < 2:
-            continue
+            continue  # one point is no curve
         plots.append(_plot_curve(f"Adaptation, {split}: normalised score", scored, lambda entry: entry.iqm, tasks=True))
         if all(entry.success_any for entry in scored):
             plots.append(
@@ -109,9 +109,9 @@ def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
     if not plots:
         return None
     caption = (
-        "After self-collected support episodes (few-shot); none is zero-shot. All tasks: the interquartile mean of "
+        "After self-collected support episodes (few-shot); none is zero-shot. "
+        "All tasks: the interquartile mean of their episodes; each task: the mean."
     )
-    caption += "their episodes; each task: the mean."
     return node("div", {"class": "grid-of-plots few"}, *plots, node("p", {"class": "soft whole"}, caption))
 
 
@@ -170,17 +170,19 @@ def _plot_every_episode(record: Record, suite: Suite | None) -> Element:
     parts = []
     for block in record.result.blocks:
         if block.rows:
-            opened = {"open": ""} if (block.split, block.track, block.shots) == ("test", *HEADLINES[1]) else {}
+            is_headline = (block.split, block.track, block.shots) == ("test", *HEADLINES[1])
+            state = {"open": ""} if is_headline else {}
             key = str(identify_block(block))
             strip = _draw_returns([(row.task, row.total_return) for row in block.rows], key, suite)
-            parts.append(node("details", opened, node("summary", {}, key), strip))
+            parts.append(node("details", state, node("summary", {}, key), strip))
     for collection in record.result.collections:
         if collection.rows:
             title = f"{collection.split}: support episodes that it acted itself, not scored"
             strip = _draw_returns([(row.task, row.total_return) for row in collection.rows], title, suite)
             parts.append(node("details", {}, node("summary", {}, title), strip))
     note = "A dot is an episode, the large one their mean."
-    note += " Bars mark the suite’s references: random actions on the left, the teacher on the right." if suite else ""
+    if suite:
+        note += " Bars mark the suite’s references: random actions on the left, the teacher on the right."
     head = node("h3", {}, "Return of every episode")
     return node("div", {"class": "episodes"}, head, node("p", {"class": "soft"}, note), *parts)
 

@@ -48,7 +48,7 @@ def _collect_metrics(rows: Sequence[Mapping[str, float | int | str]]) -> Iterato
                 points.setdefault(key, []).append((_read_update(row, place), as_float(value)))
     for key in points:
         if key.startswith(VALIDATION) and key.removeprefix(VALIDATION) in points:
-            continue
+            continue  # drawn with the other one
         names = [(spell_out(key), key)]
         if VALIDATION + key in points:
             names = [("training", key), ("validation", VALIDATION + key)]

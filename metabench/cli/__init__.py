@@ -1,4 +1,7 @@
-"""The command line: one file a verb, each imported only when it is used, so that `metabench --help` is quick."""
+"""The command line: one file a verb, each imported only when it is used, so that `metabench --help` is quick.
+
+A verb reads what users type, calls the library and shows what came of it: nothing is decided or computed here.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ class _LazyCommand(TyperCommand):
     """A verb's name and summary; it is imported when its arguments are to be read."""
 
     def __init__(self, name: str, verb: Verb) -> None:
+        # `--help` must reach the verb itself, which knows its options.
         super().__init__(name, help=verb.summary, add_help_option=False)
         self._verb = verb
 
@@ -60,7 +64,7 @@ class _LazyCommand(TyperCommand):
 
     def _import_verb(self) -> Any:
         found = getattr(import_module(self._verb.module), self._verb.attribute)
-        if not isinstance(found, typer.Typer):
+        if not isinstance(found, typer.Typer):  # a single function: made an application of one command
             app = typer.Typer(add_completion=False)
             app.command(self.name)(found)
             found = app
@@ -122,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from metabench.system.writing import storage_problem
 
         problem = storage_problem(error)
-        if problem is None:
+        if problem is None:  # not the user's mistake: with its traceback
             raise
         _refuse(problem)
 

@@ -64,6 +64,7 @@ def compare(
     if form != "table":
         text = export_comparison(report, form)
     else:
+        # To a terminal directly, with its width and colours; into a file as text of a fixed width.
         buffer = io.StringIO()
         console = Console() if output is None else Console(file=buffer, width=100)
         _print_sheets(make_summary_sheets(report), console)
@@ -84,15 +85,16 @@ def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
         console.print(Text(sheet.title), style="bold")
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for heading, side in zip(sheet.headings, sheet.alignment, strict=True):
-            right = side == "r"
+            is_number = side == "r"  # never broken within: it has its own line breaks
             table.add_column(
-                Text(_fold_heading(heading)), justify="right" if right else "left", no_wrap=right, overflow="fold"
+                Text(_fold_heading(heading)),
+                justify="right" if is_number else "left",
+                no_wrap=is_number,
+                overflow="fold",
             )
-        for row in sheet.rows:
-            name, *values = row
-            table.add_row(
-                Text("\n".join(wrap(name, _NAME_WIDTH))), *(Text(value.replace(" [", "\n[")) for value in values)
-            )
+        for name, *values in sheet.rows:
+            numbers = [Text(value.replace(" [", "\n[")) for value in values]
+            table.add_row(Text("\n".join(wrap(name, _NAME_WIDTH))), *numbers)
         console.print(table)
         for note in sheet.notes:
             console.print(f"  {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -102,5 +104,6 @@ def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
 def _fold_heading(heading: str) -> str:
     """A method's name in lines as wide as an interval: names are long, and columns seven."""
     parts = heading.replace("/", "/\n").replace(" (", "\n(").split("\n")
+    # `wrap` breaks at spaces and hyphens only; a space after each underscore lets it break there, too.
     lines = [line for part in parts for line in wrap(part.replace("_", "_ "), _INTERVAL_WIDTH)]
     return "\n".join(line.replace("_ ", "_") for line in lines)

@@ -90,6 +90,7 @@ def meta_dt(
 @contextmanager
 def _watch_import(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar; afterwards, a line for each warning given meanwhile."""
+    # Afterwards: a line in between would tear the bar.
     with warnings.catch_warnings(record=True) as caught, show_progress(Console(), label) as progress:
         warnings.simplefilter("always", UserWarning)
         yield progress
@@ -108,6 +109,7 @@ def _print_imported(imported: Sequence[Imported]) -> None:
             soft_wrap=True,
             highlight=False,
         )
+    # A suite needs a test task: the last of them is proposed, and with one alone another id must be filled in.
     *others, last = (each.dataset_id for each in imported)
     train, test = (" ".join(others), last) if others else (f"{last} ID", "ID")
     console.print(

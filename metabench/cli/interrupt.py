@@ -22,7 +22,7 @@ def catch_interrupt(asked: Callable[[], None] = lambda: None) -> Iterator[Callab
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         wanted.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second Ctrl-C
         asked()
 
     signal.signal(signal.SIGINT, stop)

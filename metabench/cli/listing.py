@@ -217,11 +217,11 @@ def _print_method(content: dict[str, Any], console: Console) -> None:
         table.columns[0].no_wrap = True
         for key, what in content["keys"].items():
             values = {name: json.dumps(preset[key]) for name, preset in content["presets"].items()}
-            same = len(set(values.values())) == 1
-            shown = (
-                next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
-            )
-            table.add_row(key, Text.assemble((shown, "bold"), f"\n{what}"))
+            if len(set(values.values())) == 1:
+                text = next(iter(values.values()))
+            else:
+                text = ", ".join(f"{name} {value}" for name, value in values.items())
+            table.add_row(key, Text.assemble((text, "bold"), f"\n{what}"))
         console.print(table)
     for name, changes in content["variants"].items():
         setting = ", ".join(f"{key} = {json.dumps(value)}" for key, value in changes.items())

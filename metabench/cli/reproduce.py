@@ -72,16 +72,16 @@ def reproduce(
 def _print_rows(rows: Sequence[Mapping[str, object]], console: Console) -> None:
     """A table of what differs from row to row; what is the same in all stands below."""
     same = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
-    if len(rows) == 1:
+    if len(rows) == 1:  # of which everything is the same: only what it lacks is left out
         same = {name: value for name, value in same.items() if value is None}
     told = [name for name in rows[0] if name not in same]
-    common = ", ".join(
-        f"{name.replace('_', ' ')} {_format_value(value)}" for name, value in same.items() if value is not None
-    )
+    shared = [(name, value) for name, value in same.items() if value is not None]
+    common = ", ".join(f"{name.replace('_', ' ')} {_format_value(value)}" for name, value in shared)
     table = Table(*(name.replace("_", " ") for name in told), caption=f"all: {common}" if common else None)
     for row in rows:
         table.add_row(*(_format_value(row[name]) for name in told))
-    (console if console.is_terminal else Console(width=LOGGED_WIDTH)).print(table)
+    screen = console if console.is_terminal else Console(width=LOGGED_WIDTH)
+    screen.print(table)
 
 
 def _format_value(value: object) -> str:

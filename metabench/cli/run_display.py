@@ -95,11 +95,14 @@ class Bars:
             self._progress.console.print(f"[{colour}]{event.kind}[/] {escape(label)}{reason}", highlight=False)
 
     def _update(self, key: int | str, text: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
-        description, shown, metric_words = escape(text), total or None, _format_metrics(metrics)
+        description, metric_words = escape(text), _format_metrics(metrics)
+        known_total = total or None  # None draws a bar that only moves
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task(description, total=shown, completed=done, metrics=metric_words)
+            self._bars[key] = self._progress.add_task(
+                description, total=known_total, completed=done, metrics=metric_words
+            )
         self._progress.update(
-            self._bars[key], description=description, completed=done, total=shown, metrics=metric_words
+            self._bars[key], description=description, completed=done, total=known_total, metrics=metric_words
         )
 
     def _remove(self, key: int | str) -> None:
@@ -137,8 +140,8 @@ class Lines:
             self._print(f"{label}: started")
         elif event.kind == "progress":
             if self._is_due(event.index):
-                metrics = _format_metrics(event.metrics)
-                self._print(f"{label}: {event.stage}, {event.done} of {event.total}{', ' if metrics else ''}{metrics}")
+                parts = [f"{label}: {event.stage}", f"{event.done} of {event.total}", _format_metrics(event.metrics)]
+                self._print(", ".join(part for part in parts if part))
         else:
             seconds = time.monotonic() - self._started.get(event.index, time.monotonic())
             reason = f": {event.message}" if event.message else f" after {seconds:.1f} s"

@@ -43,6 +43,7 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
 
     first = entries[0]
     shots = sorted({entry.shots for entry in entries})
+    # What rows are sorted by; where no record has the headline's number of shots, the most there are.
     chosen = HEADLINE_SHOTS[first.track] if HEADLINE_SHOTS[first.track] in shots else shots[-1]
     found = {(entry.id, entry.shots): entry for entry in entries}
     representatives = {entry.id: found.get((entry.id, chosen), entry) for entry in entries}
@@ -67,7 +68,8 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     rank = 0
     for entry in sort_by_rank(representatives.values()):
         ranked = is_ranked(entry)
-        rank += ranked
+        if ranked:
+            rank += 1
         label = Text(labels[entry.id])
         if entry.privileged:
             label.append(" privileged", style="italic")

@@ -144,15 +144,11 @@ def _find_grids(nested: Mapping[str, Any]) -> Iterator[tuple[str, Grid]]:
     deep = {key: value for key, value in nested.items() if _is_regular(value) and key not in flat}
     leaves = dict.fromkeys(leaf for value in deep.values() for row in value.values() for leaf in row)
     for leaf in leaves:
-        yield (
-            spell_out(leaf),
-            {
-                key: {
-                    column: found for column, row in value.items() if (found := _read_number(row.get(leaf))) is not None
-                }
-                for key, value in deep.items()
-            },
-        )
+        grid = {}
+        for key, value in deep.items():
+            numbers = {column: _read_number(row.get(leaf)) for column, row in value.items()}
+            grid[key] = {column: number for column, number in numbers.items() if number is not None}
+        yield spell_out(leaf), grid
 
 
 def _is_flat(content: Any) -> bool:

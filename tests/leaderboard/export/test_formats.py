@@ -19,7 +19,7 @@ def entries(make):
     return aggregate([*records, make("teacher", 0, level=100, privileged=True)])
 
 
-def printed(entries, width=80):
+def print_entries(entries, width=80):
     console = Console(file=io.StringIO(), width=width)
     print_tables(entries, console)
     return console.file.getvalue()
@@ -68,7 +68,7 @@ def test_an_unknown_format_names_the_nearest(entries):
 
 
 def test_tables_fit_80_columns_and_are_sorted(entries):
-    text = printed(entries)
+    text = print_entries(entries)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     few = text[text.index("test few-shot") : text.index("test logged-shot")]
     assert few.index("meta-dt ") < few.index("(no_context)") < few.index("bc ") < few.index("teacher")
@@ -82,6 +82,6 @@ def test_tables_fit_80_columns_and_are_sorted(entries):
 
 def test_tables_say_what_is_missing_and_take_names_as_text(make):
     records = [make("[bold]odd", keep=lambda block: None if block.track == "zero-shot" else block)]
-    text = printed(aggregate(records))
+    text = print_entries(aggregate(records))
     assert "[bold]odd" in text
     assert "seed 0: not evaluated" in text

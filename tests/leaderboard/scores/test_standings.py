@@ -21,7 +21,7 @@ def board_of(entries, track="zero-shot", **fields):
     return found
 
 
-def named(entries, board):
+def name_standings(entries, board):
     labels = {entry.id: entry.method for entry in entries}
     return [(labels[standing.entry], standing) for standing in board.standings]
 
@@ -32,7 +32,7 @@ def test_best_first_privileged_and_empty_ones_unranked(make):
         + [make("teacher", 0, level=100, privileged=True)]
         + [make("lazy", 0, level=99, keep=lambda block: block if block.track == "few-shot" else None)]
     )
-    found = named(entries, board_of(entries))
+    found = name_standings(entries, board_of(entries))
     assert [(name, standing.rank) for name, standing in found] == [
         ("meta-dt", 1),
         ("bc", 2),
@@ -44,7 +44,7 @@ def test_best_first_privileged_and_empty_ones_unranked(make):
 def test_the_difference_to_the_leader_is_welchs_and_its_verdict_needs_five_seeds(make):
     records = [make("meta-dt", seed, level=60) for seed in range(5)] + [make("bc", s, level=30) for s in range(5)]
     entries = aggregate(records)
-    leader, second = (standing for _, standing in named(entries, board_of(entries)))
+    leader, second = (standing for _, standing in name_standings(entries, board_of(entries)))
     assert (leader.difference, leader.verdict) == (None, None)
     scores = {
         entry.method: [seed.iqm for seed in entry.seeds]
@@ -56,7 +56,7 @@ def test_the_difference_to_the_leader_is_welchs_and_its_verdict_needs_five_seeds
     assert second.verdict == "worse"
     assert second.probability_of_improvement == 0.0
     fewer = aggregate(records[:-1])
-    _, second = (standing for _, standing in named(fewer, board_of(fewer)))
+    _, second = (standing for _, standing in name_standings(fewer, board_of(fewer)))
     assert second.interval is not None
     assert second.verdict is None
 

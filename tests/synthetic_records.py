@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metabench.evaluation.protocol import PROTOCOL, collection_lanes, scored_lanes
+from metabench.evaluation.protocol import PROTOCOL, list_collection_lanes, list_scored_lanes
 from metabench.evaluation.rows import Block, Collection, Counts, Row
-from metabench.leaderboard.scores.quotas import expected_blocks
+from metabench.leaderboard.scores.quotas import list_expected_blocks
 from metabench.runs.kept.record import Cell, Provenance, Record, Result, digest_of, make_record, write_record
 from metabench.seeding import derived_seed
 from metabench.suites import Suite, load_suite
@@ -30,9 +30,9 @@ def places(suite: str, split: str, track: str, shots: int) -> tuple[tuple[int, i
     """Task, support, episode of all rows of a block, or of a collection where `track` is `collection`."""
     loaded = cached_suite(suite)
     if track == "collection":
-        lanes = [lane for episode in range(shots) for lane in collection_lanes(loaded, split, episode)]
+        lanes = [lane for episode in range(shots) for lane in list_collection_lanes(loaded, split, episode)]
     else:
-        lanes = list(scored_lanes(loaded, split, track, [shots]))
+        lanes = list(list_scored_lanes(loaded, split, track, [shots]))
     return tuple(sorted((lane.task, lane.support, lane.episode) for lane in lanes))
 
 
@@ -71,7 +71,7 @@ def synthetic_record(
     level += seed_noise * float(generator.standard_normal())
     loaded = cached_suite(suite)
     blocks = []
-    for key in expected_blocks(loaded):
+    for key in list_expected_blocks(loaded):
         rows = rows_at(suite, key, level + gain * key.shots, generator, noise)
         kept = keep(Block(split=key.split, track=key.track, shots=key.shots, rows=rows))
         if kept is not None:

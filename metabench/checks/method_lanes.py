@@ -11,7 +11,7 @@ import numpy as np
 from metabench.data.training_data import TrainingData
 from metabench.envs import Array, Spaces, TaskParameters
 from metabench.evaluation.guarded_policy import GuardedPolicy
-from metabench.evaluation.logged_supports import read_logged_supports
+from metabench.evaluation.logged_supports import load_logged_supports
 from metabench.evaluation.protocol import SPLITS
 from metabench.methods.contract import Episode, Policy, Step
 from metabench.seeding import derived_seed
@@ -88,7 +88,7 @@ def make_script(suite: Suite, data: TrainingData) -> Script:
         key: episodes
         for split in SPLITS
         if split in suite.splits
-        for key, episodes in read_logged_supports(suite, split, SHOTS).items()
+        for key, episodes in load_logged_supports(suite, split, SHOTS).items()
     }
     lanes = [(group, task) for _ in range(LANES_PER_GROUP) for group, (task, _) in enumerate(supports)]
     horizon, count = suite.spaces.horizon, len(lanes)

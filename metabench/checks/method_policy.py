@@ -16,7 +16,7 @@ import numpy as np
 from metabench.checks.method_lanes import Script, difference, play
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
-from metabench.evaluation.protocol import supported_tracks
+from metabench.evaluation.protocol import list_supported_tracks
 from metabench.methods.contract import Policy
 from metabench.methods.state_files import DIGESTS
 
@@ -53,7 +53,7 @@ class PolicyChecks:
         yield "saves", "at least a folder, with nothing but readable .safetensors and .json files", self._saves
         yield "loads", "a saved and loaded policy acts the same, exactly", self._loads
         yield "damage", "a truncated or missing file, or other spaces, raise DataError", self._damaged
-        for split, track in supported_tracks(self._suite):
+        for split, track in list_supported_tracks(self._suite):
             yield f"{split} {track}", "evaluates without error", functools.partial(self._track, split, track)
 
     def _play(self, script: Script, policy: Policy | None = None) -> Array:

@@ -15,7 +15,7 @@ from metabench.data.load import load_data
 from metabench.envs import Array
 from metabench.errors import CancelledError
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import load_method, method_label
+from metabench.methods.registry import load_method, name_method
 from metabench.methods.training_run import TrainingRun
 from metabench.suites import Suite
 
@@ -40,7 +40,7 @@ class TrainingChecks:
         self.suite = suite
         self.policy: Policy | None = None
         self._spec, self._preset, self._scratch = spec, preset, scratch
-        self.name = method_label(spec, self.method())
+        self.name = name_method(spec, self.method())
         self.privileged = self.method().privileged
         self._data = load_data(suite, DATASET)
         self.script = make_script(suite, self._data)

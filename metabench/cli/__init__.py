@@ -1,4 +1,7 @@
-"""The command line: one file a verb, each imported only when it is used, so that `metabench --help` is quick."""
+"""The command line: one file a verb, each imported only when it is used, so that `metabench --help` is quick.
+
+A verb reads what users type, calls the library and shows what came of it: nothing is decided or computed here.
+"""
 
 from __future__ import annotations
 
@@ -51,16 +54,17 @@ class _LazyCommand(TyperCommand):
     """A verb's name and summary; it is imported when its arguments are to be read."""
 
     def __init__(self, name: str, verb: Verb) -> None:
+        # `--help` must reach the verb itself, which knows its options.
         super().__init__(name, help=verb.summary, add_help_option=False)
         self._verb = verb
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the arguments as the verb itself does; what is run then is the verb."""
-        return self._imported().make_context(*arguments, **options)
+        return self._import_verb().make_context(*arguments, **options)
 
-    def _imported(self) -> Any:
+    def _import_verb(self) -> Any:
         found = getattr(import_module(self._verb.module), self._verb.attribute)
-        if not isinstance(found, typer.Typer):
+        if not isinstance(found, typer.Typer):  # a single function: made an application of one command
             app = typer.Typer(add_completion=False)
             app.command(self.name)(found)
             found = app
@@ -114,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         typer.main.get_command(app)(args=None if arguments is None else list(arguments), prog_name="metabench")
     except CancelledError as error:
-        typer.echo(f"interrupted: {_one_line(error)}", err=True)
+        typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)
     except MetabenchError as error:
         _refuse(error)
@@ -122,15 +126,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from metabench.system.writing import storage_problem
 
         problem = storage_problem(error)
-        if problem is None:
+        if problem is None:  # not the user's mistake: with its traceback
             raise
         _refuse(problem)
 
 
 def _refuse(error: MetabenchError) -> NoReturn:
-    typer.echo(f"error: {_one_line(error)}", err=True)
+    typer.echo(f"error: {_join_lines(error)}", err=True)
     sys.exit(2)
 
 
-def _one_line(error: Exception) -> str:
+def _join_lines(error: Exception) -> str:
     return " ".join(str(error).split())

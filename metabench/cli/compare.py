@@ -46,10 +46,10 @@ def compare(
     from metabench.leaderboard.compare.compare import compare_methods
     from metabench.leaderboard.compare.export import (
         check_form,
-        detail_sheets,
+        explain_columns,
         export_comparison,
-        legend,
-        summary_sheets,
+        make_detail_sheets,
+        make_summary_sheets,
     )
     from metabench.leaderboard.compare.selection import Selection
     from metabench.leaderboard.records import read_records
@@ -64,12 +64,13 @@ def compare(
     if form != "table":
         text = export_comparison(report, form)
     else:
+        # To a terminal directly, with its width and colours; into a file as text of a fixed width.
         buffer = io.StringIO()
         console = Console() if output is None else Console(file=buffer, width=100)
-        _show(summary_sheets(report), console)
+        _print_sheets(make_summary_sheets(report), console)
         if details or suites:
-            _show(detail_sheets(report), console)
-        for line in legend(report):
+            _print_sheets(make_detail_sheets(report), console)
+        for line in explain_columns(report):
             console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
         text = buffer.getvalue()
     if output is None:
@@ -78,29 +79,31 @@ def compare(
         write_whole(output, text)
 
 
-def _show(sheets: Iterable[Sheet], console: Console) -> None:
+def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
     """Print tables within 80 columns: intervals stand below their numbers."""
     for sheet in sheets:
         console.print(Text(sheet.title), style="bold")
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for heading, side in zip(sheet.headings, sheet.alignment, strict=True):
-            right = side == "r"
+            is_number = side == "r"  # never broken within: it has its own line breaks
             table.add_column(
-                Text(_folded(heading)), justify="right" if right else "left", no_wrap=right, overflow="fold"
+                Text(_fold_heading(heading)),
+                justify="right" if is_number else "left",
+                no_wrap=is_number,
+                overflow="fold",
             )
-        for row in sheet.rows:
-            name, *values = row
-            table.add_row(
-                Text("\n".join(wrap(name, _NAME_WIDTH))), *(Text(value.replace(" [", "\n[")) for value in values)
-            )
+        for name, *values in sheet.rows:
+            numbers = [Text(value.replace(" [", "\n[")) for value in values]
+            table.add_row(Text("\n".join(wrap(name, _NAME_WIDTH))), *numbers)
         console.print(table)
         for note in sheet.notes:
             console.print(f"  {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
         console.print()
 
 
-def _folded(heading: str) -> str:
+def _fold_heading(heading: str) -> str:
     """A method's name in lines as wide as an interval: names are long, and columns seven."""
     parts = heading.replace("/", "/\n").replace(" (", "\n(").split("\n")
+    # `wrap` breaks at spaces and hyphens only; a space after each underscore lets it break there, too.
     lines = [line for part in parts for line in wrap(part.replace("_", "_ "), _INTERVAL_WIDTH)]
     return "\n".join(line.replace("_ ", "_") for line in lines)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metabench.cli.imports import app as import_app
-from metabench.cli.progress import progress_bar
+from metabench.cli.progress import show_progress
 from metabench.errors import DataError
 from metabench.suites import Suite, list_suites, load_suite
 
@@ -64,8 +64,8 @@ def build(
     loaded = load_suite(suite)
     console = Console()
     digests = {}
-    for name in _chosen(loaded, dataset):
-        with progress_bar(console, f"{suite} {name}") as progress:
+    for name in _choose_datasets(loaded, dataset):
+        with show_progress(console, f"{suite} {name}") as progress:
             identity = build_data(loaded, name, force=force, download=download, progress=progress)
         digests[name] = identity.digest
         console.print(
@@ -103,7 +103,7 @@ def list_(
             str(state.tasks),
             str(state.trajectories),
             f"{state.bytes / 1e6:.1f}" if state.bytes else "",
-            _short_digest(state.digest, state.expected),
+            _shorten_digest(state.digest, state.expected),
         )
     console = Console()
     console.print(table)
@@ -149,14 +149,14 @@ def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
     from metabench.data.making.build import verify_dataset
 
     loaded = load_suite(suite)
-    names = _chosen(loaded, dataset)
+    names = _choose_datasets(loaded, dataset)
     if not dataset:
         names = [state.dataset for state in list_datasets(loaded) if state.state != "missing"]
         if not names:
             raise DataError(f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`")
     console = Console()
     for name in names:
-        with progress_bar(console, f"{suite} {name}") as progress:
+        with show_progress(console, f"{suite} {name}") as progress:
             identity = verify_dataset(loaded, name, progress)
         console.print(
             f"[green]sound[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
@@ -175,7 +175,7 @@ def delete(
     from metabench.data.making.build import delete_dataset
 
     loaded = load_suite(suite)
-    names = _chosen(loaded, dataset)
+    names = _choose_datasets(loaded, dataset)
     if not yes:
         typer.confirm(f"delete {', '.join(names)} of {loaded.identity}?", abort=True)
     for name in names:
@@ -219,7 +219,7 @@ def card(suite: SuiteName) -> None:
         typer.echo(f"wrote {path}")
 
 
-def _chosen(suite: Suite, names: list[str] | None) -> list[str]:
+def _choose_datasets(suite: Suite, names: list[str] | None) -> list[str]:
     """The datasets asked for, each known to the suite; all without any, or for `all`."""
     if not names or names == ["all"]:
         return list(suite.entry.datasets)
@@ -236,7 +236,7 @@ def _warn_of_other_digest(dataset: str, expected: str | None) -> None:
     )
 
 
-def _short_digest(digest: str | None, expected: str | None) -> str:
+def _shorten_digest(digest: str | None, expected: str | None) -> str:
     if digest is None:
         return ""
     short = digest.removeprefix("sha256:")[:12]

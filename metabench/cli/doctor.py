@@ -24,8 +24,10 @@ def doctor(results: Results = Path("results")) -> None:
     wrong = notes = 0
     colours = {"ok": "green", "note": "yellow", "wrong": "red"}
     for finding in chain(examine_machine(results), examine_contents()):
-        wrong += finding.level == "wrong"
-        notes += finding.level == "note"
+        if finding.level == "wrong":
+            wrong += 1
+        elif finding.level == "note":
+            notes += 1
         line = f"[{colours[finding.level]}]{finding.level:5}[/] {escape(finding.what)}: {escape(finding.message)}"
         console.print(line, highlight=False, soft_wrap=True)
     console.print(f"{wrong} wrong, {notes} notes", highlight=False)

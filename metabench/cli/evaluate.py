@@ -64,10 +64,10 @@ def evaluate(
         blocks = [block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks]
         typer.echo(json.dumps({"suite": loaded.identity, "blocks": blocks}))
     else:
-        _show(loaded, measured, Console())
+        _print_scores(loaded, measured, Console())
 
 
-def _show(suite: Suite, measured: Sequence[Evaluation], console: Console) -> None:
+def _print_scores(suite: Suite, measured: Sequence[Evaluation], console: Console) -> None:
     from metabench.evaluation.scores import score_rows
 
     table = Table(

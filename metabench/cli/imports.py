@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from rich.console import Console
 
-from metabench.cli.progress import progress_bar
+from metabench.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from metabench.data.foreign.write_minari import Imported
@@ -61,9 +61,9 @@ def d4rl(
     from metabench.data.foreign.options import ImportOptions
 
     options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
-    with _watched(file.name) as progress:
+    with _watch_import(file.name) as progress:
         imported = import_d4rl(file, task, options, sha256=sha256, progress=progress)
-    _show([imported])
+    _print_imported([imported])
 
 
 @app.command("meta-dt")
@@ -82,22 +82,23 @@ def meta_dt(
     from metabench.data.foreign.options import ImportOptions
 
     options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
-    with _watched(folder.name) as progress:
+    with _watch_import(folder.name) as progress:
         imported = import_meta_dt(folder, options, progress=progress)
-    _show(imported)
+    _print_imported(imported)
 
 
 @contextmanager
-def _watched(label: str) -> Iterator[Callable[[str, int, int], None]]:
+def _watch_import(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar; afterwards, a line for each warning given meanwhile."""
-    with warnings.catch_warnings(record=True) as caught, progress_bar(Console(), label) as progress:
+    # Afterwards: a line in between would tear the bar.
+    with warnings.catch_warnings(record=True) as caught, show_progress(Console(), label) as progress:
         warnings.simplefilter("always", UserWarning)
         yield progress
     for warning in caught:
         Console(stderr=True).print(f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False)
 
 
-def _show(imported: Sequence[Imported]) -> None:
+def _print_imported(imported: Sequence[Imported]) -> None:
     console = Console()
     for each in imported:
         low, mean, high = each.returns
@@ -108,6 +109,7 @@ def _show(imported: Sequence[Imported]) -> None:
             soft_wrap=True,
             highlight=False,
         )
+    # A suite needs a test task: the last of them is proposed, and with one alone another id must be filled in.
     *others, last = (each.dataset_id for each in imported)
     train, test = (" ".join(others), last) if others else (f"{last} ID", "ID")
     console.print(

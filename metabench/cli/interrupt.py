@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def interruptible(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+def catch_interrupt(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """While entered, the first Ctrl-C only makes the yielded function true; the second raises `KeyboardInterrupt`.
 
     Args:
@@ -22,7 +22,7 @@ def interruptible(asked: Callable[[], None] = lambda: None) -> Iterator[Callable
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         wanted.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second Ctrl-C
         asked()
 
     signal.signal(signal.SIGINT, stop)

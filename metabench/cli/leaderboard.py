@@ -45,7 +45,7 @@ def check(
 
     One line a finding; exit status 1 if there is any. Tracks and shots that a record has none of are no finding.
     """
-    from metabench.leaderboard.records import record_paths, records_folder
+    from metabench.leaderboard.records import find_records_folder, list_record_paths
     from metabench.leaderboard.submission.check import check_records
 
     console = Console()
@@ -55,7 +55,7 @@ def check(
         console.print(finding, soft_wrap=True, markup=False, highlight=False)
     if count:
         raise typer.Exit(1)
-    console.print(f"{len(record_paths(records_folder(folder)))} records, nothing found")
+    console.print(f"{len(list_record_paths(find_records_folder(folder)))} records, nothing found")
 
 
 @app.command()
@@ -99,14 +99,13 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""
-    from metabench.leaderboard.export.formats import export as export_entries
-    from metabench.leaderboard.export.formats import select
+    from metabench.leaderboard.export.formats import export_entries, select_entries
     from metabench.leaderboard.records import read_records
     from metabench.leaderboard.scores.aggregate import aggregate
     from metabench.system.writing import write_whole
 
     entries = aggregate(record for _, record in read_records(records))
-    entries = select(
+    entries = select_entries(
         entries, suite=suite, dataset=dataset, method=method, preset=preset, split=split, track=track, shots=shots
     )
     text = export_entries(entries, form)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metabench.errors import UnknownNameError
-from metabench.methods.registry import list_methods, registered_methods
+from metabench.methods.registry import find_registered_methods, list_methods
 from metabench.suites.catalogue import describe_suite, suite_summaries
 from metabench.suites.folders import is_suite_name, list_suites
 
@@ -56,11 +56,11 @@ def describe(
     from metabench.suites import load_suite
 
     if is_suite_name(name) or ("/" in name and (Path(name) / "suite.toml").is_file()):
-        content, show = describe_suite(load_suite(name)), _show_suite
+        content, show = describe_suite(load_suite(name)), _print_suite
     elif ".py:" in name or name.partition("/")[0] in list_methods():
         from metabench.methods.description import describe_method
 
-        content, show = describe_method(name, load_suite(suite).name), _show_method
+        content, show = describe_method(name, load_suite(suite).name), _print_method
     else:
         raise UnknownNameError("suite or method", name, {*list_suites(), *list_methods()})
     if as_json:
@@ -69,19 +69,19 @@ def describe(
         show(content, Console())
 
 
-def _suite_rows(internal: bool) -> list[dict[str, Any]]:
+def _make_suite_rows(internal: bool) -> list[dict[str, Any]]:
     return [asdict(summary) for summary in suite_summaries(internal)]
 
 
-def _method_rows(internal: bool) -> list[dict[str, Any]]:
+def _make_method_rows(internal: bool) -> list[dict[str, Any]]:
     del internal
     return [
         {"name": method.name, "built_in": method.built_in, "origin": method.origin, "problem": method.conflict}
-        for method in registered_methods().values()
+        for method in find_registered_methods().values()
     ]
 
 
-def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
+def _make_dataset_rows(internal: bool) -> list[dict[str, Any]]:
     return [
         {"suite": summary.name, "dataset": name, **recipe}
         for summary in suite_summaries(internal)
@@ -89,7 +89,7 @@ def _dataset_rows(internal: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _policy_rows(internal: bool) -> list[dict[str, Any]]:
+def _make_policy_rows(internal: bool) -> list[dict[str, Any]]:
     del internal
     from metabench.runs.kept.saved_policy import read_training
     from metabench.runs.kept.shipped_policies import shipped_policies
@@ -103,7 +103,7 @@ def _policy_rows(internal: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _suite_table(rows: list[dict[str, Any]]) -> Table:
+def _make_suite_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("suite", "title", "tasks", "datasets", title="Suites", title_justify="left")
     for row in rows:
         tasks = ", ".join(f"{count} {split}" for split, count in row["tasks"].items())
@@ -115,22 +115,24 @@ def _suite_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _method_table(rows: list[dict[str, Any]]) -> Table:
+def _make_method_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("method", "from", title="Methods", title_justify="left")
     for row in rows:
         table.add_row(row["name"], f"[red]{row['problem']}[/]" if row["problem"] else row["origin"])
     return table
 
 
-def _dataset_table(rows: list[dict[str, Any]]) -> Table:
+def _make_dataset_table(rows: list[dict[str, Any]]) -> Table:
     title = "Datasets (whether they are built: metabench data list)"
     table = Table("suite", "dataset", "trajectories a task", "behaviours", title=title, title_justify="left")
     for row in rows:
-        table.add_row(row["suite"], f"{row['dataset']}-v{row['version']}", str(row["trajectories"]), _shares(row))
+        table.add_row(
+            row["suite"], f"{row['dataset']}-v{row['version']}", str(row["trajectories"]), _format_shares(row)
+        )
     return table
 
 
-def _policy_table(rows: list[dict[str, Any]]) -> Table:
+def _make_policy_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(
         *("suite", "policy", "trained on", "preset", "seed", "size"),
         title="Trained policies (metabench evaluate NAME)",
@@ -142,26 +144,36 @@ def _policy_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-_ROWS = {"suites": _suite_rows, "methods": _method_rows, "datasets": _dataset_rows, "policies": _policy_rows}
-_TABLES = {"suites": _suite_table, "methods": _method_table, "datasets": _dataset_table, "policies": _policy_table}
+_ROWS = {
+    "suites": _make_suite_rows,
+    "methods": _make_method_rows,
+    "datasets": _make_dataset_rows,
+    "policies": _make_policy_rows,
+}
+_TABLES = {
+    "suites": _make_suite_table,
+    "methods": _make_method_table,
+    "datasets": _make_dataset_table,
+    "policies": _make_policy_table,
+}
 
 
-def _shares(dataset: Mapping[str, Any]) -> str:
+def _format_shares(dataset: Mapping[str, Any]) -> str:
     return ", ".join(f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items())
 
 
-def _bounds(values: Sequence[float]) -> str:
+def _format_bounds(values: Sequence[float]) -> str:
     """One number where all are equal."""
     return f"{values[0]:g}" if len(set(values)) == 1 else str(list(values))
 
 
-def _show_suite(content: dict[str, Any], console: Console) -> None:
+def _print_suite(content: dict[str, Any], console: Console) -> None:
     actions = content["actions"]
-    bounds = (
-        f"{actions['discrete']} discrete actions"
-        if "discrete" in actions
-        else f"{len(actions['low'])} coordinates from {_bounds(actions['low'])} to {_bounds(actions['high'])}"
-    )
+    if "discrete" in actions:
+        bounds = f"{actions['discrete']} discrete actions"
+    else:
+        low, high = _format_bounds(actions["low"]), _format_bounds(actions["high"])
+        bounds = f"{len(actions['low'])} coordinates from {low} to {high}"
     seen = "; test tasks are also training tasks: kept out of overall tables" if content["seen_tasks"] else ""
     console.print(f"[bold]{content['name']}[/] version {content['version']}: {content['title']}\n", highlight=False)
     for paragraph in content["rules"].split("\n\n"):
@@ -183,12 +195,12 @@ def _show_suite(content: dict[str, Any], console: Console) -> None:
     table = Table("dataset", "trajectories a task", "behaviours", "splits")
     for name, dataset in content["datasets"].items():
         splits = ", ".join(dataset["splits"])
-        table.add_row(f"{name}-v{dataset['version']}", str(dataset["trajectories"]), _shares(dataset), splits)
+        table.add_row(f"{name}-v{dataset['version']}", str(dataset["trajectories"]), _format_shares(dataset), splits)
     console.print(table)
     console.print(f"digest  {content['digest']}\nfolder  {content['folder']}", soft_wrap=True, highlight=False)
 
 
-def _show_method(content: dict[str, Any], console: Console) -> None:
+def _print_method(content: dict[str, Any], console: Console) -> None:
     console.print(
         f"[bold]{content['name']}[/] version {content['version']}, from {content['origin']}\n", highlight=False
     )
@@ -205,11 +217,11 @@ def _show_method(content: dict[str, Any], console: Console) -> None:
         table.columns[0].no_wrap = True
         for key, what in content["keys"].items():
             values = {name: json.dumps(preset[key]) for name, preset in content["presets"].items()}
-            same = len(set(values.values())) == 1
-            shown = (
-                next(iter(values.values())) if same else ", ".join(f"{name} {value}" for name, value in values.items())
-            )
-            table.add_row(key, Text.assemble((shown, "bold"), f"\n{what}"))
+            if len(set(values.values())) == 1:
+                text = next(iter(values.values()))
+            else:
+                text = ", ".join(f"{name} {value}" for name, value in values.items())
+            table.add_row(key, Text.assemble((text, "bold"), f"\n{what}"))
         console.print(table)
     for name, changes in content["variants"].items():
         setting = ", ".join(f"{key} = {json.dumps(value)}" for key, value in changes.items())

@@ -28,8 +28,8 @@ def pretrain(
     Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
     """
     from metabench.cli.arguments import read_overrides
-    from metabench.cli.interrupt import interruptible
-    from metabench.cli.progress import training_progress
+    from metabench.cli.interrupt import catch_interrupt
+    from metabench.cli.progress import show_training_progress
     from metabench.runs import pretraining
     from metabench.runs.executors.local import check_device
 
@@ -37,7 +37,7 @@ def pretrain(
     found, config = pretraining.pretraining_of(method, preset, read_overrides(set_ or []))
     check_device(device)
     folder = out or Path("pretrained") / found.name
-    with training_progress(console, found.name) as progress, interruptible() as cancelled:
+    with show_training_progress(console, found.name) as progress, catch_interrupt() as cancelled:
         weights = pretraining.pretrain(
             found,
             config,

@@ -18,7 +18,7 @@ LINE_SECONDS = 20.0
 
 
 @contextmanager
-def progress_bar(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
+def show_progress(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar that restarts with each stage of the work."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -36,10 +36,10 @@ def progress_bar(console: Console, label: str) -> Iterator[Callable[[str, int, i
 
 
 @contextmanager
-def training_progress(console: Console, label: str) -> Iterator[TrainingProgress]:
+def show_training_progress(console: Console, label: str) -> Iterator[TrainingProgress]:
     """A bar for a training in a terminal, elsewhere a line with the latest losses now and then."""
     spoken = 0.0
-    with progress_bar(console, label) as bar:
+    with show_progress(console, label) as bar:
 
         def update(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
             nonlocal spoken

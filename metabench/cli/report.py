@@ -26,10 +26,10 @@ def report(
     """
     from rich.console import Console
 
-    from metabench.cli.progress import progress_bar
+    from metabench.cli.progress import show_progress
     from metabench.report import write_report
 
-    with progress_bar(Console(stderr=True), "report") as progress:
+    with show_progress(Console(stderr=True), "report") as progress:
         written = write_report(run, output, policy=policy, suite=suite, progress=progress)
     for notice in written.notices:
         typer.echo(f"note: {notice}", err=True)

@@ -38,8 +38,8 @@ def reproduce(
     Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
     """
     from metabench.cli.arguments import read_options
-    from metabench.cli.interrupt import interruptible
-    from metabench.cli.progress import training_progress
+    from metabench.cli.interrupt import catch_interrupt
+    from metabench.cli.progress import show_training_progress
     from metabench.runs import pretraining
     from metabench.runs.executors.local import check_device
 
@@ -53,7 +53,7 @@ def reproduce(
         return
     check_device(device)
     folder = out or Path("reproduced") / found.name
-    with training_progress(console, found.name) as progress, interruptible() as cancelled:
+    with show_training_progress(console, found.name) as progress, catch_interrupt() as cancelled:
         rows = pretraining.reproduce(
             found,
             config,
@@ -72,17 +72,19 @@ def reproduce(
 def _print_rows(rows: Sequence[Mapping[str, object]], console: Console) -> None:
     """A table of what differs from row to row; what is the same in all stands below."""
     same = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
-    if len(rows) == 1:
+    if len(rows) == 1:  # of which everything is the same: only what it lacks is left out
         same = {name: value for name, value in same.items() if value is None}
     told = [name for name in rows[0] if name not in same]
-    common = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in same.items() if value is not None)
+    shared = [(name, value) for name, value in same.items() if value is not None]
+    common = ", ".join(f"{name.replace('_', ' ')} {_format_value(value)}" for name, value in shared)
     table = Table(*(name.replace("_", " ") for name in told), caption=f"all: {common}" if common else None)
     for row in rows:
-        table.add_row(*(_shown(row[name]) for name in told))
-    (console if console.is_terminal else Console(width=LOGGED_WIDTH)).print(table)
+        table.add_row(*(_format_value(row[name]) for name in told))
+    screen = console if console.is_terminal else Console(width=LOGGED_WIDTH)
+    screen.print(table)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

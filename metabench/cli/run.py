@@ -92,7 +92,7 @@ def run(
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
-    from metabench.cli.interrupt import interruptible
+    from metabench.cli.interrupt import catch_interrupt
     from metabench.cli.run_display import make_display
     from metabench.runs.executors.choice import choose_executor
     from metabench.runs.executors.local import run_cells
@@ -147,13 +147,13 @@ def run(
         _show_plan(planned, results, workers or 1, console)
         return
     with make_display(console, lambda: planned) as display:
-        if prepare_data(planned, display.building):
+        if prepare_data(planned, display.show_building):
             planned = plan()
         for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
             _say(f"warning: {warning}")
         if isolate:
             warn_of_gaps()
-        with interruptible(lambda: _say("stopping; once more to stop at once")) as cancelled:
+        with catch_interrupt(lambda: _say("stopping; once more to stop at once")) as cancelled:
             outcome = run_cells(planned, settings, executor=engine, listener=display.hear, cancelled=cancelled)
     _show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:

@@ -32,7 +32,7 @@ class Display(Protocol):
         """Show an event of a cell."""
         ...
 
-    def building(self, what: str, done: int, total: int) -> None:
+    def show_building(self, what: str, done: int, total: int) -> None:
         """Show how far the building of data is."""
         ...
 
@@ -69,7 +69,7 @@ class Bars:
         """Remove the bars."""
         self._progress.stop()
 
-    def building(self, what: str, done: int, total: int) -> None:
+    def show_building(self, what: str, done: int, total: int) -> None:
         """Show how far the building of data is."""
         self._update(what, f"building {what}", done, total, {})
         if done >= total:
@@ -95,11 +95,14 @@ class Bars:
             self._progress.console.print(f"[{colour}]{event.kind}[/] {escape(label)}{reason}", highlight=False)
 
     def _update(self, key: int | str, text: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
-        description, shown, metric_words = escape(text), total or None, _words(metrics)
+        description, metric_words = escape(text), _format_metrics(metrics)
+        known_total = total or None  # None draws a bar that only moves
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task(description, total=shown, completed=done, metrics=metric_words)
+            self._bars[key] = self._progress.add_task(
+                description, total=known_total, completed=done, metrics=metric_words
+            )
         self._progress.update(
-            self._bars[key], description=description, completed=done, total=shown, metrics=metric_words
+            self._bars[key], description=description, completed=done, total=known_total, metrics=metric_words
         )
 
     def _remove(self, key: int | str) -> None:
@@ -124,9 +127,9 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         """Nothing to leave."""
 
-    def building(self, what: str, done: int, total: int) -> None:
+    def show_building(self, what: str, done: int, total: int) -> None:
         """Say now and then how far the building of data is."""
-        if self._due(what) or done >= total:
+        if self._is_due(what) or done >= total:
             self._print(f"building {what}: {done} of {total}")
 
     def hear(self, event: Event) -> None:
@@ -136,15 +139,15 @@ class Lines:
             self._started[event.index] = self._last[event.index] = time.monotonic()
             self._print(f"{label}: started")
         elif event.kind == "progress":
-            if self._due(event.index):
-                metrics = _words(event.metrics)
-                self._print(f"{label}: {event.stage}, {event.done} of {event.total}{', ' if metrics else ''}{metrics}")
+            if self._is_due(event.index):
+                parts = [f"{label}: {event.stage}", f"{event.done} of {event.total}", _format_metrics(event.metrics)]
+                self._print(", ".join(part for part in parts if part))
         else:
             seconds = time.monotonic() - self._started.get(event.index, time.monotonic())
             reason = f": {event.message}" if event.message else f" after {seconds:.1f} s"
             self._print(f"{label}: {event.kind}{reason}")
 
-    def _due(self, key: int | str) -> bool:
+    def _is_due(self, key: int | str) -> bool:
         now = time.monotonic()
         if now - self._last.setdefault(key, now) < LINE_SECONDS:
             return False
@@ -155,5 +158,5 @@ class Lines:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _words(metrics: Mapping[str, float]) -> str:
+def _format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:3])

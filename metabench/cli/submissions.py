@@ -17,12 +17,12 @@ def new_card(
     output: Annotated[Path, typer.Option("--output", "-o", help="the file")] = Path("card.toml"),
 ) -> None:
     """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
-    from metabench.leaderboard.method_card import card_template
+    from metabench.leaderboard.method_card import make_card_template
     from metabench.system.writing import write_whole
 
     if output.exists():
         raise DataError(f"{output}: is there already; --output names another file")
-    write_whole(output, card_template(name))
+    write_whole(output, make_card_template(name))
     typer.echo(f"{output}: fill it in, then: metabench leaderboard submit RESULTS --card {output} --out FOLDER")
 
 
@@ -80,14 +80,14 @@ def verify(
     Code of the method that is named here, or installed under the record's name
     of it, is run; nothing that a submission contains is.
     """
-    from metabench.cli.progress import progress_bar
+    from metabench.cli.progress import show_progress
     from metabench.leaderboard.submission.verify import Verifier
 
     console = Console()
     if isolate:
         warn_of_gaps()
     agreed = True
-    with progress_bar(console, "measuring") as progress:
+    with show_progress(console, "measuring") as progress:
         verifier = Verifier(checkpoint, method, isolate, retrain, device, fresh_tasks, progress=progress)
         for found in verifier.verify(records):
             agreed &= found.agrees

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from metabench.system.wording import say_count
+
 if TYPE_CHECKING:
     from metabench.leaderboard.scores.models import LeaderboardEntry
 
@@ -28,23 +30,24 @@ def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
         key = (entry.suite, entry.suite_version, entry.suite_digest, entry.dataset, entry.dataset_version)
         groups.setdefault((*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []).append(entry)
     for group in groups.values():
-        console.print(_table(group))
-        for note in _notes(group):
+        console.print(_make_table(group))
+        for note in _collect_notes(group):
             console.print(f"  {escape(note)}", style="dim")
         console.print()
 
 
-def _table(entries: Sequence[LeaderboardEntry]) -> Table:
-    from metabench.leaderboard.export.formats import interval_text
+def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
+    from metabench.leaderboard.export.text_tables import format_interval
     from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
-    from metabench.leaderboard.scores.standings import by_rank, distinct_labels, is_ranked
+    from metabench.leaderboard.scores.standings import distinguish_labels, is_ranked, sort_by_rank
 
     first = entries[0]
     shots = sorted({entry.shots for entry in entries})
+    # What rows are sorted by; where no record has the headline's number of shots, the most there are.
     chosen = HEADLINE_SHOTS[first.track] if HEADLINE_SHOTS[first.track] in shots else shots[-1]
     found = {(entry.id, entry.shots): entry for entry in entries}
     representatives = {entry.id: found.get((entry.id, chosen), entry) for entry in entries}
-    labels = distinct_labels(list(representatives.values()))
+    labels = distinguish_labels(list(representatives.values()))
     table = Table(
         title=Text.assemble(
             f"{first.suite} · {first.dataset} · preset {first.preset} · ", (f"{first.split} {first.track}", "bold")
@@ -59,13 +62,14 @@ def _table(entries: Sequence[LeaderboardEntry]) -> Table:
     unit = "success %" if first.metric == "success" else "IQM"
     gap = "\n" if len(shots) > 1 else " "  # several columns of intervals would not fit beside each other
     for count in shots:
-        table.add_column(_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True)
-    table.add_column(_heading("return", chosen, first.track), justify="right", no_wrap=True)
+        table.add_column(_make_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True)
+    table.add_column(_make_heading("return", chosen, first.track), justify="right", no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     rank = 0
-    for entry in by_rank(representatives.values()):
+    for entry in sort_by_rank(representatives.values()):
         ranked = is_ranked(entry)
-        rank += ranked
+        if ranked:
+            rank += 1
         label = Text(labels[entry.id])
         if entry.privileged:
             label.append(" privileged", style="italic")
@@ -73,7 +77,7 @@ def _table(entries: Sequence[LeaderboardEntry]) -> Table:
         table.add_row(
             str(rank) if ranked else "–",
             label,
-            *(Text(interval_text(each.headline if each else None).replace(" [", gap + "[")) for each in scores),
+            *(Text(format_interval(each.headline if each else None).replace(" [", gap + "[")) for each in scores),
             "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
             str(len(entry.seeds)),
             style="" if ranked else "dim",
@@ -81,16 +85,16 @@ def _table(entries: Sequence[LeaderboardEntry]) -> Table:
     return table
 
 
-def _heading(name: str, shots: int, track: str) -> Text:
-    return Text(name if track == "zero-shot" else f"{shots} shot{'s'[: shots != 1]}\n{name}")
+def _make_heading(name: str, shots: int, track: str) -> Text:
+    return Text(name if track == "zero-shot" else f"{say_count(shots, 'shot')}\n{name}")
 
 
-def _notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
+def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
     from metabench.evaluation.statistics import SEEDS_FOR_A_VERDICT
 
     notes = []
     for entry in entries:
-        where = f"{entry.label}, {entry.shots} shot{'s'[: entry.shots != 1]}" if entry.shots else entry.label
+        where = f"{entry.label}, {say_count(entry.shots, 'shot')}" if entry.shots else entry.label
         if entry.outdated and f"{entry.label}: outdated: {entry.outdated}" not in notes:
             notes.append(f"{entry.label}: outdated: {entry.outdated}")
         notes += [f"{where}: {text}" for text in entry.missing]

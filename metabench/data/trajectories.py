@@ -103,7 +103,7 @@ def content_digest(trajectories: Trajectories) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class TrajectorySource:
     """Trajectories to be stored.
 
     Attributes:

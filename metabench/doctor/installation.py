@@ -49,7 +49,7 @@ sys.exit(1)
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line of a report.
 
     Attributes:
@@ -63,34 +63,35 @@ class Finding:
     message: str
 
 
-def examine_machine(results: Path) -> Iterator[Finding]:
+def examine_machine(results: Path) -> Iterator[Diagnosis]:
     """Look at Python, packages, torch, rendering and folders; nothing is left behind.
 
     Args:
         results: a results folder, which need not exist: whether records could be written there.
     """
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python,
-        _packages,
-        _imports,
-        _torch,
-        _rendering,
+    checks: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
+        _examine_python,
+        _examine_packages,
+        _examine_imports,
+        _examine_torch,
+        _examine_rendering,
         lambda: examine_folder("METABENCH_HOME", home()),
         lambda: examine_folder("Minari datasets", minari_root()),
         lambda: examine_folder("results", results),
-        _extras,
+        _examine_extras,
     )
     for check in checks:
         yield from check()
 
 
-def _python() -> Iterator[Finding]:
+def _examine_python() -> Iterator[Diagnosis]:
     found = f"{platform.python_version()} at {sys.executable}, {platform.platform()}, {os.cpu_count()} cores"
-    yield Finding("ok", "Python", found)
+    yield Diagnosis("ok", "Python", found)
 
 
-def _packages() -> Iterator[Finding]:
+def _examine_packages() -> Iterator[Diagnosis]:
     """Whether the versions are those that metabench asks for."""
+    # What extras ask for is looked at in `_examine_extras`.
     texts = [text for text in requires("metabench") or [] if "extra ==" not in text]
     unfit = 0
     for requirement in map(Requirement, texts):
@@ -100,14 +101,14 @@ def _packages() -> Iterator[Finding]:
             found = "none"
         if found == "none" or not requirement.specifier.contains(found, prereleases=True):
             unfit += 1
-            yield Finding(
+            yield Diagnosis(
                 "wrong", "packages", f"expected {requirement}, found {found}; run `pip install '{requirement}'`"
             )
     if not unfit:
-        yield Finding("ok", "packages", f"metabench {version('metabench')}, {len(texts)} requirements met")
+        yield Diagnosis("ok", "packages", f"metabench {version('metabench')}, {len(texts)} requirements met")
 
 
-def _imports() -> Iterator[Finding]:
+def _examine_imports() -> Iterator[Diagnosis]:
     broken = 0
     for name in IMPORTS:
         try:
@@ -115,13 +116,13 @@ def _imports() -> Iterator[Finding]:
         except Exception as error:  # whatever a broken package does
             broken += 1
             problem = f"{type(error).__name__}: {error}"
-            message = f"{name} does not import: {_line(problem)}; run `pip install --force-reinstall {name}`"
-            yield Finding("wrong", "imports", message)
+            message = f"{name} does not import: {shorten_to_line(problem)}; run `pip install --force-reinstall {name}`"
+            yield Diagnosis("wrong", "imports", message)
     if not broken:
-        yield Finding("ok", "imports", f"{', '.join(f'{name} {version(name)}' for name in IMPORTS)}")
+        yield Diagnosis("ok", "imports", f"{', '.join(f'{name} {version(name)}' for name in IMPORTS)}")
 
 
-def _torch() -> Iterator[Finding]:
+def _examine_torch() -> Iterator[Diagnosis]:
     try:
         import torch
     except Exception:  # told above
@@ -132,13 +133,13 @@ def _torch() -> Iterator[Finding]:
     message = f"{threads} threads on {cores} cores, OMP_NUM_THREADS {wanted or 'not set'}; {', '.join(devices)}"
     if threads > cores:
         message += f"; more threads than cores are slow: set OMP_NUM_THREADS to {cores} or less"
-    yield Finding("note" if threads > cores else "ok", "torch", message)
+    yield Diagnosis("note" if threads > cores else "ok", "torch", message)
 
 
-def _rendering() -> Iterator[Finding]:
+def _examine_rendering() -> Iterator[Diagnosis]:
     """In a process of its own: where OpenGL is missing, MuJoCo may end the process."""
     backend = os.environ.get("MUJOCO_GL")
-    for choice in [backend] if backend else [None, "egl", "osmesa"]:
+    for choice in [backend] if backend else [None, "egl", "osmesa"]:  # what is set is what would be used
         environment = os.environ | ({"MUJOCO_GL": choice} if choice else {})
         command = [sys.executable, "-c", RENDERING]
         try:
@@ -146,49 +147,49 @@ def _rendering() -> Iterator[Finding]:
         except subprocess.TimeoutExpired:
             continue
         if done.returncode == 0 and choice == backend:
-            yield Finding("ok", "rendering", f"MuJoCo renders (MUJOCO_GL {choice or 'not set'})")
+            yield Diagnosis("ok", "rendering", f"MuJoCo renders (MUJOCO_GL {choice or 'not set'})")
             return
         if done.returncode == 0:
-            yield Finding("note", "rendering", f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures")
+            yield Diagnosis("note", "rendering", f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures")
             return
     advice = "install a software renderer (Debian: apt-get install libosmesa6) and set MUJOCO_GL=osmesa"
-    yield Finding("note", "rendering", f"MuJoCo cannot render here; training needs none; for pictures {advice}")
+    yield Diagnosis("note", "rendering", f"MuJoCo cannot render here; training needs none; for pictures {advice}")
 
 
-def examine_folder(what: str, folder: Path) -> Iterator[Finding]:
+def examine_folder(what: str, folder: Path) -> Iterator[Diagnosis]:
     """Whether it can be written to, has space, and keeps locks; it is not made if it is not there."""
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        yield Finding("wrong", what, f"{folder}: cannot be written to; name another folder or change its permissions")
+        yield Diagnosis("wrong", what, f"{folder}: cannot be written to; name another folder or change its permissions")
         return
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=nearest) as place:
-            locks = _keeps_locks(Path(place) / "lock")
+            locks = _holds_locks(Path(place) / "lock")
     except OSError as error:
-        yield Finding("wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder")
+        yield Diagnosis("wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder")
         return
     free = shutil.disk_usage(nearest).free
     place_words = f"{folder}, {free / GIB:.1f} GiB free"
     if not locks:
         message = f"{place_words}, locks do not hold: two processes could run one cell; name a folder on another disk"
-        yield Finding("wrong", what, message)
+        yield Diagnosis("wrong", what, message)
     elif free < NO_SPACE:
-        yield Finding("wrong", what, f"{place_words}: too little; make room or name another folder")
+        yield Diagnosis("wrong", what, f"{place_words}: too little; make room or name another folder")
     elif free < LITTLE_SPACE:
-        yield Finding("note", what, f"{place_words}: large datasets will not fit")
+        yield Diagnosis("note", what, f"{place_words}: large datasets will not fit")
     else:
-        yield Finding("ok", what, f"{place_words}, writable, locks hold")
+        yield Diagnosis("ok", what, f"{place_words}, writable, locks hold")
 
 
-def _keeps_locks(path: Path) -> bool:
+def _holds_locks(path: Path) -> bool:
     from filelock import FileLock
 
-    with FileLock(path):
+    with FileLock(path):  # another process must not get it: on some network folders it does
         done = subprocess.run([sys.executable, "-c", LOCKING, str(path)], capture_output=True, timeout=60, check=False)
     return done.returncode == 0
 
 
-def _extras() -> Iterator[Finding]:
+def _examine_extras() -> Iterator[Diagnosis]:
     for extra, (package, purpose) in {
         "ray": ("ray", "--executor ray"),
         "slurm": ("submitit", "--executor slurm"),
@@ -196,11 +197,12 @@ def _extras() -> Iterator[Finding]:
         "robotics": ("gymnasium-robotics", "suites of its environments"),
     }.items():
         try:
-            yield Finding("ok", f"extra {extra}", f"{package} {version(package)}")
+            yield Diagnosis("ok", f"extra {extra}", f"{package} {version(package)}")
         except PackageNotFoundError:
             message = f"not installed; {purpose} needs it: pip install 'metabench[{extra}]'"
-            yield Finding("note", f"extra {extra}", message)
+            yield Diagnosis("note", f"extra {extra}", message)
 
 
-def _line(text: str) -> str:
-    return f"{' '.join(text.split()):.200}"
+def shorten_to_line(text: str, longest: int = 200) -> str:
+    """Another's message as one line of at most so many characters."""
+    return " ".join(text.split())[:longest]

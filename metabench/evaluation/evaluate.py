@@ -9,7 +9,7 @@ from typing import TypeAlias
 from metabench.envs import BatchedEnvironment
 from metabench.evaluation import protocol
 from metabench.evaluation.guarded_policy import GuardedPolicy
-from metabench.evaluation.logged_supports import Supports, read_logged_supports
+from metabench.evaluation.logged_supports import Supports, load_logged_supports
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rollout import Rollout, roll_out_policy
 from metabench.evaluation.rows import Block, Collection, Counts, Row
@@ -73,7 +73,7 @@ def evaluate(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
-    counts = protocol.shot_counts(split, track, shots)
+    counts = protocol.choose_shot_counts(split, track, shots)
     guarded = GuardedPolicy(policy, name or type(policy).__name__, suite.spaces)
     stages = _Stages(guarded, suite, suite.environment(), split, track, seed, privileged, progress)
     supports: Supports = {}
@@ -81,7 +81,7 @@ def evaluate(
     if track == "few-shot":
         supports, collected = stages.collect(max(counts))
     elif track == "logged-shot":
-        supports = read_logged_supports(suite, split, max(counts)) if logged is None else logged
+        supports = load_logged_supports(suite, split, max(counts)) if logged is None else logged
     scored = stages.score(counts, supports)
     return Evaluation(
         blocks=tuple(_block(scored, split, track, count) for count in counts),
@@ -115,7 +115,7 @@ class _Stages:
         supports: dict[tuple[int, int], list[Episode]] = {}
         rollouts = []
         for episode in range(shots):
-            lanes = protocol.collection_lanes(self.suite, self.split, episode)
+            lanes = protocol.list_collection_lanes(self.suite, self.split, episode)
             rollout = self._roll_out(lanes, supports, f"support episode {episode + 1}", scored=False)
             rollouts.append(rollout)
             for lane, acted in zip(lanes, rollout.episodes, strict=True):
@@ -124,7 +124,7 @@ class _Stages:
 
     def score(self, shots: Sequence[int], supports: Supports) -> Rollout:
         """All scored episodes of all shot counts at once."""
-        lanes = protocol.scored_lanes(self.suite, self.split, self.track, shots)
+        lanes = protocol.list_scored_lanes(self.suite, self.split, self.track, shots)
         return self._roll_out(lanes, supports, "scored episodes", scored=True)
 
     def _roll_out(self, lanes: Sequence[Lane], supports: Supports, stage: str, *, scored: bool) -> Rollout:
@@ -135,8 +135,8 @@ class _Stages:
             self.suite,
             self.environment,
             lanes,
-            protocol.reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
-            protocol.policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),
+            protocol.derive_reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
+            protocol.derive_policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),
             {lane.group: supports[lane.task, lane.support][: lane.shots] for lane in lanes if lane.shots},
             scored=scored,
             keep=not scored,

@@ -39,25 +39,34 @@ class GuardedPolicy:
         self.adapt_calls = 0
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int], revealed: Sequence[Mapping[str, Any]] | None) -> None:
-        """Start one episode a lane; `revealed` task parameters are for privileged policies."""
+        """Start one episode a lane.
+
+        Args:
+            groups: one a lane.
+            seeds: one a lane.
+            revealed: the task parameters of each lane, for privileged policies; None for all others.
+
+        Raises:
+            MethodError: the policy raised.
+        """
         try:
             self._policy.reset(list(groups), list(seeds))
         except Exception as error:
-            raise self._raised("reset", error) from error
+            raise self._make_error("reset", error) from error
         if revealed is not None:
             try:
                 self._policy.reveal([copy.deepcopy(dict(task)) for task in revealed])
             except Exception as error:
-                raise self._raised("reveal", error) from error
+                raise self._make_error("reveal", error) from error
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
-        """Hand over copies of the support."""
-        given = {group: [_copied(episode) for episode in episodes] for group, episodes in support.items()}
+        """Hand over copies of the support; copying them is not counted as the policy's time."""
+        given = {group: [_copy_episode(episode) for episode in episodes] for group, episodes in support.items()}
         start = time.perf_counter()
         try:
             self._policy.adapt(given)
         except Exception as error:
-            raise self._raised("adapt", error) from error
+            raise self._make_error("adapt", error) from error
         self.seconds_adapting += time.perf_counter() - start
         self.adapt_calls += 1
 
@@ -69,27 +78,28 @@ class GuardedPolicy:
         Raises:
             MethodError: the policy raised, or returned a wrong type, shape or number; names method, lane and step.
         """
-        active = step.active.copy()
+        active = step.active.copy()  # the policy gets `step` itself, and could write to it
         start = time.perf_counter()
         try:
             chosen = self._policy.act(step)
         except Exception as error:
-            raise self._raised(f"act at step {timestep}", error) from error
+            raise self._make_error(f"act at step {timestep}", error) from error
         self.seconds_acting += time.perf_counter() - start
         self.act_calls += 1
-        return self._checked(chosen, active, timestep)
+        return self._check_actions(chosen, active, timestep)
 
-    def _checked(self, chosen: Any, active: Array, timestep: int) -> Array:
+    def _check_actions(self, chosen: Any, active: Array, timestep: int) -> Array:
         lanes, spaces = len(active), self._spaces
-        malformed = form_problem(chosen, lanes, spaces)
+        malformed = find_form_problem(chosen, lanes, spaces)
         if malformed is not None:
             raise MethodError(f"method {self._name!r}, step {timestep}: {malformed}")
-        values = chosen.reshape(lanes, -1)
+        values = chosen.reshape(lanes, -1)  # (lanes, action_dim), or (lanes, 1) for discrete actions
         if spaces.discrete:
             low, high = np.zeros(1), np.full(1, spaces.num_actions - 1)
         else:
             low, high = self._low - TOLERANCE, self._high + TOLERANCE
-        wrong = active & ~((values >= low) & (values <= high)).all(axis=1)
+        # Negated, so that NaN, which compares false with everything, is wrong as well.
+        wrong = active & ~((values >= low) & (values <= high)).all(axis=1)  # (lanes,)
         if wrong.any():
             lane = int(np.flatnonzero(wrong)[0])
             action = values[lane].tolist()
@@ -103,14 +113,15 @@ class GuardedPolicy:
         if spaces.discrete:
             return np.where(active, chosen, 0).astype(np.int64)
         finite = np.where(active[:, None], chosen, 0.0).astype(np.float32)
+        # Clipped after rounding to float32, which could carry an action beyond its bound again.
         return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
 
-    def _raised(self, call: str, error: Exception) -> MethodError:
+    def _make_error(self, call: str, error: Exception) -> MethodError:
         what = str(error) if isinstance(error, PolicyProcessError) else f"raised {type(error).__name__}: {error}"
         return MethodError(f"method {self._name!r}: {call} {what}")
 
 
-def form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:
+def find_form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:
     """What is wrong with the type or shape of what `Policy.act` returned for so many lanes; None if nothing is."""
     if not isinstance(chosen, np.ndarray):
         return f"act must return a NumPy array, not {type(chosen).__name__}"
@@ -123,7 +134,7 @@ def form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:
     return None
 
 
-def _copied(episode: Episode) -> Episode:
+def _copy_episode(episode: Episode) -> Episode:
     return Episode(
         episode.observations.copy(),
         episode.actions.copy(),

@@ -17,7 +17,7 @@ Supports: TypeAlias = Mapping[tuple[int, int], Sequence[Episode]]
 """For each (task, support) its support episodes, oldest first."""
 
 
-def read_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
+def load_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
     """Supports of `shots` logged trajectories for each (task, support), the same for every method and seed.
 
     Raises:
@@ -28,12 +28,12 @@ def read_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int
     for task in suite.split(split):
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
-            drawn = protocol.logged_draw(suite, split, task.id, support, len(episodes), shots)
-            supports[task.id, support] = [logged_episode(columns, int(episodes[i])) for i in drawn]
+            drawn = protocol.draw_logged_support(suite, split, task.id, support, len(episodes), shots)
+            supports[task.id, support] = [copy_logged_episode(columns, int(episodes[i])) for i in drawn]
     return supports
 
 
-def logged_episode(columns: Columns, episode: int) -> Episode:
+def copy_logged_episode(columns: Columns, episode: int) -> Episode:
     """Episode number `episode` of `columns`, as policies get it."""
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     terminated = bool(columns.terminated[episode])

@@ -1,4 +1,7 @@
-"""The protocol as data: tracks, shots, quotas, and every seed that evaluation uses."""
+"""The protocol as data: tracks, shots, quotas, and every seed that evaluation uses.
+
+All of it is fixed by suite, split and track alone, never by what a policy does: two methods meet the same episodes.
+"""
 
 from __future__ import annotations
 
@@ -50,14 +53,23 @@ class Lane:
 
 
 def check_split(suite: Suite, split: str) -> None:
-    """Raise `UnknownNameError` unless `split` is scored and `suite` has it."""
+    """Check that `split` is one of `SPLITS` and that `suite` has it.
+
+    Raises:
+        UnknownNameError: it is not; names the suite and the nearest split.
+    """
     known = [name for name in SPLITS if name in suite.splits]
     if split not in known:
         raise UnknownNameError(f"scored split of suite {suite.name}", split, known)
 
 
-def shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> tuple[int, ...]:
-    """The shot counts of a track, ascending: those asked for, or the protocol's.
+def choose_shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> tuple[int, ...]:
+    """The shot counts of a track, ascending and each once: those asked for, or the protocol's.
+
+    Args:
+        split: `test` or `test-far`.
+        track: one of `TRACKS`.
+        shots: numbers of support episodes; None takes the protocol's for this split.
 
     Raises:
         UnknownNameError: no such track.
@@ -67,16 +79,21 @@ def shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> t
         raise UnknownNameError("track", track, TRACKS)
     if shots is None:
         return _SHOTS[split][track]
-    chosen = tuple(sorted(set(shots)))
-    least, expected = (0, "exactly 0") if track == "zero-shot" else (1, "1 or more")
-    if not chosen or chosen[0] < least or (track == "zero-shot" and chosen != (0,)):
-        raise MetabenchError(f"track {track!r} takes {expected} shots, not {', '.join(map(str, shots)) or 'none'}")
-    return chosen
+    counts = tuple(sorted(set(shots)))
+    if track == "zero-shot":
+        fits, expected = counts == (0,), "exactly 0"
+    else:
+        fits, expected = bool(counts) and counts[0] >= 1, "1 or more"
+    if not fits:
+        found = ", ".join(map(str, shots)) or "none"
+        raise MetabenchError(f"track {track!r} takes {expected} shots, not {found}")
+    return counts
 
 
-def supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
+def list_supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     """All (split, track) that `suite` can be scored in: `logged-shot` needs `medium` data of the split."""
-    logged = suite.entry.datasets[SUPPORT_DATASET].splits if SUPPORT_DATASET in suite.entry.datasets else ()
+    datasets = suite.entry.datasets
+    logged = datasets[SUPPORT_DATASET].splits if SUPPORT_DATASET in datasets else ()
     return tuple(
         (split, track)
         for split in SPLITS
@@ -86,11 +103,22 @@ def supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     )
 
 
-def scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> tuple[Lane, ...]:
-    """The scored episodes of a track: E a task and shot count, E/R from each support, in a fixed shuffled order."""
+def list_scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> tuple[Lane, ...]:
+    """The scored episodes of a track: E a task and shot count, E/R from each support, in a fixed shuffled order.
+
+    Args:
+        suite: whose quotas E (`evaluation.episodes`) and R (`evaluation.supports`) hold.
+        split: `test` or `test-far`.
+        track: one of `TRACKS`.
+        shots: as `choose_shot_counts` gives them.
+
+    Returns:
+        One lane an episode, tasks x E x shot counts of them.
+    """
     quota = suite.entry.evaluation
     supports, episodes = quota.supports, quota.episodes // quota.supports
     if track == "zero-shot":
+        # Episodes without support have nothing in common: each is a group of its own.
         supports, episodes = quota.episodes, 1
     lanes = [
         Lane(task.id, support, count, episode)
@@ -99,37 +127,41 @@ def scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> 
         for count in shots
         for episode in range(episodes)
     ]
-    return _anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, track))
+    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, track))
 
 
-def collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane, ...]:
+def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane, ...]:
     """The `episode`-th support episode (counted from 0) of every (task, support), in a fixed shuffled order."""
     lanes = [
-        Lane(task.id, support, episode, episode)
+        # `episode` earlier ones have been acted: so many shots is the policy given now.
+        Lane(task.id, support, shots=episode, episode=episode)
         for task in suite.split(split)
         for support in range(suite.entry.evaluation.supports)
     ]
-    return _anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection"))
+    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection"))
 
 
-def _anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
+def _make_anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
     """Shuffle the lanes and number their groups by order of appearance: neither tells anything about a task."""
+    order = np.random.default_rng(seed).permutation(len(lanes))
     numbers: dict[tuple[int, int, int], int] = {}
-    return tuple(
-        dataclasses.replace(lane, group=numbers.setdefault((lane.task, lane.support, lane.shots), len(numbers)))
-        for lane in (lanes[i] for i in np.random.default_rng(seed).permutation(len(lanes)))
-    )
+    shuffled = []
+    for lane in (lanes[i] for i in order):
+        group = numbers.setdefault((lane.task, lane.support, lane.shots), len(numbers))
+        shuffled.append(dataclasses.replace(lane, group=group))
+    return tuple(shuffled)
 
 
-def reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> list[int]:
-    """Seeds of the lanes' reset noise: the same for every method, seed and shot count."""
+def derive_reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> list[int]:
+    """Seeds of the lanes' reset noise, one a lane: the same for every method, seed and shot count."""
+    # Without `lane.shots`: an adaptation curve compares shot counts from the same starts.
     return [
         derived_seed(PROTOCOL, "reset", suite.identity, split, track, lane.task, lane.support, lane.episode)
         for lane in lanes
     ]
 
 
-def policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int) -> list[int]:
+def derive_policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int) -> list[int]:
     """The policy's randomness in each lane: by its place in the shuffled order, so that it names no task.
 
     Args:
@@ -139,21 +171,29 @@ def policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, s
         stage: which reset of the track this is.
         lanes: number of lanes.
         seed: the evaluation seed.
+
+    Returns:
+        One a lane.
     """
     return [
         derived_seed(PROTOCOL, "policy", seed, suite.identity, split, track, stage, place) for place in range(lanes)
     ]
 
 
-def logged_draw(suite: Suite, split: str, task: int, support: int, available: int, shots: int) -> list[int]:
+def draw_logged_support(suite: Suite, split: str, task: int, support: int, available: int, shots: int) -> list[int]:
     """Which of a task's `available` logged trajectories make up a support: the same for every method and seed.
 
-    A larger number of shots begins with the trajectories of a smaller one.
+    Returns:
+        `shots` different numbers below `available`; more shots begin with those of fewer.
+
+    Raises:
+        MetabenchError: there are fewer than `shots`; names suite and task.
     """
     if available < shots:
         raise MetabenchError(
             f"suite {suite.name}: task {task} has {available} {SUPPORT_DATASET} trajectories; {shots} shots need more"
         )
     seed = derived_seed(PROTOCOL, "logged-support", suite.identity, split, task, support)
-    drawn: list[int] = np.random.default_rng(seed).permutation(available)[:shots].tolist()
-    return drawn
+    # The beginning of a whole permutation, not a draw of `shots`: that is how supports of different sizes are nested.
+    chosen: list[int] = np.random.default_rng(seed).permutation(available)[:shots].tolist()
+    return chosen

@@ -70,18 +70,18 @@ def roll_out_policy(
     policy.reset([lane.group for lane in lanes], policy_seeds, parameters if privileged else None)
     if support:
         policy.adapt(support)
-    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)
-    previous_action = spaces.null_actions(count)
-    previous_reward = np.zeros(count, np.float32)
-    track = _Track(observation, keep)
+    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)  # (lanes, observation_dim)
+    previous_action = spaces.null_actions(count)  # (lanes, action_dim) or (lanes,)
+    previous_reward = np.zeros(count, np.float32)  # (lanes,)
+    history = _History(observation, keep)
     for timestep in range(spaces.horizon):
-        active = track.active
+        # Copies throughout: a policy that writes to what it is shown changes nothing of the evaluation.
         step = Step(
             observation=observation.copy(),
             previous_action=previous_action.copy(),
             previous_reward=previous_reward.copy(),
             timestep=np.full(count, timestep, np.int64),
-            active=active.copy(),
+            active=history.active.copy(),
             scored=np.full(count, scored),
         )
         actions = policy.act(step, timestep)
@@ -89,9 +89,9 @@ def roll_out_policy(
             outcome = environment.step(actions.copy())
         except SimulationError as error:
             raise error.in_task(suite.name, lanes[error.lane].task) from error
-        track.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
+        history.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
         # An ended lane keeps showing what the policy last acted on: its last transition is for `adapt` only.
-        going = track.active
+        going = history.active
         observation[going] = outcome.observation[going]
         previous_action[going] = actions[going]
         previous_reward[going] = outcome.reward[going]
@@ -99,10 +99,10 @@ def roll_out_policy(
             progress(timestep + 1, spaces.horizon)
         if not going.any():
             break
-    return track.rollout(lanes)
+    return history.finish(lanes)
 
 
-class _Track:
+class _History:
     """What happened so far in all lanes."""
 
     def __init__(self, observation: Array, keep: bool) -> None:
@@ -113,15 +113,24 @@ class _Track:
         self._terminated = np.zeros(lanes, bool)
         self._success_any = np.zeros(lanes, bool)
         self._success_last = np.zeros(lanes, bool)
-        self._has_success = False
+        self._has_success = False  # until the environment tells any
         self._keep = keep
         self._observations: list[Array] = [observation.copy()]
         self._actions: list[Array] = []
         self._rewards: list[Array] = []
 
     def add(self, actions: Array, observation: Array, reward: Array, terminated: Array, success: Array | None) -> None:
-        """One step of all lanes; only active ones count."""
+        """Add one step of all lanes; only active ones count.
+
+        Args:
+            actions: `(lanes, action_dim)` or `(lanes,)`.
+            observation: `(lanes, observation_dim)`, after the step.
+            reward: `(lanes,)`.
+            terminated: `(lanes,)` bool.
+            success: `(lanes,)` bool, or None where the family has none.
+        """
         active = self.active
+        # Returns are summed in float64, step by step: the rewards that policies see are float32.
         self._returns[active] += np.asarray(reward, np.float64)[active]
         self._lengths[active] += 1
         if success is not None:
@@ -135,17 +144,18 @@ class _Track:
         self._terminated |= active & terminated
         self.active = active & ~self._terminated
 
-    def rollout(self, lanes: Sequence[Lane]) -> Rollout:
+    def finish(self, lanes: Sequence[Lane]) -> Rollout:
         """Rows in the order of the lanes' names, episodes in the order of the lanes."""
+        # Shots first, as lanes themselves are ordered by task: so the rows of a block stand together.
         order = sorted(range(len(lanes)), key=lambda i: (lanes[i].shots, lanes[i]))
         return Rollout(
-            rows=tuple(self._row(lanes[i], i) for i in order),
+            rows=tuple(self._make_row(lanes[i], i) for i in order),
             shots=tuple(lanes[i].shots for i in order),
-            episodes=self._episodes() if self._keep else (),
+            episodes=self._cut_episodes() if self._keep else (),
             steps=int(self._lengths.sum()),
         )
 
-    def _row(self, lane: Lane, i: int) -> Row:
+    def _make_row(self, lane: Lane, i: int) -> Row:
         return Row(
             task=lane.task,
             support=lane.support,
@@ -156,9 +166,10 @@ class _Track:
             success_last=bool(self._success_last[i]) if self._has_success else None,
         )
 
-    def _episodes(self) -> tuple[Episode, ...]:
-        observations, actions = np.stack(self._observations, 1), np.stack(self._actions, 1)
-        rewards = np.stack(self._rewards, 1)
+    def _cut_episodes(self) -> tuple[Episode, ...]:
+        observations = np.stack(self._observations, 1)  # (lanes, steps + 1, observation_dim)
+        actions = np.stack(self._actions, 1)  # (lanes, steps, action_dim) or (lanes, steps)
+        rewards = np.stack(self._rewards, 1)  # (lanes, steps)
         return tuple(
             Episode(
                 observations=observations[i, : length + 1].copy(),

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from metabench.system.strict_model import StrictModel
 
 SplitName = Literal["test", "test-far"]
 TrackName = Literal["zero-shot", "few-shot", "logged-shot"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class Row(NamedTuple):
-    """One episode in a task; a JSON array in this order."""
+    """One episode in a task; a JSON array in this order.
+
+    Attributes:
+        task: the suite's task id.
+        support: which of the R supports, from 0; for zero-shot, which episode.
+        episode: which scored episode of this support, from 0; in a collection, which support episode.
+        total_return: undiscounted sum of rewards, in the suite's own unit.
+        length: steps until the episode ended, at most the horizon.
+        success_any: success at any step; None where the suite has no success.
+        success_last: success at the last step; None likewise.
+    """
 
     task: int
-    support: Annotated[int, Field(ge=0)]  # which of the R supports; for zero-shot, which episode
-    episode: Annotated[int, Field(ge=0)]  # which scored episode of this support; in a collection, which support episode
+    support: Annotated[int, Field(ge=0)]
+    episode: Annotated[int, Field(ge=0)]
     total_return: float
     length: Annotated[int, Field(ge=1)]
     success_any: bool | None
     success_last: bool | None
 
 
-class Block(_Strict):
+class Block(StrictModel):
     """All scored episodes of one split, track and number of shots."""
 
     split: SplitName
@@ -35,14 +43,14 @@ class Block(_Strict):
     rows: tuple[Row, ...]
 
 
-class Collection(_Strict):
+class Collection(StrictModel):
     """The unscored support episodes of one split, which the policy acted itself."""
 
     split: SplitName
     rows: tuple[Row, ...]
 
 
-class Counts(_Strict):
+class Counts(StrictModel):
     """What evaluating and adapting used."""
 
     scored_steps: int = Field(ge=0, description="real environment steps in scored episodes")

@@ -38,7 +38,11 @@ class Score:
     task_scores: tuple[float, ...]
 
     def headline(self, metric: str) -> float:
-        """The number a suite is ranked by: `normalised` is the IQM, `success` the percentage of any-step success."""
+        """The number a suite is ranked by: `normalised` is the IQM, `success` the percentage of any-step success.
+
+        Raises:
+            DataError: it is `success`, and the rows tell none.
+        """
         if metric == "normalised":
             return self.iqm
         if self.success_any is None:
@@ -48,6 +52,10 @@ class Score:
 
 def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
     """Score one seed's rows with the references of `suite`.
+
+    Args:
+        rows: the episodes of one block, in any order.
+        suite: whose references say what 0 and 100 are.
 
     Raises:
         DataError: there are no rows, a row's task is not one of the suite, or only some rows tell success.
@@ -59,15 +67,15 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
     if len(unknown):
         raise DataError(f"suite {suite.name}: task {unknown.min()} is unknown; expected 0 to {len(suite.tasks) - 1}")
     returns = np.array([row.total_return for row in rows], np.float64)
-    normalised = np.array(suite.normalised(tasks.tolist(), returns.tolist()))
+    normalised = np.array(suite.normalised(tasks.tolist(), returns.tolist()))  # (episodes,)
     identifiers, places, counts = np.unique(tasks, return_inverse=True, return_counts=True)
     return Score(
         iqm=interquartile_mean(normalised),
         mean=float(normalised.mean()),
         median=float(np.median(normalised)),
         mean_return=float(returns.mean()),
-        success_any=_share([row.success_any for row in rows], suite),
-        success_last=_share([row.success_last for row in rows], suite),
+        success_any=_compute_share([row.success_any for row in rows], suite),
+        success_last=_compute_share([row.success_last for row in rows], suite),
         tasks=tuple(identifiers.tolist()),
         task_scores=tuple((np.bincount(places, weights=normalised) / counts).tolist()),
     )
@@ -87,7 +95,7 @@ def score_block(block: Block, suite: Suite, suite_digest: str) -> Score:
     return score_rows(block.rows, suite)
 
 
-def _share(values: Sequence[bool | None], suite: Suite) -> float | None:
+def _compute_share(values: Sequence[bool | None], suite: Suite) -> float | None:
     told = [value for value in values if value is not None]
     if not told:
         return None

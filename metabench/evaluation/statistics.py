@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SampleComparison:
     """Two methods compared by their per-seed scores.
 
     Attributes:
@@ -99,15 +99,15 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
 def t_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
     """Student's t interval of the mean of `(seeds,)` scores; None for fewer than two."""
-    return combined_interval([scores], [1.0], confidence)
+    return weighted_sum_interval([scores], [1.0], confidence)
 
 
 def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
     """Welch's interval of mean(first) - mean(second), scores `(seeds,)` each; None with fewer than two of either."""
-    return combined_interval([first, second], [1.0, -1.0], confidence)
+    return weighted_sum_interval([first, second], [1.0, -1.0], confidence)
 
 
-def combined_interval(
+def weighted_sum_interval(
     samples: Sequence[ArrayLike], weights: Sequence[float], confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Interval of a weighted sum of the means of independent samples, degrees of freedom by Welch and Satterthwaite.
@@ -128,24 +128,25 @@ def combined_interval(
     centre = sum(weight * float(array.mean()) for weight, array in zip(weights, arrays, strict=True))
     parts = [weight**2 * float(array.var(ddof=1)) / len(array) for weight, array in zip(weights, arrays, strict=True)]
     variance = sum(parts)
-    if variance == 0.0:
+    if variance == 0.0:  # the degrees of freedom below would be 0 / 0
         return Interval(centre, centre)
+    # Welch and Satterthwaite, written in shares of the variance so that nothing is squared but numbers up to 1.
     shares = [part / variance for part in parts]
     freedom = 1.0 / sum(share**2 / (len(array) - 1) for share, array in zip(shares, arrays, strict=True))
     half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(variance)
     return Interval(centre - half, centre + half)
 
 
-def compare(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Comparison:
+def compare_samples(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> SampleComparison:
     """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
     x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
     interval = welch_interval(x, y, confidence)
     enough = min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT
-    verdict = verdict_of(interval) if interval is not None and enough else None
-    return Comparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
+    verdict = give_verdict(interval) if interval is not None and enough else None
+    return SampleComparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
 
 
-def verdict_of(interval: Interval) -> Verdict:
+def give_verdict(interval: Interval) -> Verdict:
     """What the interval of a difference says of the first method; who asks must know that there are seeds enough."""
     return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
 
@@ -172,13 +173,14 @@ def stratified_bootstrap(
     values = np.empty(replications)
     for start in range(0, replications, size):
         count = min(size, replications - start)
-        drawn = generator.integers(runs, size=(count, runs, tasks))
-        values[start : start + count] = statistic(matrix[drawn, np.arange(tasks)])
+        chosen = generator.integers(runs, size=(count, runs, tasks))
+        # `arange` pairs each column of draws with its own task: runs are never mixed across tasks.
+        values[start : start + count] = statistic(matrix[chosen, np.arange(tasks)])  # (count,) of (count, runs, tasks)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
 
 
-def bootstrapped_improvement(
+def bootstrap_improvement(
     first: ArrayLike,
     second: ArrayLike,
     generator: np.random.Generator,
@@ -200,15 +202,18 @@ def bootstrapped_improvement(
     values = np.empty(replications)
     for start in range(0, replications, size):
         count = min(size, replications - start)
-        drawn = [matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices]
-        values[start : start + count] = _improvement(*drawn)
+        # The methods draw in turn, piece by piece: with pieces of another size the numbers drawn are others.
+        resampled = [
+            matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices
+        ]  # of each method (count, its runs, tasks)
+        values[start : start + count] = _improvement(*resampled)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
 
 
 def _improvement(x: Floats, y: Floats) -> Floats:
     """Mean over tasks of the share of pairs that x wins: `(..., runs, tasks)` and its like to `(...)`."""
-    mine, others = x[..., :, None, :], y[..., None, :, :]
+    mine, others = x[..., :, None, :], y[..., None, :, :]  # (..., runs, 1, tasks) and (..., 1, other_runs, tasks)
     shares = np.where(mine == others, 0.5, mine > others)
     return np.asarray(shares.mean(axis=(-3, -2, -1)))
 

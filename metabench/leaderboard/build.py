@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
-from metabench.leaderboard.export.formats import as_csv
-from metabench.leaderboard.page.page import render_page, rows_script
+from metabench.leaderboard.export.formats import format_as_csv
+from metabench.leaderboard.page.page import make_rows_script, render_page
 from metabench.leaderboard.records import read_records
-from metabench.leaderboard.scores.aggregate import aggregate, contender_id, contender_of
+from metabench.leaderboard.scores.aggregate import aggregate, hash_contender, identify_contender
 from metabench.leaderboard.scores.models import Leaderboard, LeaderboardEntry, Source, SuiteSummary
-from metabench.leaderboard.scores.overall import overall_tables
+from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf
-from metabench.leaderboard.scores.standings import boards
+from metabench.leaderboard.scores.standings import make_boards
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
 from metabench.system.writing import write_whole, writing
@@ -39,19 +39,20 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
         StorageError: the disk is full, read-only or fails; what `output` held before is as it was.
     """
     shelf = shelf or SuiteShelf()
-    sources: list[Source] = []
+    sources: list[Source] = []  # filled while `aggregate` reads the records, each of them once
     fresh = output / ".building"
     with writing(output):
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             (fresh / ROWS).mkdir(parents=True)
-            board = compile_leaderboard(aggregate(_noted(records, sources, fresh / ROWS), shelf), sources, shelf)
+            entries = aggregate(_write_rows_and_pass_on(records, sources, fresh / ROWS), shelf)
+            board = compile_leaderboard(entries, sources, shelf)
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
-                "leaderboard.csv": as_csv(board.entries),
-                "leaderboard.schema.json": schema_text(Leaderboard.model_json_schema(mode="serialization")),
-                "record.schema.json": schema_text(Record.model_json_schema(mode="serialization")),
-                "index.html": render_page(board, _link(records, output)),
+                "leaderboard.csv": format_as_csv(board.entries),
+                "leaderboard.schema.json": render_schema(Leaderboard.model_json_schema(mode="serialization")),
+                "record.schema.json": render_schema(Record.model_json_schema(mode="serialization")),
+                "index.html": render_page(board, _link_to_records(records, output)),
             }.items():
                 write_whole(fresh / name, text)
             _put_in_place(fresh, output)
@@ -63,20 +64,20 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
 def compile_leaderboard(entries: list[LeaderboardEntry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
     """Put standings and overall tables beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
-    suites = [suite for suite in shelf.suites() if (suite.name, suite.entry.version) in shown]
+    suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
     return Leaderboard(
         confidence=CONFIDENCE,
         seeds_for_a_verdict=SEEDS_FOR_A_VERDICT,
-        suites=tuple(_summary(suite) for suite in suites),
+        suites=tuple(_summarise_suite(suite) for suite in suites),
         entries=tuple(entries),
-        boards=tuple(boards(entries)),
-        overall=tuple(overall_tables(entries, seen)),
+        boards=tuple(make_boards(entries)),
+        overall=tuple(make_overall_tables(entries, seen)),
         sources=tuple(sorted(sources, key=lambda source: (source.contender, source.seed))),
     )
 
 
-def schema_text(schema: dict[str, Any]) -> str:
+def render_schema(schema: dict[str, Any]) -> str:
     """A JSON Schema as text, naming its dialect."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps({**dialect, **schema}, indent=1, ensure_ascii=False) + "\n"
@@ -84,24 +85,25 @@ def schema_text(schema: dict[str, Any]) -> str:
 
 def _put_in_place(fresh: Path, output: Path) -> None:
     """Put all that is in `fresh` into `output`, when nothing is left to write that could fail."""
+    # Away first: a folder takes only an empty one's place, and rows of records that are gone must go as well.
     shutil.rmtree(output / ROWS, ignore_errors=True)
     for path in fresh.iterdir():
         os.replace(path, output / path.name)
 
 
-def _noted(folder: Path, sources: list[Source], rows: Path) -> Iterator[Record]:
+def _write_rows_and_pass_on(folder: Path, sources: list[Source], rows: Path) -> Iterator[Record]:
     """Pass records on; note each one's source and write its rows."""
     for path, record in read_records(folder):
-        source = _source(record, path.relative_to(folder))
+        source = _describe_source(record, path.relative_to(folder))
         sources.append(source)
-        (rows / f"{source.contender}-{source.seed}.js").write_text(rows_script(record, source), encoding="utf-8")
+        (rows / f"{source.contender}-{source.seed}.js").write_text(make_rows_script(record, source), encoding="utf-8")
         yield record
 
 
-def _source(record: Record, path: Path) -> Source:
+def _describe_source(record: Record, path: Path) -> Source:
     provenance = record.provenance
     return Source(
-        contender=contender_id(contender_of(record)),
+        contender=hash_contender(identify_contender(record)),
         seed=record.result.cell.seed,
         path=path.as_posix(),
         digest=record.digest,
@@ -109,7 +111,7 @@ def _source(record: Record, path: Path) -> Source:
     )
 
 
-def _summary(suite: Suite) -> SuiteSummary:
+def _summarise_suite(suite: Suite) -> SuiteSummary:
     entry = suite.entry
     return SuiteSummary(
         name=suite.name,
@@ -128,7 +130,7 @@ def _summary(suite: Suite) -> SuiteSummary:
     )
 
 
-def _link(records: Path, output: Path) -> str | None:
+def _link_to_records(records: Path, output: Path) -> str | None:
     """How the page links to records: only where they lie below it, so that the link is the same everywhere."""
     folder, page = records.resolve(), output.resolve()
     return folder.relative_to(page).as_posix() if folder.is_relative_to(page) else None

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metabench.errors import DataError, MetabenchError, key_and_problem
-from metabench.methods.registry import load_method_class, registered_methods
+from metabench.methods.registry import find_registered_methods, load_method_class
 from metabench.system.toml_files import read_toml
 
 TO_DO = "TO DO"
 """What a card holds where its author has not written anything yet."""
 
 
-def _link(text: str) -> str:
+def _check_link(text: str) -> str:
     if text != "none" and not _LINK.fullmatch(text):
         raise ValueError(f'expected an address (https://...) or "none", found {text!r:.60}')
     return text
@@ -26,7 +26,7 @@ def _link(text: str) -> str:
 
 _LINK = re.compile(r"https?://\S+")
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
-Link = Annotated[str, Field(max_length=500), AfterValidator(_link)]
+Link = Annotated[str, Field(max_length=500), AfterValidator(_check_link)]
 
 
 class MethodCard(BaseModel):
@@ -50,14 +50,14 @@ class MethodCard(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _filled_in(cls, content: Any) -> Any:
+    def _require_filled_in(cls, content: Any) -> Any:
         for key, value in content.items() if isinstance(content, dict) else ():
             if value == TO_DO or (isinstance(value, list) and TO_DO in value):
                 raise ValueError(f"{key}: still to be written")
         return content
 
 
-def card_template(name: str) -> str:
+def make_card_template(name: str) -> str:
     """The text of a card for method `name`, to be filled in."""
     lines = ["# The card of a method: replace every TO DO. It is published with the method's records."]
     values = {"name": f'"{name}"', "authors": f'["{TO_DO}"]', "random_training": "true"}
@@ -97,35 +97,35 @@ class MethodShelf:
             try:
                 card = read_card(path)
             except DataError as error:
-                self._broken.add(name)
+                self._broken.add(name)  # told here, so not as a missing card once more
                 self.findings.append(str(error).replace(str(path), label, 1))
                 continue
             if card.name != name:
                 self._broken.update((name, card.name))
                 self.findings.append(f"{label}: name: expected {name!r}, the file's name, found {card.name!r}")
-            elif self.built_in(name):
+            elif self.is_built_in(name):
                 self.findings.append(f"{label}: name: {name!r} comes with metabench; a new method needs its own name")
             else:
                 self.cards[name] = card
         return self
 
-    def built_in(self, method: str) -> bool:
+    def is_built_in(self, method: str) -> bool:
         """Whether `method`, as records name it, comes with metabench."""
         if self._built_in is None:
-            self._built_in = {name: entry.built_in for name, entry in registered_methods().items()}
-        return self._built_in.get(base_name(method), False)
+            self._built_in = {name: entry.built_in for name, entry in find_registered_methods().items()}
+        return self._built_in.get(strip_variant(method), False)
 
     def lacks_card(self, method: str) -> bool:
         """Whether `method` needs a card and there is none, not even a broken one."""
-        name = base_name(method)
-        return not (self.built_in(method) or name in self.cards or name in self._broken)
+        name = strip_variant(method)
+        return not (self.is_built_in(method) or name in self.cards or name in self._broken)
 
     def trains_randomly(self, method: str) -> bool:
         """Whether another training seed should give other rows."""
-        name = base_name(method)
+        name = strip_variant(method)
         if name in self.cards:
             return self.cards[name].random_training
-        if not self.built_in(method):
+        if not self.is_built_in(method):
             return True
         try:
             return load_method_class(name)[0].trains
@@ -133,6 +133,6 @@ class MethodShelf:
             return True
 
 
-def base_name(method: str) -> str:
+def strip_variant(method: str) -> str:
     """The name of a method without its variant: `meta-dt` of `meta-dt/no_context`."""
     return method.partition("/")[0]

@@ -24,18 +24,18 @@ BUILT_FILE = "leaderboard.json"
 """What lies beside this file was built from records, perhaps into their own folder, and is none itself."""
 
 
-def records_folder(folder: Path) -> Path:
+def find_records_folder(folder: Path) -> Path:
     """Where the records of `folder` are: in its `records`, or it is such a folder itself."""
     return folder / RECORDS if (folder / RECORDS).is_dir() else folder
 
 
-def cards_folder(folder: Path) -> Path:
+def find_cards_folder(folder: Path) -> Path:
     """Where the methods' cards of `folder` are, whether there are any or not: in `methods`, beside the records."""
-    beside = folder.parent if folder.name == RECORDS and not (folder / CARDS).is_dir() else folder
-    return beside / CARDS
+    is_records_folder = folder.name == RECORDS and not (folder / CARDS).is_dir()
+    return (folder.parent if is_records_folder else folder) / CARDS
 
 
-def record_paths(folder: Path) -> list[Path]:
+def list_record_paths(folder: Path) -> list[Path]:
     """All record files below `folder`, sorted; raises `DataError` if it is no folder."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds records")
@@ -55,7 +55,7 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
     Raises:
         DataError: a file is no valid record; names it and says how to see all such findings.
     """
-    for path in record_paths(folder):
+    for path in list_record_paths(folder):
         try:
             yield path, read_record(path)
         except DataError as error:
@@ -64,8 +64,12 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
 
 def is_published(record: Record, published: Path | None) -> bool:
     """Whether the folder `published` holds `record` where its cell belongs, with the same result."""
+    if published is None:
+        return False
     place = record.result.cell.path
-    if published is None or place.is_absolute() or ".." in place.parts or not (published / place).is_file():
+    if place.is_absolute() or ".." in place.parts:  # a record's names lead nowhere else
+        return False
+    if not (published / place).is_file():
         return False
     try:
         return read_record(published / place).digest == record.digest

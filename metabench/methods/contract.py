@@ -1,4 +1,7 @@
-"""The plugin contract: what a method gives and what it is given."""
+"""The plugin contract: what a method gives and what it is given.
+
+Whatever a method or policy raises ends its cell, and the error names method, lane and step; nothing needs to be caught.
+"""
 
 from __future__ import annotations
 
@@ -86,26 +89,39 @@ class Policy(ABC):
         """Forget everything and start one episode in every lane.
 
         Args:
-            groups: lane i acts in an unknown task with a support, together named `groups[i]`: lanes of one group
-                share both. The numbers mean nothing else.
-            seeds: `seeds[i]` is the only randomness that lane i may use.
+            groups: `(lanes,)`. Lane i acts in an unknown task with a support, together named `groups[i]`: lanes of
+                one group share both. The numbers mean nothing else.
+            seeds: `(lanes,)` whole numbers of 63 bits; `seeds[i]` is the only randomness that lane i may use.
         """
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Learn from support episodes; called once after `reset` where there are any. The default ignores them.
 
         Args:
-            support: for each group, all its support episodes so far, oldest first.
+            support: for each group of `reset`, all its support episodes so far, oldest first. The arrays are copies,
+                and may be kept or changed.
         """
         del support
 
     @abstractmethod
     def act(self, step: Step) -> Array:
-        """Choose actions: `(lanes, action_dim)` floats in bounds, or `(lanes,)` integers for discrete actions."""
+        """Choose an action in every lane.
+
+        Args:
+            step: what is seen; its arrays are copies.
+
+        Returns:
+            `(lanes, action_dim)` floats within the bounds of the spaces, or `(lanes,)` integers from 0 for discrete
+            actions. What is out of bounds by no more than 1e-6 is clipped, anything else ends the cell. Actions of
+            lanes that are not `active` may be anything of this shape.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything `Method.load` needs into `folder` as safetensors and JSON, never pickle."""
+        """Write everything `Method.load` needs into `folder` as safetensors and JSON, never pickle.
+
+        `metabench.save_state` does so for nested tensors, arrays and plain values.
+        """
 
     def parameter_count(self) -> int:
         """Number of trained parameters that acting uses; 0 where the idea does not apply."""
@@ -116,7 +132,7 @@ class Policy(ABC):
 
         Args:
             episodes: episodes of any tasks, each taken alone.
-            steps: only the first `steps` steps of each may be used.
+            steps: only the first `steps` steps of each may be used; fewer where an episode is shorter.
 
         Returns:
             `(len(episodes), code_dim)` floats, or None for a policy that has no code of the task.
@@ -138,7 +154,11 @@ class Policy(ABC):
         return ()
 
     def reveal(self, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Privileged methods only: the parameters of each lane's task, called after `reset`."""
+        """Privileged methods only: what each lane's task is, told after `reset`.
+
+        Args:
+            tasks: `(lanes,)` parameters, as the suite's suite.toml writes them.
+        """
         del tasks
 
 
@@ -174,17 +194,40 @@ class Method(ABC):
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
-        """Named budgets for `suite`: `tiny`, `demo`, `cpu`, `paper`, as far as the method has them."""
+        """Named budgets for `suite`: `tiny`, `demo`, `cpu`, `paper`, as far as the method has them.
+
+        Args:
+            suite: the suite's name; configurations may differ by suite.
+        """
         del suite
         return {name: cls.config_class() for name in ("tiny", "demo", "cpu", "paper")}
 
     @abstractmethod
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
-        """Train on logged data of the training tasks; no simulator is within reach."""
+        """Train on logged data of the training tasks; no simulator is within reach.
+
+        Args:
+            data: trajectories of the training tasks, which are known as numbers only, and their validation part.
+            run: seed, device, log and checkpoints; `run.steps` gives resuming and cancellation as well.
+
+        Returns:
+            The policy, ready to be saved and to act.
+
+        Raises:
+            CancelledError: the run was asked to stop; `run.steps` raises it.
+        """
 
     @abstractmethod
     def load(self, folder: Path, spaces: Spaces) -> Policy:
-        """Read back what `Policy.save` wrote; raises `DataError` naming a missing or damaged file."""
+        """Read back what `Policy.save` wrote; it acts as the saved one did, bit for bit.
+
+        Args:
+            folder: what `Policy.save` was given.
+            spaces: observations, actions and horizon of the suite; of its tasks nothing is told.
+
+        Raises:
+            DataError: a file is missing or damaged; names it.
+        """
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
@@ -204,6 +247,6 @@ class Method(ABC):
         """Repeat the paper's experiment with the configuration of `reproduction`: `metabench reproduce`.
 
         Returns:
-            Rows of a table, with the published numbers beside the measured ones.
+            Rows of a table, with the published numbers beside the measured ones. Rows of equal keys share a table.
         """
         raise NotImplementedError(f"{cls.name} declares no reproduction")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from metabench.methods.registry import load_method_class, registered_methods
+from metabench.methods.registry import find_registered_methods, load_method_class
 
 
 def describe_method(spec: str, suite: str) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def describe_method(spec: str, suite: str) -> dict[str, Any]:
         MetabenchError: its import fails, or it is no method.
     """
     method, _ = load_method_class(spec)
-    registered = registered_methods().get(spec.partition("/")[0])
+    registered = find_registered_methods().get(spec.partition("/")[0])
     file = inspect.getsourcefile(method)
     return {
         "name": method.name,

@@ -56,17 +56,19 @@ class LinePlot:
         for panel, series in self.panels.items():
             _require(bool(series), self.title, f"panel {panel!r}: expected at least one series")
             for line in series:
-                where = f"panel {panel!r}, series {line.name!r}"
-                shape = np.shape(line.x)
-                _require(len(shape) == 1 and shape[0] > 0, self.title, f"{where}: x must be (n,), not {shape}")
-                _require((line.low is None) == (line.high is None), self.title, f"{where}: give both low and high")
-                for name, values in (("y", line.y), ("low", line.low), ("high", line.high)):
-                    if values is not None:
-                        found = np.shape(values)
-                        _require(found == shape, self.title, f"{where}: {name} must be {shape} as x is, not {found}")
-                        _require(not np.isinf(values).any(), self.title, f"{where}: {name} holds infinite numbers")
-                _require(bool(np.isfinite(line.x).all()), self.title, f"{where}: x must be finite")
+                self._check_line(line, f"panel {panel!r}, series {line.name!r}")
         _require(all(np.isfinite(at) for at in self.marks.values()), self.title, "marks must be finite")
+
+    def _check_line(self, line: Series, where: str) -> None:
+        shape = np.shape(line.x)
+        _require(len(shape) == 1 and shape[0] > 0, self.title, f"{where}: x must be (n,), not {shape}")
+        _require((line.low is None) == (line.high is None), self.title, f"{where}: give both low and high")
+        for name, values in (("y", line.y), ("low", line.low), ("high", line.high)):
+            if values is not None:
+                found = np.shape(values)
+                _require(found == shape, self.title, f"{where}: {name} must be {shape} as x is, not {found}")
+                _require(not np.isinf(values).any(), self.title, f"{where}: {name} holds infinite numbers")
+        _require(bool(np.isfinite(line.x).all()), self.title, f"{where}: x must be finite")
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,12 @@ class RegisteredMethod:
     @property
     def built_in(self) -> bool:
         """Whether it ships with metabench."""
-        return _distribution(self.points[0]) == OWN_DISTRIBUTION
+        return _name_distribution(self.points[0]) == OWN_DISTRIBUTION
 
     @property
     def origin(self) -> str:
         """Where it comes from: `metabench_baselines.bc:BC (metabench)`."""
-        return " and ".join(f"{point.value} ({_distribution(point)})" for point in self.points)
+        return " and ".join(f"{point.value} ({_name_distribution(point)})" for point in self.points)
 
     @property
     def conflict(self) -> str | None:
@@ -51,22 +51,23 @@ class RegisteredMethod:
         return f"method {self.name!r} is registered twice: by {self.origin}" if len(self.points) > 1 else None
 
 
-def registered_methods() -> dict[str, RegisteredMethod]:
+def find_registered_methods() -> dict[str, RegisteredMethod]:
     """All installed methods by name, sorted, without importing any; built-in names win over plugins'."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
+        # By what it points at: one class that is found twice, in two folders of the path, is no conflict.
         found.setdefault(point.name, {}).setdefault(point.value, point)
     registered = {}
     for name in sorted(found):
         points = tuple(found[name].values())
-        own = tuple(point for point in points if _distribution(point) == OWN_DISTRIBUTION)
+        own = tuple(point for point in points if _name_distribution(point) == OWN_DISTRIBUTION)
         registered[name] = RegisteredMethod(name, own or points)
     return registered
 
 
 def list_methods() -> tuple[str, ...]:
     """Names of all installed methods, without importing any."""
-    return tuple(registered_methods())
+    return tuple(find_registered_methods())
 
 
 def load_method_class(spec: str) -> tuple[type[Method], str | None]:
@@ -79,13 +80,14 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
         UnknownNameError: no such method, class or variant.
         MetabenchError: its import fails, its name is registered twice, or it is no method.
     """
+    # Split at ".py:" first: a path may hold slashes, and what follows its class after a slash is the variant.
     path, is_file, rest = spec.partition(".py:")
     if is_file:
         attribute, _, variant = rest.partition("/")
-        method = _from_file(Path(path + ".py"), attribute)
+        method = _load_from_file(Path(path + ".py"), attribute)
     else:
         name, _, variant = spec.partition("/")
-        method = _from_entry_point(name)
+        method = _load_from_entry_point(name)
     if variant and variant not in method.variants:
         raise UnknownNameError(f"variant of method {method.name}", variant, method.variants)
     return method, variant or None
@@ -111,16 +113,16 @@ def load_method(
     if preset not in presets:
         raise UnknownNameError(f"preset of method {method.name}", preset, presets)
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
-    return method(configured(method.name, presets[preset], changes))
+    return method(configure(method.name, presets[preset], changes))
 
 
-def method_label(spec: str, method: Method) -> str:
+def name_method(spec: str, method: Method) -> str:
     """The name of `method`, loaded from `spec`, in records and tables: `meta-dt`, `meta-dt/no_context`."""
     variant = spec.rpartition(".py:")[2].partition("/")[2]
     return f"{method.name}/{variant}" if variant else method.name
 
 
-def method_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
+def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     """The configuration keys of `method` that differ from its `preset` for `suite`, with their values as JSON."""
     presets = type(method).presets(suite)
     if preset not in presets:
@@ -129,7 +131,7 @@ def method_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     return {key: value for key, value in method.config.model_dump(mode="json").items() if value != usual[key]}
 
 
-def configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
+def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
     """`preset` of the method `name` with some keys changed; raises `UnknownNameError` or `MetabenchError`."""
     from pydantic import ValidationError
 
@@ -139,7 +141,7 @@ def configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
             raise UnknownNameError(f"configuration key of method {name}", key, keys)
     if not changes:
         return preset
-    try:
+    try:  # validated anew: `model_copy(update=...)` would take any value
         return type(preset).model_validate({**preset.model_dump(), **changes})
     except ValidationError as error:
         key, problem = key_and_problem(error)
@@ -147,8 +149,8 @@ def configured(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
         raise MetabenchError(f"method {name!r}: {what}: {problem}") from error
 
 
-def _from_entry_point(name: str) -> type[Method]:
-    registered = registered_methods()
+def _load_from_entry_point(name: str) -> type[Method]:
+    registered = find_registered_methods()
     if name not in registered:
         raise UnknownNameError("method", name, registered)
     entry = registered[name]
@@ -160,7 +162,7 @@ def _from_entry_point(name: str) -> type[Method]:
         raise MetabenchError(
             f"method {name!r}: its plugin {entry.origin} failed to load: {type(error).__name__}: {error}"
         ) from error
-    method = _as_method(found, f"method {name!r} ({entry.origin})")
+    method = _require_method(found, f"method {name!r} ({entry.origin})")
     if method.name != name:
         raise MetabenchError(
             f"method {name!r} ({entry.origin}): expected its name to be {name!r}, found {method.name!r}"
@@ -168,7 +170,7 @@ def _from_entry_point(name: str) -> type[Method]:
     return method
 
 
-def _from_file(path: Path, attribute: str) -> type[Method]:
+def _load_from_file(path: Path, attribute: str) -> type[Method]:
     if not path.is_file():
         raise MetabenchError(f"{path}: no such file; expected path/to/file.py:Class")
     module = _import_file(path)
@@ -179,10 +181,11 @@ def _from_file(path: Path, attribute: str) -> type[Method]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
-    return _as_method(getattr(module, attribute), f"{path}:{attribute}")
+    return _require_method(getattr(module, attribute), f"{path}:{attribute}")
 
 
 def _import_file(path: Path) -> ModuleType:
+    # Named by its whole path: files of one name in two folders are two modules.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
     assert specification is not None
@@ -197,7 +200,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _as_method(found: Any, what: str) -> type[Method]:
+def _require_method(found: Any, what: str) -> type[Method]:
     from metabench.methods.contract import Method
 
     if not isinstance(found, type) or not issubclass(found, Method):
@@ -210,5 +213,5 @@ def _as_method(found: Any, what: str) -> type[Method]:
     return found
 
 
-def _distribution(point: EntryPoint) -> str:
+def _name_distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "unknown package"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabench.methods.registry import registered_methods
+from metabench.methods.registry import find_registered_methods
 from metabench.system.scaffold import write_package
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -28,6 +28,6 @@ def write_plugin(name: str, folder: Path) -> tuple[Path, ...]:
         MetabenchError: `name` is not a possible name, is taken by an installed method or package or by Python itself,
             or `folder` is not empty.
     """
-    registered = registered_methods().get(name)
+    registered = find_registered_methods().get(name)
     taken_by = None if registered is None else registered.origin
     return write_package("method", name, folder, TEMPLATE, _FILES, taken_by)

@@ -38,7 +38,8 @@ def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = 
     fresh, previous = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     with writing(folder):
         try:
-            _write(fresh, structure, tensors)
+            _write_folder(fresh, structure, tensors)
+            # No folder can be replaced in one step: the old one goes aside, then the new one takes its place.
             if folder.exists():  # after a crash between the two renames, the state before is all there is
                 shutil.rmtree(previous, ignore_errors=True)
                 os.replace(folder, previous)
@@ -60,17 +61,18 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: nothing was saved there, or all of it is damaged; the message names the folder.
     """
+    # The state before is taken where there is no newer one, too: see `save_state`, between its renames.
     candidates = [path for path in (folder, folder.with_name(folder.name + ".old")) if path.exists()]
     problem = ""
     for path in candidates:
         try:
-            return _read(path)
+            return _read_folder(path)
         except DataError as error:
             problem = problem or str(error)
     raise DataError(problem or f"{folder}: nothing was saved here")
 
 
-def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
+def _write_folder(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
     """Make `folder` anew and write its three files, to the disk itself."""
     from safetensors.torch import save_file
 
@@ -78,7 +80,7 @@ def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
     save_file(dict(tensors), folder / TENSORS)
     (folder / STRUCTURE).write_text(json.dumps(structure), encoding="utf-8")
-    (folder / DIGESTS).write_text(json.dumps(_digests(folder)), encoding="utf-8")
+    (folder / DIGESTS).write_text(json.dumps(_hash_files(folder)), encoding="utf-8")
     for name in (TENSORS, STRUCTURE, DIGESTS):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
@@ -87,11 +89,11 @@ def _write(folder: Path, structure: Any, tensors: Mapping[str, Any]) -> None:
 def _check_digests(folder: Path) -> None:
     """Raise `ValueError` if the files are not those that were written; there may be no digests to tell by."""
     path = folder / DIGESTS
-    if path.exists() and json.loads(path.read_bytes()) != _digests(folder):
+    if path.exists() and json.loads(path.read_bytes()) != _hash_files(folder):
         raise ValueError(f"its files do not match {DIGESTS}")
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path) -> dict[str, str]:
     digests = {}
     for name in (TENSORS, STRUCTURE):
         with (folder / name).open("rb") as file:
@@ -99,7 +101,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return digests
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read_folder(folder: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -116,10 +118,12 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
+    """`value` as JSON in which tensors and arrays are names, and themselves put into `tensors`."""
     import torch
 
     name = f"{len(tensors)}:{path}"  # keys may hold dots, so paths alone need not differ
     if isinstance(value, torch.Tensor):
+        # A copy of its own: safetensors refuses tensors that share memory, as tied weights and slices do.
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"tensor": name}
     if isinstance(value, np.ndarray):
@@ -130,6 +134,7 @@ def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     if isinstance(value, Mapping):
+        # Pairs, not a JSON object, whose keys could be strings only.
         items = [[_describe_key(key, path), _describe(item, tensors, f"{path}.{key}")] for key, item in value.items()]
         return {"mapping": items}
     if isinstance(value, list | tuple):
@@ -147,6 +152,7 @@ def _describe_key(key: Any, path: str) -> Any:
 
 
 def _rebuild(node: Any, tensors: Mapping[str, Any]) -> Any:
+    """What `_describe` described; anything else is a damaged file and raises one of what `_read_folder` catches."""
     ((kind, content),) = node.items()
     if kind == "tensor":
         return tensors[content]

@@ -98,6 +98,7 @@ class TrainingRun:
     def checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
         """Keep `state` (tensors, arrays, plain values, nested) under `name`, with the curve and summary so far."""
         if self._folder is not None:
+            # Together, so that curve and weights are always of one moment.
             content = {"state": state, "curve": self.curve, "summary": self.summary}
             save_state(content, self._folder / name, keep_previous=True)
 
@@ -144,11 +145,12 @@ class TrainingRun:
         while done < total:
             done += 1
             self._position = (stage, done)
+            # Seeded by its number, so that a resumed run draws what the uninterrupted one would have drawn.
             self.torch_seed(stage, done)
             yield done
             if self._progress is not None:
-                self._progress(stage, done, total, self._latest(stage))
-            cancelled = self._cancelled is not None and self._cancelled()
+                self._progress(stage, done, total, self._read_latest_metrics(stage))
+            cancelled = self._cancelled is not None and self._cancelled()  # asked once: it may change in between
             if cancelled or done == total or time.monotonic() - kept >= self._checkpoint_seconds:
                 keep(done)
                 kept = time.monotonic()
@@ -156,7 +158,7 @@ class TrainingRun:
                 raise CancelledError(f"stopped in stage {stage!r} after update {done} of {total}")
         self.torch_seed(stage, "end")  # what follows draws the same numbers, whether this stage was resumed or not
 
-    def _latest(self, stage: str) -> Mapping[str, float]:
+    def _read_latest_metrics(self, stage: str) -> Mapping[str, float]:
         row = self.curve[-1] if self.curve and self.curve[-1]["stage"] == stage else {}
         return {key: value for key, value in row.items() if key not in ("stage", "update")}
 

@@ -12,10 +12,10 @@ import numpy as np
 from metabench.envs import Array
 from metabench.methods.pictures import LinePlot, Series
 from metabench.report.episodes import ADAPTED, ZERO_SHOT, Acted
-from metabench.report.html import figure, fixed, node, number, section
-from metabench.report.pictures import drawn
-from metabench.report.plots import legend
-from metabench.report.scores import task_numbers
+from metabench.report.html import figure, format_fixed, format_number, node, section
+from metabench.report.pictures import draw_picture
+from metabench.report.plots import draw_legend
+from metabench.report.scores import format_task_numbers
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
 
@@ -48,21 +48,21 @@ def episodes_section(acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suit
             "From the origin (small ring) to the hidden goal (cross). Grey: support episodes, which are not scored."
         )
         parts += [
-            legend({ZERO_SHOT: "c1", ADAPTED: "c0", "support episodes": "c7"}),
+            draw_legend({ZERO_SHOT: "c1", ADAPTED: "c0", "support episodes": "c7"}),
             node("div", {"class": "grid-of-plots"}, *walks),
             node("p", {"class": "soft"}, caption),
         ]
     for task, episodes in acted:
         if isinstance(environment, LocomotionEnvironment):
             parts.append(figure(_title(task), *_bodies(episodes, environment), wide=True))
-        parts.append(drawn(_over_time(task, episodes)))
+        parts.append(draw_picture(_over_time(task, episodes)))
     note = f"Acted for this report in the first test tasks of {suite.name}: one episode without support, and one after "
     note += "three that it acted itself. They begin as the protocol’s do, and are none of the scored ones."
     return section("episodes", "Episodes", *parts, note=note)
 
 
 def _title(task: TaskEntry) -> str:
-    return f"task {task.id}: {told}" if (told := task_numbers(task)) else f"task {task.id}"
+    return f"task {task.id}: {told}" if (told := format_task_numbers(task)) else f"task {task.id}"
 
 
 def _scored(episodes: Sequence[Acted]) -> list[Acted]:
@@ -81,7 +81,7 @@ def _over_time(task: TaskEntry, episodes: Sequence[Acted]) -> LinePlot:
     for place in range(min(dimensions, COORDINATES)):
         name = f"observation {place + 1} of {dimensions}"
         panels[name] = [_line(acted, acted.episode.observations[:, place]) for acted in adapted_first]
-    returns = "; ".join(f"{acted.kind} {number(acted.episode.total_return)}" for acted in episodes)
+    returns = "; ".join(f"{acted.kind} {format_number(acted.episode.total_return)}" for acted in episodes)
     return LinePlot(f"{_title(task)}, over time", panels, "step", f"Returns: {returns}.")
 
 
@@ -102,7 +102,7 @@ def _walk(task: TaskEntry, episodes: Sequence[Acted]) -> Element:
             made.append(node("path", {"class": "ground", "d": _path(np.array(ends))}))
     made.append(node("circle", {"class": "start", "r": 4, "cx": 0, "cy": 0}))
     for acted in sorted(episodes, key=lambda each: not each.support):
-        told = node("title", {}, f"{acted.kind}: return {number(acted.episode.total_return)}")
+        told = node("title", {}, f"{acted.kind}: return {format_number(acted.episode.total_return)}")
         kind = "walk faint" if acted.support else "walk"
         made.append(node("path", {"class": f"{kind} {_colour(acted)}", "d": _path(acted.episode.observations)}, told))
         end = 100 * acted.episode.observations[-1]
@@ -165,7 +165,7 @@ def _frame(positions: Array, environment: LocomotionEnvironment, above: bool) ->
                 node(
                     "text",
                     {"class": "metres", "x": f"{x:.1f}", "y": 16, "text-anchor": "middle"},
-                    f"{fixed(metre, 0)} m",
+                    f"{format_fixed(metre, 0)} m",
                 )
             )
     for limb in body:

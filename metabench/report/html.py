@@ -1,4 +1,7 @@
-"""HTML as trees of elements: whatever names and texts hold, they come out as text and never as markup."""
+"""HTML as trees of elements: whatever names and texts hold, they come out as text and never as markup.
+
+Builders of elements (`node`, `section`, `pairs`, `table`, `figure`) are called by what they make, as in HTML itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def node(name: str, attributes: Mapping[str, Any] | None = None, *children: Chil
     made = Element(name, found)
     for child in children:
         if isinstance(child, str):
-            if len(made):
+            if len(made):  # text after a child is that child's tail in ElementTree
                 made[-1].tail = (made[-1].tail or "") + child
             else:
                 made.text = (made.text or "") + child
@@ -28,7 +31,7 @@ def node(name: str, attributes: Mapping[str, Any] | None = None, *children: Chil
     return made
 
 
-def html(element: Element) -> str:
+def render_html(element: Element) -> str:
     """The element as HTML text."""
     return tostring(element, encoding="unicode", method="html")
 
@@ -85,33 +88,41 @@ def as_float(value: float) -> float:
         return math.nan
 
 
-def fixed(value: float, digits: int) -> str:
+def format_fixed(value: float, digits: int) -> str:
     """A number with so many decimals and a true minus sign."""
     text = f"{abs(value):.{digits}f}"
-    return (MINUS if value < 0 and float(text) else "") + text
+    is_negative = value < 0 and float(text) != 0.0  # what rounds to zero has no sign
+    return (MINUS if is_negative else "") + text
 
 
-def number(value: float, digits: int = 4) -> str:
+def format_number(value: float, digits: int = 4) -> str:
     """A number to so many significant digits, with a true minus sign; whole numbers in groups of three digits."""
     value = as_float(value)
     if not math.isfinite(value):
         return DASH
     if value.is_integer() and abs(value) < 1e9:
         return f"{int(value):,}".replace("-", MINUS)
-    return _with_minus(f"{value:#.{digits}g}".removesuffix("."))
+    return _put_minus(f"{value:#.{digits}g}".removesuffix("."))
 
 
-def rounded(value: float) -> str:
+def format_tick(value: float) -> str:
     """A round number as short as it can be: what stands beside an axis."""
-    return _with_minus(f"{value:g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e9 else f"{value:.3g}")
+    if abs(value) < 1e4:
+        text = f"{value:g}"
+    elif abs(value) < 1e9:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.3g}"
+    return _put_minus(text)
 
 
-def _with_minus(text: str) -> str:
+def _put_minus(text: str) -> str:
+    """Python's text of a number with a true minus sign, and an exponent without plus and leading zeros."""
     mantissa, exponent, power = text.partition("e")
     return (mantissa + (f"e{int(power)}" if exponent else "")).replace("-", MINUS)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds, minutes or hours, as the leaderboard's page writes them."""
     if seconds < 1:
         return "< 1 s"
@@ -120,6 +131,6 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def words(name: str) -> str:
+def spell_out(name: str) -> str:
     """A key as words: `after_4_steps` is `after 4 steps`."""
     return name.replace("_", " ")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import DataError, MetabenchError
-from metabench.leaderboard.records import FAILED_SUFFIX, record_paths
-from metabench.methods.registry import method_overrides
+from metabench.leaderboard.records import FAILED_SUFFIX, list_record_paths
+from metabench.methods.registry import find_overrides
 from metabench.runs.kept.record import Cell, Record, read_record
 from metabench.runs.kept.saved_policy import FACTS, Training, policy_folder, read_training
 from metabench.system.home import home
@@ -67,21 +67,21 @@ def read_subject(run: Path, policy: Path | None = None) -> Subject:
             if (folder / FACTS).exists():
                 if policy is not None:
                     raise MetabenchError(f"{run}: is the folder of a saved policy itself; --policy is for records")
-                return _of_policy(folder)
-        return _of_record(_only_record(run), policy)
+                return _read_policy_subject(folder)
+        return _read_record_subject(_find_only_record(run), policy)
     if not run.exists():
         raise DataError(f"{run}: no such file or folder; expected a record, or the folder of a saved policy")
     if run.name.endswith(FAILED_SUFFIX):
-        raise DataError(f"{run}: says why a cell failed and is no record; expected {_finished_name(run)}")
-    return _of_record(run, policy)
+        raise DataError(f"{run}: says why a cell failed and is no record; expected {_name_finished(run)}")
+    return _read_record_subject(run, policy)
 
 
-def _finished_name(failed: Path) -> str:
+def _name_finished(failed: Path) -> str:
     return failed.name.removesuffix(FAILED_SUFFIX) + ".json"
 
 
-def _only_record(folder: Path) -> Path:
-    found = record_paths(folder)
+def _find_only_record(folder: Path) -> Path:
+    found = list_record_paths(folder)
     if not found:
         raise DataError(f"{folder}: holds neither a record nor a saved policy ({FACTS})")
     if len(found) > 1:
@@ -89,12 +89,12 @@ def _only_record(folder: Path) -> Path:
     return found[0]
 
 
-def _of_record(path: Path, policy: Path | None) -> Subject:
+def _read_record_subject(path: Path, policy: Path | None) -> Subject:
     record = read_record(path)
     result = record.result
     if set(result.cell.suite) & set(NO_NAME):
         raise DataError(f"{path}: result.cell.suite: expected the name of a suite, found {result.cell.suite!r:.80}")
-    folder, training, lacking = _policy_of(result.cell, policy)
+    folder, training, lacking = _find_policy(result.cell, policy)
     return Subject(
         cell=result.cell,
         configuration=result.configuration,
@@ -111,13 +111,13 @@ def _of_record(path: Path, policy: Path | None) -> Subject:
     )
 
 
-def _of_policy(folder: Path) -> Subject:
+def _read_policy_subject(folder: Path) -> Subject:
     training = read_training(folder)
     method = training.method()
     return Subject(
         cell=training.cell,
         configuration=method.config.model_dump(mode="json"),
-        overrides=method_overrides(method, training.cell.preset, training.cell.suite),
+        overrides=find_overrides(method, training.cell.preset, training.cell.suite),
         privileged=method.privileged,
         parameters=training.parameters,
         training_tasks=training.training_tasks,
@@ -129,14 +129,14 @@ def _of_policy(folder: Path) -> Subject:
     )
 
 
-def _policy_of(cell: Cell, given: Path | None) -> tuple[Path | None, Training | None, str]:
+def _find_policy(cell: Cell, given: Path | None) -> tuple[Path | None, Training | None, str]:
     """The policy of a record's cell, what is kept with it, and why there is none."""
     if given is not None:
         training = read_training(given)
         if training.cell != cell:
-            raise MetabenchError(f"{given}: {_difference(training.cell, cell)}")
+            raise MetabenchError(f"{given}: {_describe_difference(training.cell, cell)}")
         return given, training, ""
-    kept = _kept(cell)
+    kept = _find_kept_policy(cell)
     if kept is None:
         return None, None, "its policy is not on this machine; give its folder with --policy"
     try:
@@ -144,21 +144,21 @@ def _policy_of(cell: Cell, given: Path | None) -> tuple[Path | None, Training | 
     except DataError as error:
         return None, None, str(error)
     if training.cell != cell:
-        return None, None, f"{kept}: {_difference(training.cell, cell)}"
+        return None, None, f"{kept}: {_describe_difference(training.cell, cell)}"
     return kept, training, ""
 
 
-def _kept(cell: Cell) -> Path | None:
+def _find_kept_policy(cell: Cell) -> Path | None:
     """Where runs keep the policy of `cell`, if it is there; a record's names lead nowhere else."""
     try:
         folder = policy_folder(cell).resolve()
-        inside = folder.is_relative_to((home() / "policies").resolve())
-        return folder if inside and folder.is_dir() else None
+        is_inside = folder.is_relative_to((home() / "policies").resolve())
+        return folder if is_inside and folder.is_dir() else None
     except (OSError, ValueError):  # names that no file can have
         return None
 
 
-def _difference(found: Cell, expected: Cell) -> str:
+def _describe_difference(found: Cell, expected: Cell) -> str:
     old, new = found.model_dump(), expected.model_dump()
     key = next(key for key in new if old[key] != new[key])
     return f"a policy of another cell: {key} is {old[key]!r:.80}, in the record {new[key]!r:.80}"

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from metabench.leaderboard.page.page import page_style
+from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.labels import method_label
+from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.methods.pictures import Picture
-from metabench.report.diagnostics import diagnostics_section
+from metabench.report.diagnostics import render_diagnostics
 from metabench.report.episode_drawings import episodes_section
 from metabench.report.episodes import Acted
-from metabench.report.html import duration, html, node, number, pairs, section
+from metabench.report.html import format_duration, format_number, node, pairs, render_html, section
 from metabench.report.load_run import Subject
-from metabench.report.pictures import pictures_section
-from metabench.report.scores import headline_tiles, scores_section, suite_of
-from metabench.report.training import training_section
+from metabench.report.pictures import render_pictures
+from metabench.report.scores import find_suite, render_scores, render_tiles
+from metabench.report.training import render_training
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
+from metabench.system.wording import say_count
 
 _TEMPLATES = files("metabench.report") / "templates"
 
@@ -55,34 +54,32 @@ class Content:
 
 def render_report(content: Content) -> str:
     """The whole page; whatever names it holds, they are text."""
-    style = page_style() + (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    body = _body(content)
+    style = read_page_style() + (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    body = _render_body(content)
     parts = {
         "style": style,
-        "style-hash": "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        "title": html(node("title", {}, _title(content.subject))),
-        "body": "".join(html(part) for part in body),
+        "style-hash": hash_inline_part(style),
+        "title": render_html(node("title", {}, _write_title(content.subject))),
+        "body": "".join(render_html(part) for part in body),
     }
-    template = (_TEMPLATES / "report.html").read_text(encoding="utf-8")
-    first, *rest = template.split("{{")
-    return first + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
+    return fill_template((_TEMPLATES / "report.html").read_text(encoding="utf-8"), parts)
 
 
-def _body(content: Content) -> list[Element]:
+def _render_body(content: Content) -> list[Element]:
     subject, record = content.subject, content.subject.record
     entries, tiles, scores = [], None, None
     if record is not None:
         shelf = SuiteShelf() if content.suite is None else SuiteShelf([content.suite])
         entries = aggregate([record], shelf)
-        tiles = headline_tiles(entries)
-        scores = scores_section(record, entries, suite_of(record, shelf))
+        tiles = render_tiles(entries)
+        scores = render_scores(record, entries, find_suite(record, shelf))
     parts = [
-        _identity(subject, content.suite),
+        _render_identity(subject, content.suite),
         scores,
-        training_section(subject.curve),
-        diagnostics_section(subject.summary),
-        pictures_section(content.pictures, of_test_tasks=False),
-        pictures_section(content.test_pictures, of_test_tasks=True),
+        render_training(subject.curve),
+        render_diagnostics(subject.summary),
+        render_pictures(content.pictures, of_test_tasks=False),
+        render_pictures(content.test_pictures, of_test_tasks=True),
         episodes_section(content.episodes, content.suite) if content.episodes and content.suite else None,
     ]
     shown = [part for part in parts if part is not None]
@@ -91,26 +88,28 @@ def _body(content: Content) -> list[Element]:
     if record is None:
         notices.append("Scores are missing: a saved policy has none; give the run’s record to see them.")
     return [
-        _header(subject, tiles),
+        _render_header(subject, tiles),
         node("nav", {"aria-label": "Parts of the report"}, *links),
         node("main", {}, *(node("p", {"class": "notice"}, text) for text in notices), *shown),
     ]
 
 
-def _title(subject: Subject) -> str:
-    return f"{method_label(subject.cell.method, subject.overrides)} on {subject.cell.suite}"
+def _write_title(subject: Subject) -> str:
+    return f"{label_method(subject.cell.method, subject.overrides)} on {subject.cell.suite}"
 
 
-def _header(subject: Subject, tiles: Element | None) -> Element:
+def _render_header(subject: Subject, tiles: Element | None) -> Element:
     cell = subject.cell
-    lede = f"Trained on {cell.dataset} data of {subject.training_tasks} tasks of {cell.suite}-v{cell.suite_version}, "
-    lede += f"preset {cell.preset}, seed {cell.seed}"
-    lede += f": {number(subject.parameters)} parameters, " if subject.parameters else ", "
-    seconds, device = _training_time(subject)
-    lede += f"{duration(seconds)} of training on {device}."
+    seconds, device = _read_training_time(subject)
+    parameters = f": {format_number(subject.parameters)} parameters" if subject.parameters else ""
+    lede = (
+        f"Trained on {cell.dataset} data of {subject.training_tasks} tasks of {cell.suite}-v{cell.suite_version}, "
+        f"preset {cell.preset}, seed {cell.seed}{parameters}, "
+        f"{format_duration(seconds)} of training on {device}."
+    )
     if subject.privileged:
         lede += " It is shown the test tasks: an upper bound that is never ranked."
-    heading = node("h1", {}, _title(subject))
+    heading = node("h1", {}, _write_title(subject))
     return node(
         "header",
         {},
@@ -121,28 +120,28 @@ def _header(subject: Subject, tiles: Element | None) -> Element:
     )
 
 
-def _training_time(subject: Subject) -> tuple[float, str]:
+def _read_training_time(subject: Subject) -> tuple[float, str]:
     if subject.record is not None:
         return subject.record.provenance.seconds_training, subject.record.provenance.device
     assert subject.training is not None
     return subject.training.seconds, subject.training.device
 
 
-def _identity(subject: Subject, suite: Suite | None) -> Element:
+def _render_identity(subject: Subject, suite: Suite | None) -> Element:
     """What it is, how it was made, with which configuration."""
     cell = subject.cell
     which = {
-        "suite": f"{cell.suite}-v{cell.suite_version} ({_short(cell.suite_digest)})",
-        "dataset": f"{cell.dataset}, version {cell.dataset_version} ({_short(cell.dataset_digest)})",
+        "suite": f"{cell.suite}-v{cell.suite_version} ({_shorten_digest(cell.suite_digest)})",
+        "dataset": f"{cell.dataset}, version {cell.dataset_version} ({_shorten_digest(cell.dataset_digest)})",
         "method": f"{cell.method}, version {cell.method_version}",
         "preset": cell.preset,
-        "configuration": _short(cell.config_digest),
+        "configuration": _shorten_digest(cell.config_digest),
         "seed": str(cell.seed),
         "protocol": cell.protocol,
-        "parameters": number(subject.parameters),
-        "training tasks": number(subject.training_tasks),
+        "parameters": format_number(subject.parameters),
+        "training tasks": format_number(subject.training_tasks),
     }
-    made = _provenance(subject.record) if subject.record is not None else {}
+    made = _describe_provenance(subject.record) if subject.record is not None else {}
     warnings = subject.record.provenance.warnings if subject.record is not None else ()
     return section(
         "identity",
@@ -155,60 +154,65 @@ def _identity(subject: Subject, suite: Suite | None) -> Element:
         ),
         *(node("p", {"class": "notice"}, text) for text in warnings),
         node("h3", {}, "Reproduce"),
-        node("pre", {"tabindex": "0"}, _command(subject, suite)),
-        *_configuration(subject),
+        node("pre", {"tabindex": "0"}, _make_command(subject, suite)),
+        *_render_configuration(subject),
     )
 
 
-def _provenance(record: Record) -> dict[str, str]:
+def _describe_provenance(record: Record) -> dict[str, str]:
     made, counts = record.provenance, record.result.counts
-    revision = "unknown" if made.git_revision is None else made.git_revision[:12] + ", changed" * bool(made.git_dirty)
+    revision = "unknown" if made.git_revision is None else made.git_revision[:12]
+    if made.git_revision is not None and made.git_dirty:
+        revision += ", changed"
+    training = format_duration(made.seconds_training)
+    if made.resumed:
+        training += f", resumed {made.resumed} times"
     return {
         "made": made.created[:16].replace("T", " ") + " UTC",
         "machine": made.host,
-        "device": f"{made.device}, {made.threads} thread{'s'[: made.threads != 1]}",
-        "training": duration(made.seconds_training) + (f", resumed {made.resumed} times" if made.resumed else ""),
-        "evaluating": f"{duration(made.seconds_evaluating)}: adapting {duration(made.seconds_adapting)}, "
-        f"acting {duration(made.seconds_acting)}",
-        "real steps": f"{number(counts.scored_steps)} scored, {number(counts.support_steps)} of support",
+        "device": f"{made.device}, {say_count(made.threads, 'thread')}",
+        "training": training,
+        "evaluating": f"{format_duration(made.seconds_evaluating)}: adapting {format_duration(made.seconds_adapting)}, "
+        f"acting {format_duration(made.seconds_acting)}",
+        "real steps": f"{format_number(counts.scored_steps)} scored, {format_number(counts.support_steps)} of support",
         "revision": revision,
         "packages": ", ".join(f"{name} {version}" for name, version in made.packages.items()),
         "command then": made.command or "unknown",
     }
 
 
-def _command(subject: Subject, suite: Suite | None) -> str:
+def _make_command(subject: Subject, suite: Suite | None) -> str:
     """What runs this very cell again."""
     cell, training = subject.cell, subject.training
     spec = cell.method if training is None else training.spec
     overrides = subject.overrides if training is None else training.overrides
     place = cell.suite if suite is None else suite.argument
     words = ["metabench", "run", place, "--dataset", cell.dataset, "--method", spec]
-    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]
+    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]  # with its comma one seed, not a number of them
     for key in sorted(overrides):
-        words += ["--set", f"{key}={_json(overrides[key])}"]
+        words += ["--set", f"{key}={_format_json(overrides[key])}"]
     return shlex.join(words)
 
 
-def _configuration(subject: Subject) -> list[Element]:
-    def shown(content: Any) -> dict[str, str]:
-        return {key: value if isinstance(value, str) else _json(value) for key, value in content.items()}
+def _render_configuration(subject: Subject) -> list[Element]:
+    def format_values(content: Mapping[str, Any]) -> dict[str, str]:
+        return {key: value if isinstance(value, str) else _format_json(value) for key, value in content.items()}
 
     rest = {key: value for key, value in sorted(subject.configuration.items()) if key not in subject.overrides}
     parts = [node("h3", {}, f"Configuration: what differs from preset {subject.cell.preset}")]
     if subject.overrides:
-        parts.append(pairs(shown(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
+        parts.append(pairs(format_values(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
     else:
         parts.append(node("p", {"class": "soft"}, "Nothing."))
     if rest:
-        title = f"The {number(len(rest))} keys that are as the preset has them"
-        parts.append(node("details", {}, node("summary", {}, title), pairs(shown(rest))))
+        title = f"The {format_number(len(rest))} keys that are as the preset has them"
+        parts.append(node("details", {}, node("summary", {}, title), pairs(format_values(rest))))
     return parts
 
 
-def _short(digest: str) -> str:
+def _shorten_digest(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def _json(value: Any) -> str:
+def _format_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

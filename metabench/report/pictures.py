@@ -14,11 +14,11 @@ from metabench.errors import MetabenchError, MethodError
 from metabench.methods.contract import Policy
 from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
 from metabench.report.html import figure, node, section
-from metabench.report.plots import colours_of, heat_map, legend, line_plot, png_address
+from metabench.report.plots import choose_colours, draw_heat_map, draw_legend, draw_lines, encode_png
 from metabench.suites import Suite
 
 
-def trajectories_of_test_tasks(suite: Suite, dataset: str) -> TrainingData | None:
+def load_test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
     """The logged trajectories of the test tasks, counted from 0 as training tasks are; None if `dataset` has none.
 
     Raises:
@@ -27,7 +27,7 @@ def trajectories_of_test_tasks(suite: Suite, dataset: str) -> TrainingData | Non
     if "test" not in suite.dataset(dataset).splits:
         return None
     columns = load_columns(suite, dataset, "test", build=False)
-    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)
+    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)  # (episodes,) ids become 0, 1, 2, ...
     return TrainingData(dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name)
 
 
@@ -52,44 +52,44 @@ def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: n
     return list(offered)
 
 
-def pictures_section(pictures: Sequence[Picture], *, of_test_tasks: bool) -> Element | None:
+def render_pictures(pictures: Sequence[Picture], *, of_test_tasks: bool) -> Element | None:
     """The drawn pictures; None where there are none."""
     if not pictures:
         return None
     if of_test_tasks:
         note = "The same on logged trajectories of the test tasks, of which it has seen none in training."
-        return section("test-pictures", "In test tasks", *map(drawn, pictures), note=note)
+        return section("test-pictures", "In test tasks", *map(draw_picture, pictures), note=note)
     note = "What the trained policy shows of itself, on held-out trajectories of the training tasks."
-    return section("pictures", "What it has learned", *map(drawn, pictures), note=note)
+    return section("pictures", "What it has learned", *map(draw_picture, pictures), note=note)
 
 
-def drawn(picture: Picture) -> Element:
+def draw_picture(picture: Picture) -> Element:
     """One picture with its title and caption."""
     if isinstance(picture, HeatMap):
-        return figure(picture.title, heat_map(picture), caption=picture.caption, wide=True)
+        return figure(picture.title, draw_heat_map(picture), caption=picture.caption, wide=True)
     if isinstance(picture, ImageStrip):
-        return figure(picture.title, _strip(picture), caption=picture.caption, wide=True)
+        return figure(picture.title, _draw_strip(picture), caption=picture.caption, wide=True)
     lines = [line for panel in picture.panels.values() for line in panel]
-    colours = colours_of(lines)
+    colours = choose_colours(lines)
     panels = [
         figure(
             title,
-            line_plot(
+            draw_lines(
                 panel, f"{picture.title}: {title}", x_label=picture.x_label, colours=colours, marks=picture.marks
             ),
         )
         for title, panel in picture.panels.items()
     ]
     body = node("div", {"class": "grid-of-plots"}, *panels)
-    return figure(picture.title, legend(colours), body, caption=picture.caption, wide=True)
+    return figure(picture.title, draw_legend(colours), body, caption=picture.caption, wide=True)
 
 
-def _strip(picture: ImageStrip) -> Element:
+def _draw_strip(picture: ImageStrip) -> Element:
     columns = node("tr", {}, node("th"), *(node("th", {"scope": "col"}, name) for name in picture.column_names))
     body = node("tbody")
     for name, images in zip(picture.row_names, np.asarray(picture.images), strict=True):
         cells = [
-            node("td", {}, node("img", {"src": png_address(image), "alt": "", "class": "pixels"})) for image in images
+            node("td", {}, node("img", {"src": encode_png(image), "alt": "", "class": "pixels"})) for image in images
         ]
         body.append(node("tr", {}, node("th", {"scope": "row"}, name), *cells))
     head = node("thead", {}, columns) if picture.column_names else None

@@ -19,8 +19,8 @@ from metabench.methods.pictures import Picture
 from metabench.report.episodes import Acted, act_episodes
 from metabench.report.load_run import Subject, read_subject
 from metabench.report.page import Content, render_report
-from metabench.report.pictures import ask_for_pictures, trajectories_of_test_tasks
-from metabench.runs.kept.saved_policy import Training, load_policy
+from metabench.report.pictures import ask_for_pictures, load_test_trajectories
+from metabench.runs.kept.saved_policy import Training, load_trained_policy
 from metabench.seeding import derived_seed
 from metabench.suites import Suite, load_suite
 from metabench.suites.schema import TaskEntry
@@ -69,26 +69,26 @@ def write_report(
     if output.is_dir():
         raise DataError(f"{output}: is a folder; expected a file to write, such as {output / 'report.html'}")
     subject = read_subject(run, policy)
-    home = _suite(subject, suite)
-    found = _Findings()
+    suite_here = _find_suite(subject, suite)
+    found = _Shown()
     if subject.training is None or subject.folder is None:
         found.notices.append(f"Pictures and episodes are missing: {subject.lacking}")
-    elif policy is not None or subject.record is None:
-        _ask(subject, *_loaded(subject.training, subject.folder, home), found, progress)
-    else:
-        with _noted("Pictures and episodes are missing", found):
-            _ask(subject, *_loaded(subject.training, subject.folder, home), found, progress)
-    known = home if isinstance(home, Suite) else None
+    elif policy is not None or subject.record is None:  # the user named the policy: what is wrong with it is an error
+        _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+    else:  # it was looked for: without it the page has all the rest
+        with _turn_mistakes_into_notices("Pictures and episodes are missing", found):
+            _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+    known = suite_here if isinstance(suite_here, Suite) else None
     content = Content(subject, known, found.pictures, found.test_pictures, found.episodes, found.notices)
     write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
 
 
-def _suite(subject: Subject, given: str | None) -> Suite | str:
+def _find_suite(subject: Subject, given: str | None) -> Suite | str:
     """The run's suite, or in one line why it cannot be had; raises `MetabenchError` if `given` is another."""
     name = subject.cell.suite
     if given is None:
-        quotas = SuiteShelf().quotas(name, subject.cell.suite_version)
+        quotas = SuiteShelf().find_quotas(name, subject.cell.suite_version)
         return quotas if isinstance(quotas, str) else quotas.suite
     suite = load_suite(given)
     if suite.name != name:
@@ -97,7 +97,7 @@ def _suite(subject: Subject, given: str | None) -> Suite | str:
 
 
 @dataclass
-class _Findings:
+class _Shown:
     """What the policy showed, and what is missing."""
 
     pictures: list[Picture] = field(default_factory=list)
@@ -107,7 +107,7 @@ class _Findings:
 
 
 @contextmanager
-def _noted(what: str, found: _Findings) -> Iterator[None]:
+def _turn_mistakes_into_notices(what: str, found: _Shown) -> Iterator[None]:
     """A mistake becomes a notice."""
     try:
         yield
@@ -115,37 +115,37 @@ def _noted(what: str, found: _Findings) -> Iterator[None]:
         found.notices.append(f"{what}: {' '.join(str(error).split())}")
 
 
-def _loaded(training: Training, folder: Path, suite: Suite | str) -> tuple[Method, Suite, Policy]:
+def _load_all(training: Training, folder: Path, suite: Suite | str) -> tuple[Method, Suite, Policy]:
     """The saved policy, its method and suite; raises `MetabenchError` where one of them cannot be had."""
     if isinstance(suite, str):
         raise MetabenchError(suite)
     method = training.method()
     try:
-        return method, suite, load_policy(method, folder, suite.spaces)
+        return method, suite, load_trained_policy(method, folder, suite.spaces)
     except MetabenchError:
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodError(f"method {method.name!r}: load raised {type(error).__name__}: {error}") from error
 
 
-def _ask(
-    subject: Subject, method: Method, suite: Suite, policy: Policy, found: _Findings, progress: Progress | None
+def _ask_policy(
+    subject: Subject, method: Method, suite: Suite, policy: Policy, found: _Shown, progress: Progress | None
 ) -> None:
     """Let the policy show its pictures and act."""
     cell = subject.cell
-    if type(policy).pictures is not Policy.pictures:
-        with _noted("Pictures are missing", found):
+    if type(policy).pictures is not Policy.pictures:  # without pictures of its own no data need be there
+        with _turn_mistakes_into_notices("Pictures are missing", found):
             if not store_exists(suite, cell.dataset):
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"
                 raise DataError(f"dataset {cell.dataset!r} is not built: {command}")
             held_out = load_data(suite, cell.dataset, build=False).validation
             generator = np.random.default_rng(derived_seed("report", cell.seed))
             found.pictures += ask_for_pictures(policy, cell.method, held_out, generator)
-            of_test_tasks = trajectories_of_test_tasks(suite, cell.dataset)
+            of_test_tasks = load_test_trajectories(suite, cell.dataset)
             if of_test_tasks is not None:
                 generator = np.random.default_rng(derived_seed("report", "test", cell.seed))
                 found.test_pictures += ask_for_pictures(policy, cell.method, of_test_tasks, generator)
-    with _noted("Episodes are missing", found):
+    with _turn_mistakes_into_notices("Episodes are missing", found):
         if suite.digest != cell.suite_digest:
             raise DataError(f"the run was made with another version of suite {suite.name!r} than that here")
         suite.check_available()

@@ -8,11 +8,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
-from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, key_of
+from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
 from metabench.methods.pictures import Series
 from metabench.report.axes import Axis, make_axis
-from metabench.report.html import DASH, figure, fixed, node, number, rounded, section, table
-from metabench.report.plots import LARGE, Canvas, colours_of, legend, line_plot
+from metabench.report.html import DASH, figure, format_fixed, format_number, format_tick, node, section, table
+from metabench.report.plots import LARGE, Canvas, choose_colours, draw_legend, draw_lines
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
@@ -29,28 +29,32 @@ SHADES = 10
 _METRICS = {"normalised": "normalised score", "success": "success, %"}
 
 
-def suite_of(record: Record, shelf: SuiteShelf) -> Suite | None:
+def find_suite(record: Record, shelf: SuiteShelf) -> Suite | None:
     """The suite that `record` was made with, if it is the one here."""
-    quotas = shelf.quotas(record.result.cell.suite, record.result.cell.suite_version)
+    quotas = shelf.find_quotas(record.result.cell.suite, record.result.cell.suite_version)
     fits = not isinstance(quotas, str) and quotas.suite.digest == record.result.cell.suite_digest
     return quotas.suite if fits and not isinstance(quotas, str) else None
 
 
-def headline_tiles(entries: Sequence[LeaderboardEntry]) -> Element | None:
+def render_tiles(entries: Sequence[LeaderboardEntry]) -> Element | None:
     """The few numbers that a run is known by."""
     by_key = {(entry.split, entry.track, entry.shots): entry for entry in entries}
     tiles = []
     for track, shots in HEADLINES:
         entry = by_key.get(("test", track, shots))
         if entry is not None and (entry.headline or entry.mean_return):
-            value = fixed(entry.headline.mean, 1) if entry.headline else fixed(_mean(entry.mean_return), 2)
+            value = (
+                format_fixed(entry.headline.mean, 1)
+                if entry.headline
+                else format_fixed(_read_mean(entry.mean_return), 2)
+            )
             what = _METRICS[entry.metric] if entry.headline else "mean return"
             title = track + (f", {shots} episodes" if shots else "")
             tiles.append(node("div", {}, node("dt", {}, title), node("dd", {}, value), node("small", {}, what)))
     return node("dl", {"class": "tiles"}, *tiles) if tiles else None
 
 
-def scores_section(record: Record, entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element:
+def render_scores(record: Record, entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element:
     """All scores of one record.
 
     Args:
@@ -64,49 +68,54 @@ def scores_section(record: Record, entries: Sequence[LeaderboardEntry], suite: S
         "scores",
         "Scores",
         *(node("p", {"class": "notice"}, text) for text in dict.fromkeys(notices)),
-        _overview([entry for entry in entries if entry.mean_return]),
-        _adaptation(entries),
-        _task_table([entry for entry in entries if entry.tasks], suite),
-        _every_episode(record, suite),
+        _render_overview([entry for entry in entries if entry.mean_return]),
+        _plot_adaptation(entries),
+        _render_task_tables([entry for entry in entries if entry.tasks], suite),
+        _plot_every_episode(record, suite),
         note="Normalised: 0 is a policy of random actions, 100 the suite’s teacher, which is told the task. "
         "IQM is the mean of the middle half of all episodes.",
     )
 
 
-def _overview(entries: Sequence[LeaderboardEntry]) -> Element:
+def _render_overview(entries: Sequence[LeaderboardEntry]) -> Element:
     success = any(entry.success_any for entry in entries)
     headings = ["split", "track", "shots", "IQM", "mean", "median", "return"]
     headings += ["success, any step %", "success, last step %"] if success else []
     rows = []
     for entry in entries:
-        values = [_fixed(entry.iqm), _fixed(entry.mean), _fixed(entry.median), fixed(_mean(entry.mean_return), 2)]
-        values += [_fixed(entry.success_any), _fixed(entry.success_last)] if success else []
+        values = [
+            _format_mean(entry.iqm),
+            _format_mean(entry.mean),
+            _format_mean(entry.median),
+            format_fixed(_read_mean(entry.mean_return), 2),
+        ]
+        values += [_format_mean(entry.success_any), _format_mean(entry.success_last)] if success else []
         rows.append([entry.split, entry.track, str(entry.shots), *values])
     return table(headings, rows, words=2)
 
 
-def _adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
+def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
     """Scores against shots: normalised, of the whole and of each task; where a suite has success, its share besides."""
     plots = []
     for split in dict.fromkeys(entry.split for entry in entries):
         scored = [entry for entry in entries if entry.split == split and entry.iqm]
         if len([entry for entry in scored if entry.track in ACTED]) < 2:
-            continue
-        plots.append(_curve(f"Adaptation, {split}: normalised score", scored, lambda entry: entry.iqm, tasks=True))
+            continue  # one point is no curve
+        plots.append(_plot_curve(f"Adaptation, {split}: normalised score", scored, lambda entry: entry.iqm, tasks=True))
         if all(entry.success_any for entry in scored):
             plots.append(
-                _curve(f"Adaptation, {split}: success at any step, %", scored, lambda entry: entry.success_any)
+                _plot_curve(f"Adaptation, {split}: success at any step, %", scored, lambda entry: entry.success_any)
             )
     if not plots:
         return None
     caption = (
-        "After self-collected support episodes (few-shot); none is zero-shot. All tasks: the interquartile mean of "
+        "After self-collected support episodes (few-shot); none is zero-shot. "
+        "All tasks: the interquartile mean of their episodes; each task: the mean."
     )
-    caption += "their episodes; each task: the mean."
     return node("div", {"class": "grid-of-plots few"}, *plots, node("p", {"class": "soft whole"}, caption))
 
 
-def _curve(
+def _plot_curve(
     title: str,
     scored: Sequence[LeaderboardEntry],
     value: Callable[[LeaderboardEntry], Estimate | None],
@@ -117,69 +126,73 @@ def _curve(
     acted = sorted((entry for entry in scored if entry.track in ACTED), key=lambda entry: entry.shots)
     shots = np.array([float(entry.shots) for entry in acted])
     each = [
-        Series(f"task {task.task}", shots, np.array([_task_score(entry, task.task) for entry in acted]))
+        Series(f"task {task.task}", shots, np.array([_find_task_score(entry, task.task) for entry in acted]))
         for task in acted[0].tasks
         if tasks
     ]
-    whole = Series("all tasks", shots, np.array([_mean(value(entry)) for entry in acted]), reference=True)
+    whole = Series("all tasks", shots, np.array([_read_mean(value(entry)) for entry in acted]), reference=True)
     logged = [
-        Series("all tasks, logged episodes instead", np.array([float(entry.shots)]), np.array([_mean(value(entry))]))
+        Series(
+            "all tasks, logged episodes instead", np.array([float(entry.shots)]), np.array([_read_mean(value(entry))])
+        )
         for entry in scored
         if entry.track not in ACTED
     ]
-    named = colours_of([whole, *logged])
-    plot = line_plot(
+    named = choose_colours([whole, *logged])
+    plot = draw_lines(
         [*each, whole, *logged],
         title,
         canvas=Canvas(560, 260),
         x_label="support episodes",
-        x_axis=Axis(shots[0], shots[-1], tuple((at, rounded(at)) for at in shots.tolist())),
+        x_axis=Axis(shots[0], shots[-1], tuple((at, format_tick(at)) for at in shots.tolist())),
         colours={**{line.name: "plain" for line in each}, **named},
     )
-    return figure(title, legend({**named, **({"each task": "plain"} if each else {})}), plot)
+    return figure(title, draw_legend({**named, **({"each task": "plain"} if each else {})}), plot)
 
 
-def _task_table(entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element | None:
+def _render_task_tables(entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element | None:
     """Rows are tasks, columns blocks, cells normalised mean scores."""
     parts = []
     for split in dict.fromkeys(entry.split for entry in entries):
         columns = [entry for entry in entries if entry.split == split]
         rows = []
         for task in dict.fromkeys(task.task for entry in columns for task in entry.tasks):
-            cells = [_shaded(_task_score(entry, task)) for entry in columns]
-            rows.append([_task_name(task, suite), *cells])
+            cells = [_render_shaded(_find_task_score(entry, task)) for entry in columns]
+            rows.append([_render_task_name(task, suite), *cells])
         headings = [f"{entry.track}, {entry.shots}" if entry.shots else entry.track for entry in columns]
         title = node("h3", {}, f"Task by task, {split}: normalised mean score")
         parts.append(node("div", {}, title, table([f"task of {split}", *headings], rows)))
     return node("div", {"class": "beside"}, *parts) if parts else None
 
 
-def _every_episode(record: Record, suite: Suite | None) -> Element:
+def _plot_every_episode(record: Record, suite: Suite | None) -> Element:
     """A strip of dots a block, folded away but for the one that is ranked by."""
     parts = []
     for block in record.result.blocks:
         if block.rows:
-            opened = {"open": ""} if (block.split, block.track, block.shots) == ("test", *HEADLINES[1]) else {}
-            key = str(key_of(block))
-            strip = _strip([(row.task, row.total_return) for row in block.rows], key, suite)
-            parts.append(node("details", opened, node("summary", {}, key), strip))
+            is_headline = (block.split, block.track, block.shots) == ("test", *HEADLINES[1])
+            state = {"open": ""} if is_headline else {}
+            key = str(identify_block(block))
+            strip = _draw_returns([(row.task, row.total_return) for row in block.rows], key, suite)
+            parts.append(node("details", state, node("summary", {}, key), strip))
     for collection in record.result.collections:
         if collection.rows:
             title = f"{collection.split}: support episodes that it acted itself, not scored"
-            strip = _strip([(row.task, row.total_return) for row in collection.rows], title, suite)
+            strip = _draw_returns([(row.task, row.total_return) for row in collection.rows], title, suite)
             parts.append(node("details", {}, node("summary", {}, title), strip))
     note = "A dot is an episode, the large one their mean."
-    note += " Bars mark the suite’s references: random actions on the left, the teacher on the right." if suite else ""
+    if suite:
+        note += " Bars mark the suite’s references: random actions on the left, the teacher on the right."
     head = node("h3", {}, "Return of every episode")
     return node("div", {"class": "episodes"}, head, node("p", {"class": "soft"}, note), *parts)
 
 
-def _strip(returns: Sequence[tuple[int, float]], label: str, suite: Suite | None) -> Element:
+def _draw_returns(returns: Sequence[tuple[int, float]], label: str, suite: Suite | None) -> Element:
     """Dots by task over a common axis of returns."""
     by_task: dict[int, list[float]] = {}
     for task, value in sorted(returns):
         by_task.setdefault(task, []).append(value)
-    ends = {task: _references(task, suite) for task in by_task}
+    ends = {task: _list_references(task, suite) for task in by_task}
     everything = [value for _, value in returns] + [end for pair in ends.values() for end in pair]
     axis = make_axis(np.array(everything), 5, tight=True, logarithmic=False)
     line, left, right, width = 22, 66, 24, LARGE.width
@@ -199,50 +212,50 @@ def _strip(returns: Sequence[tuple[int, float]], label: str, suite: Suite | None
             drawn.append(node("line", {"class": "end", "x1": x, "x2": x, "y1": y - 7, "y2": y + 7}))
         for value in values:
             x = f"{float(axis.place(value, left, width - right)):.1f}"
-            drawn.append(node("circle", {"cx": x, "cy": y, "r": 2.5}, node("title", {}, number(value))))
+            drawn.append(node("circle", {"cx": x, "cy": y, "r": 2.5}, node("title", {}, format_number(value))))
         mean = float(np.mean(values))
         x = f"{float(axis.place(mean, left, width - right)):.1f}"
-        told = f"task {task}: mean return {number(mean)} of {len(values)} episodes"
+        told = f"task {task}: mean return {format_number(mean)} of {len(values)} episodes"
         drawn.append(node("circle", {"class": "mean", "cx": x, "cy": y, "r": 4.5}, node("title", {}, told)))
     return drawn
 
 
-def _references(task: int, suite: Suite | None) -> tuple[float, ...]:
+def _list_references(task: int, suite: Suite | None) -> tuple[float, ...]:
     if suite is None or not 0 <= task < len(suite.tasks):
         return ()
     return suite.tasks[task].reference.random, suite.tasks[task].reference.expert
 
 
-def _task_name(task: int, suite: Suite | None) -> Element:
+def _render_task_name(task: int, suite: Suite | None) -> Element:
     entry = suite.tasks[task] if suite is not None and 0 <= task < len(suite.tasks) else None
-    told = node("span", {"class": "soft"}, f" {task_numbers(entry)}") if entry is not None else None
+    told = node("span", {"class": "soft"}, f" {format_task_numbers(entry)}") if entry is not None else None
     return node("th", {"scope": "row"}, str(task), told)
 
 
-def task_numbers(task: TaskEntry, most: int = 3) -> str:
+def format_task_numbers(task: TaskEntry, most: int = 3) -> str:
     """The numbers that fix a task, as far as they are few: `goal 0.31, −0.95`."""
     found = []
     for key, value in task.parameters.items():
         values = value if isinstance(value, list | tuple) else [value]
         if len(values) <= most and all(isinstance(each, int | float | str) for each in values):
-            found.append(f"{key} " + ", ".join(v if isinstance(v, str) else number(float(v), 3) for v in values))
+            found.append(f"{key} " + ", ".join(v if isinstance(v, str) else format_number(float(v), 3) for v in values))
     return "; ".join(found[:most])
 
 
-def _shaded(score: float) -> Element:
+def _render_shaded(score: float) -> Element:
     if not np.isfinite(score):
         return node("td", {"class": "number"}, DASH)
     shade = int(np.clip(round(score / 100 * SHADES), 0, SHADES))
-    return node("td", {"class": f"number shade{shade}"}, fixed(score, 1))
+    return node("td", {"class": f"number shade{shade}"}, format_fixed(score, 1))
 
 
-def _task_score(entry: LeaderboardEntry, task: int) -> float:
+def _find_task_score(entry: LeaderboardEntry, task: int) -> float:
     return next((found.score.mean for found in entry.tasks if found.task == task), float("nan"))
 
 
-def _mean(estimate: Estimate | None) -> float:
+def _read_mean(estimate: Estimate | None) -> float:
     return float("nan") if estimate is None else estimate.mean
 
 
-def _fixed(estimate: Estimate | None) -> str:
-    return DASH if estimate is None else fixed(estimate.mean, 1)
+def _format_mean(estimate: Estimate | None) -> str:
+    return DASH if estimate is None else format_fixed(estimate.mean, 1)

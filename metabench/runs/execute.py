@@ -18,7 +18,7 @@ from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.rows import Counts
 from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import load_method, method_overrides
+from metabench.methods.registry import find_overrides, load_method
 from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import open_isolated
@@ -31,7 +31,7 @@ from metabench.runs.kept.saved_policy import (
     POLICY,
     Training,
     copy_trained,
-    load_policy,
+    load_trained_policy,
     policy_folder,
     read_training,
     save_trained,
@@ -244,7 +244,7 @@ class _Execution:
     def _opened(self, trained: Path) -> AbstractContextManager[Policy]:
         """The saved policy: here, or in a process of its own."""
         if not self.settings.isolate or self.method.privileged:
-            return nullcontext(load_policy(self.method, trained, self.suite.spaces))
+            return nullcontext(load_trained_policy(self.method, trained, self.suite.spaces))
         configuration = self.method.config.model_dump(mode="json")
         return open_isolated(
             self.planned.spec, trained / POLICY, self.suite.spaces, self.settings.limits, configuration=configuration
@@ -255,7 +255,7 @@ class _Execution:
         result = Result(
             cell=cell,
             configuration=self.method.config.model_dump(mode="json"),
-            overrides=method_overrides(self.method, cell.preset, cell.suite),
+            overrides=find_overrides(self.method, cell.preset, cell.suite),
             privileged=self.method.privileged,
             parameters=training.parameters,
             training_tasks=training.training_tasks,

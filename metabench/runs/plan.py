@@ -13,9 +13,9 @@ from metabench.data.load import dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
 from metabench.errors import DataError, MetabenchError, UnknownNameError
-from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, supported_tracks
+from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, list_supported_tracks
 from metabench.methods.contract import Method
-from metabench.methods.registry import load_method, method_label
+from metabench.methods.registry import load_method, name_method
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
 from metabench.runs.request import RunRequest
 from metabench.suites import Suite, load_suite
@@ -108,7 +108,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 dataset=dataset,
                 dataset_version=version,
                 dataset_digest=digest,
-                method=method_label(spec, method),
+                method=name_method(spec, method),
                 method_version=method.version,
                 preset=request.preset,
                 config_digest=digest_of(method.config.model_dump(mode="json")),
@@ -154,7 +154,7 @@ def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method
 
 def choose_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
     """The (split, track) of a suite that have these names; None takes all. Raises `MetabenchError` as `plan_cells`."""
-    supported = supported_tracks(suite)
+    supported = list_supported_tracks(suite)
     if tracks is None:
         return supported
     for track in tracks:

@@ -10,7 +10,7 @@ from typing import Any
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.methods.contract import Config, Method
-from metabench.methods.registry import configured, load_method_class
+from metabench.methods.registry import configure, load_method_class
 from metabench.methods.state_files import save_state
 from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.system.torch_settings import torch_settings
@@ -27,7 +27,7 @@ def pretraining_of(spec: str, preset: str, overrides: Mapping[str, Any]) -> tupl
         raise MetabenchError(f"method {method.name!r} has nothing to pretrain; expected one that declares it")
     if preset not in method.pretraining:
         raise UnknownNameError(f"pretraining preset of method {method.name}", preset, method.pretraining)
-    return method, configured(method.name, method.pretraining[preset], overrides)
+    return method, configure(method.name, method.pretraining[preset], overrides)
 
 
 def reproduction_of(spec: str, overrides: Mapping[str, Any]) -> tuple[type[Method], Config]:
@@ -35,7 +35,7 @@ def reproduction_of(spec: str, overrides: Mapping[str, Any]) -> tuple[type[Metho
     method, _ = load_method_class(spec)
     if method.reproduction is None:
         raise MetabenchError(f"method {method.name!r} has no experiment to reproduce; expected one that declares it")
-    return method, configured(method.name, method.reproduction(), overrides)
+    return method, configure(method.name, method.reproduction(), overrides)
 
 
 def pretrain(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SuiteSummary:
+class SuiteOutline:
     """One line of a list of suites.
 
     Attributes:
@@ -42,7 +42,7 @@ class SuiteSummary:
     problem: str | None = None
 
 
-def suite_summaries(internal: bool = False) -> list[SuiteSummary]:
+def suite_summaries(internal: bool = False) -> list[SuiteOutline]:
     """All suites by name, broken ones with what is wrong; those for tests only if `internal`.
 
     The files are read, not validated, which would import their task families; `load_suite` validates.
@@ -77,17 +77,17 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
     }
 
 
-def _summary(name: str) -> SuiteSummary:
+def _summary(name: str) -> SuiteOutline:
     try:
         folder = suite_folder(name)
         return _read(name, folder)
     except MetabenchError as error:
-        return SuiteSummary(name, 0, "", False, {}, {}, problem=str(error))
+        return SuiteOutline(name, 0, "", False, {}, {}, problem=str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SuiteSummary(name, 0, "", False, {}, {}, problem=_problem(folder))
+        return SuiteOutline(name, 0, "", False, {}, {}, problem=_problem(folder))
 
 
-def _read(name: str, folder: Path) -> SuiteSummary:
+def _read(name: str, folder: Path) -> SuiteOutline:
     content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8"))
     tasks = dict(Counter(task["split"] for task in content["task"]))
     datasets = {
@@ -100,7 +100,7 @@ def _read(name: str, folder: Path) -> SuiteSummary:
         }
         for key, recipe in content["datasets"].items()
     }
-    return SuiteSummary(
+    return SuiteOutline(
         name=name,
         version=content["version"],
         title=content["title"],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.suites.task_distribution import Alternatives, check_order
+from metabench.system.strict_model import StrictModel
 
 SplitName = Literal["train", "test", "test-far"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
@@ -20,11 +21,7 @@ RECORDED = "recorded"
 """The behaviour of trajectories that were not rolled out here but come from Minari datasets."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Reference(_Strict):
+class Reference(StrictModel):
     """Mean returns of a task over at least 100 episodes: what 0 and 100 mean in the normalised score."""
 
     random: float = Field(description="mean return of uniformly random actions")
@@ -37,7 +34,7 @@ class Reference(_Strict):
         return self
 
 
-class TaskEntry(_Strict):
+class TaskEntry(StrictModel):
     """One task: one MDP, fixed by explicit numbers."""
 
     id: int = Field(ge=0, description="position in the suite, counted from 0 without gaps")
@@ -47,7 +44,7 @@ class TaskEntry(_Strict):
     reference: Reference
 
 
-class EvaluationEntry(_Strict):
+class EvaluationEntry(StrictModel):
     """Quotas of the protocol."""
 
     episodes: int = Field(ge=1, description="E: scored episodes a test task")
@@ -60,7 +57,7 @@ class EvaluationEntry(_Strict):
         return self
 
 
-class EpisodeFilter(_Strict):
+class EpisodeFilter(StrictModel):
     """Which episodes of a Minari dataset are taken; an episode that is cut is judged by what is left of it."""
 
     min_return: float | None = Field(default=None, description="least undiscounted return")
@@ -69,7 +66,7 @@ class EpisodeFilter(_Strict):
     success: bool | None = Field(default=None, description="only those with, or without, success at any step")
 
 
-class DatasetEntry(_Strict):
+class DatasetEntry(StrictModel):
     """One quality of logged data: rolled out (`behaviours`) or recorded elsewhere (`minari`)."""
 
     version: int = Field(default=1, ge=1)
@@ -115,7 +112,7 @@ class DatasetEntry(_Strict):
         return self
 
 
-class SuiteEntry(_Strict):
+class SuiteEntry(StrictModel):
     """All of suite.toml."""
 
     format: Literal[1] = Field(description="version of this schema")

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from metabench.system.strict_model import StrictModel
 
 MOST_DRAWN = 10_000
 """How often numbers that must lie apart are drawn."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Apart(_Strict):
+class Apart(StrictModel):
     """Two points within a list of numbers that are drawn again while they are too close together."""
 
     first: tuple[int, ...] = Field(min_length=1, description="positions of the first point's coordinates")
@@ -25,7 +23,7 @@ class Apart(_Strict):
     least: float = Field(gt=0, description="least Euclidean distance")
 
 
-class Law(_Strict):
+class Law(StrictModel):
     """The law of one parameter: exactly one of `uniform`, `log_uniform`, `circle` and `choice`."""
 
     uniform: tuple[float | tuple[float, ...], float | tuple[float, ...]] | None = Field(

@@ -42,3 +42,9 @@ def place(tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copy(Path(__file__).parents[1] / "runs" / "small_methods.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def small() -> str:
+    """A method that trains for a moment, with dropout."""
+    return f"{Path(__file__).parents[1] / 'runs' / 'small_methods.py'}:Small"

@@ -1,4 +1,4 @@
-"""The doctor is tried through the command line."""
+"""`metabench doctor` is run as the other verbs are."""
 
 from ..cli.conftest import command as command
 from ..cli.conftest import place as place

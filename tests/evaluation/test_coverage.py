@@ -16,7 +16,7 @@ SIMULATIONS = 4_000
 FLOOR, CEILING = 0.93, 0.97
 
 
-def simulated(seeds, generator, seed_effect=6.0, task_seed_effect=8.0, noise=20.0):
+def simulate(seeds, generator, seed_effect=6.0, task_seed_effect=8.0, noise=20.0):
     """Per-seed scores `(SIMULATIONS, seeds)`: interquartile means over all task x episode scores of each seed."""
     shape = (SIMULATIONS, seeds, TASKS, EPISODES)
     scores = np.linspace(TRUTH - 20, TRUTH + 20, TASKS)[:, None] + noise * generator.standard_normal(shape)
@@ -31,32 +31,32 @@ def coverage(intervals, truth):
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_a_methods_interval_covers_as_often_as_it_says(seeds):
-    scores = simulated(seeds, np.random.default_rng(seeds))
+    scores = simulate(seeds, np.random.default_rng(seeds))
     assert FLOOR < coverage(map(statistics.t_interval, scores), TRUTH) < CEILING
 
 
 @pytest.mark.parametrize(("first", "second"), [(3, 3), (5, 5), (10, 10), (3, 10)])
 def test_the_interval_of_a_difference_covers_as_often_as_it_says(first, second):
     generator = np.random.default_rng([first, second])
-    pairs = zip(simulated(first, generator), simulated(second, generator), strict=True)
-    found = (statistics.compare(one, two).interval for one, two in pairs)
+    pairs = zip(simulate(first, generator), simulate(second, generator), strict=True)
+    found = (statistics.compare_samples(one, two).interval for one, two in pairs)
     assert FLOOR < coverage(found, 0.0) < CEILING
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_so_does_a_difference_between_methods_of_unequal_spread(seeds):
     generator = np.random.default_rng([seeds, 1])
-    steady = simulated(seeds, generator, seed_effect=2.0, task_seed_effect=3.0)
-    unsteady = simulated(seeds, generator, seed_effect=10.0)
-    found = (statistics.compare(one, two).interval for one, two in zip(steady, unsteady, strict=True))
+    steady = simulate(seeds, generator, seed_effect=2.0, task_seed_effect=3.0)
+    unsteady = simulate(seeds, generator, seed_effect=10.0)
+    found = (statistics.compare_samples(one, two).interval for one, two in zip(steady, unsteady, strict=True))
     assert FLOOR < coverage(found, 0.0) < CEILING
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_and_the_mean_over_suites_of_unequal_spread(seeds):
     generator = np.random.default_rng([seeds, 2])
-    suites = [simulated(seeds, generator, seed_effect=effect) for effect in (2.0, 6.0, 12.0)]
-    found = (statistics.combined_interval(each, [1 / 3] * 3) for each in zip(*suites, strict=True))
+    suites = [simulate(seeds, generator, seed_effect=effect) for effect in (2.0, 6.0, 12.0)]
+    found = (statistics.weighted_sum_interval(each, [1 / 3] * 3) for each in zip(*suites, strict=True))
     assert FLOOR < coverage(found, TRUTH) < CEILING
 
 

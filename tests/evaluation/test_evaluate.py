@@ -186,7 +186,7 @@ def test_lanes_and_groups_are_shuffled_and_numbered_by_appearance():
     for groups, _ in policy.resets:
         firsts = list(dict.fromkeys(groups))
         assert firsts == list(range(len(firsts)))
-    lanes = protocol.scored_lanes(suite, "test", "few-shot", (1, 3, 5))
+    lanes = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5))
     assert [lane.group for lane in lanes] == policy.resets[-1][0]
     tasks = [lane.task for lane in lanes]
     assert tasks != sorted(tasks)
@@ -196,7 +196,7 @@ def test_lanes_and_groups_are_shuffled_and_numbered_by_appearance():
 def test_support_is_what_the_policy_did_and_longer_ones_begin_with_shorter_ones():
     suite, policy = load_suite("point-robot"), Wanderer()
     evaluation = evaluate(policy, suite, "few-shot")
-    lanes, support = protocol.scored_lanes(suite, "test", "few-shot", (1, 3, 5)), policy.supports[-1]
+    lanes, support = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5)), policy.supports[-1]
     returns = {(row.task, row.support, row.episode): row.total_return for row in evaluation.collection.rows}
     for lane in lanes:
         episodes = support[lane.group]
@@ -226,7 +226,7 @@ def test_reset_noise_is_the_same_for_every_method_and_seed_but_not_for_every_epi
     mine, countdown.resets[:] = list(countdown.resets), []
     evaluate(policies[1], suite, "few-shot", seed=1)
     assert mine == countdown.resets
-    lanes = protocol.scored_lanes(suite, "test", "few-shot", (1, 3, 5))
+    lanes = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5))
     seeds = dict(zip(lanes, mine[-1][1], strict=True))
     assert len(set(seeds.values())) == 2 * 2 * 2  # tasks, supports, episodes; equal for all shots
     assert len({seed for _, episode in mine[:-1] for seed in episode}) == 2 * 2 * 5

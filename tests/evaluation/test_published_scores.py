@@ -45,14 +45,14 @@ MEANS = ((TABLE[:, 2] - TABLE[:, 0]) / (TABLE[:, 1] - TABLE[:, 0]))[None, :]
 """Human-normalised means over seeds, `(1, 26)`."""
 
 
-def with_spread(generator):
+def draw_with_spread(generator):
     """Five seeds' scores with these means: their spread is made up, as the published scores of each are not at hand."""
     scatter = generator.normal(0, 0.4, (5, len(GAMES))) * np.abs(MEANS)
     return MEANS + scatter - scatter.mean(axis=0)
 
 
 def test_mean_and_median_over_games_are_the_published_ones():
-    matrix = with_spread(np.random.default_rng(0))
+    matrix = draw_with_spread(np.random.default_rng(0))
     assert statistics.matrix_mean(matrix) == pytest.approx(0.956, abs=5e-4)
     assert statistics.matrix_median(matrix) == pytest.approx(0.505, abs=5e-4)
 
@@ -65,7 +65,7 @@ def test_the_published_optimality_gap_is_one_that_these_means_allow():
     """A score above the target makes up for none below: seeds that scatter only widen the gap of their mean."""
     least = statistics.optimality_gap(MEANS, target=1.0)
     assert least < 0.513
-    assert least < statistics.optimality_gap(with_spread(np.random.default_rng(1)), target=1.0)
+    assert least < statistics.optimality_gap(draw_with_spread(np.random.default_rng(1)), target=1.0)
 
 
 def test_the_interval_of_improvement_is_the_exact_one_of_the_resampling_distribution():
@@ -78,16 +78,16 @@ def test_the_interval_of_improvement_is_the_exact_one_of_the_resampling_distribu
         values.append(statistics.probability_of_improvement(x, y))
     expected = np.quantile(values, [0.25, 0.75])
     generator = np.random.default_rng(2)
-    found = statistics.bootstrapped_improvement(first, second, generator, 20_000, confidence=0.5)
+    found = statistics.bootstrap_improvement(first, second, generator, 20_000, confidence=0.5)
     assert found == pytest.approx(expected)
 
 
 def test_resampling_in_pieces_changes_nothing_but_the_numbers_drawn(monkeypatch):
     generator = np.random.default_rng(3)
     first, second = generator.normal(1, 1, (4, 3)), generator.normal(0, 1, (5, 3))
-    whole = statistics.bootstrapped_improvement(first, second, np.random.default_rng(4), 4_000)
+    whole = statistics.bootstrap_improvement(first, second, np.random.default_rng(4), 4_000)
     monkeypatch.setattr(statistics, "_BOOTSTRAP_CHUNK", 1_000)
-    pieces = statistics.bootstrapped_improvement(first, second, np.random.default_rng(4), 4_000)
+    pieces = statistics.bootstrap_improvement(first, second, np.random.default_rng(4), 4_000)
     assert pieces == pytest.approx(whole, abs=0.05)
     estimate = statistics.probability_of_improvement(first, second)
     assert whole.low < estimate < whole.high

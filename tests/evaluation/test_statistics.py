@@ -66,7 +66,7 @@ def test_the_difference_is_welchs(first, second):
 def test_a_mean_over_suites_has_the_variance_of_independent_means():
     generator = np.random.default_rng(0)
     groups = [generator.normal(0, scale, 5) for scale in (1.0, 4.0, 9.0)]
-    low, high = statistics.combined_interval(groups, [1 / 3] * 3)
+    low, high = statistics.weighted_sum_interval(groups, [1 / 3] * 3)
     variances = np.array([group.var(ddof=1) / 5 / 9 for group in groups])
     freedom = variances.sum() ** 2 / (variances**2 / 4).sum()
     assert (low + high) / 2 == pytest.approx(np.mean([group.mean() for group in groups]))
@@ -154,12 +154,12 @@ def test_the_bootstrap_has_no_randomness_but_its_generators(matrix, seed):
 
 def test_a_verdict_needs_five_seeds_of_both():
     high, low = np.array([90.0, 91, 92, 93, 94]), np.array([10.0, 11, 12, 13, 14])
-    assert statistics.compare(high, low).verdict == "better"
-    assert statistics.compare(low, high).verdict == "worse"
-    assert statistics.compare(high, high + 0.1).verdict == "undecided"
-    few = statistics.compare(high[:4], low)
+    assert statistics.compare_samples(high, low).verdict == "better"
+    assert statistics.compare_samples(low, high).verdict == "worse"
+    assert statistics.compare_samples(high, high + 0.1).verdict == "undecided"
+    few = statistics.compare_samples(high[:4], low)
     assert few.verdict is None
     assert few.interval is not None
     assert few.difference == pytest.approx(79.5)
-    assert statistics.compare(high[:1], low).interval is None
-    assert statistics.compare(high, low).probability_of_improvement == 1.0
+    assert statistics.compare_samples(high[:1], low).interval is None
+    assert statistics.compare_samples(high, low).probability_of_improvement == 1.0

@@ -9,7 +9,7 @@ import pytest
 
 from metabench.errors import DataError
 from metabench.leaderboard.build import build_leaderboard
-from metabench.leaderboard.page.page import embedded_json
+from metabench.leaderboard.page.page import embed_json
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_page_is_one_file_that_names_no_other_place(built):
 
 def test_embedded_json_cannot_end_a_script_and_stays_the_same_value():
     content = {"name": "</script><!-- & > \u2028\u2029 é", "value": [1.5, None, True]}
-    text = embedded_json(content)
+    text = embed_json(content)
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == content
 

@@ -18,7 +18,7 @@ def disk(monkeypatch):
     """`disk(n)`: from the n-th time on that something is brought to the disk, there is no room."""
     fsync, room = os.fsync, 10**9
 
-    def limited(number):
+    def fail_when_full(number):
         nonlocal room
         room -= 1
         if room < 0:
@@ -29,7 +29,7 @@ def disk(monkeypatch):
         nonlocal room
         room = left
 
-    monkeypatch.setattr(os, "fsync", limited)
+    monkeypatch.setattr(os, "fsync", fail_when_full)
     return fill
 
 

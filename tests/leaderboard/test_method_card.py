@@ -3,7 +3,7 @@
 import pytest
 
 from metabench.errors import DataError
-from metabench.leaderboard.method_card import MethodShelf, card_template, read_card
+from metabench.leaderboard.method_card import MethodShelf, make_card_template, read_card
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import check_records
 from metabench.runs.kept.record import read_record, write_record
@@ -16,7 +16,7 @@ def test_a_card_reads_back(card):
 
 def test_a_template_is_a_card_once_it_is_filled_in(tmp_path):
     path = tmp_path / "my-method.toml"
-    path.write_text(card_template("my-method"))
+    path.write_text(make_card_template("my-method"))
     with pytest.raises(DataError, match=r"my-method.toml: authors: still to be written"):
         read_card(path)
     path.write_text(path.read_text().replace("TO DO", "none"))

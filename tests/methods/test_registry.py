@@ -8,7 +8,7 @@ import pytest
 
 from metabench import MetabenchError, load_method
 from metabench.methods import registry
-from metabench.methods.registry import list_methods, method_label, method_overrides, registered_methods
+from metabench.methods.registry import find_overrides, find_registered_methods, list_methods, name_method
 
 BUILT_IN = {"random", "teacher", "bc", "prompt-dt", "meta-dt", "meta-dt-plus"}
 
@@ -68,7 +68,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_built_in_methods_are_registered_and_not_imported_to_be_named() -> None:
     assert set(list_methods()) >= BUILT_IN
-    assert all(registered_methods()[name].built_in for name in BUILT_IN)
+    assert all(find_registered_methods()[name].built_in for name in BUILT_IN)
     began = time.perf_counter()
     list_methods()
     assert time.perf_counter() - began < 0.5  # 5 ms; a scan that imports torch takes seconds
@@ -78,11 +78,11 @@ def test_a_plugin_is_found_configured_and_labelled(site: Path) -> None:
     install(site, "stranger", {"odd": "odd_plugin:Odd"})
     method = load_method("odd/wide", preset="tiny", overrides={"rates": [1, 2]})
     assert method.config.model_dump() == {"width": 64, "rates": (1.0, 2.0)}
-    assert method_overrides(method, "tiny", "point-robot") == {"width": 64, "rates": [1.0, 2.0]}
-    assert method_label("odd/wide", method) == "odd/wide"
+    assert find_overrides(method, "tiny", "point-robot") == {"width": 64, "rates": [1.0, 2.0]}
+    assert name_method("odd/wide", method) == "odd/wide"
     assert load_method("odd/wide", overrides={"width": "32"}).config.width == 32
-    assert registered_methods()["odd"].origin == "odd_plugin:Odd (stranger)"
-    assert method_overrides(load_method("odd"), "cpu", "tiny") == {}
+    assert find_registered_methods()["odd"].origin == "odd_plugin:Odd (stranger)"
+    assert find_overrides(load_method("odd"), "cpu", "tiny") == {}
 
 
 def test_a_failing_import_names_the_plugin_and_hides_no_other(site: Path) -> None:
@@ -102,14 +102,14 @@ def test_a_name_given_twice_is_reported_with_both_and_hides_no_other(site: Path)
     expected = r"registered twice: by (?=.*odd_plugin:Odd \(stranger\))(?=.*elsewhere:Odd \(other\))"
     with pytest.raises(MetabenchError, match=expected):
         load_method("odd")
-    assert registered_methods()["odd"].conflict is not None
-    assert registered_methods()["fine"].conflict is None
+    assert find_registered_methods()["odd"].conflict is not None
+    assert find_registered_methods()["fine"].conflict is None
     assert set(list_methods()) >= BUILT_IN
 
 
 def test_a_built_in_name_wins(site: Path) -> None:
     install(site, "stranger", {"random": "failing_plugin:F"})
-    assert registered_methods()["random"].built_in
+    assert find_registered_methods()["random"].built_in
     assert load_method("random").name == "random"
 
 
@@ -151,8 +151,8 @@ def test_a_mistake_gets_one_line_with_what_was_expected(site: Path, spec: str, o
 def test_unpublished_code_is_loaded_by_path(site: Path) -> None:
     method = load_method(f"{site}/odd_plugin.py:Odd/wide")
     assert method.config.width == 64
-    assert method_label(f"{site}/odd_plugin.py:Odd/wide", method) == "odd/wide"
-    assert method_label(f"{site}/odd_plugin.py:Odd", method) == "odd"
+    assert name_method(f"{site}/odd_plugin.py:Odd/wide", method) == "odd/wide"
+    assert name_method(f"{site}/odd_plugin.py:Odd", method) == "odd"
 
 
 @pytest.mark.parametrize(

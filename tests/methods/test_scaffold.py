@@ -11,7 +11,7 @@ import pytest
 
 from metabench import MetabenchError, TrainingRun, evaluate, load_data, load_method, load_suite
 from metabench.checks.method import check_method
-from metabench.methods.registry import registered_methods
+from metabench.methods.registry import find_registered_methods
 from metabench.methods.scaffold import write_plugin
 
 
@@ -41,7 +41,7 @@ def test_its_wheel_registers_it(plugin: Path, tmp_path: Path, monkeypatch: pytes
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert registered_methods()["my-method"].origin == "my_method:MyMethod (my-method)"
+    assert find_registered_methods()["my-method"].origin == "my_method:MyMethod (my-method)"
     assert load_method("my-method").name == "my-method"
 
 

@@ -104,7 +104,7 @@ def test_a_kill_at_any_rename_leaves_a_whole_state(
     renames = 0
     replace = os.replace
 
-    def killed_after(source: Path, target: Path) -> None:
+    def replace_or_die(source: Path, target: Path) -> None:
         nonlocal renames
         if renames == survives:
             raise Killed
@@ -112,7 +112,7 @@ def test_a_kill_at_any_rename_leaves_a_whole_state(
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", killed_after)
+        patch.setattr(os, "replace", replace_or_die)
         if survives < 2:
             with pytest.raises(Killed):
                 save_state({"n": 2}, folder)

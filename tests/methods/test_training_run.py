@@ -65,13 +65,13 @@ def test_a_run_killed_between_checkpoints_goes_back_to_the_last(stop: int, tmp_p
 
     done: list[tuple[str, int]] = []
 
-    def killed(stage: str, update: int, total: int, metrics: object) -> None:
+    def kill_at(stage: str, update: int, total: int, metrics: object) -> None:
         done.append((stage, update))
         if len(done) == stop:
             raise Killed
 
     with pytest.raises(Killed):
-        train(TrainingRun(3, folder=tmp_path, checkpoint_seconds=0.0, progress=killed))
+        train(TrainingRun(3, folder=tmp_path, checkpoint_seconds=0.0, progress=kill_at))
     again: list[tuple[str, int]] = []
     resumed = TrainingRun(3, folder=tmp_path, progress=lambda stage, update, *_: again.append((stage, update)))
     whole = TrainingRun(3)

@@ -14,14 +14,14 @@ from metabench.report.episodes import ADAPTED, ZERO_SHOT, Acted, act_episodes
 METHOD = f"{Path(__file__).with_name('pictured.py')}:Pictured"
 
 
-def acted_in(suite, policy):
+def act_in(suite, policy):
     return act_episodes(GuardedPolicy(policy, "pictured", suite.spaces), suite, 0, privileged=False)
 
 
 def test_episodes_are_those_that_an_evaluation_scores(tiny_built):
     suite = load_suite("tiny")
     policy = load_method(METHOD, preset="tiny").train(load_data(suite, "medium"), TrainingRun(0))
-    found = acted_in(suite, policy)
+    found = act_in(suite, policy)
     scored = {
         (track, row.task): row.total_return
         for track, shots in (("zero-shot", [0]), ("few-shot", [3]))
@@ -46,7 +46,7 @@ def test_episodes_are_those_that_an_evaluation_scores(tiny_built):
 def test_walks_lie_where_the_point_was(tiny_built):
     suite = load_suite("tiny")
     policy = load_method(METHOD, preset="tiny").train(load_data(suite, "medium"), TrainingRun(0))
-    found = acted_in(suite, policy)
+    found = act_in(suite, policy)
     section = episodes_section(found, suite)
     paths = [node.get("d") for node in section.iter("path") if "walk" in (node.get("class") or "")]
     assert len(paths) == 5 * len(found)

@@ -17,8 +17,8 @@ from metabench.evaluation.scores import score_rows
 from metabench.methods.pictures import Series
 from metabench.report import write_report
 from metabench.report.axes import make_axis
-from metabench.report.html import number
-from metabench.report.plots import SMALL, line_plot
+from metabench.report.html import format_number
+from metabench.report.plots import SMALL, draw_lines
 from metabench.runs.kept.record import make_record, write_record
 from metabench.suites import load_suite
 
@@ -64,7 +64,7 @@ def report(tmp_path, make):
     return write
 
 
-def changed(record, **more):
+def change(record, **more):
     return make_record(record.result.model_copy(update=more), record.provenance)
 
 
@@ -96,12 +96,12 @@ def test_suites_ranked_by_success_have_curves_of_both_in_their_own_units(report,
         )
         for block in record.result.blocks
     )
-    page = report(changed(record, blocks=blocks))
+    page = report(change(record, blocks=blocks))
     share = 100 * sum(row.success_any for row in blocks[0].rows) / len(blocks[0].rows)
     score = score_rows(blocks[0].rows, load_suite("reach"))
     assert {"Adaptation, test: normalised score", "Adaptation, test: success at any step, %"} <= set(page.texts)
     drawn = [text for text in page.texts if text.startswith("all tasks\n0: ")]
-    assert drawn == [f"all tasks\n0: {score.iqm:#.4g}", f"all tasks\n0: {number(share)}"]
+    assert drawn == [f"all tasks\n0: {score.iqm:#.4g}", f"all tasks\n0: {format_number(share)}"]
     assert page.texts[page.texts.index("zero-shot") + 1] == f"{share:.1f}"
 
 
@@ -119,12 +119,12 @@ def test_every_metric_is_drawn_by_stage_and_validation_lies_over_training(report
         for stage in ("model", "policy")
         for update in range(1, 2001)
     ]
-    page = report(changed(make(), curve=tuple(curve)))
+    page = report(change(make(), curve=tuple(curve)))
     labels = [value for key, value in page.attributes if key == "aria-label"]
     assert labels.count("loss by update") == labels.count("odd by update") == 2
     assert "at the end 0.0005000, 0.001000" in page.texts
     assert all(len(value) < 40_000 for key, value in page.attributes if key == "d")
-    assert report(changed(make(), curve=())).text.count("logged nothing") == 1
+    assert report(change(make(), curve=())).text.count("logged nothing") == 1
 
 
 def test_any_summary_becomes_tables_and_plots(report, make):
@@ -149,7 +149,7 @@ def test_any_summary_becomes_tables_and_plots(report, make):
         "deep": functools.reduce(lambda inner, name: {name: inner}, "abcdefghijklmnop", {"last": 1}),
         "odd": {"nothing": None, "flag": True, "empty": {}, "list": [], "text": "<i>"},
     }
-    page = report(changed(make(), summary=summary))
+    page = report(change(make(), summary=summary))
     labels = [value for key, value in page.attributes if key == "aria-label"]
     assert {"series"} <= set(labels)
     for expected in ("0.2500", "context 16", "after 15 steps", "1.500 ± 0.25", "of others", "true", "null", "<i>"):
@@ -222,7 +222,7 @@ def test_damaged_edited_failed_and_many_records_are_refused(tmp_path, make):
 def test_numbers_are_drawn_where_they_are():
     """A line's points lie where its axes say: checked against the ticks beside them."""
     y = np.array([0.0, 25.0, 100.0])
-    svg = line_plot([Series("s", np.array([0.0, 1.0, 4.0]), y)], "test")
+    svg = draw_lines([Series("s", np.array([0.0, 1.0, 4.0]), y)], "test")
     dots = [(float(node.get("cx")), float(node.get("cy"))) for node in svg.iter("circle")]
     bottom, height = SMALL.height - SMALL.bottom, SMALL.height - SMALL.bottom - SMALL.top
     assert np.allclose([at[1] for at in dots], bottom - height * y / 100, atol=0.06)
@@ -267,7 +267,7 @@ def test_numbers_beyond_measure_do_not_end_the_report(report, make):
     huge = 10**400
     curve = ({"stage": "a", "update": huge, "loss": huge}, {"stage": "a", "update": 2, "loss": 5e-324, "most": 1.7e308})
     page = report(
-        changed(make(), curve=curve, summary={"huge": huge, "small": {"after_1": 5e-324, "after_2": -1.7e308}})
+        change(make(), curve=curve, summary={"huge": huge, "small": {"after_1": 5e-324, "after_2": -1.7e308}})
     )
     assert "huge" in page.texts
     assert not [value for key, value in page.attributes if key in ("d", "cx", "cy") and "nan" in value]

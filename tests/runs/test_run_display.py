@@ -28,13 +28,13 @@ def wait(terminal):
     time.sleep(0.25 if terminal else 0)
 
 
-def shown(terminal, place, small):
+def show_events(terminal, place, small):
     cells = plan_cells(RunRequest(["tiny"], ["medium"], [small], seeds=(0, 1)))
     console = Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
     with make_display(console, lambda: cells) as screen:
-        screen.building("tiny medium: rolling out", 5, 10)
+        screen.show_building("tiny medium: rolling out", 5, 10)
         wait(terminal)
-        screen.building("tiny medium: rolling out", 10, 10)
+        screen.show_building("tiny medium: rolling out", 10, 10)
         for event in EVENTS:
             screen.hear(event)
             wait(terminal)
@@ -42,7 +42,7 @@ def shown(terminal, place, small):
 
 
 def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
-    text = shown(True, place, small)
+    text = show_events(True, place, small)
     assert "building tiny medium: rolling out" in text
     assert "tiny medium small seed 0  training: policy" in text
     assert "5/10" in text
@@ -53,7 +53,7 @@ def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
 
 
 def test_elsewhere_there_are_occasional_lines(place, small, monkeypatch):
-    assert shown(False, place, small).splitlines() == [
+    assert show_events(False, place, small).splitlines() == [
         "building tiny medium: rolling out: 10 of 10",
         "tiny medium small seed 0: started",
         "tiny medium small seed 0: finished after 0.0 s",
@@ -61,4 +61,4 @@ def test_elsewhere_there_are_occasional_lines(place, small, monkeypatch):
         "tiny medium small seed 1: failed: the [loss] went away",
     ]
     monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
-    assert "tiny medium small seed 0: training: policy, 5 of 10, loss 0.125" in shown(False, place, small)
+    assert "tiny medium small seed 0: training: policy, 5 of 10, loss 0.125" in show_events(False, place, small)

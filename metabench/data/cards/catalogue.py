@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from metabench.data.storage.places import minari_folder, minari_id, store_folder
 from metabench.data.storage.store import open_store, store_exists
 from metabench.errors import DataError
 from metabench.suites import Suite
+from metabench.system.strict_model import StrictModel
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DatasetState(_Strict):
+class DatasetState(StrictModel):
     """One line of `metabench data list`.
 
     Attributes:
@@ -48,7 +45,7 @@ class DatasetState(_Strict):
     problem: str | None = None
 
 
-class SplitSummary(_Strict):
+class SplitSummary(StrictModel):
     """A split's part of a dataset.
 
     Attributes:
@@ -62,6 +59,8 @@ class SplitSummary(_Strict):
         success: share of trajectories with success at any step, where the suite has it.
     """
 
+    model_config = ConfigDict(allow_inf_nan=True)
+
     tasks: tuple[int, ...]
     trajectories: int
     steps: int
@@ -72,7 +71,7 @@ class SplitSummary(_Strict):
     success: float | None
 
 
-class Description(_Strict):
+class Description(StrictModel):
     """One dataset in numbers: `metabench data show`."""
 
     suite: str

@@ -9,7 +9,7 @@ import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.storage.recorded_minari import RecordedDataset, RecordedEpisode, open_recorded
-from metabench.data.trajectories import BuildProgress, Source, Trajectories
+from metabench.data.trajectories import BuildProgress, Trajectories, TrajectorySource
 from metabench.envs import Array, DeclaredSpaces
 from metabench.suites import DatasetEntry, Suite
 from metabench.suites.schema import RECORDED, EpisodeFilter
@@ -18,7 +18,9 @@ OUT_OF_BOUNDS = 1e-6
 """Actions are clipped by at most so much without being asked: rounding of the bounds to float32."""
 
 
-def recorded(suite: Suite, dataset: str, *, download: bool = False, progress: BuildProgress | None = None) -> Source:
+def recorded(
+    suite: Suite, dataset: str, *, download: bool = False, progress: BuildProgress | None = None
+) -> TrajectorySource:
     """The trajectories of a dataset that suite.toml maps to Minari datasets, read and checked.
 
     Args:
@@ -44,7 +46,7 @@ def recorded(suite: Suite, dataset: str, *, download: bool = False, progress: Bu
             progress("reading Minari datasets", number, len(tasks))
     successes = all(episode.success is not None for episodes in chosen for episode in episodes)
     count = sum(map(len, chosen))
-    return Source(
+    return TrajectorySource(
         parts=[_part(task, episodes, successes) for task, episodes in zip(tasks, chosen, strict=True)],
         total=count,
         stage="storing",

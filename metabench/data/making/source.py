@@ -8,15 +8,15 @@ import numpy as np
 
 from metabench.data.making.plan import Plan, plan_trajectories
 from metabench.data.making.roll_out import roll_out
-from metabench.data.trajectories import CHUNK, Source, Trajectories
+from metabench.data.trajectories import CHUNK, Trajectories, TrajectorySource
 from metabench.suites import Suite
 
 
-def rolled_out(suite: Suite, dataset: str) -> Source:
+def rolled_out(suite: Suite, dataset: str) -> TrajectorySource:
     """The trajectories of a dataset that behaviours act here."""
     recipe, plan = suite.dataset(dataset), plan_trajectories(suite, dataset)
     shares = ", ".join(f"{100 * share:g} % {name}" for name, share in recipe.behaviours.items())
-    return Source(
+    return TrajectorySource(
         parts=_roll_outs(suite, plan),
         total=len(plan),
         stage="rolling out",

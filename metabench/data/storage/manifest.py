@@ -9,18 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from metabench.data.trajectories import ACTION_DECIMALS
 from metabench.errors import DataError, first_problem
 from metabench.suites import Suite
+from metabench.system.strict_model import StrictModel
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ManifestTask(_Strict):
+class ManifestTask(StrictModel):
     """One task that the dataset covers."""
 
     id: int
@@ -28,7 +25,7 @@ class ManifestTask(_Strict):
     parameters: dict[str, Any]
 
 
-class Manifest(_Strict):
+class Manifest(StrictModel):
     """Identity of a stored dataset: in the store's header, and under `metabench` in Minari's metadata."""
 
     format: Literal[1] = 1

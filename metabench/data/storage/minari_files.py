@@ -13,7 +13,7 @@ from metabench.data.columns import Columns
 from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.storage.manifest import Manifest, read_manifest
 from metabench.data.storage.places import minari_id
-from metabench.data.trajectories import CHUNK, BuildProgress, Source, Trajectories, join_trajectories
+from metabench.data.trajectories import CHUNK, BuildProgress, Trajectories, TrajectorySource, join_trajectories
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError
 from metabench.suites import Suite
@@ -24,7 +24,7 @@ MANIFEST_KEY = "metabench"
 
 
 def write_minari(
-    folder: Path, suite: Suite, dataset: str, source: Source, progress: BuildProgress | None = None
+    folder: Path, suite: Suite, dataset: str, source: TrajectorySource, progress: BuildProgress | None = None
 ) -> Trajectories:
     """Write all trajectories of `source` into a new Minari dataset in `folder`, which must exist.
 

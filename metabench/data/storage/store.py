@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from metabench.data.storage.manifest import Manifest, check_manifest, remedy
 from metabench.data.storage.places import store_folder
@@ -18,16 +18,13 @@ from metabench.data.trajectories import Trajectories
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError, first_problem
 from metabench.suites import Suite
+from metabench.system.strict_model import StrictModel
 from metabench.system.writing import writing
 
 HEADER_FILE = "header.json"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ColumnFile(_Strict):
+class ColumnFile(StrictModel):
     """One column's file."""
 
     file: str = Field(pattern=r"^[a-z]+\.npy$")
@@ -37,7 +34,7 @@ class ColumnFile(_Strict):
     sha256: str
 
 
-class Header(_Strict):
+class Header(StrictModel):
     """The content of header.json."""
 
     format: Literal[1] = 1

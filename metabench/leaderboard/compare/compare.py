@@ -10,24 +10,24 @@ from metabench.errors import MetabenchError
 from metabench.evaluation import statistics
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.scores import Score
-from metabench.leaderboard.compare.core_set import core_comparisons
+from metabench.leaderboard.compare.core_set import compare_over_core_set
 from metabench.leaderboard.compare.models import Comparison, Difference, Side, SuiteComparison, TaskComparison
 from metabench.leaderboard.compare.selection import (
     Asked,
     Selection,
     Setting,
-    both_asked,
     check_names,
-    chosen_groups,
-    matching_pairs,
+    choose_groups,
+    match_pairs,
+    read_both_asked,
 )
-from metabench.leaderboard.scores.aggregate import Gathered, data_as_published, gather
+from metabench.leaderboard.scores.aggregate import Gathered, gather, is_data_as_published
 from metabench.leaderboard.scores.estimates import (
     BOOTSTRAP_REPLICATIONS,
-    estimate,
-    profile,
-    rounded,
-    rounded_interval,
+    compute_profile,
+    estimate_mean,
+    round_interval,
+    round_score,
 )
 from metabench.leaderboard.scores.models import Estimate
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
@@ -61,16 +61,16 @@ def compare_methods(
     """
     selection = selection or Selection()
     shelf = shelf or SuiteShelf()
-    asked = both_asked(first, second, preset)
+    asked = read_both_asked(first, second, preset)
     groups = gather(records, shelf)
     check_names(groups, selection)
-    chosen = [chosen_groups(groups, each, selection) for each in asked]
-    pairs = matching_pairs(chosen[0], chosen[1], asked)
+    chosen = [choose_groups(groups, each, selection) for each in asked]
+    pairs = match_pairs(chosen[0], chosen[1], asked)
     comparisons = [
-        _comparison(setting, key, pair, quotas)
+        _compare_in_suite(setting, key, pair, quotas)
         for setting, pair in pairs.items()
-        if isinstance(quotas := shelf.quotas(setting.suite, setting.suite_version), Quotas)
-        for key in sorted(pair[0].scores.keys() & pair[1].scores.keys(), key=_block_order)
+        if isinstance(quotas := shelf.find_quotas(setting.suite, setting.suite_version), Quotas)
+        for key in sorted(pair[0].scores.keys() & pair[1].scores.keys(), key=_order_block)
         if selection.admits(setting, key)
     ]
     if pairs and not comparisons:
@@ -78,17 +78,20 @@ def compare_methods(
     if not pairs and {group.id for group in chosen[0]} & {group.id for group in chosen[1]}:
         raise MetabenchError(f"{first} and {second} are the same records: expected two methods or configurations")
     if not comparisons:
-        places = [_places(each) for each in chosen]
+        places = [_name_places(each) for each in chosen]
         raise MetabenchError(f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}")
+    # Where both were trained on published data of a present suite with unseen tasks: what the core set is made of.
     eligible = {
         pair[0].id: isinstance(quotas, Quotas)
         and not quotas.suite.entry.seen_tasks
         and not quotas.suite.archived
-        and all(data_as_published(each.contender, quotas.suite) is not False for each in pair)
+        and all(is_data_as_published(each.contender, quotas.suite) is not False for each in pair)
         for setting, pair in pairs.items()
-        for quotas in [shelf.quotas(setting.suite, setting.suite_version)]
+        for quotas in [shelf.find_quotas(setting.suite, setting.suite_version)]
     }
-    core = [] if selection.suites else core_comparisons([each for each in comparisons if eligible[each.first.entry]])
+    core = (
+        [] if selection.suites else compare_over_core_set([each for each in comparisons if eligible[each.first.entry]])
+    )
     return Comparison(
         schema_version=1,
         confidence=statistics.CONFIDENCE,
@@ -97,47 +100,52 @@ def compare_methods(
         second=second,
         comparisons=tuple(comparisons),
         core=tuple(core),
-        notes=tuple(_notes(chosen, asked, {setting.suite for setting in pairs}, comparisons)),
+        notes=tuple(_write_notes(chosen, asked, {setting.suite for setting in pairs}, comparisons)),
     )
 
 
-def difference_of(first: Sequence[float], second: Sequence[float]) -> Difference:
+def compute_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     """The difference of two means over seeds, rounded."""
-    found = statistics.compare(first, second)
-    return Difference(mean=rounded(found.difference), interval=found.interval and rounded_interval(found.interval))
+    found = statistics.compare_samples(first, second)
+    return Difference(mean=round_score(found.difference), interval=found.interval and round_interval(found.interval))
 
 
-def _comparison(setting: Setting, key: BlockKey, pair: tuple[Gathered, Gathered], quotas: Quotas) -> SuiteComparison:
+def _compare_in_suite(
+    setting: Setting, key: BlockKey, pair: tuple[Gathered, Gathered], quotas: Quotas
+) -> SuiteComparison:
     metric = quotas.suite.entry.headline
     scores = [dict(sorted(group.scores[key].items())) for group in pair]
     first, second = ([score.headline(metric) for score in each.values()] for each in scores)
-    found = statistics.compare(first, second)
+    found = statistics.compare_samples(first, second)
     privileged = any(group.privileged for group in pair)
-    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]
+    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]  # (seeds, tasks) each
+    # Seeded by what is compared, so that the same records give the same interval.
     generator = np.random.default_rng(derived_seed("bootstrap", *(group.id for group in pair), str(key)))
-    bounds = statistics.bootstrapped_improvement(matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS)
+    bounds = statistics.bootstrap_improvement(matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS)
     return SuiteComparison(
         **{name: value for name, value in setting._asdict().items() if name != "presets"},
         **key._asdict(),
         metric=metric,
-        first=_side(pair[0], scores[0], first, matrices[0]),
-        second=_side(pair[1], scores[1], second, matrices[1]),
-        difference=difference_of(first, second),
-        probability_of_improvement=rounded(found.probability_of_improvement),
+        first=_describe_side(pair[0], scores[0], first, matrices[0]),
+        second=_describe_side(pair[1], scores[1], second, matrices[1]),
+        difference=compute_difference(first, second),
+        probability_of_improvement=round_score(found.probability_of_improvement),
         verdict=None if privileged else found.verdict,
         rliable_probability_of_improvement=Estimate(
-            mean=rounded(statistics.probability_of_improvement(matrices[0], matrices[1])),
-            interval=rounded_interval(bounds),
+            mean=round_score(statistics.probability_of_improvement(matrices[0], matrices[1])),
+            interval=round_interval(bounds),
         ),
         tasks=tuple(
-            _task(task, matrices[0][:, column].tolist(), matrices[1][:, column].tolist())
+            _compare_in_task(task, matrices[0][:, column].tolist(), matrices[1][:, column].tolist())
             for column, task in enumerate(next(iter(scores[0].values())).tasks)
         ),
     )
 
 
-def _side(group: Gathered, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats) -> Side:
-    headline = estimate(headlines)
+def _describe_side(
+    group: Gathered, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats
+) -> Side:
+    headline = estimate_mean(headlines)
     assert headline is not None  # a group's scores are never without a seed
     return Side(
         entry=group.id,
@@ -147,25 +155,25 @@ def _side(group: Gathered, scores: Mapping[int, Score], headlines: Sequence[floa
         config_digest=group.contender.config_digest,
         privileged=group.privileged,
         headline=headline,
-        seeds={seed: rounded(value) for seed, value in zip(scores, headlines, strict=True)},
-        profile=profile(matrix),
+        seeds={seed: round_score(value) for seed, value in zip(scores, headlines, strict=True)},
+        profile=compute_profile(matrix),
     )
 
 
-def _task(task: int, first: Sequence[float], second: Sequence[float]) -> TaskComparison:
-    one, two = estimate(first), estimate(second)
+def _compare_in_task(task: int, first: Sequence[float], second: Sequence[float]) -> TaskComparison:
+    one, two = estimate_mean(first), estimate_mean(second)
     assert one is not None
     assert two is not None
     return TaskComparison(
         task=task,
         first=one,
         second=two,
-        difference=difference_of(first, second),
-        probability_of_improvement=rounded(statistics.probability_of_improvement(first, second)),
+        difference=compute_difference(first, second),
+        probability_of_improvement=round_score(statistics.probability_of_improvement(first, second)),
     )
 
 
-def _notes(
+def _write_notes(
     chosen: Sequence[Sequence[Gathered]],
     asked: tuple[Asked, Asked],
     paired: Set[str],
@@ -185,10 +193,10 @@ def _notes(
         yield f"no verdict with fewer than {statistics.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
 
 
-def _places(groups: Sequence[Gathered]) -> str:
+def _name_places(groups: Sequence[Gathered]) -> str:
     places = sorted({f"{g.contender.suite} {g.contender.dataset} (preset {g.contender.preset})" for g in groups})
     return "records in " + ", ".join(places) if places else "no records there"
 
 
-def _block_order(key: BlockKey) -> tuple[str, int, int]:
+def _order_block(key: BlockKey) -> tuple[str, int, int]:
     return key.split, TRACKS.index(key.track), key.shots

@@ -8,12 +8,12 @@ import numpy as np
 
 from metabench.evaluation import statistics
 from metabench.leaderboard.compare.models import CoreComparison, Difference, Side, SuiteComparison
-from metabench.leaderboard.scores.estimates import PROFILE_THRESHOLDS, rounded, rounded_interval
+from metabench.leaderboard.scores.estimates import PROFILE_THRESHOLDS, round_interval, round_score
 from metabench.leaderboard.scores.models import Estimate, Profile
 from metabench.leaderboard.scores.overall import CORE_DATASET, CORE_SUITES, HEADLINE_SHOTS
 
 
-def core_comparisons(comparisons: Iterable[SuiteComparison]) -> list[CoreComparison]:
+def compare_over_core_set(comparisons: Iterable[SuiteComparison]) -> list[CoreComparison]:
     """One a protocol, pair of presets and track; from two suites on.
 
     Args:
@@ -22,29 +22,31 @@ def core_comparisons(comparisons: Iterable[SuiteComparison]) -> list[CoreCompari
     """
     groups: dict[tuple[str, str, str, str], dict[str, SuiteComparison]] = {}
     for each in comparisons:
-        at_home = each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
-        if at_home and each.shots == HEADLINE_SHOTS[each.track]:
+        belongs = each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
+        if belongs and each.shots == HEADLINE_SHOTS[each.track]:
             key = (each.protocol, each.first.preset, each.second.preset, each.track)
             groups.setdefault(key, {})[each.suite] = each
     return [
-        _over(key, [suites[name] for name in CORE_SUITES if name in suites])
+        _compare_over(key, [suites[name] for name in CORE_SUITES if name in suites])
         for key, suites in groups.items()
         if len(suites) > 1
     ]
 
 
-def _over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparison]) -> CoreComparison:
+def _compare_over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparison]) -> CoreComparison:
     protocol, first_preset, second_preset, track = key
     firsts, seconds = [each.first for each in suites], [each.second for each in suites]
     missing = tuple(name for name in CORE_SUITES if name not in {each.suite for each in suites})
+    # The difference of two means over k suites is a weighted sum of 2k means over seeds, all of them independent.
     samples = [list(side.seeds.values()) for side in (*firsts, *seconds)]
     weights = [1.0 / len(suites)] * len(suites) + [-1.0 / len(suites)] * len(suites)
-    interval = statistics.combined_interval(samples, weights)
-    first, second = _mean(firsts), _mean(seconds)
+    interval = statistics.weighted_sum_interval(samples, weights)
+    first, second = _average_sides(firsts), _average_sides(seconds)
     verdict = None
-    told = not missing and not any(side.privileged for side in (*firsts, *seconds))
-    if told and interval is not None and min(map(len, samples)) >= statistics.SEEDS_FOR_A_VERDICT:
-        verdict = statistics.verdict_of(interval)
+    may_be_told = not missing and not any(side.privileged for side in (*firsts, *seconds))
+    enough = min(map(len, samples)) >= statistics.SEEDS_FOR_A_VERDICT
+    if may_be_told and enough and interval is not None:
+        verdict = statistics.give_verdict(interval)
     return CoreComparison(
         protocol=protocol,
         first_preset=first_preset,
@@ -55,21 +57,23 @@ def _over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparison]) -> 
         missing=missing,
         first=first,
         second=second,
-        difference=Difference(mean=rounded(first.mean - second.mean), interval=interval and rounded_interval(interval)),
-        probability_of_improvement=rounded(float(np.mean([each.probability_of_improvement for each in suites]))),
+        difference=Difference(
+            mean=round_score(first.mean - second.mean), interval=interval and round_interval(interval)
+        ),
+        probability_of_improvement=round_score(float(np.mean([each.probability_of_improvement for each in suites]))),
         verdict=verdict,
-        first_profile=_profile(firsts),
-        second_profile=_profile(seconds),
+        first_profile=_average_profiles(firsts),
+        second_profile=_average_profiles(seconds),
     )
 
 
-def _mean(sides: Sequence[Side]) -> Estimate:
+def _average_sides(sides: Sequence[Side]) -> Estimate:
     samples = [list(side.seeds.values()) for side in sides]
-    interval = statistics.combined_interval(samples, [1.0 / len(sides)] * len(sides))
+    interval = statistics.weighted_sum_interval(samples, [1.0 / len(sides)] * len(sides))
     mean = float(np.mean([np.mean(sample) for sample in samples]))
-    return Estimate(mean=rounded(mean), interval=interval and rounded_interval(interval))
+    return Estimate(mean=round_score(mean), interval=interval and round_interval(interval))
 
 
-def _profile(sides: Sequence[Side]) -> Profile:
+def _average_profiles(sides: Sequence[Side]) -> Profile:
     shares = np.mean([side.profile.shares for side in sides], axis=0)
-    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(rounded(share) for share in shares.tolist()))
+    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist()))

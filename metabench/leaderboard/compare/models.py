@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from metabench.leaderboard.scores.models import Estimate, Metric, Profile
+from metabench.system.strict_model import StrictModel
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Difference(_Strict):
+class Difference(StrictModel):
     """The first method's score minus the second's."""
 
     mean: float
@@ -22,7 +19,7 @@ class Difference(_Strict):
     )
 
 
-class Side(_Strict):
+class Side(StrictModel):
     """One of the two methods, in one split, track and number of shots of one suite."""
 
     entry: str = Field(description="`id` of its entry in leaderboard.json")
@@ -36,7 +33,7 @@ class Side(_Strict):
     profile: Profile = Field(description="of its run x task matrix of normalised scores")
 
 
-class TaskComparison(_Strict):
+class TaskComparison(StrictModel):
     """One task: normalised scores, mean over episodes, over seeds."""
 
     task: int
@@ -46,7 +43,7 @@ class TaskComparison(_Strict):
     probability_of_improvement: float = Field(description="share of seed pairs in which the first is higher here")
 
 
-class SuiteComparison(_Strict):
+class SuiteComparison(StrictModel):
     """Two methods in one split, track and number of shots of one suite: all but the methods is equal."""
 
     suite: str
@@ -75,7 +72,7 @@ class SuiteComparison(_Strict):
     tasks: tuple[TaskComparison, ...]
 
 
-class CoreComparison(_Strict):
+class CoreComparison(StrictModel):
     """Two methods over the suites of the core set that both have records in: means over suites of the headlines."""
 
     protocol: str
@@ -96,7 +93,7 @@ class CoreComparison(_Strict):
     second_profile: Profile
 
 
-class Comparison(_Strict):
+class Comparison(StrictModel):
     """Two methods wherever they can be compared."""
 
     schema_version: Literal[1]

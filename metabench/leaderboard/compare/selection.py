@@ -86,10 +86,10 @@ class Selection:
         )
 
 
-def both_asked(first: str, second: str, preset: str | None) -> tuple[Asked, Asked]:
+def read_both_asked(first: str, second: str, preset: str | None) -> tuple[Asked, Asked]:
     """Read what was asked for; a preset that is written once is meant for both. Raises `MetabenchError`."""
     one, two = Asked.parse(first, preset), Asked.parse(second, preset)
-    if preset is None:
+    if preset is None:  # `bc@cpu dt` means `bc@cpu dt@cpu`
         one, two = Asked.parse(first, two.preset), Asked.parse(second, one.preset)
     if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
         raise MetabenchError(f"{first} and {second} are the same: expected two methods, configurations or presets")
@@ -116,7 +116,7 @@ def check_names(groups: Sequence[Gathered], selection: Selection) -> None:
                 raise UnknownNameError(kind, name, known[kind])
 
 
-def chosen_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection) -> list[Gathered]:
+def choose_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection) -> list[Gathered]:
     """The one configuration that is meant in each setting."""
     found = [group for group in groups if group.contender.method == asked.method]
     if not found:
@@ -127,7 +127,7 @@ def chosen_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection
         if not found:
             raise UnknownNameError(f"preset in the records of {asked.method}", asked.preset, presets)
     if asked.config:
-        digests = {_config(group) for group in found}
+        digests = {_shorten_config(group) for group in found}
         found = [group for group in found if group.contender.config_digest[7:].startswith(asked.config)]
         if not found:
             raise UnknownNameError(f"configuration in the records of {asked.method}", asked.config, digests)
@@ -135,39 +135,43 @@ def chosen_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection
     for group in found:
         own = group.contender
         if (selection.suites is None or own.suite in selection.suites) and selection.dataset in (None, own.dataset):
-            alternatives.setdefault((*_place(group), own.preset), []).append(group)
-    return [_meant(each, asked) for each in alternatives.values()]
+            alternatives.setdefault((*_take_setting(group), own.preset), []).append(group)
+    return [_choose_configuration(each, asked) for each in alternatives.values()]
 
 
-def _meant(alternatives: Sequence[Gathered], asked: Asked) -> Gathered:
+def _choose_configuration(alternatives: Sequence[Gathered], asked: Asked) -> Gathered:
     """Of several configurations the preset's own, of several versions of the method the newest."""
-    plain = [group for group in alternatives if not group.overrides or "/" in asked.method] or list(alternatives)
+    # A variant's own override is what was asked for; any other is a configuration of someone's own.
+    plain = [group for group in alternatives if not group.overrides or "/" in asked.method]
+    plain = plain or list(alternatives)
     newest = max(group.contender.method_version for group in plain)
     left = [group for group in plain if group.contender.method_version == newest]
     if len(left) > 1:
-        names = ", ".join(f"{asked.method}#{_config(group)} ({group.label})" for group in left)
+        names = ", ".join(f"{asked.method}#{_shorten_config(group)} ({group.label})" for group in left)
         raise MetabenchError(f"{asked.text} stands for several configurations in {left[0].contender.suite}: {names}")
     return left[0]
 
 
-def matching_pairs(
+def match_pairs(
     first: Sequence[Gathered], second: Sequence[Gathered], asked: tuple[Asked, Asked]
 ) -> dict[Setting, tuple[Gathered, Gathered]]:
     """Who meets whom: only by request are the presets of a pair not the same."""
     mixed = asked[0].preset != asked[1].preset
-    return {
-        Setting(*_place(one), presets=(one.contender.preset, two.contender.preset)): (one, two)
-        for one in first
-        for two in second
-        if _place(one) == _place(two) and (mixed or one.contender.preset == two.contender.preset) and one.id != two.id
-    }
+    pairs = {}
+    for one in first:
+        for two in second:
+            presets = one.contender.preset, two.contender.preset
+            comparable = _take_setting(one) == _take_setting(two) and (mixed or presets[0] == presets[1])
+            if comparable and one.id != two.id:
+                pairs[Setting(*_take_setting(one), presets=presets)] = (one, two)
+    return pairs
 
 
-def _place(group: Gathered) -> tuple[str, int, str, str, int, str, str]:
+def _take_setting(group: Gathered) -> tuple[str, int, str, str, int, str, str]:
     own = group.contender
     data = (own.dataset, own.dataset_version, own.dataset_digest)
     return own.suite, own.suite_version, own.suite_digest, *data, own.protocol
 
 
-def _config(group: Gathered) -> str:
+def _shorten_config(group: Gathered) -> str:
     return group.contender.config_digest[7:15]

@@ -9,12 +9,16 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metabench.errors import UnknownNameError
-from metabench.leaderboard.export import text_tables as sheets
-from metabench.leaderboard.export.other_catalogues import as_every_eval_ever, as_model_index
-from metabench.leaderboard.export.text_tables import Sheet
-from metabench.leaderboard.export.text_tables import interval_text as interval_text
+from metabench.leaderboard.export.other_catalogues import format_as_every_eval_ever, format_as_model_index
+from metabench.leaderboard.export.text_tables import (
+    Sheet,
+    format_interval,
+    format_sheets_as_latex,
+    format_sheets_as_markdown,
+)
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
-from metabench.leaderboard.scores.standings import boards, distinct_labels
+from metabench.leaderboard.scores.standings import distinguish_labels, make_boards
+from metabench.system.wording import say_count
 
 _ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
 _NAMES = ("label", "method", "method_version", "suite", "suite_version", "dataset", "dataset_version")
@@ -28,14 +32,14 @@ _CSV_COLUMNS = (
 )
 
 
-def export(entries: Sequence[LeaderboardEntry], form: str) -> str:
+def export_entries(entries: Sequence[LeaderboardEntry], form: str) -> str:
     """All `entries` as text in one of `FORMATS`; raises `UnknownNameError` for another."""
     if form not in FORMATS:
         raise UnknownNameError("export format", form, FORMATS)
     return FORMATS[form](entries)
 
 
-def select(
+def select_entries(
     entries: Iterable[LeaderboardEntry], *, method: str | None = None, **criteria: str | int | None
 ) -> list[LeaderboardEntry]:
     """Entries that meet all criteria; None is met by all.
@@ -51,14 +55,16 @@ def select(
     found = list(entries)
     for name, value in criteria.items():
         if value is not None:
-            found = _with(found, name, str(value), operator.attrgetter(name))
+            found = _keep_matching(found, name, str(value), operator.attrgetter(name))
     if method is not None:
         base = "/" not in method
-        found = _with(found, "method", method, lambda entry: entry.method.partition("/")[0] if base else entry.method)
+        found = _keep_matching(
+            found, "method", method, lambda entry: entry.method.partition("/")[0] if base else entry.method
+        )
     return found
 
 
-def _with(
+def _keep_matching(
     entries: list[LeaderboardEntry], name: str, value: str, get: Callable[[LeaderboardEntry], object]
 ) -> list[LeaderboardEntry]:
     found = [entry for entry in entries if str(get(entry)) == value]
@@ -67,21 +73,22 @@ def _with(
     return found
 
 
-def as_csv(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     """One line an entry; empty cells where there is no value, `true` and `false` as the page writes them."""
-    ranks = _ranks(entries)
+    ranks = _collect_ranks(entries)
     file = io.StringIO()
     writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
         cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
+        # `true`, not `True`: the page's own download writes JavaScript's words.
         cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
         for name in _ESTIMATES:
-            cells.update(zip((name, f"{name}_low", f"{name}_high"), _bounds(getattr(entry, name)), strict=True))
+            cells.update(zip((name, f"{name}_low", f"{name}_high"), _list_bounds(getattr(entry, name)), strict=True))
         writer.writerow(
             {
                 **cells,
-                "rank": ranks[_key(entry)],
+                "rank": ranks[_identify_entry(entry)],
                 "optimality_gap": entry.bootstrap.optimality_gap.mean if entry.bootstrap else None,
                 "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
                 "devices": "; ".join(entry.devices),
@@ -91,43 +98,43 @@ def as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     return file.getvalue()
 
 
-def as_json(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_json(entries: Sequence[LeaderboardEntry]) -> str:
     """A JSON array of entries, as in leaderboard.json."""
     return json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1, ensure_ascii=False) + "\n"
 
 
-def as_markdown(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_markdown(entries: Sequence[LeaderboardEntry]) -> str:
     """One table a board, best first."""
-    return sheets.as_markdown(_sheets(entries))
+    return format_sheets_as_markdown(_make_board_sheets(entries))
 
 
-def as_latex(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_latex(entries: Sequence[LeaderboardEntry]) -> str:
     """One booktabs table a board, best first."""
-    return sheets.as_latex(_sheets(entries))
+    return format_sheets_as_latex(_make_board_sheets(entries))
 
 
 FORMATS: Mapping[str, Callable[[Sequence[LeaderboardEntry]], str]] = {
-    "csv": as_csv,
-    "every-eval-ever": as_every_eval_ever,
-    "json": as_json,
-    "latex": as_latex,
-    "markdown": as_markdown,
-    "model-index": as_model_index,
+    "csv": format_as_csv,
+    "every-eval-ever": format_as_every_eval_ever,
+    "json": format_as_json,
+    "latex": format_as_latex,
+    "markdown": format_as_markdown,
+    "model-index": format_as_model_index,
 }
 """Every format by its name."""
 
 _HEADINGS = ("rank", "method", "score [95 %]", "mean return [95 %]", "seeds")
 
 
-def _sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
-    by_key = {_key(entry): entry for entry in entries}
+def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
+    by_key = {_identify_entry(entry): entry for entry in entries}
     found = []
-    for board in boards(entries):
+    for board in make_boards(entries):
         rows = [
             (standing, by_key[standing.entry, board.split, board.track, board.shots]) for standing in board.standings
         ]
-        labels = distinct_labels([entry for _, entry in rows])
-        shots = f", {board.shots} shot{'s'[: board.shots != 1]}" if board.shots else ""
+        labels = distinguish_labels([entry for _, entry in rows])
+        shots = f", {say_count(board.shots, 'shot')}" if board.shots else ""
         archived = " (archived)" if any(entry.archived for _, entry in rows) else ""
         title = (
             f"{board.suite}-v{board.suite_version}{archived}, {board.dataset}-v{board.dataset_version}"
@@ -137,8 +144,8 @@ def _sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
             (
                 "–" if standing.rank is None else str(standing.rank),
                 labels[entry.id] + (" (privileged)" if entry.privileged else ""),
-                interval_text(entry.headline),
-                interval_text(entry.mean_return, 2),
+                format_interval(entry.headline),
+                format_interval(entry.mean_return, 2),
                 str(len(entry.seeds)),
             )
             for standing, entry in rows
@@ -147,19 +154,19 @@ def _sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
     return found
 
 
-def _ranks(entries: Sequence[LeaderboardEntry]) -> dict[tuple[str, str, str, int], int | None]:
+def _collect_ranks(entries: Sequence[LeaderboardEntry]) -> dict[tuple[str, str, str, int], int | None]:
     return {
         (standing.entry, board.split, board.track, board.shots): standing.rank
-        for board in boards(entries)
+        for board in make_boards(entries)
         for standing in board.standings
     }
 
 
-def _key(entry: LeaderboardEntry) -> tuple[str, str, str, int]:
+def _identify_entry(entry: LeaderboardEntry) -> tuple[str, str, str, int]:
     return entry.id, entry.split, entry.track, entry.shots
 
 
-def _bounds(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+def _list_bounds(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
     if estimate is None:
         return None, None, None
     low, high = estimate.interval or (None, None)

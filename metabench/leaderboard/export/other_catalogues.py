@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
+from metabench.system.wording import say_count
 
 EVERY_EVAL_EVER = "0.3.0"
 """Version of the every_eval_ever schema that is written."""
@@ -43,7 +44,7 @@ METRICS = (
 )
 
 
-def as_model_index(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_model_index(entries: Sequence[LeaderboardEntry]) -> str:
     """The `model-index` of a Hugging Face model card, as a YAML block: a model for each method, preset and version.
 
     Entries without a complete seed have no numbers and stay out.
@@ -51,79 +52,88 @@ def as_model_index(entries: Sequence[LeaderboardEntry]) -> str:
     from huggingface_hub.utils import yaml_dump
 
     models = [
-        {"name": _model_name(group[0]), "results": [_index_result(entry) for entry in group]}
-        for group in _models(entries)
+        {"name": _name_model(group[0]), "results": [_make_index_result(entry) for entry in group]}
+        for group in _group_by_model(entries)
     ]
     return f"---\n{yaml_dump({'model-index': models}, sort_keys=False)}---\n"
 
 
-def as_every_eval_ever(entries: Sequence[LeaderboardEntry]) -> str:
+def format_as_every_eval_ever(entries: Sequence[LeaderboardEntry]) -> str:
     """JSON Lines: a log of the every_eval_ever format for each method, preset and version.
 
     Entries without a complete seed have no scores and stay out. Times are those of the newest record, so that the
     same entries give the same text.
     """
-    return "".join(json.dumps(_log(group), ensure_ascii=False, allow_nan=False) + "\n" for group in _models(entries))
+    return "".join(
+        json.dumps(_make_log(group), ensure_ascii=False, allow_nan=False) + "\n" for group in _group_by_model(entries)
+    )
 
 
-def _models(entries: Iterable[LeaderboardEntry]) -> list[list[LeaderboardEntry]]:
+def _group_by_model(entries: Iterable[LeaderboardEntry]) -> list[list[LeaderboardEntry]]:
     """What other catalogues call a model: a method as configured by one preset, wherever it was trained."""
     groups: dict[tuple[Any, ...], list[LeaderboardEntry]] = {}
     for entry in entries:
         if entry.seeds:
+            # As text: mappings are no keys, and equal ones must have one order.
             overrides = json.dumps(entry.overrides, sort_keys=True)
             key = (entry.method, entry.method_version, overrides, entry.preset, entry.protocol)
             groups.setdefault(key, []).append(entry)
     return list(groups.values())
 
 
-def _model_name(entry: LeaderboardEntry) -> str:
+def _name_model(entry: LeaderboardEntry) -> str:
     return f"{entry.label}, version {entry.method_version}, preset {entry.preset}"
 
 
-def _dataset_name(entry: LeaderboardEntry) -> str:
+def _name_dataset(entry: LeaderboardEntry) -> str:
     return f"metabench/{entry.suite}/{entry.dataset}-v{entry.dataset_version}"
 
 
-def _track_name(entry: LeaderboardEntry) -> str:
-    shots = f", {entry.shots} shot{'s'[: entry.shots != 1]}" if entry.shots else ""
+def _name_track(entry: LeaderboardEntry) -> str:
+    shots = f", {say_count(entry.shots, 'shot')}" if entry.shots else ""
     return f"{entry.suite}-v{entry.suite_version} {entry.split} {entry.track}{shots}"
 
 
-def _metrics(entry: LeaderboardEntry) -> list[tuple[ExchangedMetric, Estimate]]:
+def _list_metrics(entry: LeaderboardEntry) -> list[tuple[ExchangedMetric, Estimate]]:
     found = [(metric, getattr(entry, metric.field)) for metric in METRICS]
     return [(metric, value) for metric, value in found if value is not None]
 
 
-def _index_result(entry: LeaderboardEntry) -> dict[str, Any]:
+def _make_index_result(entry: LeaderboardEntry) -> dict[str, Any]:
     return {
-        "task": {"type": "reinforcement-learning", "name": f"offline meta-RL, {_track_name(entry)}"},
+        "task": {"type": "reinforcement-learning", "name": f"offline meta-RL, {_name_track(entry)}"},
         "dataset": {
-            "type": _dataset_name(entry),
+            "type": _name_dataset(entry),
             "name": f"{entry.suite}-v{entry.suite_version}, {entry.dataset} data",
             "config": f"{entry.track}-{entry.shots}",
             "split": entry.split,
             "revision": entry.dataset_digest,
         },
         "metrics": [
-            {"type": metric.identifier, "name": metric.name, "value": value.mean, "verified": False, **_bounds(value)}
-            for metric, value in _metrics(entry)
+            {
+                "type": metric.identifier,
+                "name": metric.name,
+                "value": value.mean,
+                "verified": False,
+                **_describe_interval(value),
+            }
+            for metric, value in _list_metrics(entry)
         ],
     }
 
 
-def _bounds(value: Estimate) -> dict[str, Any]:
+def _describe_interval(value: Estimate) -> dict[str, Any]:
     if value.interval is None:
         return {}
     low, high = value.interval
     return {"args": {"confidence": CONFIDENCE, "low": low, "high": high}}
 
 
-def _log(group: Sequence[LeaderboardEntry]) -> dict[str, Any]:
+def _make_log(group: Sequence[LeaderboardEntry]) -> dict[str, Any]:
     first = group[0]
     created = max(entry.created for entry in group)
     seconds = str(int(datetime.fromisoformat(created).timestamp()))
-    model = f"metabench/{_slug(f'{first.label}-v{first.method_version}-{first.preset}')}"
+    model = f"metabench/{_make_slug(f'{first.label}-v{first.method_version}-{first.preset}')}"
     return {
         "schema_version": EVERY_EVAL_EVER,
         "evaluation_id": f"metabench-protocol-{first.protocol}/{model}/{seconds}",
@@ -137,11 +147,11 @@ def _log(group: Sequence[LeaderboardEntry]) -> dict[str, Any]:
         },
         "eval_library": {
             "name": "metabench",
-            "version": _version(),
+            "version": _read_version(),
             "additional_details": {"protocol": first.protocol},
         },
         "model_info": {
-            "name": _model_name(first),
+            "name": _name_model(first),
             "id": model,
             "developer": "metabench",
             "additional_details": {
@@ -155,12 +165,12 @@ def _log(group: Sequence[LeaderboardEntry]) -> dict[str, Any]:
             },
         },
         "evaluation_results": [
-            _log_result(entry, metric, value) for entry in group for metric, value in _metrics(entry)
+            _make_log_result(entry, metric, value) for entry in group for metric, value in _list_metrics(entry)
         ],
     }
 
 
-def _log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimate) -> dict[str, Any]:
+def _make_log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimate) -> dict[str, Any]:
     uncertainty: dict[str, Any] = {"num_samples": len(entry.seeds)}
     if value.interval is not None:
         low, high = value.interval
@@ -172,15 +182,15 @@ def _log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimat
         }
     return {
         "evaluation_result_id": f"{entry.id}/{entry.split}/{entry.track}/{entry.shots}/{metric.field}",
-        "evaluation_name": _track_name(entry),
+        "evaluation_name": _name_track(entry),
         "evaluation_timestamp": entry.created,
         "source_data": {
-            "dataset_name": _dataset_name(entry),
+            "dataset_name": _name_dataset(entry),
             "source_type": "other",
             "additional_details": {"dataset_digest": entry.dataset_digest, "suite_digest": entry.suite_digest},
         },
         "metric_config": {
-            "evaluation_description": f"{metric.name} over test tasks and episodes: {_track_name(entry)}",
+            "evaluation_description": f"{metric.name} over test tasks and episodes: {_name_track(entry)}",
             "metric_id": metric.identifier,
             "metric_name": metric.name,
             "metric_unit": metric.unit,
@@ -191,13 +201,13 @@ def _log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimat
         },
         "score_details": {
             "score": value.mean,
-            "details": _details(entry),
+            "details": _make_details(entry),
             "uncertainty": uncertainty,
         },
     }
 
 
-def _details(entry: LeaderboardEntry) -> Mapping[str, str]:
+def _make_details(entry: LeaderboardEntry) -> Mapping[str, str]:
     return {
         "split": entry.split,
         "track": entry.track,
@@ -209,15 +219,14 @@ def _details(entry: LeaderboardEntry) -> Mapping[str, str]:
     }
 
 
-def _slug(text: str) -> str:
+def _make_slug(text: str) -> str:
     """Letters, digits, dots and hyphens only: what may stand in the name of a model."""
-    kept = "".join(
-        character if (character.isascii() and character.isalnum()) or character in "._" else " " for character in text
-    )
-    return "-".join(kept.split())
+    # What may not stay becomes a space, and runs of spaces one hyphen.
+    kept = [letter if (letter.isascii() and letter.isalnum()) or letter in "._" else " " for letter in text]
+    return "-".join("".join(kept).split())
 
 
-def _version() -> str:
+def _read_version() -> str:
     from importlib.metadata import version
 
     return version("metabench")

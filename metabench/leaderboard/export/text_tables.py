@@ -27,34 +27,34 @@ class Sheet:
     notes: tuple[str, ...] = ()
 
 
-def as_markdown(sheets: Iterable[Sheet]) -> str:
+def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
     """Headings and pipe tables; names appear as text, whatever they hold."""
     parts = []
     for sheet in sheets:
         marks = "|".join({"l": ":--", "r": "--:"}[side] for side in sheet.alignment)
-        lines = [f"### {_escaped(sheet.title, _MARKDOWN)}", ""]
-        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in sheet.headings) + " |", f"|{marks}|"]
-        lines += ["| " + " | ".join(_escaped(cell, _MARKDOWN) for cell in row) + " |" for row in sheet.rows]
-        lines += [line for note in sheet.notes for line in ("", _escaped(note, _MARKDOWN))]
+        lines = [f"### {escape_markdown(sheet.title)}", ""]
+        lines += ["| " + " | ".join(escape_markdown(cell) for cell in sheet.headings) + " |", f"|{marks}|"]
+        lines += ["| " + " | ".join(escape_markdown(cell) for cell in row) + " |" for row in sheet.rows]
+        lines += [line for note in sheet.notes for line in ("", escape_markdown(note))]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def as_latex(sheets: Iterable[Sheet]) -> str:
+def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
     """Tables for the package booktabs; notes become comments."""
     parts = []
     for sheet in sheets:
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(sheet.title, _LATEX)}}}"]
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
         lines += [rf"\begin{{tabular}}{{{sheet.alignment}}}", r"\toprule"]
-        lines += [" & ".join(_escaped(cell, _LATEX) for cell in sheet.headings) + r" \\", r"\midrule"]
-        lines += [" & ".join(_escaped(cell, _LATEX) for cell in row) + r" \\" for row in sheet.rows]
+        lines += [" & ".join(_escape(cell, _LATEX) for cell in sheet.headings) + r" \\", r"\midrule"]
+        lines += [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in sheet.rows]
         lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
         lines += [f"% {' '.join(note.split())}" for note in sheet.notes]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def interval_text(estimate: Estimate | None, digits: int = 1) -> str:
+def format_interval(estimate: Estimate | None, digits: int = 1) -> str:
     """`78.3 [71.0, 85.6]`; without an interval where there is one seed, a dash where there is nothing."""
     if estimate is None:
         return "–"
@@ -64,6 +64,7 @@ def interval_text(estimate: Estimate | None, digits: int = 1) -> str:
     return f"{estimate.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+# What Markdown and LaTeX would read as markup: names of methods are anyone's, and come out as they were written.
 _MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
 _LATEX = {
     **{character: "\\" + character for character in "&%$#_{}"},
@@ -80,5 +81,11 @@ _LATEX = {
 }
 
 
-def _escaped(text: str, replacements: Mapping[str, str]) -> str:
+def escape_markdown(text: str) -> str:
+    """`text` such that Markdown shows it as it is, in one line."""
+    return _escape(text, _MARKDOWN)
+
+
+def _escape(text: str, replacements: Mapping[str, str]) -> str:
+    # Character by character: replacing one after the other would escape the backslashes of escapes again.
     return "".join(replacements.get(character, character) for character in text)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
+from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style, read_template
 from metabench.leaderboard.scores.models import Estimate, Leaderboard, LeaderboardEntry, Source, Standing, SuiteSummary
-from metabench.leaderboard.scores.standings import distinct_labels
+from metabench.leaderboard.scores.standings import distinguish_labels
 from metabench.runs.kept.record import Record
 
 SCRIPTS = (
@@ -19,14 +17,6 @@ SCRIPTS = (
     *("table.js", "overall.js", "details.js", "main.js"),
 )
 """Parts of the page's script, in the order in which they are put together."""
-
-_TEMPLATES = files("metabench.leaderboard.page") / "templates"
-
-
-def page_style() -> str:
-    """The style sheet of the leaderboard's page, which reports share."""
-    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-
 
 _DIGITS = 2
 """Decimals of what is drawn or shown and not downloaded."""
@@ -48,21 +38,20 @@ def render_page(board: Leaderboard, records: str | None = None) -> str:
         board: what to show.
         records: where records lie, relative to the page; None links to none.
     """
-    style = _part("style.css")
-    script = '"use strict";\n(() => {\n' + "\n".join(_part(name) for name in SCRIPTS) + "})();\n"
+    style = read_page_style()
+    # One function around all parts: they share names with each other, and none with the page.
+    script = '"use strict";\n(() => {\n' + "\n".join(map(read_template, SCRIPTS)) + "})();\n"
     parts = {
         "style": style,
-        "style-hash": _content_hash(style),
+        "style-hash": hash_inline_part(style),
         "script": script,
-        "script-hash": _content_hash(script),
-        "data": embedded_json(page_content(board, records)),
+        "script-hash": hash_inline_part(script),
+        "data": embed_json(make_page_content(board, records)),
     }
-    page = _part("page.html")
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+    return fill_template(read_template("page.html"), parts)
 
 
-def rows_script(record: Record, source: Source) -> str:
+def make_rows_script(record: Record, source: Source) -> str:
     """The script that hands the page one record's rows, configuration and provenance."""
     result = record.result
     content = {
@@ -76,27 +65,33 @@ def rows_script(record: Record, source: Source) -> str:
         "counts": result.counts.model_dump(mode="json"),
         "provenance": record.provenance.model_dump(mode="json"),
         "blocks": [
-            {"split": block.split, "track": block.track, "shots": block.shots, "returns": _by_task(block.rows)}
+            {
+                "split": block.split,
+                "track": block.track,
+                "shots": block.shots,
+                "returns": _group_returns_by_task(block.rows),
+            }
             for block in result.blocks
         ],
     }
-    return f"metabenchRows({embedded_json(content)});\n"
+    return f"metabenchRows({embed_json(content)});\n"
 
 
-def embedded_json(content: Any) -> str:
+def embed_json(content: Any) -> str:
     """JSON that can stand within HTML and scripts: nothing in it ends the element or starts a comment."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # "<" could begin "</script>" or "<!--", and the last two end lines in older scripts; JSON has escapes for all.
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
-def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
+def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
     """The aggregates as the page reads them: contenders once, and entries as lists of `entryFields`.
 
     What the page's downloads hold is as in leaderboard.json; what is only drawn has two decimals.
     """
-    seeds: dict[str, list[list[Any]]] = {}
+    seeds: dict[str, list[list[Any]]] = {}  # of each contender its [seed, path of the record]
     for source in board.sources:
         seeds.setdefault(source.contender, []).append([source.seed, source.path])
     standings = {
@@ -106,17 +101,17 @@ def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
     }
     contenders: dict[str, dict[str, Any]] = {}
     entries = []
-    labels = _labels(board)
+    labels = _label_contenders(board)
     for entry in board.entries:
         if entry.id not in contenders:
-            contenders[entry.id] = _contender(entry, labels[entry.id], seeds.get(entry.id, []))
-        content = _entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
-        entries.append([content[name] for name in _ENTRY_FIELDS])
+            contenders[entry.id] = _describe_contender(entry, labels[entry.id], seeds.get(entry.id, []))
+        content = _describe_entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
+        entries.append([content[name] for name in _ENTRY_FIELDS])  # its keys are told once, as `entryFields`
     return {
         "records": records,
         "seedsForAVerdict": board.seeds_for_a_verdict,
         "thresholds": next((entry.profile.thresholds for entry in board.entries if entry.profile), ()),
-        "suites": {f"{suite.name}-v{suite.version}": _suite(suite) for suite in board.suites},
+        "suites": {f"{suite.name}-v{suite.version}": _describe_suite(suite) for suite in board.suites},
         "contenders": contenders,
         "entryFields": _ENTRY_FIELDS,
         "entries": entries,
@@ -126,24 +121,27 @@ def page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
     }
 
 
-def _labels(board: Leaderboard) -> dict[str, str]:
+def _label_contenders(board: Leaderboard) -> dict[str, str]:
+    """A label for each contender that no other one in its tables has."""
     groups: dict[tuple[Any, ...], dict[str, LeaderboardEntry]] = {}
     for entry in board.entries:
         key = (entry.suite, entry.suite_digest, entry.dataset, entry.dataset_digest, entry.protocol, entry.preset)
         groups.setdefault(key, {})[entry.id] = entry
-    return {name: label for group in groups.values() for name, label in distinct_labels(list(group.values())).items()}
+    return {
+        name: label for group in groups.values() for name, label in distinguish_labels(list(group.values())).items()
+    }
 
 
-def _suite(suite: SuiteSummary) -> dict[str, Any]:
-    described = {task: _parameters_text(parameters) for task, parameters in suite.parameters.items()}
+def _describe_suite(suite: SuiteSummary) -> dict[str, Any]:
+    described = {task: _format_parameters(parameters) for task, parameters in suite.parameters.items()}
     return {**suite.model_dump(mode="json", exclude={"name", "parameters"}), "parameters": described}
 
 
-def _contender(entry: LeaderboardEntry, label: str, seeds: list[list[Any]]) -> dict[str, Any]:
+def _describe_contender(entry: LeaderboardEntry, label: str, seeds: list[list[Any]]) -> dict[str, Any]:
     return {
         "suite": entry.suite,
         "suiteVersion": entry.suite_version,
-        "suiteDigest": entry.suite_digest[7:15],
+        "suiteDigest": entry.suite_digest[7:15],  # eight digits, after "sha256:"
         "dataset": entry.dataset,
         "datasetVersion": entry.dataset_version,
         "datasetDigest": entry.dataset_digest[7:15],
@@ -161,12 +159,12 @@ def _contender(entry: LeaderboardEntry, label: str, seeds: list[list[Any]]) -> d
         "parameters": entry.parameters,
         "seconds": entry.seconds_training,
         "devices": entry.devices,
-        "command": None if entry.archived else _command(entry, [seed for seed, _ in seeds]),
+        "command": None if entry.archived else _make_command(entry, [seed for seed, _ in seeds]),
         "records": seeds,
     }
 
 
-def _entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, Any]:
+def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, Any]:
     return {
         "id": entry.id,
         "split": entry.split,
@@ -174,57 +172,58 @@ def _entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, Any]:
         "shots": entry.shots,
         "metric": entry.metric,
         "rank": standing.rank,
-        "headline": _estimate(entry.headline, None),
-        "iqm": _estimate(entry.iqm) if entry.metric != "normalised" else None,
-        "return": _estimate(entry.mean_return, None),
-        "successAny": _estimate(entry.success_any),
-        "successLast": _estimate(entry.success_last),
+        "headline": _list_estimate(entry.headline, None),
+        "iqm": _list_estimate(entry.iqm) if entry.metric != "normalised" else None,
+        "return": _list_estimate(entry.mean_return, None),
+        "successAny": _list_estimate(entry.success_any),
+        "successLast": _list_estimate(entry.success_last),
         "difference": standing.difference,
         "differenceInterval": standing.interval,
         "improvement": standing.probability_of_improvement,
         "verdict": standing.verdict,
         "seeds": [
-            [seed.seed, *_rounded((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return))]
+            [seed.seed, *_round_all((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return))]
             for seed in entry.seeds
         ],
-        "collection": [_estimate(value) for value in entry.collection],
-        "tasks": [[task.task, _estimate(task.score)] for task in entry.tasks],
-        "profile": _rounded(100.0 * share for share in entry.profile.shares) if entry.profile else None,
-        "bootstrap": _estimate(entry.bootstrap.iqm if entry.bootstrap else None),
-        "gap": _estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
+        "collection": [_list_estimate(value) for value in entry.collection],
+        "tasks": [[task.task, _list_estimate(task.score)] for task in entry.tasks],
+        "profile": _round_all(100.0 * share for share in entry.profile.shares) if entry.profile else None,
+        "bootstrap": _list_estimate(entry.bootstrap.iqm if entry.bootstrap else None),
+        "gap": _list_estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
         "missing": entry.missing,
     }
 
 
-def _estimate(estimate: Estimate | None, digits: int | None = _DIGITS) -> list[float] | None:
+def _list_estimate(estimate: Estimate | None, digits: int | None = _DIGITS) -> list[float] | None:
     if estimate is None:
         return None
     values = (estimate.mean, *(estimate.interval or ()))
-    return list(values) if digits is None else _rounded(values, digits)
+    return list(values) if digits is None else _round_all(values, digits)
 
 
-def _rounded(values: Iterable[float], digits: int = _DIGITS) -> list[float]:
+def _round_all(values: Iterable[float], digits: int = _DIGITS) -> list[float]:
     return [round(value, digits) for value in values]
 
 
-def _command(entry: LeaderboardEntry, seeds: Sequence[int]) -> str:
+def _make_command(entry: LeaderboardEntry, seeds: Sequence[int]) -> str:
     """What runs this row again, and nothing else."""
     parts = ["metabench", "run", entry.suite, "--dataset", entry.dataset, "--method", entry.method]
-    parts += ["--preset", entry.preset, "--seeds", _seeds_text(seeds)]
-    if "/" not in entry.method or len(entry.overrides) > 1:  # else the variant's name says it
+    parts += ["--preset", entry.preset, "--seeds", _format_seeds(seeds)]
+    if "/" not in entry.method or len(entry.overrides) > 1:  # otherwise the variant's name says it
         for key, value in sorted(entry.overrides.items()):
             parts += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
     return shlex.join(parts)
 
 
-def _seeds_text(seeds: Sequence[int]) -> str:
+def _format_seeds(seeds: Sequence[int]) -> str:
     """As `--seeds` reads it: `5` for seeds 0 to 4, otherwise a list with at least one comma."""
     if list(seeds) == list(range(len(seeds))):
         return str(len(seeds))
-    return ",".join(map(str, seeds)) + ","[: len(seeds) == 1]
+    listed = ",".join(map(str, seeds))
+    return listed + "," if len(seeds) == 1 else listed
 
 
-def _parameters_text(parameters: Mapping[str, Any]) -> str | None:
+def _format_parameters(parameters: Mapping[str, Any]) -> str | None:
     """`goal 0.31, 0.92`; None if these are too many numbers to read. Names of environments are left out."""
     parts = []
     count = 0
@@ -238,17 +237,8 @@ def _parameters_text(parameters: Mapping[str, Any]) -> str | None:
     return "; ".join(parts) if parts and count <= _LONGEST_PARAMETERS else None
 
 
-def _by_task(rows: tuple[Any, ...]) -> dict[int, list[float]]:
+def _group_returns_by_task(rows: tuple[Any, ...]) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     for row in sorted(rows, key=lambda row: (row.task, row.support, row.episode)):
         found.setdefault(row.task, []).append(round(row.total_return, _DIGITS))
     return found
-
-
-def _part(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _content_hash(text: str) -> str:
-    """What a content security policy admits an inline part by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

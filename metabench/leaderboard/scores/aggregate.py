@@ -11,12 +11,13 @@ import numpy as np
 from metabench.errors import DataError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
-from metabench.leaderboard.scores.estimates import bootstrap, estimate, profile, rounded
-from metabench.leaderboard.scores.labels import method_label
+from metabench.leaderboard.scores.estimates import bootstrap_statistics, compute_profile, estimate_mean, round_score
+from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import Contender, Estimate, LeaderboardEntry, Metric, SeedScores, TaskScores
-from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, key_of
+from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
 from metabench.runs.kept.record import Record, digest_of
 from metabench.suites import Suite
+from metabench.system.wording import pluralise
 
 
 @dataclass
@@ -54,20 +55,20 @@ class Gathered:
     @property
     def id(self) -> str:
         """The contender's identity as a hash."""
-        return contender_id(self.contender)
+        return hash_contender(self.contender)
 
     @property
     def label(self) -> str:
         """Method with its variant or overrides, for people."""
-        return method_label(self.contender.method, self.overrides)
+        return label_method(self.contender.method, self.overrides)
 
 
-def contender_of(record: Record) -> Contender:
+def identify_contender(record: Record) -> Contender:
     """The row that `record` belongs to: its cell without the seed."""
     return Contender.model_validate(record.result.cell.model_dump(exclude={"seed"}))
 
 
-def contender_id(contender: Contender) -> str:
+def hash_contender(contender: Contender) -> str:
     """16 hexadecimal digits that name `contender`; safe as a file name whatever the names are."""
     return digest_of(contender.model_dump(mode="json")).partition(":")[2][:16]
 
@@ -89,7 +90,7 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
     """
     shelf = shelf or SuiteShelf()
     groups = gather(records, shelf)
-    return [entry for group in groups for entry in _entries(group, _quotas(shelf, group.contender))]
+    return [entry for group in groups for entry in _make_entries(group, _find_quotas(shelf, group.contender))]
 
 
 def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
@@ -104,29 +105,33 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
     """
     gathered: dict[str, Gathered] = {}
     for record in records:
-        contender = contender_of(record)
-        quotas = _quotas(shelf, contender)
-        group = gathered.setdefault(contender_id(contender), Gathered(contender, _reason_outdated(contender, quotas)))
-        _gather(group, record, quotas)
-    return [group for _, group in sorted(gathered.items(), key=lambda item: (_order(item[1].contender), item[0]))]
+        contender = identify_contender(record)
+        quotas = _find_quotas(shelf, contender)
+        group = gathered.setdefault(
+            hash_contender(contender), Gathered(contender, _explain_outdated(contender, quotas))
+        )
+        _add_record(group, record, quotas)
+    return [
+        group for _, group in sorted(gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0]))
+    ]
 
 
-def data_as_published(contender: Contender, suite: Suite) -> bool | None:
+def is_data_as_published(contender: Contender, suite: Suite) -> bool | None:
     """Whether `contender` was trained on the data that suite.toml states; None if it states none of this version."""
     dataset = suite.entry.datasets.get(contender.dataset)
     published = dataset.digest if dataset and dataset.version == contender.dataset_version else None
     return None if published is None else published == contender.dataset_digest
 
 
-def _quotas(shelf: SuiteShelf, contender: Contender) -> Quotas | str:
-    return shelf.quotas(contender.suite, contender.suite_version)
+def _find_quotas(shelf: SuiteShelf, contender: Contender) -> Quotas | str:
+    return shelf.find_quotas(contender.suite, contender.suite_version)
 
 
-def _order(contender: Contender) -> tuple[str, ...]:
+def _order_contender(contender: Contender) -> tuple[str, ...]:
     return (contender.suite, contender.dataset, contender.preset, contender.method)
 
 
-def _reason_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
+def _explain_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
     if isinstance(quotas, str):
         return quotas
     suite = quotas.suite
@@ -140,7 +145,7 @@ def _reason_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
     return None
 
 
-def _gather(group: Gathered, record: Record, quotas: Quotas | str) -> None:
+def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     result = record.result
     seed = result.cell.seed
     if seed in group.seconds:
@@ -148,21 +153,24 @@ def _gather(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)
     group.parameters = max(group.parameters, result.parameters)
+    # The digest decides between records of one moment: the result must not depend on the order of reading.
     if (record.provenance.created, record.digest) > group.newest:
         group.newest = (record.provenance.created, record.digest)
         group.overrides, group.privileged = result.overrides, result.privileged
     for block in result.blocks:
-        key = key_of(block)
+        key = identify_block(block)
         if isinstance(quotas, str) or group.outdated is not None:
             if block.rows:
                 group.returns.setdefault(key, {})[seed] = float(np.mean([row.total_return for row in block.rows]))
             continue
         try:
-            findings = "; ".join(quotas.block_findings(block))
+            findings = "; ".join(quotas.check_block(block))
             if findings:
                 raise DataError(findings)
             score = score_block(block, quotas.suite, result.cell.suite_digest)
-            score.headline(quotas.suite.entry.headline)
+            score.headline(
+                quotas.suite.entry.headline
+            )  # raises where the suite is ranked by success and rows tell none
         except DataError as error:
             group.problems.setdefault(key, {})[seed] = str(error)
         else:
@@ -171,22 +179,24 @@ def _gather(group: Gathered, record: Record, quotas: Quotas | str) -> None:
     for collection in result.collections:
         shots = max((row.episode for row in collection.rows), default=-1) + 1
         returns = [[row.total_return for row in collection.rows if row.episode == i] for i in range(shots)]
-        if all(returns):
-            group.collections.setdefault(collection.split, {})[seed] = tuple(float(np.mean(r)) for r in returns)
+        if all(returns):  # no episode number between the first and the last is missing
+            means = tuple(float(np.mean(values)) for values in returns)
+            group.collections.setdefault(collection.split, {})[seed] = means
 
 
-def _entries(group: Gathered, quotas: Quotas | str) -> list[LeaderboardEntry]:
+def _make_entries(group: Gathered, quotas: Quotas | str) -> list[LeaderboardEntry]:
     expected = () if isinstance(quotas, str) or group.outdated is not None else quotas.blocks
+    # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
     others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
-    return [_entry(group, key, quotas) for key in (*expected, *others)]
+    return [_make_entry(group, key, quotas) for key in (*expected, *others)]
 
 
-def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:
+def _make_entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:
     suite = None if isinstance(quotas, str) else quotas.suite
     metric: Metric = "normalised" if suite is None else suite.entry.headline
     scores = group.scores.get(key, {})
-    seeds = tuple(_seed_scores(seed, scores[seed], metric) for seed in sorted(scores))
-    matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])
+    seeds = tuple(_score_seed(seed, scores[seed], metric) for seed in sorted(scores))
+    matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])  # (seeds, tasks)
     return LeaderboardEntry(
         **group.contender.model_dump(),
         id=group.id,
@@ -197,22 +207,22 @@ def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardE
         track=key.track,
         shots=key.shots,
         metric=metric,
-        headline=estimate([seed.headline for seed in seeds]),
-        iqm=estimate([seed.iqm for seed in seeds]),
-        mean=estimate([seed.mean for seed in seeds]),
-        median=estimate([seed.median for seed in seeds]),
-        mean_return=estimate([value for _, value in sorted(group.returns.get(key, {}).items())]),
-        success_any=estimate([seed.success_any for seed in seeds]),
-        success_last=estimate([seed.success_last for seed in seeds]),
+        headline=estimate_mean([seed.headline for seed in seeds]),
+        iqm=estimate_mean([seed.iqm for seed in seeds]),
+        mean=estimate_mean([seed.mean for seed in seeds]),
+        median=estimate_mean([seed.median for seed in seeds]),
+        mean_return=estimate_mean([value for _, value in sorted(group.returns.get(key, {}).items())]),
+        success_any=estimate_mean([seed.success_any for seed in seeds]),
+        success_last=estimate_mean([seed.success_last for seed in seeds]),
         seeds=seeds,
-        collection=_collection(group, key),
-        tasks=_tasks(scores),
-        bootstrap=bootstrap(matrix, f"{group.id}/{key}") if seeds else None,
-        profile=profile(matrix) if seeds else None,
-        missing=_missing(group, key),
+        collection=_estimate_collection(group, key),
+        tasks=_estimate_tasks(scores),
+        bootstrap=bootstrap_statistics(matrix, f"{group.id}/{key}") if seeds else None,
+        profile=compute_profile(matrix) if seeds else None,
+        missing=_describe_missing(group, key),
         outdated=group.outdated,
         archived=suite is not None and suite.archived,
-        data_as_published=None if suite is None else data_as_published(group.contender, suite),
+        data_as_published=None if suite is None else is_data_as_published(group.contender, suite),
         parameters=group.parameters,
         seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),
         devices=tuple(sorted(group.devices)),
@@ -220,41 +230,41 @@ def _entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardE
     )
 
 
-def _seed_scores(seed: int, score: Score, metric: Metric) -> SeedScores:
+def _score_seed(seed: int, score: Score, metric: Metric) -> SeedScores:
     return SeedScores(
         seed=seed,
-        iqm=rounded(score.iqm),
-        mean=rounded(score.mean),
-        median=rounded(score.median),
-        mean_return=rounded(score.mean_return),
-        success_any=None if score.success_any is None else rounded(100.0 * score.success_any),
-        success_last=None if score.success_last is None else rounded(100.0 * score.success_last),
-        headline=rounded(score.headline(metric)),
+        iqm=round_score(score.iqm),
+        mean=round_score(score.mean),
+        median=round_score(score.median),
+        mean_return=round_score(score.mean_return),
+        success_any=None if score.success_any is None else round_score(100.0 * score.success_any),
+        success_last=None if score.success_last is None else round_score(100.0 * score.success_last),
+        headline=round_score(score.headline(metric)),
     )
 
 
-def _collection(group: Gathered, key: BlockKey) -> tuple[Estimate, ...]:
+def _estimate_collection(group: Gathered, key: BlockKey) -> tuple[Estimate, ...]:
     returns = list(group.collections.get(key.split, {}).values()) if key.track == "few-shot" else []
     shots = min((len(seed) for seed in returns), default=0)
-    found = [estimate([seed[i] for seed in returns]) for i in range(min(shots, key.shots))]
+    found = [estimate_mean([seed[i] for seed in returns]) for i in range(min(shots, key.shots))]
     return tuple(value for value in found if value is not None)
 
 
-def _tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
+def _estimate_tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
     if not scores:
         return ()
     columns = zip(*(score.task_scores for score in scores.values()), strict=True)
     tasks = next(iter(scores.values())).tasks
-    found = [(task, estimate(column)) for task, column in zip(tasks, columns, strict=True)]
+    found = [(task, estimate_mean(column)) for task, column in zip(tasks, columns, strict=True)]
     return tuple(TaskScores(task=task, score=value) for task, value in found if value is not None)
 
 
-def _missing(group: Gathered, key: BlockKey) -> tuple[str, ...]:
+def _describe_missing(group: Gathered, key: BlockKey) -> tuple[str, ...]:
     if group.outdated is not None:
         return ()
     problems = group.problems.get(key, {})
     texts = [f"seed {seed}: {problems[seed]}" for seed in sorted(problems)]
     absent = sorted(group.seconds.keys() - problems.keys() - group.scores.get(key, {}).keys())
     if absent:
-        texts.append(f"seed{'s'[: len(absent) != 1]} {', '.join(map(str, absent))}: not evaluated")
+        texts.append(f"{pluralise('seed', len(absent))} {', '.join(map(str, absent))}: not evaluated")
     return tuple(texts)

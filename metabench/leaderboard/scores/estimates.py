@@ -23,39 +23,40 @@ _BOOTSTRAPPED: Mapping[str, statistics.Statistic] = {
 }
 
 
-def estimate(values: Sequence[float | None]) -> Estimate | None:
+def estimate_mean(values: Sequence[float | None]) -> Estimate | None:
     """Mean and interval of `(seeds,)` values; None if there are none or one of them is None."""
     told = [value for value in values if value is not None]
     if not told or len(told) < len(values):
         return None
     interval = statistics.t_interval(told)
-    return Estimate(mean=rounded(float(np.mean(told))), interval=interval and rounded_interval(interval))
+    return Estimate(mean=round_score(float(np.mean(told))), interval=interval and round_interval(interval))
 
 
-def rounded(value: float) -> float:
+def round_score(value: float) -> float:
     """`value` to six decimals: what differs between machines in the last bits is equal here."""
-    return round(value, _DIGITS) + 0.0
+    return round(value, _DIGITS) + 0.0  # makes 0.0 of -0.0, which JSON would write with its sign
 
 
-def rounded_interval(interval: statistics.Interval) -> tuple[float, float]:
+def round_interval(interval: statistics.Interval) -> tuple[float, float]:
     """`interval` to six decimals."""
-    return rounded(interval.low), rounded(interval.high)
+    return round_score(interval.low), round_score(interval.high)
 
 
-def bootstrap(matrix: statistics.Floats, purpose: str) -> Bootstrap:
+def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
     """The statistics that rliable defines, of `(seeds, tasks)` normalised scores; `purpose` seeds the resampling."""
+    # One stream for all four, in the order of `_BOOTSTRAPPED`: another order would change published intervals.
     generator = np.random.default_rng(derived_seed("bootstrap", purpose))
     found = {}
     for name, statistic in _BOOTSTRAPPED.items():
         interval = None
         if len(matrix) > 1:
             bounds = statistics.stratified_bootstrap(matrix, statistic, generator, BOOTSTRAP_REPLICATIONS)
-            interval = rounded_interval(bounds)
-        found[name] = Estimate(mean=rounded(float(statistic(matrix))), interval=interval)
+            interval = round_interval(bounds)
+        found[name] = Estimate(mean=round_score(float(statistic(matrix))), interval=interval)
     return Bootstrap(**found, replications=BOOTSTRAP_REPLICATIONS)
 
 
-def profile(matrix: statistics.Floats) -> Profile:
+def compute_profile(matrix: statistics.Floats) -> Profile:
     """The performance profile that rliable defines, of `(seeds, tasks)` normalised scores."""
     shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
-    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(rounded(share) for share in shares.tolist()))
+    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist()))

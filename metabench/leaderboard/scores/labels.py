@@ -9,7 +9,7 @@ from typing import Any
 _LONGEST_DETAIL = 60
 
 
-def method_label(method: str, overrides: Mapping[str, Any]) -> str:
+def label_method(method: str, overrides: Mapping[str, Any]) -> str:
     """`meta-dt`, `meta-dt (no_context)`, `meta-dt (layers=2, no_prompt)`.
 
     Args:
@@ -17,7 +17,7 @@ def method_label(method: str, overrides: Mapping[str, Any]) -> str:
         overrides: where the configuration differs from the preset.
     """
     name, _, variant = method.partition("/")
-    settings = ", ".join(_setting(key, overrides[key]) for key in sorted(overrides))
+    settings = ", ".join(_format_setting(key, overrides[key]) for key in sorted(overrides))
     detail = settings
     if variant:
         detail = variant if len(overrides) <= 1 else f"{variant}: {settings}"
@@ -26,7 +26,7 @@ def method_label(method: str, overrides: Mapping[str, Any]) -> str:
     return f"{name} ({detail})" if detail else name
 
 
-def _setting(key: str, value: Any) -> str:
+def _format_setting(key: str, value: Any) -> str:
     if value is True:
         return key
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from metabench.system.strict_model import StrictModel
 
 Metric = Literal["normalised", "success"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_serialization_defaults_required=True
-    )
+class PublishedModel(StrictModel):
+    """What leaderboard.json holds: its schema lists fields with defaults as required, since they are always written."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-class Estimate(_Strict):
+class Estimate(PublishedModel):
     """A mean over seeds."""
 
     mean: float
     interval: tuple[float, float] | None = Field(description="95 % Student's t interval over seeds; null with one seed")
 
 
-class SeedScores(_Strict):
+class SeedScores(PublishedModel):
     """The scores of one seed: one training."""
 
     seed: int
@@ -35,14 +37,14 @@ class SeedScores(_Strict):
     headline: float = Field(description="the number that the suite is ranked by")
 
 
-class TaskScores(_Strict):
+class TaskScores(PublishedModel):
     """One task, over seeds."""
 
     task: int
     score: Estimate = Field(description="normalised score, mean over episodes")
 
 
-class Bootstrap(_Strict):
+class Bootstrap(PublishedModel):
     """rliable's statistics of the run x task matrix of normalised scores, with its stratified bootstrap intervals."""
 
     iqm: Estimate
@@ -52,14 +54,14 @@ class Bootstrap(_Strict):
     replications: int
 
 
-class Profile(_Strict):
+class Profile(PublishedModel):
     """rliable's performance profile: the share of run x task scores above each threshold."""
 
     thresholds: tuple[float, ...]
     shares: tuple[float, ...]
 
 
-class Contender(_Strict):
+class Contender(PublishedModel):
     """One row identity: a method as configured, trained on one dataset, over its seeds."""
 
     suite: str
@@ -112,7 +114,7 @@ class LeaderboardEntry(Contender):
     created: str = Field(description="when its newest record was made, UTC")
 
 
-class Standing(_Strict):
+class Standing(PublishedModel):
     """An entry's place among the entries that it may be compared with."""
 
     entry: str = Field(description="`id` of the entry")
@@ -125,7 +127,7 @@ class Standing(_Strict):
     )
 
 
-class Board(_Strict):
+class Board(PublishedModel):
     """Entries that may be compared: all but the method is equal."""
 
     suite: str
@@ -142,7 +144,7 @@ class Board(_Strict):
     standings: tuple[Standing, ...] = Field(description="best first; unranked entries last")
 
 
-class OverallCell(_Strict):
+class OverallCell(PublishedModel):
     """A method's result in one suite of the core set."""
 
     suite: str
@@ -150,7 +152,7 @@ class OverallCell(_Strict):
     headline: Estimate
 
 
-class OverallRow(_Strict):
+class OverallRow(PublishedModel):
     """A method over the core set."""
 
     label: str
@@ -164,7 +166,7 @@ class OverallRow(_Strict):
     missing: tuple[str, ...] = Field(description="suites of the core set without a complete seed")
 
 
-class Overall(_Strict):
+class Overall(PublishedModel):
     """The overall table of one track: the mean over the core set, each dataset `medium`, split `test`."""
 
     protocol: str
@@ -175,7 +177,7 @@ class Overall(_Strict):
     rows: tuple[OverallRow, ...]
 
 
-class SuiteSummary(_Strict):
+class SuiteSummary(PublishedModel):
     """A suite as the scores were computed with it."""
 
     name: str
@@ -193,7 +195,7 @@ class SuiteSummary(_Strict):
     archived: bool = Field(default=False, description="an earlier version, whose records are kept and shown")
 
 
-class Source(_Strict):
+class Source(PublishedModel):
     """A record that the leaderboard was computed from."""
 
     contender: str = Field(description="`id` of its entries")
@@ -213,7 +215,7 @@ class Source(_Strict):
     warnings: tuple[str, ...]
 
 
-class Leaderboard(_Strict):
+class Leaderboard(PublishedModel):
     """All of leaderboard.json."""
 
     schema_version: Literal[1] = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from metabench.evaluation.protocol import TRACKS
-from metabench.evaluation.statistics import combined_interval
-from metabench.leaderboard.scores.estimates import rounded, rounded_interval
+from metabench.evaluation.statistics import weighted_sum_interval
+from metabench.leaderboard.scores.estimates import round_interval, round_score
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Overall, OverallCell, OverallRow
 
 CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
@@ -14,7 +14,7 @@ CORE_DATASET = "medium"
 HEADLINE_SHOTS = {"zero-shot": 0, "few-shot": 3, "logged-shot": 3}
 
 
-def overall_tables(entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()) -> list[Overall]:
+def make_overall_tables(entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()) -> list[Overall]:
     """One table a protocol, preset and track.
 
     Args:
@@ -42,30 +42,36 @@ def overall_tables(entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str
             track=track,
             shots=HEADLINE_SHOTS[track],
             suites=suites,
-            rows=tuple(_rows(groups[protocol, preset, track], suites)),
+            rows=tuple(_make_rows(groups[protocol, preset, track], suites)),
         )
         for protocol, preset, track in ordered
     ]
 
 
-def _rows(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> list[OverallRow]:
+def _make_rows(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> list[OverallRow]:
     methods: dict[tuple[str, int], list[LeaderboardEntry]] = {}
     for entry in entries:
         methods.setdefault((entry.label, entry.method_version), []).append(entry)
-    rows = sorted((_row(group, suites) for group in methods.values()), key=_order)
-    ranked = [row for row in rows if row.mean is not None and not row.privileged]
-    return [row.model_copy(update={"rank": ranked.index(row) + 1}) if row in ranked else row for row in rows]
+    rows = sorted((_make_row(group, suites) for group in methods.values()), key=_order_row)
+    ranked = 0
+    found = []
+    for row in rows:  # best first, so that counting is ranking
+        if row.mean is not None and not row.privileged:
+            ranked += 1
+            row = row.model_copy(update={"rank": ranked})
+        found.append(row)
+    return found
 
 
-def _row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallRow:
-    chosen = [_chosen(entries, suite) for suite in suites]
+def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallRow:
+    chosen = [_choose_entry(entries, suite) for suite in suites]
     complete = [entry for entry in chosen if entry is not None]
     mean = None
-    if len(complete) == len(suites):
+    if len(complete) == len(suites):  # a mean over other suites would be no mean of this table
         samples = [[seed.headline for seed in entry.seeds] for entry in complete]
-        interval = combined_interval(samples, [1.0 / len(suites)] * len(suites))
+        interval = weighted_sum_interval(samples, [1.0 / len(suites)] * len(suites))
         centre = sum(sum(sample) / len(sample) for sample in samples) / len(suites)
-        mean = Estimate(mean=rounded(centre), interval=interval and rounded_interval(interval))
+        mean = Estimate(mean=round_score(centre), interval=interval and round_interval(interval))
     return OverallRow(
         label=entries[0].label,
         method=entries[0].method,
@@ -83,14 +89,14 @@ def _row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallR
     )
 
 
-def _chosen(entries: Sequence[LeaderboardEntry], suite: str) -> LeaderboardEntry | None:
+def _choose_entry(entries: Sequence[LeaderboardEntry], suite: str) -> LeaderboardEntry | None:
     """The entry that stands for `suite`: of several configurations the one with most seeds, then the newest."""
     candidates = [entry for entry in entries if entry.suite == suite and entry.headline is not None]
     return max(candidates, key=lambda entry: (len(entry.seeds), entry.created, entry.id), default=None)
 
 
-def _order(row: OverallRow) -> tuple[int, float, int, str]:
-    return (
+def _order_row(row: OverallRow) -> tuple[int, float, int, str]:
+    return (  # complete rows, then incomplete ones, then privileged ones, these complete ones first as well
         int(row.mean is None) + 2 * int(row.privileged),
         0.0 if row.mean is None else -row.mean.mean,
         len(row.missing),

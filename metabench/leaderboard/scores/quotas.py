@@ -7,11 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from metabench.errors import MetabenchError
-from metabench.evaluation.protocol import collection_lanes, scored_lanes, shot_counts, supported_tracks
+from metabench.evaluation.protocol import (
+    choose_shot_counts,
+    list_collection_lanes,
+    list_scored_lanes,
+    list_supported_tracks,
+)
 from metabench.evaluation.rows import Block, Collection, Row
 from metabench.suites import Suite, named_suite
 from metabench.suites.archive import read_archived
 from metabench.suites.folders import archived_versions
+from metabench.system.wording import pluralise, say_count
 
 Place = tuple[int, int, int]
 """Task, support, episode: what names an episode within a block."""
@@ -26,18 +32,21 @@ class BlockKey(NamedTuple):
 
     def __str__(self) -> str:
         """For people: `test few-shot (3 shots)`."""
-        return f"{self.split} {self.track}" + (f" ({self.shots} shot{'s'[: self.shots != 1]})" if self.shots else "")
+        shots = f" ({say_count(self.shots, 'shot')})" if self.shots else ""
+        return f"{self.split} {self.track}{shots}"
 
 
-def key_of(block: Block) -> BlockKey:
+def identify_block(block: Block) -> BlockKey:
     """The key of `block`."""
     return BlockKey(block.split, block.track, block.shots)
 
 
-def expected_blocks(suite: Suite) -> tuple[BlockKey, ...]:
+def list_expected_blocks(suite: Suite) -> tuple[BlockKey, ...]:
     """All blocks that the protocol has for `suite`, in the protocol's order."""
     return tuple(
-        BlockKey(split, track, shots) for split, track in supported_tracks(suite) for shots in shot_counts(split, track)
+        BlockKey(split, track, shots)
+        for split, track in list_supported_tracks(suite)
+        for shots in choose_shot_counts(split, track)
     )
 
 
@@ -47,31 +56,32 @@ class Quotas:
     def __init__(self, suite: Suite) -> None:
         """Keep `suite`."""
         self.suite = suite
-        self.blocks = expected_blocks(suite)
+        self.blocks = list_expected_blocks(suite)
         self._places: dict[BlockKey, frozenset[Place]] = {}
 
-    def block_findings(self, block: Block) -> tuple[str, ...]:
+    def check_block(self, block: Block) -> tuple[str, ...]:
         """What is wrong with the rows of `block`, a short text each; empty if they fill the quota exactly."""
-        key = key_of(block)
+        key = identify_block(block)
         if key not in self.blocks:
             return ("not part of the protocol",)
         if key not in self._places:
-            lanes = scored_lanes(self.suite, key.split, key.track, [key.shots])
+            lanes = list_scored_lanes(self.suite, key.split, key.track, [key.shots])
             self._places[key] = frozenset((lane.task, lane.support, lane.episode) for lane in lanes)
-        return self._findings(block.rows, self._places[key])
+        return self._compare_with_quota(block.rows, self._places[key])
 
-    def collection_findings(self, collection: Collection, shots: int) -> tuple[str, ...]:
+    def check_collection(self, collection: Collection, shots: int) -> tuple[str, ...]:
         """What is wrong with the support episodes of one split, up to `shots` of them a support."""
         key = BlockKey(collection.split, "collection", shots)
         if key not in self._places:
             self._places[key] = frozenset(
                 (lane.task, lane.support, lane.episode)
                 for episode in range(shots)
-                for lane in collection_lanes(self.suite, key.split, episode)
+                for lane in list_collection_lanes(self.suite, key.split, episode)
             )
-        return self._findings(collection.rows, self._places[key])
+        return self._compare_with_quota(collection.rows, self._places[key])
 
-    def _findings(self, rows: Sequence[Row], expected: frozenset[Place]) -> tuple[str, ...]:
+    def _compare_with_quota(self, rows: Sequence[Row], expected: frozenset[Place]) -> tuple[str, ...]:
+        # Places, not numbers of episodes: twice an easy task in place of a hard one would be as many.
         found = Counter((row.task, row.support, row.episode) for row in rows)
         missing = expected - found.keys()
         beyond = found.keys() - expected
@@ -79,11 +89,11 @@ class Quotas:
         longest = max((row.length for row in rows), default=0)
         findings = []
         if missing:
-            findings.append(f"{len(missing)} of {len(expected)} episodes missing, {_tasks(missing)}")
+            findings.append(f"{len(missing)} of {len(expected)} episodes missing, {_name_tasks(missing)}")
         if beyond:
-            findings.append(f"{len(beyond)} episodes beyond the quota, {_tasks(beyond)}")
+            findings.append(f"{len(beyond)} episodes beyond the quota, {_name_tasks(beyond)}")
         if repeated:
-            findings.append(f"{len(repeated)} episodes given twice, {_tasks(repeated)}")
+            findings.append(f"{len(repeated)} episodes given twice, {_name_tasks(repeated)}")
         if longest > self.suite.entry.horizon:
             findings.append(f"an episode of {longest} steps, the horizon is {self.suite.entry.horizon}")
         return tuple(findings)
@@ -97,18 +107,18 @@ class SuiteShelf:
         self._quotas: dict[str, Quotas | str] = {suite.name: Quotas(suite) for suite in suites}
         self._archived: dict[tuple[str, int], Quotas | str] = {}
 
-    def quotas(self, name: str, version: int | None = None) -> Quotas | str:
+    def find_quotas(self, name: str, version: int | None = None) -> Quotas | str:
         """The quotas of suite `name`, or in one line why it cannot be had.
 
         Args:
             name: the suite's name.
             version: gives those of the archived version, if there is one; otherwise they are the present one's.
         """
-        present = self._present(name)
+        present = self._find_present(name)
         if isinstance(present, str) or version in (None, present.suite.entry.version):
             return present
         if version is None or version not in archived_versions(present.suite.folder):
-            return present
+            return present  # the caller compares digests and says that the record is outdated
         if (name, version) not in self._archived:
             try:
                 self._archived[name, version] = Quotas(read_archived(present.suite.folder, version))
@@ -116,7 +126,7 @@ class SuiteShelf:
                 self._archived[name, version] = str(error)
         return self._archived[name, version]
 
-    def _present(self, name: str) -> Quotas | str:
+    def _find_present(self, name: str) -> Quotas | str:
         if name not in self._quotas:
             try:
                 self._quotas[name] = Quotas(named_suite(name))
@@ -124,13 +134,13 @@ class SuiteShelf:
                 self._quotas[name] = str(error)
         return self._quotas[name]
 
-    def suites(self) -> tuple[Suite, ...]:
+    def list_loaded(self) -> tuple[Suite, ...]:
         """All suites loaded so far, by name and version."""
         found = [each.suite for each in (*self._quotas.values(), *self._archived.values()) if isinstance(each, Quotas)]
         return tuple(sorted(found, key=lambda suite: (suite.name, suite.entry.version)))
 
 
-def _tasks(places: Iterable[Place]) -> str:
+def _name_tasks(places: Iterable[Place]) -> str:
     tasks = sorted({task for task, _, _ in places})
     shown = ", ".join(map(str, tasks[:5])) + (", ..." if len(tasks) > 5 else "")
-    return f"task{'s'[: len(tasks) != 1]} {shown}"
+    return f"{pluralise('task', len(tasks))} {shown}"

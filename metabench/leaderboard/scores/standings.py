@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from metabench.evaluation.statistics import compare
-from metabench.leaderboard.scores.estimates import rounded, rounded_interval
+from metabench.evaluation.statistics import compare_samples
+from metabench.leaderboard.scores.estimates import round_interval, round_score
 from metabench.leaderboard.scores.models import Board, LeaderboardEntry, Standing
 
 _BOARD_FIELDS = tuple(name for name in Board.model_fields if name != "standings")
@@ -17,25 +17,25 @@ def is_ranked(entry: LeaderboardEntry) -> bool:
     return entry.headline is not None and not entry.privileged and entry.outdated is None
 
 
-def by_rank(entries: Iterable[LeaderboardEntry]) -> list[LeaderboardEntry]:
+def sort_by_rank(entries: Iterable[LeaderboardEntry]) -> list[LeaderboardEntry]:
     """Ranked entries, best headline first, then privileged ones, then those without a headline."""
-    return sorted(entries, key=lambda entry: (*_score_order(entry), entry.label, entry.id))
+    return sorted(entries, key=lambda entry: (*_order_entry(entry), entry.label, entry.id))
 
 
-def boards(entries: Iterable[LeaderboardEntry]) -> list[Board]:
+def make_boards(entries: Iterable[LeaderboardEntry]) -> list[Board]:
     """Group `entries` into boards; presets, data versions and suite versions are never mixed."""
     groups: dict[tuple[str | int, ...], list[LeaderboardEntry]] = {}
     for entry in entries:
         groups.setdefault(tuple(getattr(entry, name) for name in _BOARD_FIELDS), []).append(entry)
     return [
         Board.model_validate(
-            {**dict(zip(_BOARD_FIELDS, key, strict=True)), "standings": tuple(_standings(by_rank(group)))}
+            {**dict(zip(_BOARD_FIELDS, key, strict=True)), "standings": tuple(_rank_entries(sort_by_rank(group)))}
         )
         for key, group in groups.items()
     ]
 
 
-def distinct_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
+def distinguish_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
     """Label of each entry by its `id`; where two of one board are called the same, their configuration's digest too."""
     counts = Counter(entry.label for entry in entries)
     return {
@@ -44,13 +44,13 @@ def distinct_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
     }
 
 
-def _score_order(entry: LeaderboardEntry) -> tuple[int, float]:
+def _order_entry(entry: LeaderboardEntry) -> tuple[int, float]:
     if entry.headline is None:
         return 3 if entry.outdated else 2, 0.0
-    return int(entry.privileged), -entry.headline.mean
+    return int(entry.privileged), -entry.headline.mean  # negative: the best is first in ascending order
 
 
-def _standings(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
+def _rank_entries(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
     leader = next((entry for entry in ordered if is_ranked(entry)), None)
     for place, entry in enumerate(ordered):
         if leader is None or not is_ranked(entry) or entry is leader:
@@ -63,12 +63,13 @@ def _standings(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
                 verdict=None,
             )
             continue
-        found = compare([seed.headline for seed in entry.seeds], [seed.headline for seed in leader.seeds])
+        # The rounded headlines that leaderboard.json holds: its verdicts follow from its numbers.
+        found = compare_samples([seed.headline for seed in entry.seeds], [seed.headline for seed in leader.seeds])
         yield Standing(
             entry=entry.id,
             rank=place + 1,
-            difference=rounded(found.difference),
-            interval=found.interval and rounded_interval(found.interval),
-            probability_of_improvement=rounded(found.probability_of_improvement),
+            difference=round_score(found.difference),
+            interval=found.interval and round_interval(found.interval),
+            probability_of_improvement=round_score(found.probability_of_improvement),
             verdict=found.verdict,
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metabench.errors import DataError
-from metabench.leaderboard.method_card import MethodShelf, base_name
-from metabench.leaderboard.records import cards_folder, is_published, record_paths, records_folder
+from metabench.leaderboard.method_card import MethodShelf, strip_variant
+from metabench.leaderboard.records import find_cards_folder, find_records_folder, is_published, list_record_paths
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import RecordChecker
 from metabench.runs.kept.record import read_record, write_record
@@ -46,11 +46,11 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
     Raises:
         DataError: there is no such folder, or no record in it.
     """
-    paths = [results] if results.is_file() else record_paths(records_folder(results))
+    paths = [results] if results.is_file() else list_record_paths(find_records_folder(results))
     if not paths:
         raise DataError(f"{results}: holds no record")
-    published = MethodShelf().add_folder(cards_folder(records))
-    given = MethodShelf() if results.is_file() else MethodShelf().add_folder(cards_folder(results))
+    published = MethodShelf().add_folder(find_cards_folder(records))
+    given = MethodShelf() if results.is_file() else MethodShelf().add_folder(find_cards_folder(results))
     findings = [*given.findings]
     checker = RecordChecker(shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}), records)
     chosen: dict[Path, Path] = {}
@@ -61,8 +61,8 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
         except DataError as error:
             findings.append(str(error))
             continue
-        methods.add(base_name(record.result.cell.method))
-        found = checker.findings(record, path)
+        methods.add(strip_variant(record.result.cell.method))
+        found = checker.find_problems(record, path)
         findings += [f"{path}: {finding}" for finding in found]
         if found:
             continue
@@ -78,16 +78,16 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
     cards = [name for name in sorted(methods & given.cards.keys()) if published.cards.get(name) != given.cards[name]]
     if not replace:
         findings += [
-            f"{cards_folder(results) / name}.toml: another card of this method is published; --replace puts this one "
-            "in its place"
+            f"{find_cards_folder(results) / name}.toml: another card of this method is published; "
+            "--replace puts this one in its place"
             for name in cards
             if name in published.cards
         ]
-    if findings:
+    if findings:  # nothing has been written so far: all of it is added, or none
         return Addition((), (), tuple(findings))
     for place, path in chosen.items():
         write_record(read_record(path), records / place)
     for name in cards:
-        text = (cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8")
-        write_whole(cards_folder(records) / f"{name}.toml", text)
+        text = (find_cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8")
+        write_whole(find_cards_folder(records) / f"{name}.toml", text)
     return Addition(tuple(chosen), tuple(unchanged), (), tuple(cards))

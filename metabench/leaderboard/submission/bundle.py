@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metabench.errors import DataError, UnknownNameError
-from metabench.leaderboard.method_card import MethodCard, base_name, read_card
-from metabench.leaderboard.records import CARDS, POLICIES, README, RECORDS, record_paths, records_folder
+from metabench.leaderboard.method_card import MethodCard, read_card, strip_variant
+from metabench.leaderboard.records import CARDS, POLICIES, README, RECORDS, find_records_folder, list_record_paths
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import check_records
-from metabench.leaderboard.submission.readme import submission_readme, what_is_scored
+from metabench.leaderboard.submission.readme import name_scored_block, render_readme
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.saved_policy import FACTS, copy_trained, read_training
 from metabench.system.home import home
@@ -64,7 +64,7 @@ def make_submission(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already; expected a folder to be made")
     read = {card.name: card for card in map(read_card, cards)}
-    paths = [results] if results.is_file() else record_paths(records_folder(results))
+    paths = [results] if results.is_file() else list_record_paths(find_records_folder(results))
     if not paths:
         raise DataError(f"{results}: holds no record")
     records: dict[Path, Record] = {}
@@ -74,12 +74,12 @@ def make_submission(
             records[path] = read_record(path)
         except DataError as error:
             findings.append(str(error))
-    methods = {base_name(record.result.cell.method) for record in records.values()}
+    methods = {strip_variant(record.result.cell.method) for record in records.values()}
     for name in read:
         if name not in methods and not findings:
             raise UnknownNameError(f"method in {results}", name, methods)
     chosen = {
-        path: record for path, record in records.items() if not read or base_name(record.result.cell.method) in read
+        path: record for path, record in records.items() if not read or strip_variant(record.result.cell.method) in read
     }
     findings += [
         f"{path}: privileged: its policy is told the tasks; such rows are not submitted"
@@ -89,33 +89,34 @@ def make_submission(
     left_out = tuple(sorted(methods - read.keys())) if read else ()
     if findings:
         return Submission(0, left_out, (), tuple(findings))
+    # Made beside its place and moved there at the end: a submission is whole or not there.
     fresh = out.with_name(f".{out.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        _fill(fresh, chosen, read, dict(zip(read, cards, strict=True)))
+        _fill_folder(fresh, chosen, read, dict(zip(read, cards, strict=True)))
         found = tuple(check_records(fresh, shelf))
         if found:
             return Submission(0, left_out, (), found)
         if with_policies:
             _copy_policies(chosen, policies or home() / "policies", fresh / POLICIES)
         entries = aggregate(chosen.values(), shelf)
-        write_whole(fresh / README, submission_readme(read, entries))
-        if out.exists():
+        write_whole(fresh / README, render_readme(read, entries))
+        if out.exists():  # and empty, as was checked
             out.rmdir()
         os.replace(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    missing = tuple(f"{what_is_scored(entry)}: {text}" for entry in entries for text in entry.missing)
+    missing = tuple(f"{name_scored_block(entry)}: {text}" for entry in entries for text in entry.missing)
     return Submission(len(chosen), left_out, missing, ())
 
 
-def _fill(
+def _fill_folder(
     folder: Path, records: Mapping[Path, Record], cards: Mapping[str, MethodCard], sources: Mapping[str, Path]
 ) -> None:
     """Copy records to where their cells belong, those of one place side by side, and cards to their names."""
     (folder / RECORDS).mkdir(parents=True)
     for path, record in records.items():
-        place = folder / RECORDS / _below(record.result.cell.path, path)
+        place = folder / RECORDS / _require_below(record.result.cell.path, path)
         if place.exists():
             raise DataError(f"{path}: another record belongs in the same place, {record.result.cell.path}")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ def _fill(
         write_whole(folder / CARDS / f"{name}.toml", sources[name].read_text(encoding="utf-8"))
 
 
-def _below(place: Path, source: Path) -> Path:
+def _require_below(place: Path, source: Path) -> Path:
     """`place` if it stays below the folder that it is put in; names in records are not to be trusted."""
     if place.is_absolute() or ".." in place.parts:
         raise DataError(f"{source}: its names lead out of the folder: {place}")

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metabench.errors import DataError
-from metabench.evaluation.protocol import PROTOCOL, shot_counts
+from metabench.evaluation.protocol import PROTOCOL, choose_shot_counts
 from metabench.evaluation.scores import score_rows
-from metabench.leaderboard.method_card import MethodShelf, base_name
+from metabench.leaderboard.method_card import MethodShelf, strip_variant
 from metabench.leaderboard.records import (
     CARDS,
     README,
-    cards_folder,
+    find_cards_folder,
+    find_records_folder,
     is_published,
+    list_record_paths,
     read_records,
-    record_paths,
-    records_folder,
 )
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.quotas import Quotas, SuiteShelf, key_of
-from metabench.leaderboard.submission.possible_numbers import RecordLimits, count_findings
-from metabench.leaderboard.submission.readme import MARK, submission_readme
+from metabench.leaderboard.scores.quotas import Quotas, SuiteShelf, identify_block
+from metabench.leaderboard.submission.possible_numbers import RecordLimits, check_counts
+from metabench.leaderboard.submission.readme import MARK, render_readme
 from metabench.runs.kept.record import Cell, Record, Result, digest_of, read_record
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?")
@@ -47,7 +47,7 @@ class RecordChecker:
     _rows: dict[tuple[Hashable, int], Path] = field(default_factory=dict)
     _cardless: set[str] = field(default_factory=set)
 
-    def findings(self, record: Record, path: Path) -> list[str]:
+    def find_problems(self, record: Record, path: Path) -> list[str]:
         """What is wrong with `record`, read from `path`; empty if it may be published."""
         cell = record.result.cell
         found = [
@@ -61,46 +61,46 @@ class RecordChecker:
             found.append(f"protocol: expected {PROTOCOL}, found {cell.protocol}")
         if cell.config_digest != digest_of(record.result.configuration):
             found.append("config_digest: does not match the configuration")
-        found += self._method_findings(record.result)
-        quotas = self.shelf.quotas(cell.suite, cell.suite_version)
+        found += self._check_method(record.result)
+        quotas = self.shelf.find_quotas(cell.suite, cell.suite_version)
         if isinstance(quotas, str):
             found.append(quotas)
         else:
             if quotas.suite.archived and not is_published(record, self.published):
                 found.append(f"suite {quotas.suite.identity} is archived: new records are made with {cell.suite!r}")
-            found += _suite_findings(cell, quotas)
+            found += _check_suite_of_cell(cell, quotas)
             if cell.suite_digest == quotas.suite.digest:
-                rows = self._row_findings(record.result, quotas)
-                found += rows or ([] if quotas.suite.archived else self._twin_findings(record.result, path))
-        self._cells.setdefault(cell, path)
+                rows = self._check_rows(record.result, quotas)
+                found += rows or ([] if quotas.suite.archived else self._find_twins(record.result, path))
+        self._cells.setdefault(cell, path)  # the first one stays: later ones are told to be the same as it
         return found
 
-    def _method_findings(self, result: Result) -> Iterator[str]:
+    def _check_method(self, result: Result) -> Iterator[str]:
         method = result.cell.method
-        if result.privileged and not self.methods.built_in(method):
+        if result.privileged and not self.methods.is_built_in(method):
             yield "privileged: its policy is told the tasks; only metabench's own teacher is shown so"
-        name = base_name(method)
+        name = strip_variant(method)
         if self.methods.lacks_card(method) and name not in self._cardless:
-            self._cardless.add(name)
+            self._cardless.add(name)  # said once a method, not once a record
             yield f"method {name!r:.60} has no card; metabench leaderboard new-card writes one to fill in"
 
-    def _row_findings(self, result: Result, quotas: Quotas) -> list[str]:
-        limits = self._suite_limits(quotas)
+    def _check_rows(self, result: Result, quotas: Quotas) -> list[str]:
+        limits = self._find_limits(quotas)
         found = [] if result.blocks else ["blocks: there is none"]
-        keys = [key_of(block) for block in result.blocks]
+        keys = [identify_block(block) for block in result.blocks]
         found += [f"{key}: given twice" for key in sorted({key for key in keys if keys.count(key) > 1})]
         for block in result.blocks:
-            findings: Iterable[str] = quotas.block_findings(block)
+            findings: Iterable[str] = quotas.check_block(block)
             if not findings:
-                findings = limits.row_findings(block.rows)
+                findings = limits.check_rows(block.rows)
                 try:
                     score_rows(block.rows, quotas.suite)
                 except DataError as error:
                     findings = [*findings, str(error)]
-            found += [f"{key_of(block)}: {finding}" for finding in findings]
+            found += [f"{identify_block(block)}: {finding}" for finding in findings]
         for split, track in dict.fromkeys((key.split, key.track) for key in keys):
             there = {key.shots for key in keys if (key.split, key.track) == (split, track)}
-            absent = [str(count) for count in shot_counts(split, track) if count not in there]
+            absent = [str(count) for count in choose_shot_counts(split, track) if count not in there]
             if absent:
                 found.append(f"{split} {track}: rows with {', '.join(absent)} shots are missing; a run has them all")
         shots: dict[str, int] = {}
@@ -115,25 +115,26 @@ class RecordChecker:
             )
         for collection in result.collections:
             if collection.split in shots:
-                findings = quotas.collection_findings(collection, shots[collection.split])
-                findings = findings or limits.row_findings(collection.rows)
+                findings = quotas.check_collection(collection, shots[collection.split])
+                findings = findings or limits.check_rows(collection.rows)
                 found += [f"{collection.split} collection: {finding}" for finding in findings]
-        return found + count_findings(result)
+        return found + check_counts(result)
 
-    def _twin_findings(self, result: Result, path: Path) -> Iterator[str]:
+    def _find_twins(self, result: Result, path: Path) -> Iterator[str]:
         """Whether another seed of the same method has these very rows."""
         cell = result.cell
         contender = cell.model_copy(update={"seed": 0})
+        # A hash of the rows, not themselves: those of all records would be kept otherwise.
         key = (contender, hash((result.blocks, result.collections)))
         twin = self._rows.setdefault(key, path)
-        if twin == path or cell in self._cells:
+        if twin == path or cell in self._cells:  # the first of its kind, or told as the same cell already
             return
         parts = [*(block.rows for block in result.blocks), *(part.rows for part in result.collections)]
-        settled = all(self._limits[f"{cell.suite}-v{cell.suite_version}"].settled(rows) for rows in parts)
+        settled = all(self._limits[f"{cell.suite}-v{cell.suite_version}"].lies_at_bounds(rows) for rows in parts)
         if not settled and self.methods.trains_randomly(cell.method):
             yield f"all rows are those of {twin}, another seed, and training is random"
 
-    def _suite_limits(self, quotas: Quotas) -> RecordLimits:
+    def _find_limits(self, quotas: Quotas) -> RecordLimits:
         name = quotas.suite.identity
         if name not in self._limits:
             self._limits[name] = RecordLimits(quotas.suite)
@@ -151,23 +152,23 @@ def check_records(folder: Path, shelf: SuiteShelf | None = None, published: Path
     Raises:
         DataError: there is no such folder.
     """
-    place = records_folder(folder)
-    paths = record_paths(place)
+    place = find_records_folder(folder)
+    paths = list_record_paths(place)
     shelf = shelf or SuiteShelf()
-    methods = MethodShelf().add_folder(cards_folder(folder), Path(CARDS))
+    methods = MethodShelf().add_folder(find_cards_folder(folder), Path(CARDS))
     yield from methods.findings
     clean = not methods.findings
     checker = RecordChecker(shelf, methods, published)
     for path in paths:
         shown = path.relative_to(place)
-        for finding in _file_findings(path, shown, checker):
+        for finding in _check_file(path, shown, checker):
             clean = False
             yield finding
     if clean and place != folder:
-        yield from _readme_findings(folder / README, place, methods, shelf)
+        yield from _check_readme(folder / README, place, methods, shelf)
 
 
-def _file_findings(path: Path, shown: Path, checker: RecordChecker) -> Iterator[str]:
+def _check_file(path: Path, shown: Path, checker: RecordChecker) -> Iterator[str]:
     try:
         record = read_record(path)
     except DataError as error:
@@ -175,11 +176,11 @@ def _file_findings(path: Path, shown: Path, checker: RecordChecker) -> Iterator[
         return
     if shown != record.result.cell.path:
         yield f"{shown}: expected at {record.result.cell.path}, where its cell belongs"
-    for finding in checker.findings(record, shown):
+    for finding in checker.find_problems(record, shown):
         yield f"{shown}: {finding}"
 
 
-def _readme_findings(path: Path, records: Path, methods: MethodShelf, shelf: SuiteShelf) -> Iterator[str]:
+def _check_readme(path: Path, records: Path, methods: MethodShelf, shelf: SuiteShelf) -> Iterator[str]:
     """Whether the README of a submission says what its records give."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -187,11 +188,11 @@ def _readme_findings(path: Path, records: Path, methods: MethodShelf, shelf: Sui
         return
     if text.startswith(MARK):
         entries = aggregate((record for _, record in read_records(records)), shelf)
-        if text != submission_readme(methods.cards, entries):
+        if text != render_readme(methods.cards, entries):
             yield f"{path.name}: its tables are not what the records and cards give"
 
 
-def _suite_findings(cell: Cell, quotas: Quotas) -> list[str]:
+def _check_suite_of_cell(cell: Cell, quotas: Quotas) -> list[str]:
     suite = quotas.suite
     found = []
     if suite.entry.internal:

@@ -14,7 +14,7 @@ import numpy as np
 from metabench.data.making.references import measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
-from metabench.evaluation.logged_supports import Supports, logged_episode
+from metabench.evaluation.logged_supports import Supports, copy_logged_episode
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.submission.rows_agree import Verdict, joint_confidence, prediction_interval
@@ -33,12 +33,12 @@ MOST_DRAWN = 10 * FRESH_TASKS
 """Draws of a split before it is given up: nearly every task is one that the teacher beats random actions in."""
 
 
-def fresh_splits(suite: Suite) -> tuple[str, ...]:
+def list_fresh_splits(suite: Suite) -> tuple[str, ...]:
     """The scored splits whose task distribution `suite` states."""
     return tuple(split for split in suite.splits if split != "train" and split in (suite.entry.task_distribution or {}))
 
 
-def fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
+def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
     """A suite like `suite` in which `FRESH_TASKS` new tasks have taken the place of each of `splits`' tasks.
 
     Their references come from the suite's teacher and uniformly random actions, as those of published tasks do. A task
@@ -48,22 +48,24 @@ def fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
     Args:
         suite: a suite with a teacher.
         seed: names the tasks.
-        splits: of `fresh_splits`; `test` is among them.
+        splits: of `list_fresh_splits`; `test` is among them.
 
     Raises:
         MetabenchError: the suite states no distribution of a split or has no teacher, or its law gives no such tasks.
     """
     for split in splits:
-        if split not in fresh_splits(suite):
+        if split not in list_fresh_splits(suite):
             raise MetabenchError(
                 f"suite {suite.name}: suite.toml states no task_distribution.{split} to draw fresh tasks from"
             )
     stated = (suite.entry.task_distribution or {}).items()
-    found = [task for split, laws in stated if split in splits for task in _scorable_tasks(suite, split, laws, seed)]
-    return _with_tasks(suite, seed, found)
+    found = [
+        task for split, laws in stated if split in splits for task in _draw_scorable_tasks(suite, split, laws, seed)
+    ]
+    return _replace_tasks(suite, seed, found)
 
 
-def _scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int) -> list[dict[str, Any]]:
+def _draw_scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int) -> list[dict[str, Any]]:
     """`FRESH_TASKS` tasks of `split`, with the references measured in them."""
     generator = np.random.default_rng(derived_seed("fresh", suite.identity, split, seed))
     found: list[dict[str, Any]] = []
@@ -75,27 +77,29 @@ def _scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], ...], 
                 f"suite {suite.name}: in {turn - len(found)} of {turn} fresh {split} tasks the teacher is no better "
                 "than random"
             )
+        # Drawn in rounds: tasks must be measured before it is known how many of them can be scored.
         try:
-            drawn = [_drawn(suite, laws, turn + i, generator) for i in range(count)]
+            drawn = [_draw_parameters(suite, laws, turn + i, generator) for i in range(count)]
         except ValueError as error:
             raise MetabenchError(f"suite {suite.name}: task_distribution.{split}: {error}") from error
         turn += count
-        placeholder = {"random": 0.0, "expert": 1.0}
-        draft = _with_tasks(suite, seed, [_task("test", parameters, placeholder) for parameters in drawn])
+        placeholder = {"random": 0.0, "expert": 1.0}  # a suite needs references to be one; these are not used
+        draft = _replace_tasks(suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn])
+        # The last ones: before them stand the two training tasks that `_replace_tasks` keeps.
         measured = list(measure_references(draft, REFERENCE_EPISODES).values())[-count:]
         found += [
-            _task(split, parameters, reference)
+            _make_task_entry(split, parameters, reference)
             for parameters, reference in zip(drawn, measured, strict=True)
             if reference["expert"] > reference["random"]
         ]
     return found
 
 
-def _task(split: str, parameters: dict[str, Any], reference: dict[str, float]) -> dict[str, Any]:
+def _make_task_entry(split: str, parameters: dict[str, Any], reference: dict[str, float]) -> dict[str, Any]:
     return {"split": split, "parameters": parameters, "reference": reference}
 
 
-def fresh_logged_supports(suite: Suite, split: str, shots: int) -> Supports:
+def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
     """Supports of `logged-shot` for fresh tasks: episodes of the behaviours that the suite's dataset is made of."""
     behaviours = suite.dataset(SUPPORT_DATASET).behaviours
     names, shares = list(behaviours), np.array(list(behaviours.values()))
@@ -110,7 +114,7 @@ def fresh_logged_supports(suite: Suite, split: str, shots: int) -> Supports:
     columns = roll_out(suite, [task for task, _, _ in places], acted, seeds).columns
     supports: dict[tuple[int, int], list[Episode]] = {}
     for i, (task, support, _) in enumerate(places):
-        supports.setdefault((task, support), []).append(logged_episode(columns, i))
+        supports.setdefault((task, support), []).append(copy_logged_episode(columns, i))
     return supports
 
 
@@ -130,11 +134,13 @@ def compare_with_fresh(
         fresh: the suite of the fresh tasks.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = _task_scores(published, suite), _task_scores(measured, fresh)
+    theirs, ours = _score_tasks(published, suite), _score_tasks(measured, fresh)  # one score a task each
     mean = float(np.mean(theirs))
     interval = prediction_interval(ours, len(theirs), joint_confidence(comparisons))
     agrees = interval.low <= mean <= interval.high
-    where = "within" if agrees else "above" if mean > interval.high else "below"
+    where = "within"
+    if not agrees:
+        where = "above" if mean > interval.high else "below"
     return Verdict(
         f"{subject}, fresh tasks",
         agrees,
@@ -143,23 +149,26 @@ def compare_with_fresh(
     )
 
 
-def _task_scores(rows: Sequence[Row], suite: Suite) -> list[float]:
+def _score_tasks(rows: Sequence[Row], suite: Suite) -> list[float]:
     """Of each task, what the suite is ranked by: mean normalised score, or percentage of success at any step."""
     scores: dict[int, list[float]] = {}
     normalised = suite.normalised([row.task for row in rows], [row.total_return for row in rows])
     for row, score in zip(rows, normalised, strict=True):
-        ranked = 100.0 * bool(row.success_any) if suite.entry.headline == "success" else score
-        scores.setdefault(row.task, []).append(ranked)
+        if suite.entry.headline == "success":
+            score = 100.0 if row.success_any else 0.0
+        scores.setdefault(row.task, []).append(score)
     return [float(np.mean(values)) for values in scores.values()]
 
 
-def _drawn(suite: Suite, laws: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator) -> dict[str, Any]:
+def _draw_parameters(
+    suite: Suite, laws: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator
+) -> dict[str, Any]:
     parameters = draw_task(laws, turn, generator)
     suite.family.check_parameters(parameters)
     return parameters
 
 
-def _with_tasks(suite: Suite, seed: int, tasks: Sequence[Mapping[str, Any]]) -> Suite:
+def _replace_tasks(suite: Suite, seed: int, tasks: Sequence[Mapping[str, Any]]) -> Suite:
     """`suite` with two of its training tasks, which every suite must have, and `tasks` after them."""
     kept = [next(task for task in suite.split("train") if task.validation == wanted) for wanted in (False, True)]
     fresh = [*(task.model_dump(exclude={"id"}) for task in kept), *tasks]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabench.envs import Array
-from metabench.evaluation.protocol import shot_counts
+from metabench.evaluation.protocol import choose_shot_counts
 from metabench.evaluation.rows import Row
 from metabench.runs.kept.record import Result
 from metabench.suites import Suite
@@ -30,16 +30,17 @@ class RecordLimits:
             ],
             np.float64,
         )
+        # (tasks, 2). No slack where there is no bound: minus infinity plus an infinite slack is no number.
         slack = np.where(np.isfinite(bounds), TOLERANCE * (1.0 + np.abs(bounds)), 0.0)
         self._low, self._high = bounds[:, 0] - slack[:, 0], bounds[:, 1] + slack[:, 1]
         self._slack = slack
 
-    def row_findings(self, rows: Sequence[Row]) -> list[str]:
+    def check_rows(self, rows: Sequence[Row]) -> list[str]:
         """What no episode can have: returns out of bounds, success at the last step but at none; tasks are the suite's.
 
         At most one finding of each kind.
         """
-        tasks, returns = _tasks_and_returns(rows)
+        tasks, returns = _list_tasks_and_returns(rows)
         findings = []
         outside = np.flatnonzero((returns < self._low[tasks]) | (returns > self._high[tasks]))
         if len(outside):
@@ -56,14 +57,15 @@ class RecordLimits:
             )
         return findings
 
-    def settled(self, rows: Sequence[Row]) -> bool:
+    def lies_at_bounds(self, rows: Sequence[Row]) -> bool:
         """Whether all returns lie at a bound, where equal rows are no surprise; tasks are the suite's."""
-        tasks, returns = _tasks_and_returns(rows)
+        tasks, returns = _list_tasks_and_returns(rows)
+        # `_low` and `_high` are already wider by one slack; two of them lead to as much within the bound.
         low, high = self._low + 2 * self._slack[:, 0], self._high - 2 * self._slack[:, 1]
         return bool(((returns <= low[tasks]) | (returns >= high[tasks])).all())
 
 
-def count_findings(result: Result) -> list[str]:
+def check_counts(result: Result) -> list[str]:
     """Counts of a record that its rows do not account for, a short text each.
 
     Steps are the sum of the rows' lengths. All lanes of a stage act at once, so that a stage takes as many calls of
@@ -79,20 +81,21 @@ def count_findings(result: Result) -> list[str]:
         for name, number in expected.items()
         if getattr(result.counts, name) != number
     ]
-    calls = _calls(result)
+    calls = _count_calls(result)
     for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False):
         if getattr(result.counts, name) != number:
             findings.append(f"counts.{name}: the rows account for {number}, found {getattr(result.counts, name)}")
     return findings
 
 
-def _calls(result: Result) -> tuple[int, int] | None:
+def _count_calls(result: Result) -> tuple[int, int] | None:
     longest: dict[tuple[str, str], dict[int, int]] = {}
     for block in result.blocks:
         lengths = longest.setdefault((block.split, block.track), {})
         lengths[block.shots] = max((row.length for row in block.rows), default=0)
-    if any(tuple(sorted(shots)) != shot_counts(split, track) for (split, track), shots in longest.items()):
+    if any(tuple(sorted(shots)) != choose_shot_counts(split, track) for (split, track), shots in longest.items()):
         return None
+    # All shot counts of a track are one stage, so its longest episode counts once.
     act_calls = sum(max(shots.values()) for shots in longest.values())
     adapt_calls = sum(track != "zero-shot" for _, track in longest)
     for collection in result.collections:
@@ -100,9 +103,9 @@ def _calls(result: Result) -> tuple[int, int] | None:
         for row in collection.rows:
             stages[row.episode] = max(row.length, stages.get(row.episode, 0))
         act_calls += sum(stages.values())
-        adapt_calls += max(len(stages) - 1, 0)
+        adapt_calls += max(len(stages) - 1, 0)  # before the first support episode there is nothing to adapt to
     return act_calls, adapt_calls
 
 
-def _tasks_and_returns(rows: Sequence[Row]) -> tuple[Array, Array]:
+def _list_tasks_and_returns(rows: Sequence[Row]) -> tuple[Array, Array]:
     return np.array([row.task for row in rows], np.int64), np.array([row.total_return for row in rows], np.float64)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metabench.leaderboard.export.text_tables import interval_text
+from metabench.leaderboard.export.text_tables import escape_markdown, format_interval
 from metabench.leaderboard.method_card import MethodCard
 from metabench.leaderboard.scores.models import LeaderboardEntry
+from metabench.system.wording import say_count
 
 MARK = "<!-- A submission to a metabench leaderboard, written by `metabench leaderboard submit`. -->"
 """The first line: what begins so is computed from the folder's records and cards, and checked against them."""
 
 _HEADINGS = ("method", "suite", "dataset", "preset", "split", "track", "shots", "seeds", "score [95 %]", "mean return")
-_ESCAPED = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
 
 
-def submission_readme(cards: Mapping[str, MethodCard], entries: Sequence[LeaderboardEntry]) -> str:
+def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[LeaderboardEntry]) -> str:
     """The text for these cards and aggregates: the same ones give the same bytes.
 
     Args:
@@ -23,20 +23,20 @@ def submission_readme(cards: Mapping[str, MethodCard], entries: Sequence[Leaderb
         entries: of all records.
     """
     names = sorted({entry.method.partition("/")[0] for entry in entries})
-    lines = [MARK, f"# {', '.join(map(_text, names))}", ""]
+    lines = [MARK, f"# {', '.join(map(escape_markdown, names))}", ""]
     for name in sorted(cards):
-        lines += [f"## {_text(name)}", "", "| | |", "|:--|:--|"]
+        lines += [f"## {escape_markdown(name)}", "", "| | |", "|:--|:--|"]
         for key, value in cards[name].model_dump(exclude={"name"}).items():
             shown = ", ".join(value) if isinstance(value, list) else str(value)
-            lines.append(f"| {key.replace('_', ' ')} | {_text(shown)} |")
+            lines.append(f"| {key.replace('_', ' ')} | {escape_markdown(shown)} |")
         lines.append("")
     lines += ["## Scores", "", f"| {' | '.join(_HEADINGS)} |", "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|"]
     scored = [entry for entry in entries if entry.seeds]
-    lines += [f"| {' | '.join(map(_text, _row(entry)))} |" for entry in scored]
+    lines += [f"| {' | '.join(map(escape_markdown, _make_row(entry)))} |" for entry in scored]
     lacking = [(entry, text) for entry in entries for text in entry.missing]
     if lacking:
         lines += ["", "## Not there", ""]
-        lines += [f"- {_text(f'{what_is_scored(entry)}: {text}')}" for entry, text in lacking]
+        lines += [f"- {escape_markdown(f'{name_scored_block(entry)}: {text}')}" for entry, text in lacking]
     lines += [
         "",
         "## To check it",
@@ -50,17 +50,13 @@ def submission_readme(cards: Mapping[str, MethodCard], entries: Sequence[Leaderb
     return "\n".join(lines) + "\n"
 
 
-def what_is_scored(entry: LeaderboardEntry) -> str:
+def name_scored_block(entry: LeaderboardEntry) -> str:
     """An entry's place, for people: `my-method on point-robot medium, test few-shot (3 shots)`."""
-    shots = f" ({entry.shots} shot{'s'[: entry.shots != 1]})" if entry.shots else ""
+    shots = f" ({say_count(entry.shots, 'shot')})" if entry.shots else ""
     return f"{entry.label} on {entry.suite} {entry.dataset}, {entry.split} {entry.track}{shots}"
 
 
-def _row(entry: LeaderboardEntry) -> tuple[str, ...]:
+def _make_row(entry: LeaderboardEntry) -> tuple[str, ...]:
     seeds = str(len(entry.seeds))
     place = (entry.label, entry.suite, entry.dataset, entry.preset, entry.split, entry.track, str(entry.shots), seeds)
-    return (*place, interval_text(entry.headline), interval_text(entry.mean_return, 2))
-
-
-def _text(text: str) -> str:
-    return "".join(_ESCAPED.get(character, character) for character in text)
+    return (*place, format_interval(entry.headline), format_interval(entry.mean_return, 2))

@@ -38,7 +38,7 @@ class Verdict:
     text: str
 
 
-def circumstances_that_differ(
+def list_changed_circumstances(
     record: Record, *, device: str | None = None, dataset_digest: str | None = None
 ) -> tuple[str, ...]:
     """What is not as it was when `record` was made, so that its rows need not come out equal; a short text each.
@@ -66,15 +66,15 @@ def circumstances_that_differ(
 
 def compare_exactly(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
     """Whether all rows are equal, whatever their order."""
-    theirs, ours = sorted(published, key=_place), sorted(measured, key=_place)
+    theirs, ours = sorted(published, key=_identify_row), sorted(measured, key=_identify_row)
     if theirs == ours:
         return Verdict(subject, True, f"{len(ours)} rows equal")
-    if [_place(row) for row in theirs] != [_place(row) for row in ours]:
-        return _other_episodes(subject, published, measured)
+    if [_identify_row(row) for row in theirs] != [_identify_row(row) for row in ours]:
+        return _report_other_episodes(subject, published, measured)
     pairs = [(one, other) for one, other in zip(theirs, ours, strict=True) if one != other]
     one, other = pairs[0]
     what = f"{one.total_return!r}, measured {other.total_return!r}"
-    if one.total_return == other.total_return:
+    if one.total_return == other.total_return:  # the difference is in what follows task, support and episode
         what = f"{tuple(one[3:])}, measured {tuple(other[3:])}"
     return Verdict(
         subject,
@@ -98,9 +98,9 @@ def compare_by_interval(
         suite: whose references normalise.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = sorted(published, key=_place), sorted(measured, key=_place)
-    if [_place(row) for row in theirs] != [_place(row) for row in ours]:
-        return _other_episodes(subject, published, measured)
+    theirs, ours = sorted(published, key=_identify_row), sorted(measured, key=_identify_row)
+    if [_identify_row(row) for row in theirs] != [_identify_row(row) for row in ours]:
+        return _report_other_episodes(subject, published, measured)
     differences: dict[tuple[int, int], list[float]] = {}
     tasks = [row.task for row in ours]
     scores = [suite.normalised(tasks, [row.total_return for row in rows]) for rows in (theirs, ours)]
@@ -111,7 +111,7 @@ def compare_by_interval(
     text = f"mean difference {mean:+.2f}"
     if interval is not None:
         text += f" in [{interval.low:.2f}, {interval.high:.2f}]"
-    if abs(mean) <= NEGLIGIBLE:
+    if abs(mean) <= NEGLIGIBLE:  # first: an interval of almost no width excludes zero for the last bits alone
         return Verdict(subject, True, f"{text}, no more than {NEGLIGIBLE:g}")
     if interval is None:
         return Verdict(subject, None, f"{text}, of one support: too few to tell")
@@ -148,6 +148,7 @@ def prediction_interval(scores: ArrayLike, others: int, confidence: float = CONF
     from scipy.special import stdtrit
 
     known = np.asarray(scores, np.float64).reshape(-1)
+    # Two uncertainties add: that of the known mean, 1 / n, and that of the mean to come, 1 / others.
     deviation = float(known.std(ddof=1)) * math.sqrt(1 / len(known) + 1 / others)
     half = float(stdtrit(len(known) - 1, 0.5 + confidence / 2)) * deviation
     return Interval(float(known.mean()) - half, float(known.mean()) + half)
@@ -158,9 +159,9 @@ def joint_confidence(comparisons: int) -> float:
     return 1.0 - (1.0 - CONFIDENCE) / max(comparisons, 1)
 
 
-def _place(row: Row) -> tuple[int, int, int]:
+def _identify_row(row: Row) -> tuple[int, int, int]:
     return row.task, row.support, row.episode
 
 
-def _other_episodes(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
+def _report_other_episodes(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
     return Verdict(subject, False, f"other episodes: {len(published)} published, {len(measured)} measured")

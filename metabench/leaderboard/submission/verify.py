@@ -9,19 +9,24 @@ from pathlib import Path
 
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.evaluate import Evaluation, Progress
-from metabench.evaluation.protocol import shot_counts
+from metabench.evaluation.protocol import choose_shot_counts
 from metabench.evaluation.rows import Block, Row
-from metabench.leaderboard.method_card import base_name
-from metabench.leaderboard.records import POLICIES, record_paths, records_folder
-from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, key_of
-from metabench.leaderboard.submission import rows_agree as agreement
+from metabench.leaderboard.method_card import strip_variant
+from metabench.leaderboard.records import POLICIES, find_records_folder, list_record_paths
+from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
 from metabench.leaderboard.submission.fresh_tasks import (
+    act_fresh_supports,
     compare_with_fresh,
-    fresh_logged_supports,
-    fresh_splits,
-    fresh_suite,
+    list_fresh_splits,
+    make_fresh_suite,
 )
-from metabench.leaderboard.submission.rows_agree import Verdict
+from metabench.leaderboard.submission.rows_agree import (
+    Verdict,
+    compare_by_interval,
+    compare_exactly,
+    compare_with_seeds,
+    list_changed_circumstances,
+)
 from metabench.methods.registry import list_methods
 from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_recorded
 from metabench.runs.again.retrain import retrain
@@ -87,38 +92,38 @@ class Verifier:
             DataError: a record, its policy or its suite is missing, damaged or another.
             MetabenchError: the method or its process cannot be had, or the suite states no task distribution.
         """
-        paths = [place] if place.is_file() else record_paths(records_folder(place))
+        paths = [place] if place.is_file() else list_record_paths(find_records_folder(place))
         records = [(path, read_record(path)) for path in paths]
         chosen = [(path, record) for path, record in records if not record.result.privileged]
         if not chosen:
             raise DataError(f"{place}: holds no record that can be verified: expected some that are not privileged")
-        policies = self.policies or _policies_beside(place)
+        policies = self.policies or _find_policies_beside(place)
         hides = self.isolate and not confinement_gaps()
         for path, record in chosen:
-            yield self._verify(path, record, policies, hides)
+            yield self._verify_record(path, record, policies, hides)
 
-    def _verify(self, path: Path, record: Record, policies: Path, hides: bool) -> Verification:
-        suite, spec = self._suite(path, record), self._spec(path, record)
+    def _verify_record(self, path: Path, record: Record, policies: Path, hides: bool) -> Verification:
+        suite, spec = self._find_suite(path, record), self._choose_spec(path, record)
         if not 1 <= record.provenance.threads <= MOST_THREADS:
             raise DataError(
                 f"{path}: provenance.threads: expected 1 to {MOST_THREADS}, found {record.provenance.threads}"
             )
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-            folder, digest, device = Path(scratch) / POLICY, None, None
+            folder, digest, device = Path(scratch) / POLICY, None, None  # the last two only where it is trained again
             if self.retrain:
                 device = self.device or record.provenance.device.partition(" ")[0]
                 digest = retrain(record, suite, spec, folder, device=device)
             else:
-                folder = _saved(record, policies)
-            policy = RecordedPolicy(record, spec, folder, self.isolate, _task_folders(suite) if hides else ())
-            changes = agreement.circumstances_that_differ(record, device=device, dataset_digest=digest)
-            verdicts = self._published(path, policy, suite, changes)
+                folder = _find_saved_policy(record, policies)
+            policy = RecordedPolicy(record, spec, folder, self.isolate, _list_task_folders(suite) if hides else ())
+            changes = list_changed_circumstances(record, device=device, dataset_digest=digest)
+            verdicts = self._compare_published_tasks(path, policy, suite, changes)
             if self.fresh_seed is not None:
-                verdicts += self._fresh(policy, suite, self.fresh_seed)
-        return Verification(path, _rule(changes, self.retrain), tuple(verdicts))
+                verdicts += self._compare_fresh_tasks(policy, suite, self.fresh_seed)
+        return Verification(path, _explain_rule(changes, self.retrain), tuple(verdicts))
 
-    def _suite(self, path: Path, record: Record) -> Suite:
-        quotas = self.shelf.quotas(record.result.cell.suite, record.result.cell.suite_version)
+    def _find_suite(self, path: Path, record: Record) -> Suite:
+        quotas = self.shelf.find_quotas(record.result.cell.suite, record.result.cell.suite_version)
         if isinstance(quotas, str):
             raise DataError(f"{path}: {quotas}")
         if quotas.suite.archived:
@@ -130,83 +135,88 @@ class Verifier:
             )
         return quotas.suite
 
-    def _spec(self, path: Path, record: Record) -> str:
+    def _choose_spec(self, path: Path, record: Record) -> str:
         """Never what a record or a saved policy names: that may be a file which came with it, and would be run."""
-        name = base_name(record.result.cell.method)
+        name = strip_variant(record.result.cell.method)
         if self.method is None and name not in list_methods():
             raise MetabenchError(f"{path}: unknown method {name!r:.80}: not installed; --method FILE.py:CLASS names it")
         return self.method or name
 
-    def _published(self, path: Path, policy: RecordedPolicy, suite: Suite, changes: Sequence[str]) -> list[Verdict]:
+    def _compare_published_tasks(
+        self, path: Path, policy: RecordedPolicy, suite: Suite, changes: Sequence[str]
+    ) -> list[Verdict]:
         """The rows of the published tasks, measured again and compared."""
         result = policy.record.result
-        measured = evaluate_recorded(policy, suite, _pairs(result.blocks), progress=self.progress)
-        ours = _rows(measured)
-        others = _other_seeds(path, policy.record) if self.retrain and changes else []
-        parts = [(str(key_of(block)), block.rows, ours.get(key_of(block), ())) for block in result.blocks]
+        measured = evaluate_recorded(policy, suite, _list_pairs(result.blocks), progress=self.progress)
+        ours = _collect_rows(measured)
+        others = _read_other_seeds(path, policy.record) if self.retrain and changes else []
+        parts = [
+            (str(identify_block(block)), block.rows, ours.get(identify_block(block), ())) for block in result.blocks
+        ]
         verdicts = []
         for (subject, theirs, again), block in zip(parts, result.blocks, strict=True):
             if not changes:
-                verdicts.append(agreement.compare_exactly(subject, theirs, again))
+                verdicts.append(compare_exactly(subject, theirs, again))
             elif self.retrain:
-                seeds = [theirs, *(rows[key_of(block)] for rows in others if key_of(block) in rows)]
-                verdicts.append(agreement.compare_with_seeds(subject, seeds, again, suite, len(parts)))
+                seeds = [theirs, *(rows[identify_block(block)] for rows in others if identify_block(block) in rows)]
+                verdicts.append(compare_with_seeds(subject, seeds, again, suite, len(parts)))
             else:
-                verdicts.append(agreement.compare_by_interval(subject, theirs, again, suite, len(parts)))
-        if not changes:
+                verdicts.append(compare_by_interval(subject, theirs, again, suite, len(parts)))
+        if not changes:  # support episodes are no scores: there is nothing to compare but the rows themselves
             collected = {item.collection.split: item.collection.rows for item in measured if item.collection}
             verdicts += [
-                agreement.compare_exactly(f"{part.split} collection", part.rows, collected.get(part.split, ()))
+                compare_exactly(f"{part.split} collection", part.rows, collected.get(part.split, ()))
                 for part in result.collections
             ]
         return verdicts
 
-    def _fresh(self, policy: RecordedPolicy, suite: Suite, seed: int) -> list[Verdict]:
+    def _compare_fresh_tasks(self, policy: RecordedPolicy, suite: Suite, seed: int) -> list[Verdict]:
         """The scores in fresh tasks, compared with the published ones of the splits whose distribution is stated."""
-        fresh = fresh_suite(suite, seed, tuple(dict.fromkeys(("test", *fresh_splits(suite)))))
-        blocks = [block for block in policy.record.result.blocks if block.split in fresh_splits(suite)]
-        pairs = _pairs(blocks)
+        fresh = make_fresh_suite(suite, seed, tuple(dict.fromkeys(("test", *list_fresh_splits(suite)))))
+        blocks = [block for block in policy.record.result.blocks if block.split in list_fresh_splits(suite)]
+        pairs = _list_pairs(blocks)
         logged = {
-            split: fresh_logged_supports(fresh, split, max(shot_counts(split, track)))
+            split: act_fresh_supports(fresh, split, max(choose_shot_counts(split, track)))
             for split, track in pairs
             if track == "logged-shot"
         }
-        ours = _rows(evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress))
+        ours = _collect_rows(evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress))
         return [
-            compare_with_fresh(str(key_of(block)), block.rows, suite, ours[key_of(block)], fresh, len(blocks))
+            compare_with_fresh(
+                str(identify_block(block)), block.rows, suite, ours[identify_block(block)], fresh, len(blocks)
+            )
             for block in blocks
-            if key_of(block) in ours
+            if identify_block(block) in ours
         ]
 
 
-def _rule(changes: Sequence[str], retrained: bool) -> str:
+def _explain_rule(changes: Sequence[str], retrained: bool) -> str:
     what = "trained again" if retrained else "saved policy"
     if not changes:
         return f"{what}: rows must be equal, as machine, threads and versions are those of the record"
-    interval = (
-        "the score must be one that the published seeds let expect"
-        if retrained
-        else ("the mean difference must lie within its interval")
-    )
-    return f"{what}: {interval}, as {'; '.join(changes)}"
+    if retrained:
+        demand = "the score must be one that the published seeds let expect"
+    else:
+        demand = "the mean difference must lie within its interval"
+    return f"{what}: {demand}, as {'; '.join(changes)}"
 
 
-def _task_folders(suite: Suite) -> tuple[Path, ...]:
+def _list_task_folders(suite: Suite) -> tuple[Path, ...]:
     """What tells of test tasks on this machine: suites, and the data in `home()`; none below another."""
     folders = [folder.resolve() for folder in (datasets_folder(), home(), suite.folder) if folder.is_dir()]
     return tuple(folder for folder in folders if not any(other in folder.parents for other in folders))
 
 
-def _policies_beside(place: Path) -> Path:
+def _find_policies_beside(place: Path) -> Path:
     beside = place / POLICIES
     return beside if beside.is_dir() else home() / "policies"
 
 
-def _saved(record: Record, policies: Path) -> Path:
+def _find_saved_policy(record: Record, policies: Path) -> Path:
     """The saved policy of `record`, in `policies` or in its place below."""
     cell = record.result.cell
     for folder in (policies, policies / cell.path.with_suffix("")):
-        if _exists(folder / FACTS):
+        if _can_be_found(folder / FACTS):
             if read_training(folder).cell != cell:
                 raise DataError(f"{folder}: holds the policy of another cell than {cell.path}")
             return folder / POLICY
@@ -216,22 +226,22 @@ def _saved(record: Record, policies: Path) -> Path:
     )
 
 
-def _exists(path: Path) -> bool:
+def _can_be_found(path: Path) -> bool:
     try:
         return path.exists()
     except (OSError, ValueError):  # a record's names may be such that no file can have them
         return False
 
 
-def _pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:
+def _list_pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((block.split, block.track) for block in blocks))
 
 
-def _rows(evaluations: Sequence[Evaluation]) -> dict[BlockKey, tuple[Row, ...]]:
-    return {key_of(block): block.rows for evaluation in evaluations for block in evaluation.blocks}
+def _collect_rows(evaluations: Sequence[Evaluation]) -> dict[BlockKey, tuple[Row, ...]]:
+    return {identify_block(block): block.rows for evaluation in evaluations for block in evaluation.blocks}
 
 
-def _other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[Row, ...]]]:
+def _read_other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[Row, ...]]]:
     """The rows of the other seeds beside a record."""
     own = record.result.cell
     found = []
@@ -240,8 +250,9 @@ def _other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[Row, .
             continue
         try:
             result = read_record(other).result
-        except MetabenchError:
+        except MetabenchError:  # a damaged neighbour is no reason not to verify this record
             continue
-        if result.cell.seed != own.seed and result.cell.model_copy(update={"seed": own.seed}) == own:
-            found.append({key_of(block): block.rows for block in result.blocks})
+        same_but_for_seed = result.cell.model_copy(update={"seed": own.seed}) == own
+        if result.cell.seed != own.seed and same_but_for_seed:
+            found.append({identify_block(block): block.rows for block in result.blocks})
     return found

@@ -10,12 +10,19 @@ from metabench.data.making.build import build_data
 from metabench.envs import Spaces
 from metabench.errors import DataError, UnknownNameError
 from metabench.evaluation.evaluate import Evaluation, evaluate
-from metabench.evaluation.protocol import SPLITS, SUPPORT_DATASET, TRACKS, check_split, shot_counts, supported_tracks
+from metabench.evaluation.protocol import (
+    SPLITS,
+    SUPPORT_DATASET,
+    TRACKS,
+    check_split,
+    choose_shot_counts,
+    list_supported_tracks,
+)
 from metabench.methods.contract import Policy
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import isolated_configuration, open_isolated
 from metabench.runs.kept.record import digest_of
-from metabench.runs.kept.saved_policy import POLICY, Training, load_policy, read_training, suite_for
+from metabench.runs.kept.saved_policy import POLICY, Training, load_trained_policy, read_training, suite_for
 from metabench.suites import Suite
 from metabench.system.torch_settings import torch_settings
 
@@ -61,11 +68,11 @@ def evaluate_saved(
         check_split(scored_on, split)
     pairs = [
         (split, track)
-        for split, track in supported_tracks(scored_on)
+        for split, track in list_supported_tracks(scored_on)
         if (splits is None or split in splits) and (tracks is None or track in tracks)
     ]
     for split, track in pairs:
-        shot_counts(split, track, shots)
+        choose_shot_counts(split, track, shots)
     if any(track == "logged-shot" for _, track in pairs):
         build_data(scored_on, SUPPORT_DATASET)
     opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
@@ -94,7 +101,7 @@ def _opener(
     """What opens the saved policy anew, and whether it is to be told the tasks."""
     if not isolate:
         method = training.method()
-        return lambda: nullcontext(load_policy(method, folder, spaces)), method.privileged
+        return lambda: nullcontext(load_trained_policy(method, folder, spaces)), method.privileged
     cell, configuration = training.cell, training.configuration
     if configuration is None:
         configuration = isolated_configuration(training.spec, cell.preset, cell.suite, training.overrides)

@@ -66,7 +66,7 @@ class Ending:
 Endings: TypeAlias = Iterable[tuple[int, Ending]]
 
 
-class Engine(Protocol):
+class JobRunner(Protocol):
     """Runs jobs somewhere."""
 
     def submit(self, jobs: Mapping[int, Job]) -> None:
@@ -108,7 +108,7 @@ def run_job(job: Job) -> Ending:
 
 
 def run_jobs(
-    engine: Engine,
+    engine: JobRunner,
     planned: Sequence[PlannedCell],
     waiting: Sequence[int],
     settings: Settings,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, get_args
 
-from metabench.methods.registry import registered_methods
+from metabench.methods.registry import find_registered_methods
 from metabench.runs.execute import Settings
 from metabench.runs.executors.events import Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
@@ -36,7 +36,7 @@ RunCell = Callable[[int, PlannedCell, Settings, Listener, Callable[[], bool]], N
 
 def runs_foreign_code(planned: Iterable[PlannedCell]) -> bool:
     """Whether any of the cells that wait is of a method that does not ship with metabench."""
-    known = registered_methods()
+    known = find_registered_methods()
     names = {cell.spec.partition("/")[0] for cell in planned if cell.state == "waiting"}
     return any(name not in known or not known[name].built_in for name in names)
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError, first_problem
-from metabench.evaluation.guarded_policy import form_problem
+from metabench.evaluation.guarded_policy import find_form_problem
 from metabench.methods.contract import Episode, Policy, Step
 from metabench.methods.registry import load_method, load_method_class
 from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, DONE, FAILED, REFUSED, RESET, Channel
@@ -96,7 +96,7 @@ class _Served:
     def act(self, content: None) -> str | None:
         del content
         chosen = self._policy.act(Step(**{name: self._step[name].copy() for name in STEP_ARRAYS}))
-        problem = form_problem(chosen, self._lanes, self._spaces)
+        problem = find_form_problem(chosen, self._lanes, self._spaces)
         if problem is None:
             np.copyto(self._step[ACTION], chosen, casting="unsafe")
         return problem

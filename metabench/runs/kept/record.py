@@ -7,18 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from metabench.errors import DataError, first_problem
 from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.system.strict_model import StrictModel
 from metabench.system.writing import write_whole
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Cell(_Strict):
+class Cell(StrictModel):
     """One training and all its evaluation, named by everything that its result depends on."""
 
     suite: str
@@ -42,7 +39,7 @@ class Cell(_Strict):
         return folder / f"{self.preset}-{digest8}" / f"{self.seed}.json"
 
 
-class Result(_Strict):
+class Result(StrictModel):
     """The part of a record that a rerun reproduces bit for bit on the same machine."""
 
     cell: Cell
@@ -58,7 +55,7 @@ class Result(_Strict):
     counts: Counts
 
 
-class Provenance(_Strict):
+class Provenance(StrictModel):
     """How the result came about; differs from run to run."""
 
     created: str = Field(description="UTC, ISO 8601")
@@ -77,7 +74,7 @@ class Provenance(_Strict):
     warnings: tuple[str, ...] = ()
 
 
-class Record(_Strict):
+class Record(StrictModel):
     """A finished cell."""
 
     schema_version: Literal[1]

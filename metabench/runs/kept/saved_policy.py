@@ -158,7 +158,7 @@ def suite_for(training: Training, suite: Suite | str | None) -> Suite:
     return chosen
 
 
-def load_policy(method: Method, folder: Path, spaces: Spaces) -> Policy:
+def load_trained_policy(method: Method, folder: Path, spaces: Spaces) -> Policy:
     """The policy saved in `folder`; raises `DataError` naming a missing or damaged file."""
     return method.load(folder / POLICY, spaces)
 

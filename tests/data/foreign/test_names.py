@@ -56,7 +56,7 @@ def test_no_name_makes_a_suite_raise_anything_else(name: str) -> None:
             with pytest.raises(MetabenchError):
                 assert load(name).name in list_suites()
                 raise MetabenchError("it is one")
-    assert isinstance(SuiteShelf().quotas(name), str) or name in list_suites()
+    assert isinstance(SuiteShelf().find_quotas(name), str) or name in list_suites()
 
 
 def test_a_name_with_slashes_is_no_folder_where_a_record_says_it(tmp_path: Path) -> None:

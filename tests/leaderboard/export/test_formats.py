@@ -8,7 +8,7 @@ from rich.console import Console
 
 from metabench.cli.tables import print_tables
 from metabench.errors import UnknownNameError
-from metabench.leaderboard.export.formats import export, select
+from metabench.leaderboard.export.formats import export_entries, select_entries
 from metabench.leaderboard.scores.aggregate import aggregate
 
 
@@ -19,14 +19,14 @@ def entries(make):
     return aggregate([*records, make("teacher", 0, level=100, privileged=True)])
 
 
-def printed(entries, width=80):
+def print_entries(entries, width=80):
     console = Console(file=io.StringIO(), width=width)
     print_tables(entries, console)
     return console.file.getvalue()
 
 
 def test_markdown_is_best_first_and_marks_the_privileged(entries):
-    text = export(select(entries, split="test", track="few-shot", shots=3), "markdown")
+    text = export_entries(select_entries(entries, split="test", track="few-shot", shots=3), "markdown")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert [line.split("|")[1:3] for line in lines[1:]] == [
         [" 1 ", " meta-dt "],
@@ -37,7 +37,7 @@ def test_markdown_is_best_first_and_marks_the_privileged(entries):
 
 
 def test_latex_is_booktabs_and_escapes_names(entries):
-    text = export(select(entries, split="test", track="zero-shot"), "latex")
+    text = export_entries(select_entries(entries, split="test", track="zero-shot"), "latex")
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
     assert r"meta-dt (no\_context)" in text
     assert "–" not in text
@@ -45,12 +45,12 @@ def test_latex_is_booktabs_and_escapes_names(entries):
 
 
 def test_json_holds_the_entries(entries):
-    assert json.loads(export(entries, "json"))[0] == entries[0].model_dump(mode="json")
+    assert json.loads(export_entries(entries, "json"))[0] == entries[0].model_dump(mode="json")
 
 
 def test_a_methods_name_stands_for_its_variants(entries):
-    assert {entry.method for entry in select(entries, method="meta-dt")} == {"meta-dt", "meta-dt/no_context"}
-    assert {entry.method for entry in select(entries, method="meta-dt/no_context")} == {"meta-dt/no_context"}
+    assert {entry.method for entry in select_entries(entries, method="meta-dt")} == {"meta-dt", "meta-dt/no_context"}
+    assert {entry.method for entry in select_entries(entries, method="meta-dt/no_context")} == {"meta-dt/no_context"}
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_a_methods_name_stands_for_its_variants(entries):
 )
 def test_a_filter_that_nothing_meets_names_the_nearest(entries, criteria, expected):
     with pytest.raises(UnknownNameError, match=expected):
-        select(entries, **criteria)
+        select_entries(entries, **criteria)
 
 
 def test_an_unknown_format_names_the_nearest(entries):
     with pytest.raises(UnknownNameError, match="did you mean 'markdown'"):
-        export(entries, "markdwon")
+        export_entries(entries, "markdwon")
 
 
 def test_tables_fit_80_columns_and_are_sorted(entries):
-    text = printed(entries)
+    text = print_entries(entries)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     few = text[text.index("test few-shot") : text.index("test logged-shot")]
     assert few.index("meta-dt ") < few.index("(no_context)") < few.index("bc ") < few.index("teacher")
@@ -82,6 +82,6 @@ def test_tables_fit_80_columns_and_are_sorted(entries):
 
 def test_tables_say_what_is_missing_and_take_names_as_text(make):
     records = [make("[bold]odd", keep=lambda block: None if block.track == "zero-shot" else block)]
-    text = printed(aggregate(records))
+    text = print_entries(aggregate(records))
     assert "[bold]odd" in text
     assert "seed 0: not evaluated" in text

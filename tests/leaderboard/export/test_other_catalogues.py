@@ -7,7 +7,7 @@ import pytest
 import yaml
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from metabench.leaderboard.export.formats import export, select
+from metabench.leaderboard.export.formats import export_entries, select_entries
 from metabench.leaderboard.scores.aggregate import aggregate
 
 TEXT = {"type": "string", "minLength": 1}
@@ -88,7 +88,7 @@ def numbers(entries):
 
 
 def test_a_log_of_every_eval_ever_for_each_method_and_preset(entries):
-    logs = [json.loads(line) for line in export(entries, "every-eval-ever").splitlines()]
+    logs = [json.loads(line) for line in export_entries(entries, "every-eval-ever").splitlines()]
     validator = jsonschema.Draft202012Validator(EVERY_EVAL_EVER)
     for log in logs:
         validator.validate(log)
@@ -105,8 +105,8 @@ def test_a_log_of_every_eval_ever_for_each_method_and_preset(entries):
 
 
 def test_its_intervals_are_the_entries_and_name_their_unit(entries):
-    chosen = select(entries, suite="tiny", method="bc", preset="cpu", split="test", track="few-shot", shots=3)
-    (log,) = (json.loads(line) for line in export(chosen, "every-eval-ever").splitlines())
+    chosen = select_entries(entries, suite="tiny", method="bc", preset="cpu", split="test", track="few-shot", shots=3)
+    (log,) = (json.loads(line) for line in export_entries(chosen, "every-eval-ever").splitlines())
     (result,) = [r for r in log["evaluation_results"] if r["metric_config"]["metric_id"] == "metabench.normalised_iqm"]
     uncertainty = result["score_details"]["uncertainty"]
     interval = uncertainty["confidence_interval"]
@@ -117,8 +117,8 @@ def test_its_intervals_are_the_entries_and_name_their_unit(entries):
 
 
 def test_the_model_index_is_one_that_the_hubs_library_reads(entries):
-    chosen = [entry for entry in select(entries, method="bc", preset="cpu") if entry.split == "test"]
-    text = export(chosen, "model-index")
+    chosen = [entry for entry in select_entries(entries, method="bc", preset="cpu") if entry.split == "test"]
+    text = export_entries(chosen, "model-index")
     assert text.startswith("---\n")
     assert text.endswith("---\n")
     (index,) = [yaml.safe_load(text.strip("-\n"))["model-index"]]
@@ -136,11 +136,13 @@ def test_the_model_index_is_one_that_the_hubs_library_reads(entries):
 
 
 def test_names_are_text_in_yaml_whatever_they_hold(make):
-    (odd,) = yaml.safe_load(export(aggregate([make("a: [b, &c] # 'd'")]), "model-index").strip("-\n"))["model-index"]
+    (odd,) = yaml.safe_load(export_entries(aggregate([make("a: [b, &c] # 'd'")]), "model-index").strip("-\n"))[
+        "model-index"
+    ]
     assert odd["name"] == "a: [b, &c] # 'd', version 1, preset cpu"
 
 
 def test_nothing_complete_makes_nothing_up(make):
     none = aggregate([make(keep=lambda block: None)])
-    assert export(none, "every-eval-ever") == ""
-    assert yaml.safe_load(export(none, "model-index").strip("-\n")) == {"model-index": []}
+    assert export_entries(none, "every-eval-ever") == ""
+    assert yaml.safe_load(export_entries(none, "model-index").strip("-\n")) == {"model-index": []}

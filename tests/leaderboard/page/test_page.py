@@ -26,7 +26,7 @@ def site(make, write, tmp_path_factory):
     return folder / "index.html"
 
 
-def focused(browser, what):
+def read_focus(browser, what):
     return browser.run(f"return document.activeElement.{what}")
 
 
@@ -54,7 +54,7 @@ def test_columns_sort_both_ways_and_the_address_keeps_it(site, browser):
     browser.click('[data-sort="return"]')
     assert browser.texts(NAMES) == ["teacher", "meta-dt", "prompt-dt", "bc"]
     assert browser.texts("[aria-sort='descending']") == ["Mean return"]
-    assert focused(browser, "dataset.sort") == "return"
+    assert read_focus(browser, "dataset.sort") == "return"
     browser.click('[data-sort="return"]')
     assert browser.texts(NAMES) == ["bc", "prompt-dt", "meta-dt", "teacher"]
     browser.open(site, browser.run("return location.hash"))
@@ -70,14 +70,14 @@ def test_choices_filter_and_incomplete_rows_say_what_is_missing(site, browser):
     assert set(browser.texts(NAMES)) == {"bc", "meta-dt", "prompt-dt", "teacher"}
     assert browser.texts(".why") == ["seeds 0, 3: not evaluated"]
     assert "track=logged-shot" in browser.run("return location.hash")
-    assert focused(browser, "value") == "logged-shot"
+    assert read_focus(browser, "value") == "logged-shot"
     browser.run(
         "const choice = document.getElementById('choice-dataset'); choice.value = 'expert';"
         "choice.dispatchEvent(new Event('change'))"
     )
     assert browser.texts(NAMES) == ["bc"]
     assert browser.texts("#choice-preset option") == ["demo"]
-    assert focused(browser, "id") == "choice-dataset"
+    assert read_focus(browser, "id") == "choice-dataset"
 
 
 def test_methods_are_found_by_parts_of_their_names(site, browser):
@@ -100,7 +100,7 @@ def test_a_row_opens_its_rows_records_configuration_and_commands(site, browser):
     browser.click("#board .name")
     browser.wait(".panel .strip")
     assert browser.run(loaded) == 5
-    assert focused(browser, "ariaExpanded") == "true"
+    assert read_focus(browser, "ariaExpanded") == "true"
     command = "metabench run tiny --dataset medium --method meta-dt --preset cpu --seeds 5"
     assert browser.texts(".panel pre") == [command]
     assert browser.texts(".panel code") == [command]

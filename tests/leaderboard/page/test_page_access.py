@@ -21,7 +21,7 @@ def page(make, write, tmp_path_factory):
     return folder / "index.html"
 
 
-def focused(browser, what="textContent"):
+def read_focus(browser, what="textContent"):
     return browser.run(f"return document.activeElement.{what}")
 
 
@@ -36,39 +36,39 @@ def tab_until(browser, found):
 def test_everything_is_reached_and_used_by_keyboard(page, browser):
     browser.open(page)
     browser.press(Keys.TAB, Keys.ENTER)  # the skip link
-    assert focused(browser, "id") == "board"
+    assert read_focus(browser, "id") == "board"
     browser.press(Keys.TAB)
-    tab_until(browser, lambda: focused(browser, "dataset.sort") == "method")
+    tab_until(browser, lambda: read_focus(browser, "dataset.sort") == "method")
     outline = browser.run("const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]")
     assert outline == ["solid", "2px"]
     browser.press(Keys.ENTER)
     assert browser.texts("#board .name") == ["a-method-with-a-rather-long-name", "bc", "meta-dt"]
-    tab_until(browser, lambda: focused(browser) == "bc")
+    tab_until(browser, lambda: read_focus(browser) == "bc")
     browser.press(Keys.ENTER)
     browser.wait(".panel .strip")
-    assert focused(browser) == "bc"
+    assert read_focus(browser) == "bc"
     browser.press(Keys.SPACE)
     assert browser.texts(".panel") == []
-    tab_until(browser, lambda: focused(browser, "name") == "figure")
+    tab_until(browser, lambda: read_focus(browser, "name") == "figure")
     browser.press(Keys.ARROW_RIGHT)
-    assert focused(browser, "value") == "profile"
+    assert read_focus(browser, "value") == "profile"
     assert browser.texts(".legend li") != []
 
 
 def test_marks_of_a_figure_are_one_stop_and_arrows_move_between_them(page, browser):
     browser.open(page)
     assert browser.run("return document.querySelectorAll('#figure .hit[tabindex=\"0\"]').length") == 1
-    tab_until(browser, lambda: "hit" in (focused(browser, "getAttribute('class')") or ""))
-    assert focused(browser, "ariaLabel").startswith("meta-dt, 0 shots\nScore ")
+    tab_until(browser, lambda: "hit" in (read_focus(browser, "getAttribute('class')") or ""))
+    assert read_focus(browser, "ariaLabel").startswith("meta-dt, 0 shots\nScore ")
     tip = "return document.getElementById('tip')"
-    assert browser.run(f"{tip}.textContent") == focused(browser, "ariaLabel")
+    assert browser.run(f"{tip}.textContent") == read_focus(browser, "ariaLabel")
     assert browser.run(f"{tip}.hidden") is False
     browser.press(Keys.ARROW_RIGHT)
-    assert focused(browser, "ariaLabel").startswith("meta-dt, 1 shot\n")
+    assert read_focus(browser, "ariaLabel").startswith("meta-dt, 1 shot\n")
     browser.press(Keys.ARROW_DOWN)
-    assert focused(browser, "ariaLabel").startswith("a-method-with-a-rather-long-name, 1 shot\n")
+    assert read_focus(browser, "ariaLabel").startswith("a-method-with-a-rather-long-name, 1 shot\n")
     browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    assert focused(browser, "ariaLabel").startswith("a-method-with-a-rather-long-name, 0 shots\n")
+    assert read_focus(browser, "ariaLabel").startswith("a-method-with-a-rather-long-name, 0 shots\n")
     browser.press(Keys.TAB)
     assert browser.run(f"{tip}.hidden") is True
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metabench.leaderboard.build import build_leaderboard
-from metabench.leaderboard.export.formats import export, select
+from metabench.leaderboard.export.formats import export_entries, select_entries
 
 METHODS = {"bc": (20, 0), "meta-dt": (50, 6), "prompt_dt <&>": (35, -4)}
 """Level and gain of each; the last has a name that every format must escape."""
@@ -29,7 +29,7 @@ def site(make, write, tmp_path_factory):
     return folder / "index.html", build_leaderboard(folder / "records", folder)
 
 
-def chosen(board, label, **criteria):
+def find_entry(board, label, **criteria):
     criteria = {"suite": "point-robot", "split": "test", "track": "few-shot", "shots": 3, **criteria}
     (entry,) = [
         entry
@@ -39,7 +39,7 @@ def chosen(board, label, **criteria):
     return entry
 
 
-def shown(value, digits=1):
+def format_number(value, digits=1):
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -53,11 +53,14 @@ def test_the_adaptation_curve_has_every_method_and_its_values(site, browser):
     assert sorted(browser.texts("#figure text.label")) == ["bc", "meta-dt", "prompt_dt <&>", "teacher"]
     scores = marks(browser)
     assert len(scores) == 4 * 4
-    estimate = chosen(board, "meta-dt", shots=5).headline
+    estimate = find_entry(board, "meta-dt", shots=5).headline
     low, high = estimate.interval
-    assert f"meta-dt, 5 shots\nScore {shown(estimate.mean)} [{shown(low)}, {shown(high)}]\n3 seeds" in scores
+    assert (
+        f"meta-dt, 5 shots\nScore {format_number(estimate.mean)} [{format_number(low)}, {format_number(high)}]\n3 seeds"
+        in scores
+    )
     browser.run("document.querySelector('#figure input[value=return]').click()")
-    value = shown(chosen(board, "teacher", track="zero-shot", shots=0).mean_return.mean, 2)
+    value = format_number(find_entry(board, "teacher", track="zero-shot", shots=0).mean_return.mean, 2)
     assert f"teacher, 0 shots\nMean return {value}\n1 seed" in marks(browser)
     assert "curve=return" in browser.run("return location.hash")
 
@@ -66,7 +69,7 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
     page, board = site
     browser.open(page, "#figure=profile&track=zero-shot")
     found = marks(browser)
-    entry = chosen(board, "bc", track="zero-shot", shots=0)
+    entry = find_entry(board, "bc", track="zero-shot", shots=0)
     assert len(found) == 4 * len(entry.profile.thresholds)
     assert sorted(browser.texts("#figure .legend li")) == ["bc", "meta-dt", "prompt_dt <&>", "teacher"]
     records = [json.loads(path.read_text()) for path in sorted((page.parent / "records").rglob("bc/*/*.json"))]
@@ -93,9 +96,9 @@ def load_tasks(name):
 
 def test_marks_stand_where_their_values_are(site, browser):
     page, board = site
-    entry = chosen(board, "bc", track="zero-shot", shots=0)
+    entry = find_entry(board, "bc", track="zero-shot", shots=0)
     profile = list(zip(entry.profile.thresholds, entry.profile.shares, strict=True))
-    curve = [(shots, chosen(board, "bc", shots=shots).headline.mean) for shots in (1, 3, 5)]
+    curve = [(shots, find_entry(board, "bc", shots=shots).headline.mean) for shots in (1, 3, 5)]
     for address, values in (("#track=zero-shot&figure=profile", profile), ("#figure=adaptation", curve)):
         browser.open(page, address)
         places = browser.run(
@@ -112,16 +115,16 @@ def test_marks_stand_where_their_values_are(site, browser):
 def test_every_task_is_shown_with_its_score_and_what_it_is(site, browser):
     page, board = site
     browser.open(page, "#figure=tasks")
-    entry = chosen(board, "meta-dt")
+    entry = find_entry(board, "meta-dt")
     assert browser.texts("#figure tbody th") == ["meta-dt", "prompt_dt <&>", "bc", "teacher"]
-    assert browser.texts("#figure tbody tr:first-child td") == [shown(task.score.mean) for task in entry.tasks]
+    assert browser.texts("#figure tbody tr:first-child td") == [format_number(task.score.mean) for task in entry.tasks]
     goal = next(task["parameters"]["goal"] for task in load_tasks("point-robot") if task["id"] == entry.tasks[0].task)
     assert browser.texts("#figure thead th")[1] == f"task {entry.tasks[0].task}" + ", ".join(
         f"{number:.3g}".replace("-", "−") for number in goal
     )
     titles = browser.run("return document.querySelector('#figure tbody td').title")
     low, high = entry.tasks[0].score.interval
-    assert titles == f"{shown(entry.tasks[0].score.mean)} [{shown(low)}, {shown(high)}]"
+    assert titles == f"{format_number(entry.tasks[0].score.mean)} [{format_number(low)}, {format_number(high)}]"
 
 
 def test_the_overall_table_shows_gaps_sorts_and_leads_to_rows(site, browser):
@@ -137,12 +140,12 @@ def test_the_overall_table_shows_gaps_sorts_and_leads_to_rows(site, browser):
     browser.click("#board tbody tr:nth-child(2) a")
     browser.wait(".panel .strip")
     assert browser.run("return document.querySelector('.name[aria-expanded=true]').textContent") == "meta-dt"
-    assert f'id="{chosen(board, "meta-dt").id}"' in browser.run(
+    assert f'id="{find_entry(board, "meta-dt").id}"' in browser.run(
         "return document.querySelector('tr.details').previousSibling.outerHTML"
     )
 
 
-def saved(browser, folder, ending):
+def save_and_read(browser, folder, ending):
     browser.click(f"[data-form={ending}]")
     deadline = time.monotonic() + 60
     # The browser makes an empty file first, and puts the whole one in its place.
@@ -156,11 +159,11 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
     page, board = site
     browser.open(page)
     browser.download_to(tmp_path)
-    entries = select(board.entries, suite="point-robot", split="test", track="few-shot", shots=3)
-    assert saved(browser, tmp_path, "tex") == export(entries, "latex")
-    assert saved(browser, tmp_path, "md") == export(entries, "markdown")
-    lines = list(csv.DictReader(io.StringIO(saved(browser, tmp_path, "csv"))))
-    expected = {line["label"]: line for line in csv.DictReader(io.StringIO(export(entries, "csv")))}
+    entries = select_entries(board.entries, suite="point-robot", split="test", track="few-shot", shots=3)
+    assert save_and_read(browser, tmp_path, "tex") == export_entries(entries, "latex")
+    assert save_and_read(browser, tmp_path, "md") == export_entries(entries, "markdown")
+    lines = list(csv.DictReader(io.StringIO(save_and_read(browser, tmp_path, "csv"))))
+    expected = {line["label"]: line for line in csv.DictReader(io.StringIO(export_entries(entries, "csv")))}
     assert [line["label"] for line in lines] == ["meta-dt", "prompt_dt <&>", "bc", "teacher"]
     for line in lines:
         told = expected[line["label"]]
@@ -168,9 +171,9 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
         assert {name: float(line[name]) for name in numbers} == {name: float(told[name]) for name in numbers}
         alike = set(line) - numbers - {"seconds_training"}
         assert {name: line[name] for name in alike} == {name: told[name] for name in alike}
-    content = json.loads(saved(browser, tmp_path, "json"))
+    content = json.loads(save_and_read(browser, tmp_path, "json"))
     assert content["title"].startswith("point-robot-v1, medium-v1 (")
-    assert content["rows"][2]["headline"] == chosen(board, "bc").headline.model_dump(mode="json")
+    assert content["rows"][2]["headline"] == find_entry(board, "bc").headline.model_dump(mode="json")
     assert content["rows"][3]["headline"]["interval"] is None
 
 
@@ -178,9 +181,9 @@ def test_downloads_follow_the_filter_and_the_overall_table_has_them_too(site, br
     page, board = site
     browser.download_to(tmp_path)
     browser.open(page, "#view=overall&find=bc")
-    (line,) = csv.DictReader(io.StringIO(saved(browser, tmp_path, "csv")))
-    assert float(line["cheetah-vel"]) == chosen(board, "bc", suite="cheetah-vel").headline.mean
+    (line,) = csv.DictReader(io.StringIO(save_and_read(browser, tmp_path, "csv")))
+    assert float(line["cheetah-vel"]) == find_entry(board, "bc", suite="cheetah-vel").headline.mean
     assert (line["label"], line["mean"], line["missing"]) == ("bc", "", "hopper-param; cartpole-param; reach")
-    text = saved(browser, tmp_path, "md")
+    text = save_and_read(browser, tmp_path, "md")
     assert "| rank | method | mean \\[95 %\\] | point-robot | cheetah-vel |" in text
     assert text.count("\n|") == 3

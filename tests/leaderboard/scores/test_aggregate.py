@@ -8,7 +8,7 @@ from scipy import stats
 
 from metabench.errors import DataError
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.labels import method_label
+from metabench.leaderboard.scores.labels import label_method
 from metabench.suites import load_suite
 
 SUITE = load_suite("tiny")
@@ -177,4 +177,4 @@ def test_rliables_statistics_are_of_the_run_by_task_matrix(make):
     ],
 )
 def test_labels_are_short_and_tell_what_differs(method, overrides, expected):
-    assert method_label(method, overrides) == expected
+    assert label_method(method, overrides) == expected

@@ -11,9 +11,9 @@ import pytest
 from metabench.errors import DataError
 from metabench.leaderboard.build import build_leaderboard
 from metabench.leaderboard.compare.compare import compare_methods
-from metabench.leaderboard.export.formats import export
+from metabench.leaderboard.export.formats import export_entries
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.overall import overall_tables
+from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
@@ -75,10 +75,10 @@ def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_on
     }
     assert sorted((version, rank) for (version, _), rank in ranks.items()) == [(1, 1), (1, 2), (2, 1)]
     assert {row.label for table in board.overall for row in table.rows} == {"meta-dt"}
-    assert overall_tables(entry for entry in board.entries if entry.archived) == []
+    assert make_overall_tables(entry for entry in board.entries if entry.archived) == []
     written = json.loads((tmp_path / "board/leaderboard.json").read_text())
     assert {(entry["suite_version"], entry["archived"]) for entry in written["entries"]} == {(1, True), (2, False)}
-    lines = export(list(board.entries), "markdown")
+    lines = export_entries(list(board.entries), "markdown")
     assert "point-robot-v1 (archived), medium-v1" in lines
     assert "point-robot-v2, medium-v1" in lines
 

@@ -40,15 +40,15 @@ def _drop(rows):
     return rows[:-3]
 
 
-def _twice(rows):
+def _repeat_one(rows):
     return (*rows, rows[0])
 
 
-def _beyond(rows):
+def _go_beyond(rows):
     return (*rows, rows[0]._replace(support=99))
 
 
-def _longer(rows):
+def _lengthen(rows):
     return (rows[0]._replace(length=21), *rows[1:])
 
 
@@ -60,9 +60,9 @@ def _train(rows):
     ("change", "expected"),
     [
         (_drop, "test zero-shot: 3 of 100 episodes missing, task 49"),
-        (_twice, "test zero-shot: 1 episodes given twice, task 45"),
-        (_beyond, "test zero-shot: 1 episodes beyond the quota, task 45"),
-        (_longer, "test zero-shot: an episode of 21 steps, the horizon is 20"),
+        (_repeat_one, "test zero-shot: 1 episodes given twice, task 45"),
+        (_go_beyond, "test zero-shot: 1 episodes beyond the quota, task 45"),
+        (_lengthen, "test zero-shot: an episode of 21 steps, the horizon is 20"),
         (_train, "test zero-shot: 1 episodes beyond the quota, task 3"),
     ],
 )

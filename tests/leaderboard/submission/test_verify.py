@@ -9,7 +9,7 @@ from scipy import stats
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.scores.quotas import SuiteShelf
-from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, fresh_suite
+from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, make_fresh_suite
 from metabench.leaderboard.submission.rows_agree import compare_by_interval, compare_with_seeds, prediction_interval
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.runs.isolation.open import confinement_gaps
@@ -33,13 +33,13 @@ def verify(public_tiny, trained):
     return run
 
 
-def elsewhere(record, **changes):
+def move_elsewhere(record, **changes):
     """`record` as if another machine had made it."""
     provenance = record.provenance.model_copy(update={"host": "another processor, 64 cores, Linux x86_64"})
     return make_record(record.result.model_copy(update=changes), provenance)
 
 
-def shifted(blocks, by):
+def shift(blocks, by):
     """The blocks, all returns changed."""
     return tuple(
         block.model_copy(update={"rows": tuple(row._replace(total_return=row.total_return + by) for row in block.rows)})
@@ -77,12 +77,12 @@ def test_a_tampered_row_is_found(verify, real, seal, tmp_path):
 def test_elsewhere_the_mean_difference_must_lie_within_its_interval(verify, real, tmp_path):
     record, path = read_record(real("small", 0)), tmp_path / "0.json"
     zero_shot = only_zero_shot(record)
-    write_record(elsewhere(record, **zero_shot), path)
+    write_record(move_elsewhere(record, **zero_shot), path)
     (found,) = verify(path)
     assert found.agrees
     assert "the mean difference must lie within its interval, as the machine is" in found.rule
     assert "not another processor, 64 cores" in found.rule
-    write_record(elsewhere(record, **{**zero_shot, "blocks": shifted(zero_shot["blocks"], 3.0)}), path)
+    write_record(move_elsewhere(record, **{**zero_shot, "blocks": shift(zero_shot["blocks"], 3.0)}), path)
     (found,) = verify(path)
     assert [verdict.agrees for verdict in found.verdicts] == [False, False]
     assert "cannot be zero" in found.verdicts[0].text
@@ -156,7 +156,7 @@ def test_an_honest_policy_scores_alike_in_fresh_tasks(verify, real):
 
 
 def test_fresh_tasks_are_named_by_their_seed_and_have_references(public_tiny):
-    suite, again, other = (fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
+    suite, again, other = (make_fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
     tasks = suite.split("test")
     goals = np.array([task.parameters["goal"] for task in tasks])
     assert len(tasks) == FRESH_TASKS
@@ -171,7 +171,7 @@ def test_fresh_tasks_are_named_by_their_seed_and_have_references(public_tiny):
 
 def test_a_suite_without_a_law_says_so():
     with pytest.raises(MetabenchError, match=r"suite tiny: suite.toml states no task_distribution.test"):
-        fresh_suite(load_suite("tiny"), 0, ["test"])
+        make_fresh_suite(load_suite("tiny"), 0, ["test"])
 
 
 def test_prediction_intervals_cover_what_they_promise():

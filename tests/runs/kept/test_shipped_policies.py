@@ -13,8 +13,8 @@ from metabench.cli import main
 from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.rows import Row
-from metabench.leaderboard.submission.rows_agree import circumstances_that_differ
-from metabench.methods.registry import registered_methods
+from metabench.leaderboard.submission.rows_agree import list_changed_circumstances
+from metabench.methods.registry import find_registered_methods
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.saved_policy import Training, read_training
 from metabench.runs.kept.shipped_policies import ShippedPolicy, find_policy, shipped_policies
@@ -42,7 +42,7 @@ def rows_of(record: Record, split: str, track: str, shots: int) -> tuple[Row, ..
 def assert_agree(rows: Sequence[Row], record: Record, split: str, track: str, shots: int) -> None:
     """The same rows; under other circumstances than the record's but for the last bits of matrix products."""
     expected = rows_of(record, split, track, shots)
-    if not circumstances_that_differ(record):
+    if not list_changed_circumstances(record):
         assert tuple(rows) == expected
     assert [row.total_return for row in rows] == pytest.approx([row.total_return for row in expected], abs=1e-3)
     assert [row._replace(total_return=0.0) for row in rows] == [row._replace(total_return=0.0) for row in expected]
@@ -51,7 +51,7 @@ def assert_agree(rows: Sequence[Row], record: Record, split: str, track: str, sh
 def test_every_baseline_has_one_but_those_that_are_too_large() -> None:
     names = {each.name for each in SHIPPED if each.suite == "point-robot"}
     too_large = {"oswm-faithful", "oswm-faithful-small"}
-    assert names == {name for name, method in registered_methods().items() if method.built_in} - too_large
+    assert names == {name for name, method in find_registered_methods().items() if method.built_in} - too_large
 
 
 @BY_SHIPPED

@@ -51,7 +51,7 @@ def few_trajectories(monkeypatch, suite):
 
     tasks = [task.id for task in suite.split("train") for _ in range(20)]
     columns = roll_out(suite, tasks, ["medium"] * len(tasks), list(range(len(tasks)))).columns
-    monkeypatch.setattr("metabench.evaluation.task_code_probe.load_columns", lambda *arguments: columns)
+    monkeypatch.setattr("metabench.evaluation.task_code_probe.load_columns", lambda *arguments, **options: columns)
 
 
 @pytest.mark.usefixtures("few_trajectories")

@@ -3,15 +3,18 @@
 import itertools
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+import typer
 
 import metabench
+from metabench.cli import app
+from metabench.errors import UnknownNameError
 from metabench.leaderboard.scores.overall import CORE_SUITES
 from metabench.runs.request import RunRequest
 from metabench.runs.sweep import plan_sweep, read_sweep
@@ -113,18 +116,44 @@ def test_links_lead_somewhere(text: str) -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_verbs_exist() -> None:
+def documented_commands() -> list[list[str]]:
+    """All `metabench ...` that README and CONTRIBUTING show, as words."""
     text = README + CONTRIBUTING
-    commands = re.findall(r"`(metabench [^`]*)`", text) + re.findall(
-        r"^(metabench .*)$", "\n".join(SHELL), re.MULTILINE
-    )
-    found = [re.match(r"metabench ([a-z]+(?: (?:build|method)\b)?)", command) for command in commands]
-    verbs = {match.group(1) for match in found if match}
-    assert {"run", "list", "data build", "leaderboard build", "new method", "check"} <= verbs
-    for verb in sorted(verbs):
-        command = [Path(sys.executable).parent / "metabench", *verb.split(), "--help"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"metabench {verb}: {done.stderr}"
+    found = re.findall(r"`(metabench [^`]*)`", text) + re.findall(r"^(metabench .*)$", "\n".join(SHELL), re.MULTILINE)
+    return [command.replace("\\\n", " ").split()[1:] for command in found]
+
+
+def resolve_command(words: list[str]) -> tuple[Any, str]:
+    """The command that the first words name, and these words; raises where a verb or what follows it is unknown."""
+    group = typer.main.get_command(app)
+    with click.Context(group) as context:
+        _, verb, rest = group.resolve_command(context, list(words))
+        with verb.make_context(words[0], ["--help"], resilient_parsing=True) as inner:
+            command, named = inner.command, words[:1]
+    while (known := getattr(command, "commands", {})) and rest and re.fullmatch(r"[a-z][a-z0-9-]*", rest[0]):
+        assert rest[0] in known, f"metabench {' '.join(named)} {rest[0]}: expected one of {', '.join(known)}"
+        command, named, rest = known[rest[0]], [*named, rest[0]], rest[1:]
+    return command, " ".join(named)
+
+
+def test_commands_and_options_that_the_documents_show_exist() -> None:
+    seen = set()
+    for words in documented_commands():
+        if not words or words[0].startswith("-") or words[0] == "VERB":
+            continue
+        command, name = resolve_command(words)
+        seen.add(name)
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - {"--help"}
+        if not command.context_settings.get("ignore_unknown_options"):
+            assert given <= options, f"metabench {name}: {sorted(given - options)} unknown"
+    assert {"run", "list", "data build", "leaderboard build", "new method", "teacher train", "check"} <= seen
+
+
+@pytest.mark.parametrize("words", [["rum"], ["data", "bild"], ["leaderboard", "nonsense"]])
+def test_an_unknown_command_would_be_noticed(words: list[str]) -> None:
+    with pytest.raises((AssertionError, UnknownNameError)):
+        resolve_command(words)
 
 
 def test_make_targets_exist() -> None:

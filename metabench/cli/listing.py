@@ -92,10 +92,10 @@ def _make_dataset_rows(internal: bool) -> list[dict[str, Any]]:
 def _make_policy_rows(internal: bool) -> list[dict[str, Any]]:
     del internal
     from metabench.runs.kept.saved_policy import read_training
-    from metabench.runs.kept.shipped_policies import shipped_policies
+    from metabench.runs.kept.shipped_policies import list_shipped_policies
 
     rows = []
-    for policy in shipped_policies():
+    for policy in list_shipped_policies():
         training = read_training(policy.folder)
         cell = training.cell.model_dump(include={"dataset", "preset", "seed"})
         facts = {"parameters": training.parameters, "bytes": policy.size, "folder": str(policy.folder)}

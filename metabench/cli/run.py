@@ -181,9 +181,9 @@ def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
 
 
 def _show_plan(planned: Sequence[PlannedCell], results: Path, workers: int, console: Console) -> None:
-    from metabench.runs.estimate import duration, estimated_seconds, published_records
+    from metabench.runs.estimate import duration, estimate_seconds, find_published_records
 
-    estimates = estimated_seconds(planned, (results, published_records()))
+    estimates = estimate_seconds(planned, (results, find_published_records()))
     for cell, seconds in zip(planned, estimates, strict=True):
         note = f" ({cell.note})" if cell.note else ""
         time = "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)

@@ -30,13 +30,13 @@ def status(
     A results folder knows what was begun; only a sweep file tells what is left.
     """
     from metabench.runs.request import RunRequest
-    from metabench.runs.status import planned_status, results_status
+    from metabench.runs.status import inspect_planned_cells, inspect_results
     from metabench.runs.sweep import is_sweep_file, plan_sweep, read_sweep
 
     if is_sweep_file(target.name):
-        cells = planned_status(plan_sweep(read_sweep(target), RunRequest([], [], [], results=results)))
+        cells = inspect_planned_cells(plan_sweep(read_sweep(target), RunRequest([], [], [], results=results)))
     else:
-        cells = results_status(target)
+        cells = inspect_results(target)
     if as_json:
         typer.echo(json.dumps([_plain(cell) for cell in cells]))
     else:

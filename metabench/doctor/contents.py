@@ -11,7 +11,7 @@ from metabench.data.storage.store import check_hashes
 from metabench.doctor.installation import GIB, Diagnosis, shorten_to_line
 from metabench.errors import MetabenchError
 from metabench.methods.registry import find_registered_methods, load_method_class
-from metabench.runs.status import begun_cells
+from metabench.runs.status import list_begun_cells
 from metabench.suites import Suite, load_suite
 from metabench.suites.catalogue import suite_summaries
 from metabench.system.home import home
@@ -85,7 +85,7 @@ def _examine_methods() -> Iterator[Diagnosis]:
 
 def _examine_unfinished() -> Iterator[Diagnosis]:
     folder = home() / "runs"
-    resting = [cell for cell, running in begun_cells() if not running]
+    resting = [cell for cell, running in list_begun_cells() if not running]
     if resting:
         size = sum(_measure_size(path) for path in folder.iterdir() if path.is_dir()) / GIB
         message = (

@@ -12,12 +12,12 @@ from metabench.runs.plan import PlannedCell
 from metabench.system.home import source_root
 
 
-def published_records() -> Path:
+def find_published_records() -> Path:
     """Where a checkout keeps the published records; a folder that need not exist."""
     return source_root() / "leaderboard" / "records"
 
 
-def estimated_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -> tuple[float | None, ...]:
+def estimate_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -> tuple[float | None, ...]:
     """For each cell the median seconds, training and evaluation, of records of its suite, method and preset.
 
     Args:
@@ -30,14 +30,14 @@ def estimated_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -
     places = list(folders)
     known: dict[tuple[str, str, str], float | None] = {}
     for each in planned:
-        key = _key(each.cell)
+        key = _kind_of(each.cell)
         if key not in known:
-            found = next((seconds for folder in places if (seconds := _seconds(folder, each.cell))), [])
+            found = next((seconds for folder in places if (seconds := _find_seconds(folder, each.cell))), [])
             known[key] = median(found) if found else None
-    return tuple(known[_key(each.cell)] for each in planned)
+    return tuple(known[_kind_of(each.cell)] for each in planned)
 
 
-def record_seconds(path: Path) -> float | None:
+def read_record_seconds(path: Path) -> float | None:
     """Seconds that a record's cell took, training and evaluation; None if the file does not tell."""
     try:
         provenance = json.loads(path.read_bytes())["provenance"]
@@ -53,12 +53,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _seconds(folder: Path, cell: Cell) -> list[float]:
+def _find_seconds(folder: Path, cell: Cell) -> list[float]:
     method = folder / f"{cell.suite}-v{cell.suite_version}" / "*" / cell.method.replace("/", "_")
     pattern = str((method / f"{cell.preset}-*" / "[0-9]*.json").relative_to(folder))
-    found = (record_seconds(path) for path in folder.glob(pattern) if not path.name.endswith(".failed.json"))
+    found = (read_record_seconds(path) for path in folder.glob(pattern) if not path.name.endswith(".failed.json"))
     return [seconds for seconds in found if seconds is not None]
 
 
-def _key(cell: Cell) -> tuple[str, str, str]:
+def _kind_of(cell: Cell) -> tuple[str, str, str]:
     return cell.suite, cell.method, cell.preset

@@ -23,10 +23,10 @@ from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import open_isolated
 from metabench.runs.kept.clock import Clock
-from metabench.runs.kept.finished_track import FinishedTrack, keep_track, kept_track
+from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.provenance import Timings, make_provenance
 from metabench.runs.kept.record import Record, Result, digest_of, make_record, read_record, write_record
-from metabench.runs.kept.run_folder import PATIENCE, claimed
+from metabench.runs.kept.run_folder import PATIENCE, claim_cell
 from metabench.runs.kept.saved_policy import (
     POLICY,
     Training,
@@ -81,7 +81,7 @@ def execute_cell(
         StorageError: checkpoints or the record cannot be written; found out before the training where possible.
         MetabenchError: a contract was broken.
     """
-    with claimed(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
+    with claim_cell(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
         if planned.overwrite:
             _forget(planned, folder)
         elif planned.record_path.exists():
@@ -95,7 +95,7 @@ def execute_cell(
 
 def forget_cell(planned: PlannedCell) -> None:
     """Forget a cell's record and what attempts at it left; raises `MetabenchError` if a process runs it."""
-    with claimed(planned.cell) as folder:
+    with claim_cell(planned.cell) as folder:
         _forget(planned, folder)
 
 
@@ -131,11 +131,12 @@ class _Execution:
     def run(self) -> Record:
         """Do what is left of the cell."""
         with self.curves:
-            trained, training = self._trained()
+            trained, training = self._train_or_find()
             self.curves.follow(training.curve)
-            tracks = [self._evaluated(trained, split, track) for split, track in self.planned.tracks]
-            record = self._record(training, tracks)
+            tracks = [self._evaluate_track(trained, split, track) for split, track in self.planned.tracks]
+            record = self._make_record(training, tracks)
             self.curves.finish(record, self.suite)
+        # The policy first, then the record: a finished cell without a policy could not be verified or extended.
         if trained != policy_folder(self.planned.cell):
             copy_trained(trained, policy_folder(self.planned.cell))
         write_record(record, self.planned.record_path)
@@ -143,7 +144,7 @@ class _Execution:
         shutil.rmtree(self.folder)
         return record
 
-    def _trained(self) -> tuple[Path, Training]:
+    def _train_or_find(self) -> tuple[Path, Training]:
         """The folder of the trained policy, trained now if need be."""
         candidates = [self.folder / "trained"]
         if self.planned.extends:
@@ -153,6 +154,7 @@ class _Execution:
                 training = read_training(folder)
                 if training.cell == self.planned.cell:
                     return folder, training
+        # Evaluations of a policy that is gone or damaged must not be taken for those of the one trained now.
         shutil.rmtree(self.folder / "evaluated", ignore_errors=True)
         return candidates[0], self._train(candidates[0])
 
@@ -206,10 +208,10 @@ class _Execution:
         save_trained(policy, training, folder)
         return read_training(folder)
 
-    def _evaluated(self, trained: Path, split: str, track: str) -> FinishedTrack:
+    def _evaluate_track(self, trained: Path, split: str, track: str) -> FinishedTrack:
         """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""
         path = self.folder / "evaluated" / f"{split}.{track}.json"
-        kept = kept_track(path)
+        kept = read_track(path)
         if kept is not None:
             return kept
         cell, start = self.planned.cell, time.perf_counter()
@@ -219,7 +221,8 @@ class _Execution:
             if self.cancelled():
                 raise CancelledError(f"stopped in evaluation {split} {track}")
 
-        with self._opened(trained) as policy:
+        # Freshly loaded for every track: nothing that a policy has seen in one reaches another.
+        with self._open_policy(trained) as policy:
             evaluation = evaluate(
                 policy,
                 self.suite,
@@ -241,7 +244,7 @@ class _Execution:
         keep_track(measured, path)
         return measured
 
-    def _opened(self, trained: Path) -> AbstractContextManager[Policy]:
+    def _open_policy(self, trained: Path) -> AbstractContextManager[Policy]:
         """The saved policy: here, or in a process of its own."""
         if not self.settings.isolate or self.method.privileged:
             return nullcontext(load_trained_policy(self.method, trained, self.suite.spaces))
@@ -250,7 +253,7 @@ class _Execution:
             self.planned.spec, trained / POLICY, self.suite.spaces, self.settings.limits, configuration=configuration
         )
 
-    def _record(self, training: Training, tracks: list[FinishedTrack]) -> Record:
+    def _make_record(self, training: Training, tracks: list[FinishedTrack]) -> Record:
         cell = self.planned.cell
         result = Result(
             cell=cell,
@@ -263,7 +266,7 @@ class _Execution:
             summary=training.summary,
             blocks=tuple(block for track in tracks for block in track.blocks),
             collections=tuple(track.collection for track in tracks if track.collection is not None),
-            counts=_summed([track.counts for track in tracks]),
+            counts=_sum_counts([track.counts for track in tracks]),
         )
         timings = Timings(
             training=training.seconds,
@@ -282,5 +285,5 @@ class _Execution:
         return make_record(result, provenance)
 
 
-def _summed(counts: list[Counts]) -> Counts:
+def _sum_counts(counts: list[Counts]) -> Counts:
     return Counts(**{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from metabench.errors import DataError
-from metabench.runs.estimate import record_seconds
+from metabench.runs.estimate import read_record_seconds
 from metabench.runs.kept.progress import FILE, CellProgress, read_progress
 from metabench.runs.kept.record import Cell
 from metabench.runs.kept.run_folder import is_claimed
@@ -45,7 +45,7 @@ class CellStatus:
     reason: str = ""
 
 
-def results_status(results: Path) -> tuple[CellStatus, ...]:
+def inspect_results(results: Path) -> tuple[CellStatus, ...]:
     """All cells that left a trace in a results folder, or in the run folders of cells that write there.
 
     Records are not validated here: `metabench leaderboard check` does that.
@@ -62,47 +62,48 @@ def results_status(results: Path) -> tuple[CellStatus, ...]:
             continue
         if path.name.endswith(FAILED_SUFFIX):
             record = path.with_name(path.name.removesuffix(FAILED_SUFFIX) + ".json")
-            found.setdefault(record, CellStatus(_path_label(record, results), "failed", record, reason=_reason(path)))
+            failed = CellStatus(_label_path(record, results), "failed", record, reason=_read_reason(path))
+            found.setdefault(record, failed)  # a record beside it was written by a later attempt
         else:
-            found[path] = CellStatus(_path_label(path, results), "done", path, record_seconds(path) or 0.0)
-    for progress, running in begun_cells():
+            found[path] = CellStatus(_label_path(path, results), "done", path, read_record_seconds(path) or 0.0)
+    for progress, running in list_begun_cells():
         if progress.record.is_relative_to(results.resolve()):
             record = results / progress.record.relative_to(results.resolve())
             earlier = found.get(record)
             if running or earlier is None:
-                found[record] = _unfinished(progress, running, record, "")
+                found[record] = _describe_unfinished(progress, running, record, "")
             elif earlier.state == "failed":
-                found[record] = _unfinished(progress, False, record, _failure(record, progress))
+                found[record] = _describe_unfinished(progress, False, record, _read_failure(record, progress))
     return tuple(found[path] for path in sorted(found))
 
 
-def planned_status(planned: Sequence[PlannedCell]) -> tuple[CellStatus, ...]:
+def inspect_planned_cells(planned: Sequence[PlannedCell]) -> tuple[CellStatus, ...]:
     """What has become of planned cells, in their order."""
-    begun = {progress.cell: (progress, running) for progress, running in begun_cells()}
+    begun = {progress.cell: (progress, running) for progress, running in list_begun_cells()}
     found = []
     for cell in planned:
-        label, record = _label(cell.cell), cell.record_path
+        label, record = _label_cell(cell.cell), cell.record_path
         if cell.state == "finished":
-            found.append(CellStatus(label, "done", record, record_seconds(record) or 0.0))
+            found.append(CellStatus(label, "done", record, read_record_seconds(record) or 0.0))
         elif cell.state == "corrupt":
             found.append(CellStatus(label, "corrupt", record, reason=cell.note))
         elif cell.cell in begun:
-            found.append(_unfinished(*begun[cell.cell], record, _failure(record, begun[cell.cell][0])))
+            found.append(_describe_unfinished(*begun[cell.cell], record, _read_failure(record, begun[cell.cell][0])))
         elif cell.failure_path.exists():
-            found.append(CellStatus(label, "failed", record, reason=_reason(cell.failure_path)))
+            found.append(CellStatus(label, "failed", record, reason=_read_reason(cell.failure_path)))
         else:
             found.append(CellStatus(label, "left", record, reason=cell.note))
     return tuple(found)
 
 
-def _unfinished(progress: CellProgress, running: bool, record: Path, failure: str) -> CellStatus:
+def _describe_unfinished(progress: CellProgress, running: bool, record: Path, failure: str) -> CellStatus:
     state: CellState = "running" if running else "failed" if failure else "interrupted"
     return CellStatus(
-        _label(progress.cell), state, record, progress.seconds, progress, "" if state == "running" else failure
+        _label_cell(progress.cell), state, record, progress.seconds, progress, "" if state == "running" else failure
     )
 
 
-def begun_cells() -> Iterable[tuple[CellProgress, bool]]:
+def list_begun_cells() -> Iterable[tuple[CellProgress, bool]]:
     """What unfinished cells wrote, and whether a process runs them now."""
     for path in sorted((home() / "runs").glob(f"*/{FILE}")):
         progress = read_progress(path.parent)
@@ -110,7 +111,7 @@ def begun_cells() -> Iterable[tuple[CellProgress, bool]]:
             yield progress, is_claimed(path.parent)
 
 
-def _failure(record: Path, progress: CellProgress) -> str:
+def _read_failure(record: Path, progress: CellProgress) -> str:
     """Why the attempt that wrote `progress` failed; empty if it did not: an older attempt may have."""
     path = record.with_suffix(FAILED_SUFFIX)
     try:
@@ -118,11 +119,11 @@ def _failure(record: Path, progress: CellProgress) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return _reason(path)
-    return _reason(path) if attempt == list(progress.attempt) else ""
+        return _read_reason(path)
+    return _read_reason(path) if attempt == list(progress.attempt) else ""
 
 
-def _reason(path: Path) -> str:
+def _read_reason(path: Path) -> str:
     """The one line of a failed cell's report."""
     try:
         return " ".join(str(json.loads(path.read_bytes())["error"]).split())
@@ -130,11 +131,11 @@ def _reason(path: Path) -> str:
         return f"{path}: cannot be read"
 
 
-def _label(cell: Cell) -> str:
+def _label_cell(cell: Cell) -> str:
     return f"{cell.suite} {cell.dataset} {cell.method} {cell.preset} seed {cell.seed}"
 
 
-def _path_label(record: Path, results: Path) -> str:
+def _label_path(record: Path, results: Path) -> str:
     """The same, of what a record's path tells."""
     suite, dataset, method, configured, seed = record.relative_to(results).parts
     preset = configured.rpartition("-")[0]

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from metabench.runs.kept.run_folder import claimed
+from metabench.runs.kept.run_folder import claim_cell
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 
@@ -89,7 +89,7 @@ def test_every_state_is_told(command, sweep, monkeypatch):
         cell
         for cell in plan_cells(RunRequest(["tiny"], ["medium"], ["small_methods.py:Slow"], overrides={"updates": 500}))
     ]
-    with claimed(folder.cell):  # as another machine would
+    with claim_cell(folder.cell):  # as another machine would
         assert read(command, "sweep.toml")[slow]["state"] == "running"
 
 

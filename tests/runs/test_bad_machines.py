@@ -19,10 +19,10 @@ from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import read_record
-from metabench.runs.kept.run_folder import claimed, run_folder
+from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
-from metabench.runs.status import planned_status
+from metabench.runs.status import inspect_planned_cells
 from metabench.system.home import home
 
 from .interrupted import METHODS, SETTINGS, after, files, interrupt, plan, quiet, run
@@ -87,7 +87,7 @@ def test_a_read_only_folder_is_told_before_any_work(place, small_disk, monkeypat
     ) as told:
         run_cells([cell], SETTINGS)
     assert ("$METABENCH_HOME" if which == "home" else "--results") in str(told.value)
-    assert planned_status([cell])[0].state == "left"
+    assert inspect_planned_cells([cell])[0].state == "left"
 
 
 def test_the_status_of_runs_in_a_read_only_home(place, small_disk, monkeypatch):
@@ -96,7 +96,7 @@ def test_the_status_of_runs_in_a_read_only_home(place, small_disk, monkeypatch):
     cell = plan(place / "results")
     run_cells([cell], SETTINGS, cancelled=after(5))
     small_disk.make_read_only()
-    assert planned_status([cell])[0].state == "interrupted"
+    assert inspect_planned_cells([cell])[0].state == "interrupted"
 
 
 def test_a_results_folder_that_is_a_file(place, capsys):
@@ -120,14 +120,14 @@ def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
     run_cells([first], SETTINGS, cancelled=after(2))
     progress = json.loads((folder / "progress.json").read_text())
     (folder / "progress.json").write_text(json.dumps({**progress, "host": "far-away", "process": 4711}))
-    with claimed(first.cell):
+    with claim_cell(first.cell):
         events: list[Event] = []
         outcome = run_cells([first, second], SETTINGS, listener=events.append)
         assert (outcome.finished, outcome.failed) == ((1,), (0,))
         (message,) = (event.message for event in events if event.kind == "failed")
         assert "process 4711 on far-away is running it; `metabench status` tells how far it is" in message
         assert not first.failure_path.exists()
-        assert planned_status([first])[0].state == "running"
+        assert inspect_planned_cells([first])[0].state == "running"
         with pytest.raises(ClaimedError):
             execute_cell(first, SETTINGS, quiet)
     assert run(first) == ("finished", "")
@@ -161,8 +161,8 @@ def test_a_clock_that_is_set_back(place, expected, monkeypatch):
     run_cells([cell], SETTINGS, cancelled=after(17))
     for path in run_folder(cell.cell).rglob("*"):
         os.utime(path, (4e9, 4e9))
-    assert planned_status([cell])[0].state == "interrupted"
-    assert planned_status([cell])[0].seconds >= 0
+    assert inspect_planned_cells([cell])[0].state == "interrupted"
+    assert inspect_planned_cells([cell])[0].seconds >= 0
     assert run(cell) == ("finished", "")
     record = read_record(cell.record_path)
     assert record.result == expected.result
@@ -178,7 +178,7 @@ def test_a_failure_belongs_to_its_attempt_whatever_the_clock_says(place, monkeyp
     cell = plan(place / "results", "Failing")
     assert run(cell) == ("failed", "RuntimeError: the loss went away")
     os.utime(cell.failure_path, (time.time() + moved,) * 2)
-    assert planned_status([cell])[0].state == "failed"
+    assert inspect_planned_cells([cell])[0].state == "failed"
     monkeypatch.delenv("FAIL")
     run_cells([cell], SETTINGS, cancelled=after(5))
-    assert planned_status([cell])[0].state == "interrupted"
+    assert inspect_planned_cells([cell])[0].state == "interrupted"

@@ -14,7 +14,7 @@ from metabench.errors import CancelledError, MetabenchError
 from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import read_record
-from metabench.runs.kept.run_folder import claimed, run_folder
+from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.kept.saved_policy import policy_folder
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
@@ -177,7 +177,7 @@ def test_overwrite_begins_anew_and_can_itself_be_resumed(place, expected):
 
 def test_two_processes_do_not_run_one_cell(place):
     cell = plan(place / "results")
-    with claimed(cell.cell), pytest.raises(MetabenchError, match="another process"):
+    with claim_cell(cell.cell), pytest.raises(MetabenchError, match="another process"):
         execute_cell(cell, SETTINGS, quiet)
     execute_cell(cell, SETTINGS, quiet)
     assert list((home() / "runs").iterdir()) == []

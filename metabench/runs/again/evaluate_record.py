@@ -17,7 +17,7 @@ from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.methods.contract import Method, Policy
 from metabench.runs.isolation.open import open_isolated
 from metabench.runs.kept.record import Record
-from metabench.runs.kept.saved_policy import configured_method
+from metabench.runs.kept.saved_policy import configure_method
 from metabench.suites import Suite
 from metabench.system.torch_settings import torch_settings
 
@@ -41,7 +41,7 @@ class RecordedPolicy:
     hidden: tuple[Path, ...] = ()
 
     @contextmanager
-    def opened(self, spaces: Spaces) -> Iterator[Policy]:
+    def open(self, spaces: Spaces) -> Iterator[Policy]:
         """The policy, to act in `spaces`.
 
         Raises:
@@ -54,10 +54,10 @@ class RecordedPolicy:
             with opening as policy:
                 yield policy
         else:
-            yield recorded_method(self.spec, configuration).load(self.folder, spaces)
+            yield load_recorded_method(self.spec, configuration).load(self.folder, spaces)
 
 
-def recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
+def load_recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
     """The method of `spec` with a record's configuration.
 
     Raises:
@@ -65,7 +65,7 @@ def recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
         MethodError: it is privileged.
         MetabenchError: it cannot be had.
     """
-    method = configured_method(spec, configuration)
+    method = configure_method(spec, configuration)
     if method.privileged:
         raise MethodError(f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing")
     return method
@@ -90,7 +90,7 @@ def evaluate_recorded(
 
     Raises:
         MethodError: the policy broke its contract, or its process failed.
-        MetabenchError: as `RecordedPolicy.opened`.
+        MetabenchError: as `RecordedPolicy.open`.
     """
     cell = policy.record.result.cell
     if any(track == "logged-shot" and split not in (logged or {}) for split, track in pairs):
@@ -98,7 +98,7 @@ def evaluate_recorded(
     measured = []
     with torch_settings(policy.record.provenance.threads):
         for split, track in pairs:
-            with policy.opened(suite.spaces) as opened:
+            with policy.open(suite.spaces) as opened:
                 measured.append(
                     evaluate(
                         opened,

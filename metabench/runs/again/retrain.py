@@ -14,7 +14,7 @@ from metabench.data.load import dataset_identity, load_data
 from metabench.errors import MetabenchError, MethodError
 from metabench.methods.contract import Policy
 from metabench.methods.training_run import TrainingRun
-from metabench.runs.again.evaluate_record import recorded_method
+from metabench.runs.again.evaluate_record import load_recorded_method
 from metabench.runs.kept.record import Cell, Record
 from metabench.suites import Suite, load_suite
 from metabench.system.torch_settings import torch_settings
@@ -75,7 +75,7 @@ def _attempt(task: _Task) -> tuple[str, str | None]:
 
 def _train(task: _Task) -> str:
     cell, suite = task.cell, load_suite(task.suite_folder)
-    method = recorded_method(task.spec, task.configuration)
+    method = load_recorded_method(task.spec, task.configuration)
     if method.version != cell.method_version:
         raise MethodError(
             f"method {task.spec!r}: the record is of its version {cell.method_version}, here it has {method.version}"

@@ -56,13 +56,13 @@ class RayExecutor:
         """Run the cells of the indices in `waiting`."""
         if not waiting:
             return
-        with _connected(self.address):
+        with _connect(self.address):
             engine = _RayEngine(self.workers or len(waiting), settings, self.cells_per_gpu)
             run_jobs(engine, planned, waiting, settings, listener, cancelled)
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _connect(address: str | None) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
@@ -101,7 +101,7 @@ class _RayEngine:
         self._queue.extend(jobs.items())
         self._fill()
 
-    def ended(self, seconds: float) -> Iterator[tuple[int, Ending]]:
+    def collect_ended(self, seconds: float) -> Iterator[tuple[int, Ending]]:
         """The jobs that ended since the last call."""
         if not self._running:
             while self._queue:

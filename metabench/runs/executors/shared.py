@@ -73,7 +73,7 @@ class JobRunner(Protocol):
         """Take jobs, each under its number."""
         ...
 
-    def ended(self, seconds: float) -> Endings:
+    def collect_ended(self, seconds: float) -> Endings:
         """The jobs that ended since the last call; waits about as long for some."""
         ...
 
@@ -85,7 +85,7 @@ class JobRunner(Protocol):
 def run_job(job: Job) -> Ending:
     """Run a job's cell here, to the end or until the run no longer wants it."""
     os.environ.update({HOME: str(job.home), MINARI: str(job.minari)})
-    os.environ.setdefault(CORES, str(job.settings.threads))
+    os.environ.setdefault(CORES, str(job.settings.threads))  # else every job's simulator takes all cores of its machine
     unseen = [path.parent for path in job.wanted if not path.exists()]
     if unseen:
         return Ending(
@@ -120,8 +120,8 @@ def run_jobs(
     for index in waiting:
         if planned[index].overwrite:
             forget_cell(planned[index])
-    with _wanted(planned[index].results for index in waiting) as files:
-        jobs = {index: _job(planned[index], settings, files[planned[index].results]) for index in waiting}
+    with _keep_wanted_files(planned[index].results for index in waiting) as files:
+        jobs = {index: _make_job(planned[index], settings, files[planned[index].results]) for index in waiting}
         followed = {index: _Follower(planned[index]) for index in waiting}
         engine.submit(jobs)
         stopping = False
@@ -131,15 +131,15 @@ def run_jobs(
                 for path in {path for job in jobs.values() for path in job.wanted}:
                     path.unlink(missing_ok=True)
                 engine.withdraw({index for index, follower in followed.items() if follower.begun})
-            for index, ending in engine.ended(poll_seconds):
+            for index, ending in engine.collect_ended(poll_seconds):
                 del followed[index]
-                listener(_event(index, planned[index], ending, stopping))
+                listener(_make_event(index, planned[index], ending, stopping))
             for index, follower in followed.items():
                 for event in follower.events():
                     listener(dataclasses.replace(event, index=index))
 
 
-def _event(index: int, planned: PlannedCell, ending: Ending, stopping: bool) -> Event:
+def _make_event(index: int, planned: PlannedCell, ending: Ending, stopping: bool) -> Event:
     if ending.kind != "lost":
         return Event(index, ending.kind, message=ending.message)
     if stopping:
@@ -148,7 +148,7 @@ def _event(index: int, planned: PlannedCell, ending: Ending, stopping: bool) -> 
     return Event(index, "failed", message=ending.message)
 
 
-def _job(planned: PlannedCell, settings: Settings, wanted: tuple[Path, ...]) -> Job:
+def _make_job(planned: PlannedCell, settings: Settings, wanted: tuple[Path, ...]) -> Job:
     path, is_file, attribute = planned.spec.partition(".py:")
     absolute = dataclasses.replace(
         planned,
@@ -162,7 +162,7 @@ def _job(planned: PlannedCell, settings: Settings, wanted: tuple[Path, ...]) -> 
 
 
 @contextmanager
-def _wanted(results: Iterable[Path]) -> Iterator[Mapping[Path, tuple[Path, ...]]]:
+def _keep_wanted_files(results: Iterable[Path]) -> Iterator[Mapping[Path, tuple[Path, ...]]]:
     """Files that tell jobs that they see the right folders, and to go on: for each results folder, its own and home's.
 
     They stay behind if this process is killed: its jobs then go on, and can be followed with `metabench status`.

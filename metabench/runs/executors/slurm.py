@@ -140,15 +140,15 @@ class _SlurmEngine:
                 raise MetabenchError(f"sbatch refused the cells: {problem:.300}") from error
             self._jobs.update(zip((index for index, _ in part), submitted, strict=True))
 
-    def ended(self, seconds: float) -> Iterator[tuple[int, Ending]]:
+    def collect_ended(self, seconds: float) -> Iterator[tuple[int, Ending]]:
         """The jobs that ended since the last call."""
         time.sleep(seconds)
-        queued = self._queued()
+        queued = self._list_queued()
         for index, job in list(self._jobs.items()):
             if index in self._withdrawn:
                 ending = Ending("stopped")
             elif job.paths.result_pickle.exists():
-                ending = self._ending(job)
+                ending = self._read_ending(job)
             elif queued is None or job.job_id in queued:
                 self._unseen.pop(index, None)
                 continue
@@ -170,7 +170,7 @@ class _SlurmEngine:
         """Cancel all jobs."""
         self.withdraw(set())
 
-    def _queued(self) -> set[str] | None:
+    def _list_queued(self) -> set[str] | None:
         """Numbers of the jobs that SLURM still has; None if it does not answer now."""
         arrays = ",".join(sorted({job.job_id.partition("_")[0] for job in self._jobs.values()}))
         command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={arrays}"]
@@ -182,7 +182,7 @@ class _SlurmEngine:
             return set(answer.stdout.split())
         return set() if "invalid job id" in answer.stderr.lower() else None  # it forgets jobs after a while
 
-    def _ending(self, job: Any) -> Ending:
+    def _read_ending(self, job: Any) -> Ending:
         import submitit
 
         try:

@@ -107,14 +107,14 @@ class Workers:
                     self._attend(worker, worker.connection in ready)
         finally:
             for worker in self._workers.values():
-                _end(worker)
+                _end_worker(worker)
 
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
         worker = _Worker(None, ours, self._devices.pop(0))
         settings = replace(self._settings, device=worker.device)
         arguments = (theirs, self._stop, settings, available_cores(self._count), self._run_cell)
-        worker.process = self._context.Process(target=_work, args=arguments, daemon=True)
+        worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
         worker.process.start()
         theirs.close()
         self._workers[ours] = worker
@@ -129,11 +129,11 @@ class Workers:
     def _attend(self, worker: _Worker, ready: bool) -> None:
         """Hear what a worker has to say, and see whether it should go on."""
         dead = not worker.process.is_alive()  # asked before reading: what a dead worker has said is read first
-        said = _read(worker.connection) if ready else b""
+        said = _read_available(worker.connection) if ready else b""
         *lines, rest = (bytes(worker.heard) + said).split(b"\n")
         worker.heard = bytearray(rest)
         for line in lines:
-            event = _decoded(line, worker.index)
+            event = _decode_event(line, worker.index)
             if event is None:
                 self._drop(worker, "the worker process sent what is no event")
                 return
@@ -162,9 +162,9 @@ class Workers:
 
     def _drop(self, worker: _Worker, message: str) -> None:
         """Do without a worker; if it had a cell, that is lost, and another goes on with the rest."""
-        _end(worker)
+        _end_worker(worker)
         del self._workers[worker.connection]
-        self._devices.insert(0, worker.device)
+        self._devices.insert(0, worker.device)  # the worker that takes its place gets its GPU
         if worker.index is None:
             return
         self._lost(worker.index, message)
@@ -172,7 +172,7 @@ class Workers:
             self._start()
 
 
-def _end(worker: _Worker) -> None:
+def _end_worker(worker: _Worker) -> None:
     """End a worker and all that it started."""
     if worker.process.is_alive():
         end_with_all_below(worker.process.pid)
@@ -182,7 +182,7 @@ def _end(worker: _Worker) -> None:
     worker.connection.close()
 
 
-def _read(connection: Connection) -> bytes:
+def _read_available(connection: Connection) -> bytes:
     """What there is to read, at least a byte; nothing at the end."""
     try:
         return os.read(connection.fileno(), 1 << 16)
@@ -190,12 +190,12 @@ def _read(connection: Connection) -> bytes:
         return b""
 
 
-def _encoded(event: Event) -> bytes:
+def _encode_event(event: Event) -> bytes:
     plain = replace(event, metrics={name: float(value) for name, value in event.metrics.items()})
     return json.dumps(asdict(plain)).encode()
 
 
-def _decoded(line: bytes, index: int | None) -> Event | None:
+def _decode_event(line: bytes, index: int | None) -> Event | None:
     """The event of a line about cell `index`; None if it is none."""
     try:
         content = json.loads(line)
@@ -207,7 +207,7 @@ def _decoded(line: bytes, index: int | None) -> Event | None:
         return None
 
 
-def _work(connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell) -> None:
+def _run_worker(connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell) -> None:
     """A worker process: run the cells it is sent, report their events."""
     os.environ["OMP_NUM_THREADS"] = str(cores)  # by itself, each worker's simulator would take all cores
     os.setsid()
@@ -222,7 +222,8 @@ def _work(connection: Connection, stop: Any, settings: Settings, cores: int, run
         if event.kind == "progress" and event.done < event.total and now - last < POLL_SECONDS / 2:
             return
         last = now
-        line = memoryview(_encoded(event) + b"\n")
+        # JSON by hand instead of `connection.send`: this side must never unpickle what a worker's code sends.
+        line = memoryview(_encode_event(event) + b"\n")
         with suppress(OSError):
             while line:
                 line = line[os.write(connection.fileno(), line) :]

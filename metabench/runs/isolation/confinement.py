@@ -75,7 +75,7 @@ def leave_namespaces() -> Separation:
     """Move this process, of one thread, into new namespaces as far as the system allows; the next fork is inside."""
     if LINUX:
         for kinds, separation in ((_ALL, Separation.ALL), (_NEW_USER, Separation.USER)):
-            if _granted(kinds):
+            if _can_separate(kinds):
                 _unshare(kinds)
                 return separation
     return Separation.NOTHING
@@ -97,6 +97,7 @@ def confine(separation: Separation, hidden: Iterable[Path]) -> list[str]:
     if not LINUX:
         gaps = [OTHER_SYSTEM]
     elif separation is Separation.ALL:
+        # Private first: whatever is mounted from here on must not appear in the evaluator's own tree.
         _mount("none", Path("/"), None, _RECURSIVE | _PRIVATE)
         try:
             _mount("proc", Path("/proc"), "proc", _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
@@ -117,6 +118,8 @@ def confine(separation: Separation, hidden: Iterable[Path]) -> list[str]:
 def give_up_capabilities() -> None:
     """Keep no privilege of root, and never get one again."""
     libc = _libc()
+    # The bounding set too, or a program with file capabilities would give them back. How many there are depends on
+    # the kernel: the first unknown number ends the loop.
     number = 0
     while libc.prctl(_DROP_BOUND, ctypes.c_ulong(number)) == 0:
         number += 1
@@ -126,8 +129,9 @@ def give_up_capabilities() -> None:
     _prctl(_NO_NEW_PRIVILEGES, 1)
 
 
-def _granted(kinds: int) -> bool:
+def _can_separate(kinds: int) -> bool:
     """Whether the system grants these namespaces: tried in a process that is thrown away."""
+    # In a child, since a successful `unshare` cannot be undone.
     child = os.fork()
     if child == 0:
         try:
@@ -143,6 +147,7 @@ def _unshare(kinds: int) -> None:
     if _libc().unshare(kinds) != 0:
         raise _error("unshare")
     own = Path("/proc/self")
+    # The kernel lets an unprivileged process map its group only after it has given up `setgroups`.
     (own / "setgroups").write_text("deny", encoding="ascii")
     (own / "uid_map").write_text(f"{user} {user} 1", encoding="ascii")
     (own / "gid_map").write_text(f"{group} {group} 1", encoding="ascii")

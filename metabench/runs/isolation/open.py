@@ -32,14 +32,14 @@ from metabench.methods.contract import Episode, Policy, Step
 from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, LOAD, RESET
 from metabench.runs.isolation.confinement import unreadable
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
-from metabench.runs.isolation.process import PolicyProcess, opened_process
+from metabench.runs.isolation.process import PolicyProcess, start_policy_process
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
     EPISODE_ARRAYS,
     STEP_ARRAYS,
     episode_arrays,
-    step_places,
-    support_places,
+    lay_out_step,
+    lay_out_support,
 )
 
 
@@ -82,7 +82,7 @@ def open_isolated(
         except (OSError, shutil.Error) as error:
             raise DataError(f"{folder}: cannot be read; expected the folder that a policy was saved in") from error
         stack.enter_context(unreadable())
-        process = stack.enter_context(opened_process(scratch, limits, hidden))
+        process = stack.enter_context(start_policy_process(scratch, limits, hidden))
         content = {
             **_method(method),
             "configuration": None if configuration is None else dict(configuration),
@@ -102,7 +102,7 @@ def open_isolated(
         )
 
 
-def isolated_configuration(method: str, preset: str, suite: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def ask_configuration(method: str, preset: str, suite: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The whole configuration of a method, for `open_isolated`, without importing its code here.
 
     Args:
@@ -115,14 +115,14 @@ def isolated_configuration(method: str, preset: str, suite: str, overrides: Mapp
         DataError: no such method, preset or key, or a value is invalid.
         MethodError: the method's code raised something, or its process failed.
     """
-    with _scratch() as name, opened_process(Path(name), NO_LIMITS, ()) as process:
+    with _scratch() as name, start_policy_process(Path(name), NO_LIMITS, ()) as process:
         content = {**_method(method), "preset": preset, "suite": suite, "overrides": dict(overrides)}
         return dict(process.describe(CONFIGURE, content, f"method {method!r}: its configuration"))
 
 
 def confinement_gaps() -> tuple[str, ...]:
     """What this system does not let an isolated policy be kept from, a line each; empty where nothing is missing."""
-    with _scratch() as name, opened_process(Path(name), NO_LIMITS, ()) as process:
+    with _scratch() as name, start_policy_process(Path(name), NO_LIMITS, ()) as process:
         return process.gaps
 
 
@@ -141,13 +141,13 @@ class IsolatedPolicy(Policy):
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything and start one episode in every lane."""
         self._lanes = len(groups)
-        self._step = self._process.arrays.grown(step_places(self._spaces, self._lanes))
+        self._step = self._process.arrays.grow(lay_out_step(self._spaces, self._lanes))
         self._process.call(RESET, {"groups": [int(group) for group in groups], "seeds": [int(seed) for seed in seeds]})
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Learn from support episodes."""
         episodes = [(int(group), episode) for group, several in support.items() for episode in several]
-        views = self._process.arrays.grown(support_places(self._spaces, [len(episode) for _, episode in episodes]))
+        views = self._process.arrays.grow(lay_out_support(self._spaces, [len(episode) for _, episode in episodes]))
         for (_, episode), arrays in zip(episodes, episode_arrays(views, len(episodes)), strict=True):
             for name in EPISODE_ARRAYS:
                 np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
@@ -155,7 +155,7 @@ class IsolatedPolicy(Policy):
             (group, len(episode), bool(episode.terminated), bool(episode.truncated)) for group, episode in episodes
         ]
         self._process.call(ADAPT, {"groups": [int(group) for group in support], "episodes": content})
-        self._step = self._process.arrays.grown(step_places(self._spaces, self._lanes))
+        self._step = self._process.arrays.grow(lay_out_step(self._spaces, self._lanes))
 
     def act(self, step: Step) -> Array:
         """Choose actions: `(lanes, action_dim)` float64, whatever floats the policy returned, or `(lanes,)` int64."""

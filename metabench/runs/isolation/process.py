@@ -25,7 +25,7 @@ _ENDING_SECONDS = 5.0
 
 
 @contextmanager
-def opened_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Iterator[PolicyProcess]:
+def start_policy_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Iterator[PolicyProcess]:
     """A confined process that waits for a policy to load; ended, with all that it started, on leaving.
 
     Args:
@@ -43,6 +43,7 @@ def opened_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Ite
         with theirs:
             passed = (theirs.fileno(), arrays.descriptor, reading)
             process = subprocess.Popen(
+                # -I: neither the working folder nor PYTHON* variables nor the user's site-packages are imported from.
                 [sys.executable, "-I", str(PROGRAM), *map(str, passed)],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
@@ -54,7 +55,7 @@ def opened_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Ite
                     "HOME": str(scratch),
                     "TMPDIR": str(scratch),
                 },
-                start_new_session=True,
+                start_new_session=True,  # one signal ends it with all that it started
             )
         try:
             yield PolicyProcess(process, ours, arrays, limits, hidden)

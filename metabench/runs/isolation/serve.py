@@ -24,8 +24,8 @@ from metabench.runs.isolation.shared_arrays import (
     STEP_ARRAYS,
     SharedArrays,
     episode_arrays,
-    step_places,
-    support_places,
+    lay_out_step,
+    lay_out_support,
 )
 
 LONGEST_MESSAGE = 4000
@@ -78,19 +78,19 @@ class _Served:
 
     def reset(self, content: Mapping[str, Any]) -> None:
         self._lanes = len(content["groups"])
-        self._step = self._arrays.views(step_places(self._spaces, self._lanes))
+        self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
         self._policy.reset(content["groups"], content["seeds"])
 
     def adapt(self, content: Mapping[str, Any]) -> None:
         """Copies: the policy may keep what it is given, and the memory is used again."""
         support: dict[int, list[Episode]] = {group: [] for group in content["groups"]}
         episodes = content["episodes"]
-        views = self._arrays.views(support_places(self._spaces, [length for _, length, _, _ in episodes]))
+        views = self._arrays.views(lay_out_support(self._spaces, [length for _, length, _, _ in episodes]))
         arrays = episode_arrays(views, len(episodes))
         for (group, _, terminated, truncated), shared in zip(episodes, arrays, strict=True):
             copies = {name: array.copy() for name, array in shared.items()}
             support[group].append(Episode(**copies, terminated=terminated, truncated=truncated))
-        self._step = self._arrays.views(step_places(self._spaces, self._lanes))
+        self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
         self._policy.adapt(support)
 
     def act(self, content: None) -> str | None:

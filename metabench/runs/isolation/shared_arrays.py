@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import math
 import mmap
 import os
 import tempfile
@@ -28,7 +29,7 @@ class Place(NamedTuple):
     shape: tuple[int, ...]
 
 
-def step_places(spaces: Spaces, lanes: int) -> dict[str, Place]:
+def lay_out_step(spaces: Spaces, lanes: int) -> dict[str, Place]:
     """The arrays of a `Step`, and the actions that answer it: as wide as any type that a policy may return."""
     narrow, wide = _action_places(spaces, lanes)
     return {
@@ -51,7 +52,7 @@ def episode_places(spaces: Spaces, length: int) -> dict[str, Place]:
     }
 
 
-def support_places(spaces: Spaces, lengths: Sequence[int]) -> dict[str, Place]:
+def lay_out_support(spaces: Spaces, lengths: Sequence[int]) -> dict[str, Place]:
     """The arrays of episodes of these lengths, one after another; `episode_arrays` takes them apart again."""
     return {
         f"{name} {number}": place
@@ -61,7 +62,7 @@ def support_places(spaces: Spaces, lengths: Sequence[int]) -> dict[str, Place]:
 
 
 def episode_arrays(views: Mapping[str, Array], episodes: int) -> list[dict[str, Array]]:
-    """The views of `support_places`, by episode and the names that `Episode` has for them."""
+    """The views of `lay_out_support`, by episode and the names that `Episode` has for them."""
     return [{name: views[f"{name} {number}"] for name in EPISODE_ARRAYS} for number in range(episodes)]
 
 
@@ -84,7 +85,7 @@ class SharedArrays:
                 descriptor = os.dup(file.fileno())
         return cls(descriptor)
 
-    def grown(self, places: Mapping[str, Place]) -> dict[str, Array]:
+    def grow(self, places: Mapping[str, Place]) -> dict[str, Array]:
         """The arrays at `places`, after making room for them."""
         needed = sum(_size(place) for place in places.values())
         if needed > os.fstat(self.descriptor).st_size:
@@ -118,4 +119,4 @@ def _action_places(spaces: Spaces, count: int) -> tuple[Place, Place]:
 def _size(place: Place) -> int:
     """Bytes of an array, rounded up so that the next begins at a round address."""
     count = int(np.prod(place.shape, dtype=np.int64)) * np.dtype(place.dtype).itemsize
-    return -(-count // _ALIGNMENT) * _ALIGNMENT
+    return math.ceil(count / _ALIGNMENT) * _ALIGNMENT

@@ -31,7 +31,7 @@ def keep_track(track: FinishedTrack, path: Path) -> None:
     write_whole(path, json.dumps({"digest": digest_of(content), "track": content}))
 
 
-def kept_track(path: Path) -> FinishedTrack | None:
+def read_track(path: Path) -> FinishedTrack | None:
     """The track that was kept at `path`; None if there is none or it is damaged: it can be measured again."""
     try:
         content = json.loads(path.read_bytes())

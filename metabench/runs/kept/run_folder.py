@@ -40,7 +40,7 @@ def is_claimed(folder: Path) -> bool:
 
 
 @contextmanager
-def claimed(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
+def claim_cell(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
     """Hold a cell's run folder, which the caller removes when the cell is finished.
 
     Args:
@@ -62,8 +62,8 @@ def claimed(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
             lock.acquire()
     except Timeout as error:
         raise ClaimedError(
-            f"cell {cell.path}: {_holder(folder)} is running it; `metabench status` tells how far it is, and the same "
-            "command takes what it has done when it has ended"
+            f"cell {cell.path}: {_name_holder(folder)} is running it; `metabench status` tells how far it is, and the "
+            "same command takes what it has done when it has ended"
         ) from error
     try:
         yield folder
@@ -73,7 +73,7 @@ def claimed(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
         lock.release()
 
 
-def _holder(folder: Path) -> str:
+def _name_holder(folder: Path) -> str:
     """Who holds a run folder, as far as it says so itself."""
     progress = read_progress(folder)
     return "another process" if progress is None else f"process {progress.process} on {progress.host}"

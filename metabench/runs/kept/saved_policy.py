@@ -64,7 +64,7 @@ class Training(BaseModel):
             MetabenchError: the method cannot be had.
         """
         if self.configuration is not None:
-            return configured_method(self.spec, self.configuration)
+            return configure_method(self.spec, self.configuration)
         method = load_method(self.spec, preset=self.cell.preset, suite=self.cell.suite, overrides=self.overrides)
         if digest_of(method.config.model_dump(mode="json")) != self.cell.config_digest:
             raise DataError(
@@ -73,7 +73,7 @@ class Training(BaseModel):
         return method
 
 
-def configured_method(spec: str, configuration: Mapping[str, Any]) -> Method:
+def configure_method(spec: str, configuration: Mapping[str, Any]) -> Method:
     """The method of `spec` with a full configuration; the variant that `spec` may name is in it.
 
     Raises:

@@ -32,7 +32,7 @@ class ShippedPolicy:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
-def shipped_policies() -> tuple[ShippedPolicy, ...]:
+def list_shipped_policies() -> tuple[ShippedPolicy, ...]:
     """All of them by suite and name: the folders `policies/SUITE/METHOD` of the baselines; none is read."""
     beside = source_root()  # baselines/ in a checkout, metabench_baselines/ once installed
     found = [
@@ -57,7 +57,7 @@ def find_policy(policy: Path | str, suite: str | None = None) -> Path:
     """
     if isinstance(policy, Path) or (Path(policy) / FACTS).is_file():
         return Path(policy)
-    shipped = shipped_policies()
+    shipped = list_shipped_policies()
     named = [each for each in shipped if each.name == policy]
     chosen = [each for each in named if each.suite == suite] or named
     if len(chosen) > 1:

@@ -35,7 +35,7 @@ class Here:
     def submit(self, jobs):
         self.jobs.update(jobs)
 
-    def ended(self, seconds):
+    def collect_ended(self, seconds):
         index = next(iter(self.jobs))
         job = self.jobs.pop(index)
         self.before(job)
@@ -48,7 +48,7 @@ class Here:
 class Losing(Here):
     """An engine that loses its jobs."""
 
-    def ended(self, seconds):
+    def collect_ended(self, seconds):
         yield self.jobs.popitem()[0], Ending("lost", "the machine burnt down")
 
 
@@ -162,7 +162,7 @@ def test_a_cell_that_goes_on_elsewhere_is_announced_again(place, attempts):
     class Twice(Here):
         calls = 0
 
-        def ended(self, seconds):
+        def collect_ended(self, seconds):
             self.calls += 1
             if self.calls <= attempts:
                 write_progress(cell, self.calls)

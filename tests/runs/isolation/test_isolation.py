@@ -20,7 +20,7 @@ from metabench.errors import PolicyProcessError
 from metabench.methods.contract import Episode, Step
 from metabench.runs.isolation.confinement import LINUX
 from metabench.runs.isolation.limits import Limits
-from metabench.runs.isolation.open import confinement_gaps, isolated_configuration, open_isolated
+from metabench.runs.isolation.open import ask_configuration, confinement_gaps, open_isolated
 
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 SECRET_NAME = "whispered-valley"
@@ -262,8 +262,8 @@ def test_what_cannot_be_opened_is_named(saved, suite, tmp_path):
 
 
 def test_a_configuration_is_told_without_importing_the_method(monkeypatch):
-    changed = isolated_configuration("bc", "tiny", "tiny", {"width": 8})
+    changed = ask_configuration("bc", "tiny", "tiny", {"width": 8})
     assert changed == load_method("bc", preset="tiny", overrides={"width": 8}).config.model_dump(mode="json")
     before = set(sys.modules)
-    assert isolated_configuration(f"{PLUGIN}:Good", "tiny", "tiny", {}) == {}
+    assert ask_configuration(f"{PLUGIN}:Good", "tiny", "tiny", {}) == {}
     assert not [name for name in set(sys.modules) - before if name.startswith("metabench_file_")]

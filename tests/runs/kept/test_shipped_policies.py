@@ -17,14 +17,14 @@ from metabench.leaderboard.submission.rows_agree import list_changed_circumstanc
 from metabench.methods.registry import find_registered_methods
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.saved_policy import Training, read_training
-from metabench.runs.kept.shipped_policies import ShippedPolicy, find_policy, shipped_policies
+from metabench.runs.kept.shipped_policies import ShippedPolicy, find_policy, list_shipped_policies
 from metabench.system.torch_settings import torch_settings
 
 ROOT = Path(__file__).parents[3]
 LARGEST = 3_000_000
 """Bytes of a policy."""
 
-SHIPPED = shipped_policies()
+SHIPPED = list_shipped_policies()
 BY_SHIPPED = pytest.mark.parametrize("shipped", SHIPPED, ids=lambda each: f"{each.suite}-{each.name}")
 
 
@@ -168,7 +168,7 @@ def test_adding_a_folder_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for place in ("point-robot/bc", "point-robot/meta-dt_no_context", "tiny/bc"):
         shutil.copytree(bc, policies / place)
     monkeypatch.setattr("metabench.runs.kept.shipped_policies.source_root", lambda: tmp_path)
-    assert [(each.suite, each.name) for each in shipped_policies()] == [
+    assert [(each.suite, each.name) for each in list_shipped_policies()] == [
         ("point-robot", "bc"),
         ("point-robot", "meta-dt/no_context"),
         ("tiny", "bc"),

@@ -167,7 +167,7 @@ def test_a_cell_that_goes_on_elsewhere_is_announced_again(place, attempts):
             if self.calls <= attempts:
                 write_progress(cell, self.calls)
                 return
-            yield from super().ended(seconds)
+            yield from super().collect_ended(seconds)
 
     kinds = [event.kind for event in run(Twice(), [cell])]
     assert kinds == ["started", "progress"] * attempts + ["finished"]

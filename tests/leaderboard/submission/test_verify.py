@@ -17,7 +17,7 @@ from metabench.runs.kept.record import make_record, read_record, write_record
 from metabench.suites import load_suite
 
 HERE = Path(__file__).parent
-SMALL = f"{HERE.parent / 'runs' / 'small_methods.py'}:Small"
+SMALL = f"{HERE.parents[1] / 'runs' / 'small_methods.py'}:Small"
 MEMORISING = f"{HERE / 'memorising_method.py'}:Memorising"
 
 

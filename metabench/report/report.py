@@ -70,7 +70,7 @@ def write_report(
         raise DataError(f"{output}: is a folder; expected a file to write, such as {output / 'report.html'}")
     subject = read_subject(run, policy)
     suite_here = _find_suite(subject, suite)
-    found = _Shown()
+    found = _PolicyContent()
     if subject.training is None or subject.folder is None:
         found.notices.append(f"Pictures and episodes are missing: {subject.lacking}")
     elif policy is not None or subject.record is None:  # the user named the policy: what is wrong with it is an error
@@ -97,7 +97,7 @@ def _find_suite(subject: Subject, given: str | None) -> Suite | str:
 
 
 @dataclass
-class _Shown:
+class _PolicyContent:
     """What the policy showed, and what is missing."""
 
     pictures: list[Picture] = field(default_factory=list)
@@ -107,7 +107,7 @@ class _Shown:
 
 
 @contextmanager
-def _turn_mistakes_into_notices(what: str, found: _Shown) -> Iterator[None]:
+def _turn_mistakes_into_notices(what: str, found: _PolicyContent) -> Iterator[None]:
     """A mistake becomes a notice."""
     try:
         yield
@@ -129,7 +129,7 @@ def _load_all(training: Training, folder: Path, suite: Suite | str) -> tuple[Met
 
 
 def _ask_policy(
-    subject: Subject, method: Method, suite: Suite, policy: Policy, found: _Shown, progress: Progress | None
+    subject: Subject, method: Method, suite: Suite, policy: Policy, found: _PolicyContent, progress: Progress | None
 ) -> None:
     """Let the policy show its pictures and act."""
     cell = subject.cell

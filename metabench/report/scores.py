@@ -26,14 +26,18 @@ ACTED = ("zero-shot", "few-shot")
 SHADES = 10
 """Steps from no colour to full colour in the table of tasks."""
 
+LINE_HEIGHT = 22
+"""Pixels between the tasks of a strip of dots."""
+
 _METRICS = {"normalised": "normalised score", "success": "success, %"}
 
 
 def find_suite(record: Record, shelf: SuiteShelf) -> Suite | None:
     """The suite that `record` was made with, if it is the one here."""
     quotas = shelf.find_quotas(record.result.cell.suite, record.result.cell.suite_version)
-    fits = not isinstance(quotas, str) and quotas.suite.digest == record.result.cell.suite_digest
-    return quotas.suite if fits and not isinstance(quotas, str) else None
+    if isinstance(quotas, str) or quotas.suite.digest != record.result.cell.suite_digest:
+        return None
+    return quotas.suite
 
 
 def render_tiles(entries: Sequence[LeaderboardEntry]) -> Element | None:
@@ -43,13 +47,11 @@ def render_tiles(entries: Sequence[LeaderboardEntry]) -> Element | None:
     for track, shots in HEADLINES:
         entry = by_key.get(("test", track, shots))
         if entry is not None and (entry.headline or entry.mean_return):
-            value = (
-                format_fixed(entry.headline.mean, 1)
-                if entry.headline
-                else format_fixed(_read_mean(entry.mean_return), 2)
-            )
-            what = _METRICS[entry.metric] if entry.headline else "mean return"
-            title = track + (f", {shots} episodes" if shots else "")
+            if entry.headline:
+                value, what = format_fixed(entry.headline.mean, 1), _METRICS[entry.metric]
+            else:  # of an outdated record, whose returns cannot be normalised
+                value, what = format_fixed(_read_mean(entry.mean_return), 2), "mean return"
+            title = f"{track}, {shots} episodes" if shots else track
             tiles.append(node("div", {}, node("dt", {}, title), node("dd", {}, value), node("small", {}, what)))
     return node("dl", {"class": "tiles"}, *tiles) if tiles else None
 
@@ -80,16 +82,14 @@ def render_scores(record: Record, entries: Sequence[LeaderboardEntry], suite: Su
 def _render_overview(entries: Sequence[LeaderboardEntry]) -> Element:
     success = any(entry.success_any for entry in entries)
     headings = ["split", "track", "shots", "IQM", "mean", "median", "return"]
-    headings += ["success, any step %", "success, last step %"] if success else []
+    if success:
+        headings += ["success, any step %", "success, last step %"]
     rows = []
     for entry in entries:
-        values = [
-            _format_mean(entry.iqm),
-            _format_mean(entry.mean),
-            _format_mean(entry.median),
-            format_fixed(_read_mean(entry.mean_return), 2),
-        ]
-        values += [_format_mean(entry.success_any), _format_mean(entry.success_last)] if success else []
+        values = [_format_mean(score) for score in (entry.iqm, entry.mean, entry.median)]
+        values.append(format_fixed(_read_mean(entry.mean_return), 2))
+        if success:
+            values += [_format_mean(entry.success_any), _format_mean(entry.success_last)]
         rows.append([entry.split, entry.track, str(entry.shots), *values])
     return table(headings, rows, words=2)
 
@@ -131,10 +131,9 @@ def _plot_curve(
         if tasks
     ]
     whole = Series("all tasks", shots, np.array([_read_mean(value(entry)) for entry in acted]), reference=True)
+    name = "all tasks, logged episodes instead"
     logged = [
-        Series(
-            "all tasks, logged episodes instead", np.array([float(entry.shots)]), np.array([_read_mean(value(entry))])
-        )
+        Series(name, np.array([float(entry.shots)]), np.array([_read_mean(value(entry))]))
         for entry in scored
         if entry.track not in ACTED
     ]
@@ -193,30 +192,34 @@ def _draw_returns(returns: Sequence[tuple[int, float]], label: str, suite: Suite
     for task, value in sorted(returns):
         by_task.setdefault(task, []).append(value)
     ends = {task: _list_references(task, suite) for task in by_task}
+    # The references lie on the axis as well, also where all returns are far from them.
     everything = [value for _, value in returns] + [end for pair in ends.values() for end in pair]
     axis = make_axis(np.array(everything), 5, tight=True, logarithmic=False)
-    line, left, right, width = 22, 66, 24, LARGE.width
-    height = len(by_task) * line + 30
-    frame = {"class": "chart strip", "viewBox": f"0 0 {width} {height}", "role": "img"}
+    left, right = 66, LARGE.width - 24
+
+    def find_x(value: float) -> str:
+        return f"{float(axis.place(value, left, right)):.1f}"
+
+    height = len(by_task) * LINE_HEIGHT + 30
+    frame = {"class": "chart strip", "viewBox": f"0 0 {LARGE.width} {height}", "role": "img"}
     drawn = node("svg", {**frame, "aria-label": f"Returns of {label}"})
     for value, text in axis.ticks:
-        x = f"{float(axis.place(value, left, width - right)):.1f}"
+        x = find_x(value)
         drawn.append(node("line", {"class": "grid", "x1": x, "x2": x, "y1": 2, "y2": height - 22}))
         drawn.append(node("text", {"x": x, "y": height - 6, "text-anchor": "middle"}, text))
     for place, (task, values) in enumerate(by_task.items()):
-        y = (place + 0.5) * line + 2
+        y = (place + 0.5) * LINE_HEIGHT + 2
         drawn.append(node("text", {"x": 0, "y": y + 4}, f"task {task}"))
-        drawn.append(node("line", {"class": "base", "x1": left, "x2": width - right, "y1": y, "y2": y}))
-        for end in ends[task]:
-            x = f"{float(axis.place(end, left, width - right)):.1f}"
+        drawn.append(node("line", {"class": "base", "x1": left, "x2": right, "y1": y, "y2": y}))
+        for x in map(find_x, ends[task]):
             drawn.append(node("line", {"class": "end", "x1": x, "x2": x, "y1": y - 7, "y2": y + 7}))
         for value in values:
-            x = f"{float(axis.place(value, left, width - right)):.1f}"
-            drawn.append(node("circle", {"cx": x, "cy": y, "r": 2.5}, node("title", {}, format_number(value))))
+            dot = {"cx": find_x(value), "cy": y, "r": 2.5}
+            drawn.append(node("circle", dot, node("title", {}, format_number(value))))
         mean = float(np.mean(values))
-        x = f"{float(axis.place(mean, left, width - right)):.1f}"
         told = f"task {task}: mean return {format_number(mean)} of {len(values)} episodes"
-        drawn.append(node("circle", {"class": "mean", "cx": x, "cy": y, "r": 4.5}, node("title", {}, told)))
+        large_dot = {"class": "mean", "cx": find_x(mean), "cy": y, "r": 4.5}
+        drawn.append(node("circle", large_dot, node("title", {}, told)))
     return drawn
 
 

@@ -13,15 +13,15 @@ from metabench.evaluation.scores import Score
 from metabench.leaderboard.compare.core_set import compare_over_core_set
 from metabench.leaderboard.compare.models import Comparison, Difference, Side, SuiteComparison, TaskComparison
 from metabench.leaderboard.compare.selection import (
-    Asked,
+    MethodQuery,
     Selection,
     Setting,
     check_names,
     choose_groups,
     match_pairs,
-    read_both_asked,
+    read_queries,
 )
-from metabench.leaderboard.scores.aggregate import Gathered, gather, is_data_as_published
+from metabench.leaderboard.scores.aggregate import ContenderScores, gather, is_data_as_published
 from metabench.leaderboard.scores.estimates import (
     BOOTSTRAP_REPLICATIONS,
     compute_profile,
@@ -61,7 +61,7 @@ def compare_methods(
     """
     selection = selection or Selection()
     shelf = shelf or SuiteShelf()
-    asked = read_both_asked(first, second, preset)
+    asked = read_queries(first, second, preset)
     groups = gather(records, shelf)
     check_names(groups, selection)
     chosen = [choose_groups(groups, each, selection) for each in asked]
@@ -80,18 +80,13 @@ def compare_methods(
     if not comparisons:
         places = [_name_places(each) for each in chosen]
         raise MetabenchError(f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}")
-    # Where both were trained on published data of a present suite with unseen tasks: what the core set is made of.
     eligible = {
-        pair[0].id: isinstance(quotas, Quotas)
-        and not quotas.suite.entry.seen_tasks
-        and not quotas.suite.archived
-        and all(is_data_as_published(each.contender, quotas.suite) is not False for each in pair)
+        pair[0].id: _may_be_in_core_set(pair, shelf.find_quotas(setting.suite, setting.suite_version))
         for setting, pair in pairs.items()
-        for quotas in [shelf.find_quotas(setting.suite, setting.suite_version)]
     }
-    core = (
-        [] if selection.suites else compare_over_core_set([each for each in comparisons if eligible[each.first.entry]])
-    )
+    core = []
+    if not selection.suites:  # a choice of suites is no core set
+        core = compare_over_core_set([each for each in comparisons if eligible[each.first.entry]])
     return Comparison(
         schema_version=1,
         confidence=statistics.CONFIDENCE,
@@ -104,6 +99,14 @@ def compare_methods(
     )
 
 
+def _may_be_in_core_set(pair: tuple[ContenderScores, ContenderScores], quotas: Quotas | str) -> bool:
+    """Whether both were trained on data as published, of a present suite whose test tasks are unseen."""
+    if isinstance(quotas, str) or quotas.suite.entry.seen_tasks or quotas.suite.archived:
+        return False
+    # None, where suite.toml states no digest, is no objection.
+    return all(is_data_as_published(each.contender, quotas.suite) is not False for each in pair)
+
+
 def compute_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     """The difference of two means over seeds, rounded."""
     found = statistics.compare_samples(first, second)
@@ -111,7 +114,7 @@ def compute_difference(first: Sequence[float], second: Sequence[float]) -> Diffe
 
 
 def _compare_in_suite(
-    setting: Setting, key: BlockKey, pair: tuple[Gathered, Gathered], quotas: Quotas
+    setting: Setting, key: BlockKey, pair: tuple[ContenderScores, ContenderScores], quotas: Quotas
 ) -> SuiteComparison:
     metric = quotas.suite.entry.headline
     scores = [dict(sorted(group.scores[key].items())) for group in pair]
@@ -143,7 +146,7 @@ def _compare_in_suite(
 
 
 def _describe_side(
-    group: Gathered, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats
+    group: ContenderScores, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats
 ) -> Side:
     headline = estimate_mean(headlines)
     assert headline is not None  # a group's scores are never without a seed
@@ -174,8 +177,8 @@ def _compare_in_task(task: int, first: Sequence[float], second: Sequence[float])
 
 
 def _write_notes(
-    chosen: Sequence[Sequence[Gathered]],
-    asked: tuple[Asked, Asked],
+    chosen: Sequence[Sequence[ContenderScores]],
+    asked: tuple[MethodQuery, MethodQuery],
     paired: Set[str],
     comparisons: Sequence[SuiteComparison],
 ) -> Iterable[str]:
@@ -193,7 +196,7 @@ def _write_notes(
         yield f"no verdict with fewer than {statistics.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
 
 
-def _name_places(groups: Sequence[Gathered]) -> str:
+def _name_places(groups: Sequence[ContenderScores]) -> str:
     places = sorted({f"{g.contender.suite} {g.contender.dataset} (preset {g.contender.preset})" for g in groups})
     return "records in " + ", ".join(places) if places else "no records there"
 

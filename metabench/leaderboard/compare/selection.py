@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import TRACKS
-from metabench.leaderboard.scores.aggregate import Gathered
+from metabench.leaderboard.scores.aggregate import ContenderScores
 from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
 from metabench.leaderboard.scores.quotas import BlockKey
 
@@ -27,7 +27,7 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class MethodQuery:
     """One of the two methods, as it was asked for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Asked:
     preset: str | None = None
 
     @classmethod
-    def parse(cls, text: str, preset: str | None = None) -> Asked:
+    def parse(cls, text: str, preset: str | None = None) -> MethodQuery:
         """Read `METHOD[/VARIANT][#CONFIG][@PRESET]`; `preset` is meant where none is written."""
         rest, _, own = text.partition("@")
         method, _, config = rest.partition("#")
@@ -86,17 +86,17 @@ class Selection:
         )
 
 
-def read_both_asked(first: str, second: str, preset: str | None) -> tuple[Asked, Asked]:
+def read_queries(first: str, second: str, preset: str | None) -> tuple[MethodQuery, MethodQuery]:
     """Read what was asked for; a preset that is written once is meant for both. Raises `MetabenchError`."""
-    one, two = Asked.parse(first, preset), Asked.parse(second, preset)
+    one, two = MethodQuery.parse(first, preset), MethodQuery.parse(second, preset)
     if preset is None:  # `bc@cpu dt` means `bc@cpu dt@cpu`
-        one, two = Asked.parse(first, two.preset), Asked.parse(second, one.preset)
+        one, two = MethodQuery.parse(first, two.preset), MethodQuery.parse(second, one.preset)
     if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
         raise MetabenchError(f"{first} and {second} are the same: expected two methods, configurations or presets")
     return one, two
 
 
-def check_names(groups: Sequence[Gathered], selection: Selection) -> None:
+def check_names(groups: Sequence[ContenderScores], selection: Selection) -> None:
     """Raise `UnknownNameError` if `selection` names a suite, dataset, split or track that no record has."""
     known = {
         "suite": {group.contender.suite for group in groups},
@@ -116,7 +116,7 @@ def check_names(groups: Sequence[Gathered], selection: Selection) -> None:
                 raise UnknownNameError(kind, name, known[kind])
 
 
-def choose_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection) -> list[Gathered]:
+def choose_groups(groups: Sequence[ContenderScores], asked: MethodQuery, selection: Selection) -> list[ContenderScores]:
     """The one configuration that is meant in each setting."""
     found = [group for group in groups if group.contender.method == asked.method]
     if not found:
@@ -131,15 +131,16 @@ def choose_groups(groups: Sequence[Gathered], asked: Asked, selection: Selection
         found = [group for group in found if group.contender.config_digest[7:].startswith(asked.config)]
         if not found:
             raise UnknownNameError(f"configuration in the records of {asked.method}", asked.config, digests)
-    alternatives: dict[tuple[str | int, ...], list[Gathered]] = {}
+    alternatives: dict[tuple[str | int, ...], list[ContenderScores]] = {}
     for group in found:
         own = group.contender
-        if (selection.suites is None or own.suite in selection.suites) and selection.dataset in (None, own.dataset):
+        in_suites = selection.suites is None or own.suite in selection.suites
+        if in_suites and selection.dataset in (None, own.dataset):
             alternatives.setdefault((*_take_setting(group), own.preset), []).append(group)
     return [_choose_configuration(each, asked) for each in alternatives.values()]
 
 
-def _choose_configuration(alternatives: Sequence[Gathered], asked: Asked) -> Gathered:
+def _choose_configuration(alternatives: Sequence[ContenderScores], asked: MethodQuery) -> ContenderScores:
     """Of several configurations the preset's own, of several versions of the method the newest."""
     # A variant's own override is what was asked for; any other is a configuration of someone's own.
     plain = [group for group in alternatives if not group.overrides or "/" in asked.method]
@@ -153,8 +154,8 @@ def _choose_configuration(alternatives: Sequence[Gathered], asked: Asked) -> Gat
 
 
 def match_pairs(
-    first: Sequence[Gathered], second: Sequence[Gathered], asked: tuple[Asked, Asked]
-) -> dict[Setting, tuple[Gathered, Gathered]]:
+    first: Sequence[ContenderScores], second: Sequence[ContenderScores], asked: tuple[MethodQuery, MethodQuery]
+) -> dict[Setting, tuple[ContenderScores, ContenderScores]]:
     """Who meets whom: only by request are the presets of a pair not the same."""
     mixed = asked[0].preset != asked[1].preset
     pairs = {}
@@ -167,11 +168,11 @@ def match_pairs(
     return pairs
 
 
-def _take_setting(group: Gathered) -> tuple[str, int, str, str, int, str, str]:
+def _take_setting(group: ContenderScores) -> tuple[str, int, str, str, int, str, str]:
     own = group.contender
     data = (own.dataset, own.dataset_version, own.dataset_digest)
     return own.suite, own.suite_version, own.suite_digest, *data, own.protocol
 
 
-def _shorten_config(group: Gathered) -> str:
+def _shorten_config(group: ContenderScores) -> str:
     return group.contender.config_digest[7:15]

@@ -75,7 +75,7 @@ def _keep_matching(
 
 def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     """One line an entry; empty cells where there is no value, `true` and `false` as the page writes them."""
-    ranks = _collect_ranks(entries)
+    ranks = _collect_ranks(entries)  # of each board, as on the page
     file = io.StringIO()
     writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -84,7 +84,8 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
         # `true`, not `True`: the page's own download writes JavaScript's words.
         cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
         for name in _ESTIMATES:
-            cells.update(zip((name, f"{name}_low", f"{name}_high"), _list_bounds(getattr(entry, name)), strict=True))
+            columns = (name, f"{name}_low", f"{name}_high")
+            cells.update(zip(columns, _list_bounds(getattr(entry, name)), strict=True))
         writer.writerow(
             {
                 **cells,

@@ -64,9 +64,8 @@ def format_as_every_eval_ever(entries: Sequence[LeaderboardEntry]) -> str:
     Entries without a complete seed have no scores and stay out. Times are those of the newest record, so that the
     same entries give the same text.
     """
-    return "".join(
-        json.dumps(_make_log(group), ensure_ascii=False, allow_nan=False) + "\n" for group in _group_by_model(entries)
-    )
+    logs = [_make_log(group) for group in _group_by_model(entries)]
+    return "".join(json.dumps(log, ensure_ascii=False, allow_nan=False) + "\n" for log in logs)
 
 
 def _group_by_model(entries: Iterable[LeaderboardEntry]) -> list[list[LeaderboardEntry]]:

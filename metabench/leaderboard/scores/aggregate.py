@@ -21,7 +21,7 @@ from metabench.system.wording import pluralise
 
 
 @dataclass
-class Gathered:
+class ContenderScores:
     """What is kept of a contender's records: scores instead of rows.
 
     Attributes:
@@ -93,7 +93,7 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
     return [entry for group in groups for entry in _make_entries(group, _find_quotas(shelf, group.contender))]
 
 
-def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
+def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores]:
     """Score `records` and put those of one contender together, ordered by suite, dataset, preset and method.
 
     Args:
@@ -103,17 +103,17 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[Gathered]:
     Raises:
         DataError: two records are of one cell.
     """
-    gathered: dict[str, Gathered] = {}
+    gathered: dict[str, ContenderScores] = {}
     for record in records:
         contender = identify_contender(record)
         quotas = _find_quotas(shelf, contender)
         group = gathered.setdefault(
-            hash_contender(contender), Gathered(contender, _explain_outdated(contender, quotas))
+            hash_contender(contender), ContenderScores(contender, _explain_outdated(contender, quotas))
         )
         _add_record(group, record, quotas)
-    return [
-        group for _, group in sorted(gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0]))
-    ]
+    # The hash decides between configurations of one method: the order must not depend on that of the records.
+    ordered = sorted(gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0]))
+    return [group for _, group in ordered]
 
 
 def is_data_as_published(contender: Contender, suite: Suite) -> bool | None:
@@ -145,7 +145,7 @@ def _explain_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
     return None
 
 
-def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
+def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) -> None:
     result = record.result
     seed = result.cell.seed
     if seed in group.seconds:
@@ -184,14 +184,14 @@ def _add_record(group: Gathered, record: Record, quotas: Quotas | str) -> None:
             group.collections.setdefault(collection.split, {})[seed] = means
 
 
-def _make_entries(group: Gathered, quotas: Quotas | str) -> list[LeaderboardEntry]:
+def _make_entries(group: ContenderScores, quotas: Quotas | str) -> list[LeaderboardEntry]:
     expected = () if isinstance(quotas, str) or group.outdated is not None else quotas.blocks
     # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
     others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
     return [_make_entry(group, key, quotas) for key in (*expected, *others)]
 
 
-def _make_entry(group: Gathered, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:
+def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:
     suite = None if isinstance(quotas, str) else quotas.suite
     metric: Metric = "normalised" if suite is None else suite.entry.headline
     scores = group.scores.get(key, {})
@@ -243,7 +243,7 @@ def _score_seed(seed: int, score: Score, metric: Metric) -> SeedScores:
     )
 
 
-def _estimate_collection(group: Gathered, key: BlockKey) -> tuple[Estimate, ...]:
+def _estimate_collection(group: ContenderScores, key: BlockKey) -> tuple[Estimate, ...]:
     returns = list(group.collections.get(key.split, {}).values()) if key.track == "few-shot" else []
     shots = min((len(seed) for seed in returns), default=0)
     found = [estimate_mean([seed[i] for seed in returns]) for i in range(min(shots, key.shots))]
@@ -259,7 +259,7 @@ def _estimate_tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
     return tuple(TaskScores(task=task, score=value) for task, value in found if value is not None)
 
 
-def _describe_missing(group: Gathered, key: BlockKey) -> tuple[str, ...]:
+def _describe_missing(group: ContenderScores, key: BlockKey) -> tuple[str, ...]:
     if group.outdated is not None:
         return ()
     problems = group.problems.get(key, {})

@@ -27,12 +27,12 @@ def make_boards(entries: Iterable[LeaderboardEntry]) -> list[Board]:
     groups: dict[tuple[str | int, ...], list[LeaderboardEntry]] = {}
     for entry in entries:
         groups.setdefault(tuple(getattr(entry, name) for name in _BOARD_FIELDS), []).append(entry)
-    return [
-        Board.model_validate(
-            {**dict(zip(_BOARD_FIELDS, key, strict=True)), "standings": tuple(_rank_entries(sort_by_rank(group)))}
-        )
-        for key, group in groups.items()
-    ]
+    found = []
+    for key, group in groups.items():
+        shared = dict(zip(_BOARD_FIELDS, key, strict=True))
+        standings = tuple(_rank_entries(sort_by_rank(group)))
+        found.append(Board.model_validate({**shared, "standings": standings}))
+    return found
 
 
 def distinguish_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:

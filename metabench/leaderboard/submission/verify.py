@@ -150,18 +150,18 @@ class Verifier:
         measured = evaluate_recorded(policy, suite, _list_pairs(result.blocks), progress=self.progress)
         ours = _collect_rows(measured)
         others = _read_other_seeds(path, policy.record) if self.retrain and changes else []
-        parts = [
-            (str(identify_block(block)), block.rows, ours.get(identify_block(block), ())) for block in result.blocks
-        ]
+        count = len(result.blocks)
         verdicts = []
-        for (subject, theirs, again), block in zip(parts, result.blocks, strict=True):
+        for block in result.blocks:
+            key = identify_block(block)
+            again = ours.get(key, ())
             if not changes:
-                verdicts.append(compare_exactly(subject, theirs, again))
+                verdicts.append(compare_exactly(str(key), block.rows, again))
             elif self.retrain:
-                seeds = [theirs, *(rows[identify_block(block)] for rows in others if identify_block(block) in rows)]
-                verdicts.append(compare_with_seeds(subject, seeds, again, suite, len(parts)))
+                seeds = [block.rows, *(rows[key] for rows in others if key in rows)]
+                verdicts.append(compare_with_seeds(str(key), seeds, again, suite, count))
             else:
-                verdicts.append(compare_by_interval(subject, theirs, again, suite, len(parts)))
+                verdicts.append(compare_by_interval(str(key), block.rows, again, suite, count))
         if not changes:  # support episodes are no scores: there is nothing to compare but the rows themselves
             collected = {item.collection.split: item.collection.rows for item in measured if item.collection}
             verdicts += [

@@ -8,7 +8,6 @@ import numpy as np
 
 from metabench.data.load import load_columns
 from metabench.envs import Array
-from metabench.evaluation.evaluate import logged_episode
 from metabench.methods.contract import Policy
 from metabench.suites import Suite
 
@@ -37,7 +36,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
         return None
     columns = load_columns(suite, dataset, "train")
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
-    episodes = [logged_episode(columns, int(e)) for part in chosen for e in part]
+    episodes = [columns.episode(int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])
     targets = np.stack(known)[owner]
     fitted, judged = ~held_out[owner], held_out[owner]

@@ -14,7 +14,7 @@ import numpy as np
 from metabench.data.making.references import measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
-from metabench.evaluation.evaluate import Supports, logged_episode
+from metabench.evaluation.evaluate import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.submission.rows_agree import Verdict, joint_confidence, prediction_interval
@@ -110,7 +110,7 @@ def fresh_logged_supports(suite: Suite, split: str, shots: int) -> Supports:
     columns = roll_out(suite, [task for task, _, _ in places], acted, seeds).columns
     supports: dict[tuple[int, int], list[Episode]] = {}
     for i, (task, support, _) in enumerate(places):
-        supports.setdefault((task, support), []).append(logged_episode(columns, i))
+        supports.setdefault((task, support), []).append(columns.episode(i))
     return supports
 
 

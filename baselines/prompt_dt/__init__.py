@@ -9,8 +9,8 @@ from typing import ClassVar
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.decision_transformer.saving import load_networks, load_settings
-from ..common.decision_transformer.train import build_networks, measure_scales, random_segments, train_networks
-from .config import PromptDTConfig, presets
+from ..common.decision_transformer.train import build_networks, choose_random_segments, measure_scales, train_networks
+from .config import PromptDTConfig, build_presets
 from .policy import PromptDTPolicy
 
 
@@ -24,7 +24,7 @@ class PromptDT(Method):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Configurations for `suite` by preset."""
-        return presets(suite)
+        return build_presets(suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train on windows of the fitting tasks, half of them after a random segment of another episode of the task."""
@@ -40,7 +40,7 @@ class PromptDT(Method):
             data.to(run.device),
             scales,
             run,
-            segments=lambda part: random_segments(part, config.prompt_length),
+            segments=lambda part: choose_random_segments(part, config.prompt_length),
         )
         return PromptDTPolicy(config, networks, data.spaces, scales)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from metabench_baselines.meta_dt import MetaDT, MetaDTPlus
-from metabench_baselines.meta_dt.model import TaskTable
+from metabench_baselines.meta_dt import MetaDT
+from metabench_baselines.meta_dt_plus import MetaDTPlus
+from metabench_baselines.meta_dt_plus.world_model import TaskTable
 
 from metabench import Spaces
 
@@ -33,8 +34,8 @@ def codes(made, task):
 def test_relabelled_for_its_own_task_a_transition_stays_what_it_was(linear):
     made, logged = table(linear), transitions()
     with torch.no_grad():
-        same = made.decoders.relabelled(logged, codes(made, 1), codes(made, 1))
-        other = made.decoders.relabelled(logged, codes(made, 2), codes(made, 1))
+        same = made.decoders.relabel(logged, codes(made, 1), codes(made, 1))
+        other = made.decoders.relabel(logged, codes(made, 2), codes(made, 1))
     for name, value in logged.items():
         torch.testing.assert_close(same[name], value)
     assert not torch.allclose(other["rewards"], logged["rewards"], atol=1e-3)
@@ -44,7 +45,7 @@ def test_relabelled_for_its_own_task_a_transition_stays_what_it_was(linear):
 def test_without_own_codes_a_transition_becomes_what_is_predicted():
     made, logged = table(False), transitions()
     with torch.no_grad():
-        predicted = made.decoders.relabelled(logged, codes(made, 2), None)
+        predicted = made.decoders.relabel(logged, codes(made, 2), None)
         reward, change = made.decoders({**logged, "changes": predicted["changes"]}, codes(made, 2))
     torch.testing.assert_close(predicted["changes"], change)
     torch.testing.assert_close(predicted["rewards"], reward)
@@ -54,8 +55,8 @@ def test_residuals_add_up():
     """There and back again: what task 1 does not explain survives a visit to task 2."""
     made, logged = table(True), transitions()
     with torch.no_grad():
-        there = made.decoders.relabelled(logged, codes(made, 2), codes(made, 1))
-        back = made.decoders.relabelled(there, codes(made, 1), codes(made, 2))
+        there = made.decoders.relabel(logged, codes(made, 2), codes(made, 1))
+        back = made.decoders.relabel(there, codes(made, 1), codes(made, 2))
     for name, value in logged.items():
         torch.testing.assert_close(back[name], value)
 

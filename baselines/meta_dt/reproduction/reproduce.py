@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 
 from metabench import Config, TrainingRun, evaluate, load_data, load_leaderboard, load_method, load_suite
 
-from ...prompt_dt.config import presets as prompt_dt_presets
-from ..config import presets
+from ...prompt_dt.config import build_presets as build_prompt_dt_presets
+from ..config import build_presets
 from .quoted import AGAIN, OTHER_DATA, PAPER, SHOTS, Source
 
 STAGE = "reproduction"
@@ -207,10 +207,10 @@ def _budgets(rows: Sequence[Mapping[str, Any]]) -> str:
             continue
         preset = preset.removesuffix(_FRESH)
         if method == "meta-dt":
-            own = presets(suite, plus=False)[preset]
+            own = build_presets(suite)[preset]
             text = f"{own.updates:,} policy and {own.model_updates:,} world-model updates"
         else:
-            text = f"{prompt_dt_presets(suite)[preset].updates:,} policy updates"
+            text = f"{build_prompt_dt_presets(suite)[preset].updates:,} policy updates"
         found[f"{method}, {preset}: {text}"] = None
     return "; ".join(found) or "no record"
 

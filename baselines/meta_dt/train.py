@@ -133,11 +133,9 @@ class DatasetCodes:
         self._model = model
         self._kept: dict[int, tuple[TrainingData, Array]] = {}  # by id; the data are kept, so that none is used again
 
-    def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
-    ) -> Tensor:
+    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
         """Codes `(B, K, code_dim)`; support changes nothing: the published code reads the episode alone."""
-        del starts, supported, generator
+        del supported, generator
         return self.encode_before(data, find_transitions(data, windows))
 
     def encode_before(self, data: TrainingData, index: Array) -> Tensor:

@@ -90,9 +90,7 @@ class HistoryCodes:
         self._most, self._model = config.support_episodes, model
         self._kept: dict[int, tuple[TrainingData, Array, Array]] = {}
 
-    def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
-    ) -> Tensor:
+    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
         """Codes `(B, K, code_dim)`; those of supported windows have read 1 to `support_episodes` other episodes."""
         before, after = self._read_evidence(data)
         index = find_transitions(data, windows)

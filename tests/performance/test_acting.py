@@ -86,7 +86,7 @@ class LaneByLane:
         self._rows.append(
             {
                 "returns": torch.as_tensor(scales.target - step.previous_reward / scales.returns, dtype=torch.float32),
-                "observations": torch.as_tensor(scales.observations(step.observation)),
+                "observations": torch.as_tensor(scales.normalise(step.observation)),
                 "codes": self._codes.advance(step),
                 "actions": torch.zeros(1, spaces.action_dim),
                 "timesteps": torch.as_tensor(step.timestep),

@@ -71,7 +71,7 @@ class Actor:
     def act(self, step: Step, codes: Tensor | None) -> Array:
         """Action features `(lanes, action_dim)` float32 for all lanes; `codes` `(lanes, code_dim)` if there are any."""
         scales = self.scales
-        observations = torch.as_tensor(scales.observations(step.observation), device=self.device)
+        observations = torch.as_tensor(scales.normalise(step.observation), device=self.device)
         timesteps = torch.as_tensor(np.minimum(step.timestep, self.spaces.horizon - 1), device=self.device)
         self._sum = self._sum + torch.as_tensor(step.previous_reward, device=self.device) / scales.returns
         if self.networks.achievable is not None:
@@ -131,7 +131,7 @@ class Actor:
             arrays["observations"][lane, place] = prompt.episode.observations[steps]
             arrays["actions"][lane, place] = self.spaces.action_features(prompt.episode.actions[steps])
             arrays["timesteps"][lane, place] = np.arange(steps.start, steps.stop)
-        arrays["observations"] = self.scales.observations(arrays["observations"])
+        arrays["observations"] = self.scales.normalise(arrays["observations"])
         tensors = {name: torch.as_tensor(value, device=self.device) for name, value in arrays.items()}
         tokens = self.networks.transformer.embed_prompt(**tensors)
         return tokens, torch.as_tensor(visible, device=self.device).repeat_interleave(3, dim=1)

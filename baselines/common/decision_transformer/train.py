@@ -35,7 +35,7 @@ class Scales:
     returns: float
     target: float
 
-    def observations(self, observations: Any) -> Any:
+    def normalise(self, observations: Any) -> Any:
         """Normalised observations, NumPy or torch as given."""
         if isinstance(observations, Tensor):
             mean, deviation = (torch.as_tensor(x) for x in (self.observation_mean, self.observation_deviation))
@@ -48,8 +48,8 @@ def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
     data = data.fitting
     mean, deviation = data.observation_statistics
     returns = data.episode_returns
-    best = np.maximum.reduceat(returns, data.task_offsets[:-1])
-    scale = config.return_scale or float(np.abs(returns).max()) or 1.0
+    best = np.maximum.reduceat(returns, data.task_offsets[:-1])  # (tasks,)
+    scale = config.return_scale or float(np.abs(returns).max()) or 1.0  # 1: every return is 0
     target = best.max() if config.target_return == "best" else best.mean()
     return Scales(mean, deviation, scale, float(target) / scale)
 
@@ -57,10 +57,8 @@ def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
 class TaskCodes(Protocol):
     """Where a batch's task codes come from, if the method has any."""
 
-    def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
-    ) -> Tensor:
-        """Codes `(B, K, code_dim)` of windows that begin at `starts`, known before each step; perhaps with support."""
+    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+        """Codes `(B, K, code_dim)` of windows, known before each of their steps; perhaps with support."""
         ...
 
 
@@ -117,11 +115,14 @@ class Batches:
         """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
+        # Full windows, or the whole of a shorter episode: no compute is spent on padding.
         latest = np.maximum(data.lengths[episodes] - config.window, 0)
         starts = (generator.random(count) * (latest + 1)).astype(np.int64)
         windows = data.windows(episodes, starts, config.window)
         steps = self._scale_windows(windows)
-        steps["codes"] = self._codes(data, windows, starts, supported, generator) if self._codes else None
+        steps["codes"] = None
+        if self._codes:
+            steps["codes"] = self._codes(data, windows, supported, generator)  # (B, K, code_dim)
         prompt = None
         if supported and self._segments is not None:
             sources = data.sample_same_task(generator, episodes, 1)[:, 0]
@@ -132,7 +133,7 @@ class Batches:
     def _scale_windows(self, windows: Windows) -> dict[str, Any]:
         return {
             "returns": windows.returns_to_go / self._scales.returns,
-            "observations": self._scales.observations(windows.observations),
+            "observations": self._scales.normalise(windows.observations),
             "actions": windows.actions,
             "timesteps": windows.timesteps,
             "mask": windows.mask,

@@ -36,13 +36,15 @@ class TransitionScales(nn.Module):
     def measure(self, data: TrainingData) -> None:
         """Take means and deviations of `data` (without a device)."""
         columns = data.columns
-        # An episode of T transitions has T + 1 observations, so row n of the transitions is further down by as many
-        # rows as there are episodes before its own.
+        # An episode of T transitions has T + 1 observations, so the observation before transition n is further down
+        # by as many rows as there are episodes before its own.
         index = np.arange(data.num_transitions) + data.transition_episodes
         before, after = columns.observations[index], columns.observations[index + 1]
         values = {"observation": before, "change": after - before, "reward": columns.rewards[:, None]}
         for name, value in values.items():
-            getattr(self, f"{name}_mean").copy_(torch.as_tensor(value.mean(axis=0, dtype=np.float64)))
+            mean = value.mean(axis=0, dtype=np.float64)
+            getattr(self, f"{name}_mean").copy_(torch.as_tensor(mean))
+            # What never changes is divided by a small number, not by 0.
             deviation = np.maximum(value.std(axis=0, dtype=np.float64), 1e-6)
             getattr(self, f"{name}_deviation").copy_(torch.as_tensor(deviation))
 
@@ -110,7 +112,8 @@ class ContextEncoder(nn.Module):
 
     def _embed_and_pad(self, episodes: Transitions) -> Tensor:
         """What the GRU reads of each transition, `(B, h + T, 48)`, after h zeros."""
-        steps = torch.cat([torch.relu(layer(episodes[name])) for name, layer in self.maps.items()], dim=-1)
+        parts = [torch.relu(layer(episodes[name])) for name, layer in self.maps.items()]
+        steps = torch.cat(parts, dim=-1)  # (B, T, 48)
         # Zeros stand in for embedded transitions, not for raw ones: a raw zero would be a transition like any other.
         return torch.cat([steps.new_zeros(len(steps), self.horizon, steps.shape[-1]), steps], dim=1)
 

@@ -106,7 +106,9 @@ class MetaDTPolicy(Policy):
         self.config, self.spaces, self.scales = config, spaces, scales
         self.networks, self.zero_shot_networks, self.world_model = networks, zero_shot_networks, world_model
         self._prompted = Actor(config, networks, spaces, scales)
-        self._unprompted = Actor(config, zero_shot_networks, spaces, scales) if zero_shot_networks else self._prompted
+        self._unprompted = self._prompted
+        if zero_shot_networks is not None:
+            self._unprompted = Actor(config, zero_shot_networks, spaces, scales)
         self._codes = self._build_lane_codes(world_model) if world_model is not None else None
 
     def _build_lane_codes(self, model: TaskCodeModel) -> CodesOfLanes:
@@ -142,7 +144,10 @@ class MetaDTPolicy(Policy):
         model = self.world_model
         if model is None:
             return None
-        codes = [encode_episode(model, self.spaces, episode)[min(steps, len(episode))] for episode in episodes]
+        codes = []
+        for episode in episodes:
+            after = encode_episode(model, self.spaces, episode)  # (T + 1, code_dim)
+            codes.append(after[min(steps, len(episode))])
         return np.asarray(torch.stack(codes).cpu().numpy())
 
     def save(self, folder: Path) -> None:
@@ -157,16 +162,22 @@ class MetaDTPolicy(Policy):
         """All networks by name."""
         modules = self.networks.modules()
         if self.zero_shot_networks is not None:
-            modules |= {f"zero_shot_{name}": module for name, module in self.zero_shot_networks.modules().items()}
-        return modules | ({"world_model": self.world_model} if self.world_model is not None else {})
+            for name, module in self.zero_shot_networks.modules().items():
+                modules[f"zero_shot_{name}"] = module
+        if self.world_model is not None:
+            modules["world_model"] = self.world_model
+        return modules
 
     def _choose_prompts(self, support: Mapping[int, Sequence[Episode]]) -> list[Segment | None]:
         """One prompt a lane from its group's support: complementary, unless that is ablated; None without support."""
         model = self.world_model
         if model is None or self.config.no_complementary_prompt:
-            return choose_prompts(self._groups, support, self._seeds, choose_random_prompt(self.config.prompt_length))
+            choose = choose_random_prompt(self.config.prompt_length)
+            return choose_prompts(self._groups, support, self._seeds, choose)
         # Lanes of a group share their support, so its errors are computed once a group.
-        scores = {group: [self._score_segments(model, e) for e in episodes] for group, episodes in support.items()}
+        scores = {
+            group: [self._score_segments(model, episode) for episode in episodes] for group, episodes in support.items()
+        }
         return [
             self._choose_complementary(support[group], scores[group], seed) if support.get(group) else None
             for group, seed in zip(self._groups, self._seeds, strict=True)
@@ -186,7 +197,9 @@ class MetaDTPolicy(Policy):
             index = int(flat.argmax())
         else:
             cumulative = np.cumsum(flat + 1e-12)  # errors may all be 0
-            index = int(np.searchsorted(cumulative, np.random.default_rng([seed, 2]).random() * cumulative[-1]))
+            threshold = np.random.default_rng([seed, 2]).random() * cumulative[-1]
+            index = int(np.searchsorted(cumulative, threshold))
+        # `index` counts through the segments of all episodes: find the episode that it falls into.
         for episode, values in zip(support, scores, strict=True):
             if index < len(values):
                 return Segment(episode, index, min(self.config.prompt_length, len(episode)))

@@ -160,18 +160,21 @@ def choose_complementary_segments(
     for first in range(0, data.num_transitions, 8192):  # bounds memory
         index = np.arange(first, min(first + 8192, data.num_transitions))
         with torch.no_grad():
-            known = codes.encode_before(data, index)
-            error[index] = model.measure_surprise(gather_transitions(model.scales, data, index), known).cpu().numpy()
+            known = codes.encode_before(data, index)  # (n, code_dim)
+            transitions = gather_transitions(model.scales, data, index)
+            error[index] = model.measure_surprise(transitions, known).cpu().numpy()
     sums = np.concatenate([[0.0], np.cumsum(error)])  # a segment's sum is the difference of two
     offsets, lengths = data.columns.offsets, data.lengths
     longest, length = int(lengths.max()), config.prompt_length
     starts = np.arange(max(longest - length, 0) + 1)
-    scores = np.zeros((data.num_episodes, len(starts)))  # error sum of the segment that begins there; 0 if too late
+    # (E, starts): error sum of the segment that begins there; 0 where that would be too late.
+    scores = np.zeros((data.num_episodes, len(starts)))
     latest = np.maximum(lengths - length, 0)
     valid = starts <= latest[:, None]
     begin = (offsets[:-1, None] + starts)[valid]
     end = np.minimum(offsets[:-1, None] + starts + length, offsets[1:, None])[valid]
-    scores[valid] = sums[end] - sums[begin] + 1e-12  # never 0: a start that is too late must not win, nor be drawn
+    # Never 0, or a start that is too late could be drawn.
+    scores[valid] = sums[end] - sums[begin] + 1e-12
     best = scores.argmax(axis=1)
     cumulative = np.cumsum(scores, axis=1)
 

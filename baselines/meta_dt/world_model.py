@@ -89,7 +89,9 @@ def prediction_loss(model: TaskCodeModel, transitions: Transitions, codes: Tenso
 def compute_squared_errors(decoders: nn.Module, transitions: Transitions, codes: Tensor) -> tuple[Tensor, Tensor]:
     """Squared errors of reward and (mean over dimensions) transition, each `(...,)`, in scaled units."""
     reward, change = decoders(transitions, codes)
-    return (reward - transitions["rewards"])[..., 0] ** 2, ((change - transitions["changes"]) ** 2).mean(dim=-1)
+    reward_error = (reward - transitions["rewards"])[..., 0] ** 2
+    change_error = ((change - transitions["changes"]) ** 2).mean(dim=-1)
+    return reward_error, change_error
 
 
 def select_errors(decoded: str, reward: Tensor, change: Tensor) -> Tensor:
@@ -101,10 +103,12 @@ def _encode_before(model: WorldModel, data: TrainingData, episodes: Array, posit
     """Codes `(B, code_dim)` before step `position` of each episode, from that episode only."""
     horizon = model.encoder.horizon
     starts = np.maximum(position - horizon, 0)
-    count = position - starts  # (B,) steps to read: fewer than h near an episode's start, so no code leaks into it
-    # Rows with fewer steps repeat their last one to fill the array; the code after `count` steps does not read those.
-    steps = starts[:, None] + np.minimum(np.arange(horizon), np.maximum(count - 1, 0)[:, None])  # (B, h)
-    transitions = gather_transitions(model.scales, data, data.columns.offsets[episodes][:, None] + steps)
+    count = position - starts  # (B,) steps to read: fewer than h near an episode's start
+    # Rows with fewer steps repeat their last to fill the array; the code after `count` steps does not read those.
+    last = np.maximum(count - 1, 0)  # (B,)
+    steps = starts[:, None] + np.minimum(np.arange(horizon), last[:, None])  # (B, h)
+    index = data.columns.offsets[episodes][:, None] + steps
+    transitions = gather_transitions(model.scales, data, index)  # (B, h, size)
     return model.encode_after(transitions, torch.as_tensor(count))
 
 
@@ -113,7 +117,8 @@ def encode_dataset(model: WorldModel, data: TrainingData, at_once: int = TRANSIT
     """Codes `(N, code_dim)` before each transition; they do not depend on how many are read `at_once`."""
     codes = np.zeros((data.num_transitions, model.encoder.output.out_features), np.float32)
     for _, index, real in batch_episodes(data, at_once):
-        values = model.encode(gather_transitions(model.scales, data, index)).cpu().numpy()  # (B, T + 1, code_dim)
+        transitions = gather_transitions(model.scales, data, index)
+        values = model.encode(transitions).cpu().numpy()  # (B, T + 1, code_dim)
         codes[index[real]] = values[:, :-1][real]
     return codes
 

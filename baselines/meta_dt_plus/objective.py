@@ -64,7 +64,7 @@ def elsewhere_loss(
         rows, targets = (np.repeat(x, 1 + SUPPORT_READ) for x in (relabelled, tasks))
         transitions = _relabel_rows(config, table, transitions, rows, targets, data.columns.tasks[read][:, None])
     evidence = _read_prefixes(model, data, generator, transitions, read, steps, weights, prefixes)
-    codes = model.encoder.code(evidence)  # (B, prefixes, code_dim)
+    codes = model.encoder.compute_codes(evidence)  # (B, prefixes, code_dim)
 
     elsewhere = data.sample_same_task(generator, episodes, prefixes)  # (B, prefixes), one for each code
     if relabelled is not None:

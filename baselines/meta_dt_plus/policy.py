@@ -53,7 +53,7 @@ class HistoryLaneCodes:
             self._evidence = self._evidence + evidence[:, -1] - evidence[:, -2]
             self._last = newest
         self._before = np.array(step.observation)
-        return encoder.code(self._evidence)
+        return encoder.compute_codes(self._evidence)
 
 
 class MetaDTPlusPolicy(MetaDTPolicy):
@@ -73,8 +73,9 @@ class MetaDTPlusPolicy(MetaDTPolicy):
         self._explores = self.config.exploration > 0 or self.config.probe_steps > 0
         if self._explores:  # all that an episode may need, so that a lane's draws do not depend on other lanes
             generators = [np.random.default_rng([seed, 1]) for seed in seeds]
-            self._coins = np.stack([generator.random(horizon) for generator in generators])
-            self._random = np.stack([self.spaces.uniform_actions(generator, (horizon,)) for generator in generators])
+            self._coins = np.stack([generator.random(horizon) for generator in generators])  # (lanes, horizon)
+            random = [self.spaces.uniform_actions(generator, (horizon,)) for generator in generators]
+            self._random = np.stack(random)  # (lanes, horizon, ...)
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Give every lane its group's support."""

@@ -76,8 +76,9 @@ def train_world_model(
         if update % interval == 0 or update == config.model_updates:
             metrics = {"loss": recent.take()}
             if held_out.num_episodes:
+                generator = run.generator(MODEL_STAGE, "check")  # the same episodes every time
                 with torch.no_grad():
-                    _, info = elsewhere_loss(config, model, held_out, run.generator(MODEL_STAGE, "check"), None)
+                    _, info = elsewhere_loss(config, model, held_out, generator, None)
                 metrics["validation_loss"] = float(info["loss"])
             run.log(**metrics)
 
@@ -98,7 +99,8 @@ class HistoryCodes:
         if supported:
             episodes = data.transition_episodes[index[:, 0]]
             support = data.sample_same_task(generator, episodes, self._most)  # (B, most)
-            used = np.arange(self._most) < generator.integers(1, self._most + 1, size=(len(episodes), 1))
+            count = generator.integers(1, self._most + 1, size=(len(episodes), 1))
+            used = np.arange(self._most) < count  # (B, most)
             evidence = evidence + (after[support] * used[..., None]).sum(axis=1)[:, None]
         return self._encode(evidence)
 
@@ -109,7 +111,8 @@ class HistoryCodes:
 
     def _encode(self, evidence: Array) -> Tensor:
         with torch.no_grad():
-            return self._model.encoder.code(torch.as_tensor(evidence, device=self._model.scales.reward_mean.device))
+            known = torch.as_tensor(evidence, device=self._model.scales.reward_mean.device)
+            return self._model.encoder.compute_codes(known)
 
     def _read_evidence(self, data: TrainingData) -> tuple[Array, Array]:
         """`gather_dataset_evidence` of `data`, kept."""

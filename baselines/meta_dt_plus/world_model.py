@@ -50,19 +50,25 @@ class HistoryEncoder(nn.Module):
             `(B, T + 1, evidence_dim)`.
         """
         rewards = episodes["rewards"]
-        steps = torch.cat([torch.zeros_like(rewards[:, :1]), rewards.diff(dim=1)], dim=1) * self.reward_step_scale
+        steps = torch.cat([torch.zeros_like(rewards[:, :1]), rewards.diff(dim=1)], dim=1)  # (B, T, 1)
+        steps = steps * self.reward_step_scale
         inputs = [episodes[name] for name in ("observations", "actions", "rewards", "changes")]
-        value, weight = self.transition(torch.cat([*inputs, steps], dim=-1)).chunk(2, dim=-1)  # (B, T, 2 * code_dim)
+        read = self.transition(torch.cat([*inputs, steps], dim=-1))
+        value, weight = read.chunk(2, dim=-1)  # (B, T, 2 * code_dim) each
         weight = torch.exp(5.0 * torch.tanh(weight / 5.0))  # between exp(-5) and exp(5): no transition counts for all
         if weights is not None:
             weight = weight * weights[..., None]
         total = torch.cat([weight * value, weight], dim=-1).cumsum(dim=1)  # (B, T, evidence_dim)
         return torch.cat([torch.zeros_like(total[:, :1]), total], dim=1)
 
-    def code(self, evidence: Tensor) -> Tensor:
-        """The weighted mean (shrunk to zero by a prior weight of one) and the logarithm of the weight, mapped."""
+    def compute_codes(self, evidence: Tensor) -> Tensor:
+        """Codes `(..., code_dim)`: the weighted mean and the logarithm of the weight, mapped.
+
+        A prior weight of one shrinks the mean to zero where little was read.
+        """
         value, weight = evidence.chunk(2, dim=-1)
-        output: Tensor = self.output(torch.cat([value / (1.0 + weight), torch.log1p(weight)], dim=-1))
+        read = torch.cat([value / (1.0 + weight), torch.log1p(weight)], dim=-1)  # (..., evidence_dim)
+        output: Tensor = self.output(read)
         return output
 
 
@@ -140,12 +146,12 @@ class HistoryWorldModel(TaskCodeModel):
 
     def encode(self, episodes: Transitions) -> Tensor:
         """Codes `(B, T + 1, code_dim)` before each of `(B, T, size)` transitions, and after the last; no support."""
-        return self.encoder.code(self.encoder.gather_evidence(episodes))
+        return self.encoder.compute_codes(self.encoder.gather_evidence(episodes))
 
     def encode_after(self, episodes: Transitions, steps: Tensor) -> Tensor:
         """Codes `(B, code_dim)` after the first `(B,)` `steps` of `(B, T, size)` transitions."""
         evidence = self.encoder.gather_evidence(episodes)
-        return self.encoder.code(evidence[torch.arange(len(steps)), steps])
+        return self.encoder.compute_codes(evidence[torch.arange(len(steps)), steps])
 
     def measure(self, data: TrainingData) -> None:
         """Take the scales of `data` (without a device), and that of the changes of its rewards."""

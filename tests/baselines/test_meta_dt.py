@@ -38,21 +38,21 @@ def data():
     return load_data("tiny", "medium")
 
 
-def tiny(method, **overrides):
+def configure_tiny(method, **overrides):
     preset = method.presets("tiny")["tiny"]
     prompted = {"no_prompt": False}  # meta-dt-plus has none unless told so
     return type(preset)(**{**preset.model_dump(), **prompted, **overrides})
 
 
-def world_model(data, history, seed=0):
+def make_world_model(data, history, seed=0):
     torch.manual_seed(seed)
-    model = {"recent": WorldModel, "all": HistoryWorldModel}[history](tiny(METHODS[history]), data.spaces)
+    model = {"recent": WorldModel, "all": HistoryWorldModel}[history](configure_tiny(METHODS[history]), data.spaces)
     model.measure(data)
     return model.eval()
 
 
 def codes_of_data(model, history):
-    return DatasetCodes(model) if history == "recent" else HistoryCodes(tiny(MetaDTPlus), model)
+    return DatasetCodes(model) if history == "recent" else HistoryCodes(configure_tiny(MetaDTPlus), model)
 
 
 def codes_of_lanes(model, history, spaces):
@@ -80,7 +80,7 @@ def replay(codes, episodes, support):
 @pytest.mark.parametrize("history", METHODS)
 def test_codes_while_acting_equal_codes_in_training(data, history):
     """From the first step on: no empty contexts, no leak from the episode before."""
-    model = world_model(data, history)
+    model = make_world_model(data, history)
     codes = codes_of_data(model, history)
     episodes = [data.episode(number) for number in (0, 3, 7)]
     seen = replay(codes_of_lanes(model, history, data.spaces), episodes, [()] * 3)
@@ -93,8 +93,8 @@ def test_codes_while_acting_equal_codes_in_training(data, history):
 
 
 def test_recent_codes_read_the_last_transitions_only(data):
-    model = world_model(data, "recent")
-    horizon = tiny(MetaDT).context_horizon
+    model = make_world_model(data, "recent")
+    horizon = configure_tiny(MetaDT).context_horizon
     steps = gather_transitions(model.scales, data, np.arange(12)[None])
     with torch.no_grad():
         base = model.encode(steps)
@@ -106,7 +106,7 @@ def test_recent_codes_read_the_last_transitions_only(data):
 
 
 def test_history_codes_do_not_depend_on_the_order_and_add_support(data):
-    model = world_model(data, "all")
+    model = make_world_model(data, "all")
     episodes = [data.episode(number) for number in range(3)]
     codes = codes_of_lanes(model, "all", data.spaces)
     one = replay(codes, episodes[:1], [(episodes[1], episodes[2])])
@@ -117,8 +117,8 @@ def test_history_codes_do_not_depend_on_the_order_and_add_support(data):
 
 @pytest.mark.parametrize("history", METHODS)
 def test_the_complementary_segment_has_the_largest_error(data, history):
-    model = world_model(data, history)
-    settings = tiny(METHODS[history])
+    model = make_world_model(data, history)
+    settings = configure_tiny(METHODS[history])
     choose = choose_complementary_segments(settings, codes_of_data(model, history), model, data)
     starts = choose(np.random.default_rng(0), np.arange(5))
     for number in range(5):
@@ -128,8 +128,8 @@ def test_the_complementary_segment_has_the_largest_error(data, history):
 
 
 def test_sampled_segments_follow_their_errors(data):
-    model = world_model(data, "recent")
-    settings = tiny(MetaDT, segment_choice="sampled")
+    model = make_world_model(data, "recent")
+    settings = configure_tiny(MetaDT, segment_choice="sampled")
     choose = choose_complementary_segments(settings, DatasetCodes(model), model, data)
     starts = choose(np.random.default_rng(0), np.zeros(20_000, np.int64))
     error = measure_episode_surprise(model, data.spaces, data.episode(0))
@@ -142,7 +142,7 @@ def test_sampled_segments_follow_their_errors(data):
 @pytest.mark.parametrize("variant", ABLATIONS)
 @pytest.mark.parametrize("method", METHODS.values())
 def test_ablations_train_and_come_back_from_disk(data, method, variant, tmp_path):
-    settings = tiny(method, updates=3, model_updates=3, **ABLATIONS[variant])
+    settings = configure_tiny(method, updates=3, model_updates=3, **ABLATIONS[variant])
     run = TrainingRun(0)
     policy = method(settings).train(data, run)
     policy.save(tmp_path / "policy")
@@ -175,23 +175,23 @@ def act_once(policy, spaces, support=None, scored=True, lanes=64, timestep=0):
     return actions
 
 
-def distinct(actions):
+def count_distinct(actions):
     return len(np.unique(actions.round(6), axis=0))
 
 
 def test_exploration_happens_where_it_is_free(data):
-    settings = tiny(MetaDTPlus, updates=2, model_updates=2, exploration=0.5, probe_steps=2)
+    settings = configure_tiny(MetaDTPlus, updates=2, model_updates=2, exploration=0.5, probe_steps=2)
     policy = MetaDTPlus(settings).train(data, TrainingRun(0))
     support = {5: [data.episode(0)]}
     spaces = data.spaces
-    assert 20 <= distinct(act_once(policy, spaces, scored=False, timestep=4)) <= 45  # about half of 64 lanes
-    assert distinct(act_once(policy, spaces, scored=True, timestep=1)) == 64  # probing
-    assert distinct(act_once(policy, spaces, scored=True, timestep=2)) == 1
-    assert distinct(act_once(policy, spaces, support, scored=True, timestep=0)) == 1
+    assert 20 <= count_distinct(act_once(policy, spaces, scored=False, timestep=4)) <= 45  # about half of 64 lanes
+    assert count_distinct(act_once(policy, spaces, scored=True, timestep=1)) == 64  # probing
+    assert count_distinct(act_once(policy, spaces, scored=True, timestep=2)) == 1
+    assert count_distinct(act_once(policy, spaces, support, scored=True, timestep=0)) == 1
 
 
 def test_a_separate_zero_shot_model_acts_at_zero_shots_only(data):
-    settings = tiny(MetaDT, updates=2, model_updates=2, separate_zero_shot=True)
+    settings = configure_tiny(MetaDT, updates=2, model_updates=2, separate_zero_shot=True)
     policy = MetaDT(settings).train(data, TrainingRun(0))
     support = {5: [data.episode(0)]}
     zero, few = act_once(policy, data.spaces), act_once(policy, data.spaces, support)

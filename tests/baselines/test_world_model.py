@@ -22,7 +22,7 @@ METHODS = {"recent": (MetaDT, WorldModel), "all": (MetaDTPlus, HistoryWorldModel
 WHOLE = FIRST_STEPS + 2 * LATER_STEPS
 
 
-def logged(lengths, horizon=120, tasks=10):
+def make_logged_data(lengths, horizon=120, tasks=10):
     """Tasks of rewards `goal * observation`, two for validation; as many episodes of each as there are lengths."""
     generator = np.random.default_rng(0)
     lengths = np.tile(lengths, tasks)
@@ -42,7 +42,7 @@ def logged(lengths, horizon=120, tasks=10):
     return TrainingData(columns, Spaces(2, horizon, action_low=(-1.0,), action_high=(1.0,)), (3, 6))
 
 
-def world_model(data, history, **overrides):
+def make_world_model(data, history, **overrides):
     method, kind = METHODS[history]
     preset = method.presets("tiny")["tiny"]
     torch.manual_seed(0)
@@ -51,7 +51,7 @@ def world_model(data, history, **overrides):
     return model.eval()
 
 
-def random_transitions(batch, length):
+def draw_transitions(batch, length):
     generator = torch.Generator().manual_seed(0)
     sizes = {"observations": 2, "actions": 1, "rewards": 1, "changes": 2}
     return {name: torch.randn(batch, length, size, generator=generator) for name, size in sizes.items()}
@@ -66,8 +66,8 @@ def read_whole(model, data, history, at_once):
 
 @pytest.mark.parametrize("history", METHODS)
 def test_evidence_of_a_data_set_does_not_depend_on_its_parts(history):
-    data = logged([60, 3, 120, 41, 16])
-    model = world_model(data, history)
+    data = make_logged_data([60, 3, 120, 41, 16])
+    model = make_world_model(data, history)
     together = read_whole(model, data, history, 10**9)
     for at_once in (1, 300):
         for one, other in zip(together, read_whole(model, data, history, at_once), strict=True):
@@ -85,8 +85,8 @@ def test_evidence_of_a_data_set_does_not_depend_on_its_parts(history):
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 30])
 def test_the_last_code_is_that_after_all_transitions(length):
-    model = world_model(logged([20]), "recent")
-    transitions = random_transitions(6, length)
+    model = make_world_model(make_logged_data([20]), "recent")
+    transitions = draw_transitions(6, length)
     with torch.no_grad():
         last = model.encode(transitions)[:, -1]
         assert torch.allclose(model.encoder.encode_last(transitions), last, atol=1e-5)
@@ -95,8 +95,8 @@ def test_the_last_code_is_that_after_all_transitions(length):
 
 @pytest.mark.parametrize("history", METHODS)
 def test_codes_after_some_steps_have_read_those_only(history):
-    model = world_model(logged([20]), history)
-    transitions = random_transitions(6, 30)
+    model = make_world_model(make_logged_data([20]), history)
+    transitions = draw_transitions(6, 30)
     steps = torch.tensor([1, 2, 4, 5, 29, 30])
     with torch.no_grad():
         codes = model.encode_after(transitions, steps)
@@ -115,8 +115,8 @@ def test_short_episodes_are_read_whole_and_draw_nothing():
 
 @pytest.mark.parametrize("length", [WHOLE + 1, 200])
 def test_sampled_steps_have_the_expected_evidence_of_the_whole_episode(length):
-    model = world_model(logged([20]), "all")
-    episode = random_transitions(1, length)
+    model = make_world_model(make_logged_data([20]), "all")
+    episode = draw_transitions(1, length)
     draws = 4000
     steps, weights = choose_steps(np.random.default_rng(0), np.full(draws, length))
     assert steps.shape == (draws, WHOLE)
@@ -144,11 +144,11 @@ def test_short_episodes_among_long_ones_count_every_step_once():
 
 
 def test_codes_of_long_episodes_tell_the_task():
-    data = logged([120] * 6)
+    data = make_logged_data([120] * 6)
     preset = MetaDTPlus.presets("tiny")["tiny"]
     overrides = {"model_updates": 250, "model_width": 32, "model_batch_size": 16}
     config = type(preset)(**{**preset.model_dump(), **overrides})
-    model = world_model(data, "all", **overrides)
+    model = make_world_model(data, "all", **overrides)
     run = TrainingRun(0)
     table = train_task_table(config, model, data.fitting, run)
     train_world_model(config, model.train(), table, data, run)

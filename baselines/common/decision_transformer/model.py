@@ -46,7 +46,8 @@ class CausalTransformer(nn.Module):
         """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding. Returns `(B, L, W)`."""
         # Equal position ids would be taken for packed sequences that must not see each other, so they are left alone.
         mask = None if bool(visible.all()) else visible.long()
-        output: Tensor = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+        result = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False)
+        output: Tensor = result.last_hidden_state
         return output
 
 
@@ -122,7 +123,8 @@ class PromptedTransformer(nn.Module):
 
     def embed_actions(self, actions: Tensor, timesteps: Tensor) -> Tensor:
         """Tokens of `(B, K, action_dim)` action features: `(B, K, 1, W)`."""
-        output: Tensor = self.embed_norm(self.embed_action(actions) + self.embed_timestep(timesteps))[:, :, None]
+        tokens = self.embed_action(actions) + self.embed_timestep(timesteps)  # (B, K, W)
+        output: Tensor = self.embed_norm(tokens)[:, :, None]
         return output
 
     def embed_prompt(self, returns: Tensor, observations: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
@@ -153,7 +155,8 @@ class PromptedTransformer(nn.Module):
         Returns:
             `(B, K, action_dim)` predictions, and `(B, k, action_dim)` of the prompt's actions or None.
         """
-        context = self.embed_context(steps["returns"], steps["codes"], steps["observations"], steps["timesteps"])
+        parts = (steps[name] for name in ("returns", "codes", "observations", "timesteps"))
+        context = self.embed_context(*parts)  # (B, K, tokens_per_step - 1, W)
         action = self.embed_actions(steps["actions"], steps["timesteps"])
         tokens = torch.cat([context, action], dim=2).flatten(1, 2)  # (B, K * tokens_per_step, W)
         visible = steps["mask"].repeat_interleave(self.tokens_per_step, dim=1)
@@ -180,7 +183,9 @@ class AchievableReturn(nn.Module):
         super().__init__()
         self.horizon = spaces.horizon
         size = spaces.observation_dim + code_dim + 1
-        self.layers = nn.Sequential(nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)
+        )  # fmt: skip
 
     def forward(self, observations: Tensor, codes: Tensor | None, timesteps: Tensor) -> Tensor:
         """Scaled returns-to-go `(...,)` for `(..., observation_dim)`, `(..., code_dim)` and `(...,)`."""

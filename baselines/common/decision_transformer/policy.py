@@ -59,6 +59,7 @@ class Actor:
         self._tokens: list[Tensor] = []  # of the window, as long as it grows
         self._window: SlidingWindow | None = None
         with torch.inference_mode():
+            # Without any prompt there is no room for one: it would be padding in every lane at every step.
             prompt = self._embed_prompts(prompts) if any(prompt is not None for prompt in prompts) else None
             self._single = prompt is None and config.window == 1  # nothing to keep from step to step
             capacity = 3 * config.prompt_length if prompt is not None else 0
@@ -124,7 +125,8 @@ class Actor:
             if prompt is None:
                 continue
             steps = slice(prompt.start, prompt.start + prompt.length)
-            to_go = np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1] / self.scales.returns
+            # Sums from the episode's end backwards: this and all later rewards.
+            to_go = np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1] / self.scales.returns  # (T,)
             place = slice(length - prompt.length, length)
             visible[lane, place] = True
             arrays["returns"][lane, place] = to_go[steps]

@@ -53,20 +53,20 @@ class SlidingWindow:
         unseen = torch.ones(self._ring, self._ring, dtype=torch.bool, device=tokens.device).triu(1)
         unseen[1:, 0] = True
         self._ring_bias = _build_bias(tokens, unseen)
-        self._put(tokens)
+        self._write_tokens(tokens)
 
     def advance(self, tokens: Tensor) -> Tensor:
         """The output `(lanes, W)` of the newest of `(lanes, n, W)` tokens: the last action, then this step without."""
-        self._put(tokens)
+        self._write_tokens(tokens)
         lanes = len(tokens)
         at_once = CPU_LANES if tokens.device.type == "cpu" else lanes
         stale = self._count % self._ring
         # The bias is written for tokens in the order of their numbers; the rings hold them from the stale place on.
         ring_bias = self._ring_bias.roll((stale, stale), (0, 1))
-        parts = [self._run(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
+        parts = [self._run_lanes(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
         return torch.cat(parts)
 
-    def _put(self, tokens: Tensor) -> None:
+    def _write_tokens(self, tokens: Tensor) -> None:
         """Write the next tokens, and what the first layer makes of them, in their places."""
         places = torch.arange(self._count, self._count + tokens.shape[1], device=tokens.device) % self._ring
         query, key, value = project(self._transformer, 0, tokens)
@@ -76,7 +76,7 @@ class SlidingWindow:
         self._values.index_copy_(1, self._first + places, value)
         self._count += tokens.shape[1]
 
-    def _run(self, part: slice, ring_bias: Tensor) -> Tensor:
+    def _run_lanes(self, part: slice, ring_bias: Tensor) -> Tensor:
         """The newest token's output in the lanes of `part`."""
         transformer = self._transformer
         blocks = transformer.backbone.h

@@ -76,7 +76,9 @@ class Networks:
     def modules(self) -> dict[str, torch.nn.Module]:
         """The networks by name."""
         named: dict[str, torch.nn.Module] = {"transformer": self.transformer}
-        return named | ({"achievable": self.achievable} if self.achievable is not None else {})
+        if self.achievable is not None:
+            named["achievable"] = self.achievable
+        return named
 
 
 def build_networks(
@@ -84,7 +86,8 @@ def build_networks(
 ) -> Networks:
     """Make the networks, untrained."""
     transformer = PromptedTransformer(config, spaces, code_dim, placement)
-    return Networks(transformer, AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None)
+    achievable = AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None
+    return Networks(transformer, achievable)
 
 
 def choose_random_segments(data: TrainingData, length: int) -> ChooseSegments:
@@ -109,7 +112,8 @@ class Batches:
         segments: ChooseSegments | None,
     ) -> None:
         """Keep the parts; `segments` None means that no window has a prompt."""
-        self._config, self._data, self._scales, self._codes, self._segments = config, data, scales, codes, segments
+        self._config, self._data, self._scales = config, data, scales
+        self._codes, self._segments = codes, segments
 
     def draw(self, generator: np.random.Generator, count: int, supported: bool) -> tuple[dict[str, Any], Any]:
         """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
@@ -195,28 +199,32 @@ def train_networks(
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
-    held_out = data.validation if data.validation.num_episodes else None
-    checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
+    checks = None
+    if data.validation.num_episodes:
+        held_out = data.validation
+        checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
     plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
-    parts = ((plain, False), (config.batch_size - plain, True))  # windows an update, and whether they have support
+    # Windows an update without and with support. They go through apart, since a prompt makes sequences longer.
+    parts = ((plain, False), (config.batch_size - plain, True))
     recent = RecentLosses()
     for update in run.steps(stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()):
         generator = run.generator(stage, update)
         optimizer.zero_grad(set_to_none=True)
         logged = torch.zeros(())
-        for count, supported in parts:  # apart, since those with a prompt are longer; gradients add up
+        for count, supported in parts:
             if count == 0:
                 continue
             steps, prompt = batches.draw(generator, count, supported)
             loss, info = policy_loss(config, networks, steps, prompt)
-            torch.autograd.backward(loss * (count / config.batch_size))
+            torch.autograd.backward(loss * (count / config.batch_size))  # gradients of the parts add up
             logged = logged + info["loss"].cpu() * (count / config.batch_size)
         take_step(optimizer, clip=config.gradient_clip, learning_rate=compute_learning_rate(config, update))
         recent.values.append(float(logged))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if checks and (update % (10 * config.log_interval) == 0 or update == config.updates):
-                metrics["validation_loss"] = measure_loss(config, networks, checks, run.generator(stage, "check"))
+                generator = run.generator(stage, "check")  # the same windows every time
+                metrics["validation_loss"] = measure_loss(config, networks, checks, generator)
             run.log(**metrics)
 
 

@@ -4,6 +4,7 @@ from .checks.finding import Finding as Finding
 from .checks.method import check_method as check_method
 from .checks.suite import check_suite as check_suite
 from .data.columns import Columns as Columns
+from .data.episode import Episode as Episode
 from .data.load import load_data as load_data
 from .data.making.build import DatasetIdentity as DatasetIdentity
 from .data.making.build import build_data as build_data
@@ -43,7 +44,6 @@ from .leaderboard.scores.aggregate import aggregate as aggregate
 from .leaderboard.scores.models import Leaderboard as Leaderboard
 from .leaderboard.scores.models import LeaderboardEntry as LeaderboardEntry
 from .methods.contract import Config as Config
-from .methods.contract import Episode as Episode
 from .methods.contract import Method as Method
 from .methods.contract import Policy as Policy
 from .methods.contract import Step as Step

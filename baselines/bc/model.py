@@ -20,7 +20,7 @@ class BCNetwork(nn.Module):
         self.discrete = spaces.discrete
         self.register_buffer("mean", torch.zeros(spaces.observation_dim))
         self.register_buffer("deviation", torch.ones(spaces.observation_dim))
-        self.layers = nn.Sequential(*_layers(spaces.observation_dim + 1, width, depth, spaces.action_dim))
+        self.layers = nn.Sequential(*_make_layers(spaces.observation_dim + 1, width, depth, spaces.action_dim))
 
     def normalise_by(self, mean: Array, deviation: Array) -> None:
         """Take the mean and standard deviation of observations, each `(observation_dim,)`."""
@@ -42,15 +42,8 @@ class BCNetwork(nn.Module):
         features: Tensor = self.layers(torch.cat([normalised, elapsed], dim=-1))
         return features
 
-    def loss(self, observation: Tensor, timestep: Tensor, action: Tensor) -> Tensor:
-        """Mean squared error of action features, or cross-entropy of discrete actions, averaged over the batch."""
-        predicted = self(observation, timestep)
-        if self.discrete:
-            return nn.functional.cross_entropy(predicted, action)
-        return nn.functional.mse_loss(predicted, action)
 
-
-def _layers(inputs: int, width: int, depth: int, outputs: int) -> Iterator[nn.Module]:
+def _make_layers(inputs: int, width: int, depth: int, outputs: int) -> Iterator[nn.Module]:
     for _ in range(depth):
         yield nn.Linear(inputs, width)
         yield nn.ReLU()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from metabench import TrainingData, TrainingRun, Windows
 
@@ -14,6 +16,14 @@ VALIDATION_TRANSITIONS = 4096
 """Largest number of transitions that the validation loss is averaged over; they are drawn once."""
 
 
+def action_loss(network: BCNetwork, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean squared error of action features, or cross-entropy of discrete actions, averaged over the batch."""
+    predicted = network(batch.observations, batch.timesteps)  # (B, action_dim)
+    compare = functional.cross_entropy if network.discrete else functional.mse_loss
+    loss = compare(predicted, batch.actions)
+    return loss, {"loss": loss.detach()}
+
+
 def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCNetwork:
     """Fit the network to the fitting part; the loss on the validation part is logged and chooses nothing."""
     run.torch_seed("initialisation")
@@ -23,28 +33,25 @@ def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCN
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
     fitting = data.fitting.to(run.device)
-    held_out = _held_out(data, run)
+    held_out = draw_held_out(data, run)
 
     for update in run.steps("policy", config.updates, network=network, optimizer=optimizer, schedule=schedule):
         generator = run.generator("batch", update)
         index = generator.integers(fitting.num_transitions, size=config.batch_size)
-        loss = _loss(network, fitting.transitions(index))
+        loss, info = action_loss(network, fitting.transitions(index))
         descend(optimizer, loss)
         schedule.step()
         if update % config.log_interval == 0 or update == config.updates:
-            metrics = {"loss": loss.item()}
+            metrics = {"loss": info["loss"].item()}
             if held_out is not None:
                 with torch.no_grad():
-                    metrics["validation_loss"] = _loss(network, held_out).item()
+                    _, info = action_loss(network, held_out)
+                metrics["validation_loss"] = info["loss"].item()
             run.log(**metrics)
     return network.eval()
 
 
-def _loss(network: BCNetwork, batch: Windows) -> torch.Tensor:
-    return network.loss(batch.observations, batch.timesteps, batch.actions)
-
-
-def _held_out(data: TrainingData, run: TrainingRun) -> Windows | None:
+def draw_held_out(data: TrainingData, run: TrainingRun) -> Windows | None:
     """Transitions of the validation part, the same at every update; None if it is empty."""
     total = data.validation.num_transitions
     if not total:

@@ -33,7 +33,8 @@ def take_step(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
     if clip is not None:
-        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, clip)
     optimizer.step()
 
 

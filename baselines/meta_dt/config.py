@@ -1,18 +1,17 @@
-"""Configuration of Meta-DT and Meta-DT-plus, and their presets."""
+"""Configuration of Meta-DT, and its presets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..common.decision_transformer.config import SUITES, CodePlacement, TransformerConfig
-from ..prompt_dt.config import SMALL_BUDGET
+from ..common.decision_transformer.config import SMALL_BUDGET, SUITES, CodePlacement, TransformerConfig
 
 
-class MetaDTConfig(TransformerConfig):
-    """Meta-DT as its paper says; where its released code differs, a field chooses."""
+class TaskCodeConfig(TransformerConfig):
+    """A prompted transformer with codes of the task from a world model: what Meta-DT shares with what builds on it."""
 
     no_context: bool = Field(False, description="ablation: no task code")
     no_complementary_prompt: bool = Field(False, description="ablation: a random segment of a random support episode")
@@ -30,62 +29,64 @@ class MetaDTConfig(TransformerConfig):
         description="prompt: the support segment of the largest world-model error (paper), or one drawn with a "
         "probability proportional to its error (released code)",
     )
-    history: Literal["recent", "all"] = Field(
-        "recent", description="the code reads the last `context_horizon` transitions, or episode so far and support"
-    )
-    objective: Literal["next", "elsewhere"] = Field(
-        "next", description="the code must predict its own next transition, or transitions elsewhere in the same task"
-    )
     decoders: Literal["both", "reward", "transition"] = Field(
         "both", description="what is predicted: reward and transition (paper), or one (released code, by family)"
     )
     code_dim: int = Field(16, ge=1, description="length of the task code")
-    context_horizon: int = Field(4, ge=1, description="h: transitions that `recent` codes read")
     model_width: int = Field(128, ge=1, description="width of the world model's encoder and decoders")
     model_updates: int = Field(100_000, ge=1, description="world-model updates")
-    model_batch_size: int = Field(
-        128, ge=1, description="`next`: transitions an update; `elsewhere`: episodes an update"
-    )
+    model_batch_size: int = Field(128, ge=1, description="transitions an update of the world model")
     model_learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate for the world model")
-    model_decay: bool = Field(False, description="cosine decay of the world model's learning rate to a hundredth")
-    relabelled_context: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="`elsewhere`: share of codes that read, and predict, transitions of *other* tasks' episodes, with "
-        "rewards and changes as they would be in the code's task: so behaviour tells nothing of the task",
-    )
-    keep_residuals: bool = Field(
-        False,
-        description="relabelled transitions keep what their own task does not explain of them; otherwise they become "
-        "predictions, without noise",
-    )
-    linear_reward: bool = Field(False, description="the reward decoder is linear in the code")
-    support_episodes: int = Field(5, ge=1, description="`all`: most support episodes that training codes read")
-    exploration: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="probability of a uniformly random action at each step of unscored support episodes",
-    )
-    probe_steps: int = Field(
-        0, ge=0, description="uniformly random first actions of a scored episode that has no support"
-    )
 
 
-PLUS: Mapping[str, Any] = {
-    "history": "all",
-    "objective": "elsewhere",
-    "model_decay": True,
-    "relabelled_context": 1.0,
-    "code_placement": "sum",
-    "window": 1,
-    "no_prompt": True,
-    "exploration": 0.7,
-    "probe_steps": 3,
-    "target_return": "predicted",
+class MetaDTConfig(TaskCodeConfig):
+    """Meta-DT as its paper says; where its released code differs, a field chooses."""
+
+    context_horizon: int = Field(4, ge=1, description="h: transitions that the code reads, the last ones")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, values: Any) -> Any:
+        return drop_fixed_fields(values, FIXED, "meta-dt")
+
+
+FIXED: Mapping[str, Any] = {
+    "history": "recent",
+    "objective": "next",
+    "model_decay": False,
+    "relabelled_context": 0.0,
+    "keep_residuals": False,
+    "linear_reward": False,
+    "support_episodes": 5,
+    "exploration": 0.0,
+    "probe_steps": 0,
 }
-"""What makes Meta-DT-plus of Meta-DT; its README gives the evidence for each."""
+"""Fields of older configurations, which meta-dt and meta-dt-plus shared, with the value that meta-dt always has."""
+
+
+def drop_fixed_fields(values: Any, fixed: Mapping[str, Any], method: str) -> Any:
+    """Read a configuration of the time when meta-dt and meta-dt-plus had one class: in records and saved policies.
+
+    Args:
+        values: keys and values, perhaps with some of `fixed`; anything else is left to the validation.
+        fixed: what `method` does not choose, with the value that it always has.
+        method: its name, for the error.
+
+    Raises:
+        ValueError: a key of `fixed` has another value: no such policy can be had any more.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    for key, value in fixed.items():
+        if key in values and values[key] != value:
+            raise ValueError(f"{key}={values[key]!r}: {method} always has {value!r}")
+    return {key: value for key, value in values.items() if key not in fixed}
+
+
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    name: {name: True} for name in ("no_context", "no_complementary_prompt", "no_prompt", "separate_zero_shot")
+}
+"""Named variants: `meta-dt/no_context`."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
@@ -103,26 +104,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {**SMALL_BUDGET, "updates": 400, "model_updates": 1000},
     "cpu": {**SMALL_BUDGET, "updates": 1000, "model_updates": 2000},
 }
-"""Overrides of the published configuration by preset."""
-
-ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    name: {name: True} for name in ("no_context", "no_complementary_prompt", "no_prompt", "separate_zero_shot")
-}
-"""Named variants: `meta-dt/no_context`."""
-
-
-_RESIDUALS: Mapping[str, Any] = {"keep_residuals": True}
-
-PLUS_SUITES: Mapping[str, Mapping[str, Any]] = {
-    "cheetah-vel": {},
-    "cheetah-dir": {**_RESIDUALS, "linear_reward": True},
-    "ant-dir": {**_RESIDUALS, "linear_reward": True},
-    "ant-dir-arc": {**_RESIDUALS, "linear_reward": True},
-    "hopper-param": _RESIDUALS,
-    "walker-param": _RESIDUALS,
-    "reach": _RESIDUALS,
-}
-"""What Meta-DT-plus does differently with noisy teachers; chosen by the world model's error on validation tasks."""
+"""Overrides of the published configuration by preset; about a hundredth of the published updates."""
 
 PAPER: Mapping[str, Mapping[str, Any]] = {
     "cheetah-vel": {"learning_rate": 5e-5, "updates": 200_000},
@@ -135,17 +117,13 @@ PAPER: Mapping[str, Mapping[str, Any]] = {
 """Published settings by suite, where they are not the defaults (which are point-robot's)."""
 
 
-def presets(suite: str, plus: bool) -> dict[str, MetaDTConfig]:
-    """Configurations for `suite` by preset."""
+def collect_overrides(suite: str) -> dict[str, dict[str, Any]]:
+    """What each preset changes in the defaults for `suite`."""
     published = SUITES.get(suite, {})
-    budgets: dict[str, dict[str, Any]] = {name: {**published, **budget} for name, budget in BUDGETS.items()}
-    budgets["paper"] = {**published, **PAPER.get(suite, {})}
-    if plus:
-        budgets = {name: {**budget, **PLUS} for name, budget in budgets.items()}
-        for name, budget in budgets.items():
-            budget["batch_size"] = 64 if name == "tiny" else 1024  # single steps, not windows of 20
-            budget["model_batch_size"] = 8 if name == "tiny" else 64  # whole episodes, not transitions
-            budget.update(PLUS_SUITES.get(suite, {}))
-        if suite in PLUS_SUITES:  # their logged actions are noisy; single steps are cheap, and more average it out
-            budgets["cpu"]["updates"] = 3000
-    return {name: MetaDTConfig(**budget) for name, budget in budgets.items()}
+    overrides = {name: {**published, **budget} for name, budget in BUDGETS.items()}
+    return {**overrides, "paper": {**published, **PAPER.get(suite, {})}}
+
+
+def build_presets(suite: str) -> dict[str, MetaDTConfig]:
+    """Configurations for `suite` by preset."""
+    return {name: MetaDTConfig(**overrides) for name, overrides in collect_overrides(suite).items()}

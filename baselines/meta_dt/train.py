@@ -1,126 +1,179 @@
-"""Training the world model, and what its codes and errors give to the transformer's training."""
+"""Training: the world model, then the transformer on its codes, prompted by the segments that it explains worst."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, TrainingData, TrainingRun, Windows
+from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 
-from ..common.decision_transformer.train import ChooseSegments
-from ..common.optimisation import RecentLosses, cosine_factor, descend
-from ..meta_dt_plus.objective import elsewhere_loss, gather_steps, train_task_table
-from .config import MetaDTConfig
-from .model import TaskTable, WorldModel, dataset_evidence, gather, squared_errors
+from ..common.decision_transformer.diagnose import diagnose_networks
+from ..common.decision_transformer.train import (
+    STAGE,
+    ChooseSegments,
+    Networks,
+    Scales,
+    TaskCodes,
+    build_networks,
+    choose_random_segments,
+    measure_scales,
+    train_networks,
+)
+from ..common.optimisation import RecentLosses, descend
+from .config import MetaDTConfig, TaskCodeConfig
+from .diagnose import diagnose_world_model
+from .model import gather_transitions
+from .policy import MetaDTPolicy
+from .world_model import TaskCodeModel, WorldModel, encode_dataset, next_step_loss
 
-STAGE = "world-model"
+MODEL_STAGE = "world-model"
+
+
+def train_policy(config: MetaDTConfig, data: TrainingData, run: TrainingRun) -> MetaDTPolicy:
+    """Train the world model, freeze it, then the transformer on its codes; adds diagnostics to the summary."""
+    model, codes = None, None
+    if not config.no_context:
+        run.torch_seed("initialise", MODEL_STAGE)
+        model = WorldModel(config, data.spaces).to(run.device)
+        train_world_model(config, model, data, run)
+        model.requires_grad_(False).eval()
+        codes = DatasetCodes(model)
+        if data.validation.num_episodes:
+            run.summary["reward_error_elsewhere"] = diagnose_world_model(model, data, run)
+    scales = measure_scales(config, data)
+    networks, zero_shot = train_transformers(config, model, codes, data, scales, run)
+    return MetaDTPolicy(config, networks, zero_shot, model, data.spaces, scales)
 
 
 def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> None:
     """Train in place on the fitting tasks; logs the loss there and on the validation tasks."""
-    fitting = data.fitting
+    fitting, held_out = data.fitting, data.validation
     model.measure(fitting)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.model_learning_rate)
-    table = None
-    if config.objective == "elsewhere" and config.relabelled_context > 0:
-        table = train_task_table(config, model, fitting, run)
-
-    def loss_on(part: TrainingData, generator: np.random.Generator, table: TaskTable | None) -> Tensor:
-        if config.objective == "next":
-            return _next_loss(config, model, part, generator)
-        return elsewhere_loss(config, model, part, generator, table)
-
     recent = RecentLosses()
-    interval = max(1, config.model_updates // 50)
-    for update in run.steps(STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
-        loss = loss_on(fitting, run.generator(STAGE, update), table)
-        factor = cosine_factor(update, config.model_updates, last=0.01) if config.model_decay else 1.0
-        descend(optimizer, loss, clip=1.0, learning_rate=config.model_learning_rate * factor)
-        recent.values.append(float(loss.detach()))
+    interval = max(1, config.model_updates // 50)  # 50 rows of the training curve
+    for update in run.steps(MODEL_STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
+        loss, info = next_step_loss(model, fitting, run.generator(MODEL_STAGE, update), config.model_batch_size)
+        descend(optimizer, loss, clip=1.0)
+        recent.values.append(float(info["loss"]))
         if update % interval == 0 or update == config.model_updates:
             metrics = {"loss": recent.take()}
-            if data.validation.num_episodes:
+            if held_out.num_episodes:
+                generator = run.generator(MODEL_STAGE, "check")  # the same transitions every time
                 with torch.no_grad():
-                    check = loss_on(data.validation, run.generator(STAGE, "check"), None)
-                metrics["validation_loss"] = float(check)
+                    _, info = next_step_loss(model, held_out, generator, config.model_batch_size)
+                metrics["validation_loss"] = float(info["loss"])
             run.log(**metrics)
 
 
-def _next_loss(config: MetaDTConfig, model: WorldModel, data: TrainingData, generator: np.random.Generator) -> Tensor:
-    """The published objective: predict the transition that follows the h transitions that the code reads."""
-    index = generator.integers(data.num_transitions, size=config.model_batch_size)
-    episodes = data.transition_episodes[index]
-    position = index - data.columns.offsets[episodes]
-    codes = _codes_at(model, data, episodes, position)
-    return model.loss(gather(model, data, index), codes)
+def train_transformers(
+    config: TaskCodeConfig,
+    model: TaskCodeModel | None,
+    codes: DataCodes | None,
+    data: TrainingData,
+    scales: Scales,
+    run: TrainingRun,
+) -> tuple[Networks, Networks | None]:
+    """Train the transformer on a frozen world model's codes, and the one for zero shots if it is apart.
+
+    Args:
+        config: sizes and budget.
+        model: frozen; its weights count as trained again afterwards. None: no context.
+        codes: of `model`.
+        data: training tasks.
+        scales: from `measure_scales`.
+        run: randomness, log, checkpoints; its summary gets the diagnostics.
+    """
+    placed = data.to(run.device)
+
+    def choose_segments(part: TrainingData) -> ChooseSegments:
+        if model is None or codes is None or config.no_complementary_prompt:
+            return choose_random_segments(part, config.prompt_length)
+        return choose_complementary_segments(config, codes, model, part)
+
+    def train_one(stage: str, support: bool) -> Networks:
+        run.torch_seed("initialise", stage)
+        networks = build_transformer(config, data.spaces)
+        for module in networks.modules().values():
+            module.to(run.device)
+        train_networks(config, networks, placed, scales, run, codes, segments if support else None, support, stage)
+        return networks
+
+    segments = None if config.no_prompt else choose_segments
+    networks = train_one(STAGE, support=True)
+    zero_shot = train_one(f"{STAGE}-zero-shot", support=False) if config.separate_zero_shot else None
+    if data.validation.num_episodes:
+        run.summary["action_error"] = diagnose_networks(config, networks, placed, scales, run, codes, segments)
+    if model is not None:
+        model.requires_grad_(True)  # parameters that training changed are counted by this
+    return networks, zero_shot
 
 
-def _codes_at(model: WorldModel, data: TrainingData, episodes: Array, position: Array) -> Tensor:
-    """Codes `(B, code_dim)` before step `position` of each episode, from that episode only."""
-    horizon = model.config.context_horizon if model.config.history == "recent" else int(position.max())
-    starts = np.maximum(position - horizon, 0)
-    count = position - starts
-    steps = starts[:, None] + np.minimum(np.arange(max(horizon, 1)), np.maximum(count - 1, 0)[:, None])
-    transitions = gather(model, data, data.columns.offsets[episodes][:, None] + steps)
-    evidence = model.encoder.evidence(transitions)
-    return model.encoder.code(evidence[torch.arange(len(episodes)), torch.as_tensor(count)])
+def build_transformer(config: TaskCodeConfig, spaces: Spaces) -> Networks:
+    """The transformer, untrained, with room for a code unless there is none."""
+    return build_networks(config, spaces, 0 if config.no_context else config.code_dim, config.code_placement)
+
+
+class DataCodes(TaskCodes, Protocol):
+    """Codes of windows, and of single transitions: a code is known before each transition of a data set."""
+
+    def encode_before(self, data: TrainingData, index: Array) -> Tensor:
+        """Codes `(..., code_dim)` before transitions by flat index `(...,)`, from their own episode alone."""
+        ...
 
 
 class DatasetCodes:
-    """Task codes of training windows from a frozen world model: evidence is computed once a data set."""
+    """Task codes of training windows from a frozen world model: computed once a data set."""
 
-    def __init__(self, config: MetaDTConfig, model: WorldModel) -> None:
-        """Keep the model; evidence is computed on first use of a data set."""
-        self._config, self._model = config, model
-        self._kept: dict[int, tuple[TrainingData, Array, Array]] = {}
+    def __init__(self, model: WorldModel) -> None:
+        """Keep the model; codes are computed on first use of a data set."""
+        self._model = model
+        self._kept: dict[int, tuple[TrainingData, Array]] = {}  # by id; the data are kept, so that none is used again
 
-    def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
-    ) -> Tensor:
-        """Codes `(B, K, code_dim)`; supported windows have support episodes where the encoder reads support."""
-        before, after = self.evidence(data)
-        episodes = np.asarray(windows.episodes.cpu() if isinstance(windows.episodes, Tensor) else windows.episodes)
-        timesteps = np.asarray(windows.timesteps.cpu() if isinstance(windows.timesteps, Tensor) else windows.timesteps)
-        evidence = before[data.columns.offsets[episodes][:, None] + timesteps]
-        if supported and self._model.encoder.reads_support:
-            most = self._config.support_episodes
-            support = data.sample_same_task(generator, episodes, most)
-            used = np.arange(most) < generator.integers(1, most + 1, size=(len(episodes), 1))
-            evidence = evidence + (after[support] * used[..., None]).sum(axis=1)[:, None]
-        device = next(self._model.parameters()).device
-        with torch.no_grad():
-            return self._model.encoder.code(torch.as_tensor(evidence, device=device))
+    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+        """Codes `(B, K, code_dim)`; support changes nothing: the published code reads the episode alone."""
+        del supported, generator
+        return self.encode_before(data, find_transitions(data, windows))
 
-    def evidence(self, data: TrainingData) -> tuple[Array, Array]:
-        """`dataset_evidence` of `data`, kept."""
+    def encode_before(self, data: TrainingData, index: Array) -> Tensor:
+        """Codes `(..., code_dim)` before transitions by flat index `(...,)`."""
         if id(data) not in self._kept:
-            self._kept[id(data)] = (data, *dataset_evidence(self._model, data))
-        return self._kept[id(data)][1:]
+            self._kept[id(data)] = (data, encode_dataset(self._model, data))
+        _, codes = self._kept[id(data)]
+        return torch.as_tensor(codes[index], device=self._model.scales.reward_mean.device)
 
 
-def complementary_segments(
-    config: MetaDTConfig, codes: DatasetCodes, model: WorldModel, data: TrainingData
+def find_transitions(data: TrainingData, windows: Windows) -> Array:
+    """Flat indices `(B, K)` of the transitions of windows; of an episode's first one in padding."""
+    episodes, timesteps = (torch.as_tensor(x).cpu().numpy() for x in (windows.episodes, windows.timesteps))
+    return np.asarray(data.columns.offsets[episodes][:, None] + timesteps)
+
+
+def choose_complementary_segments(
+    config: TaskCodeConfig, codes: DataCodes, model: TaskCodeModel, data: TrainingData
 ) -> ChooseSegments:
     """Segments of episodes by the world model's error along them, computed once."""
-    before, _ = codes.evidence(data)
     error = np.zeros(data.num_transitions)
-    for first in range(0, data.num_transitions, 8192):
+    for first in range(0, data.num_transitions, 8192):  # bounds memory
         index = np.arange(first, min(first + 8192, data.num_transitions))
         with torch.no_grad():
-            code = model.encoder.code(torch.as_tensor(before[index], device=next(model.parameters()).device))
-            error[index] = model.surprise(gather(model, data, index), code).cpu().numpy()
-    sums = np.concatenate([[0.0], np.cumsum(error)])
+            known = codes.encode_before(data, index)  # (n, code_dim)
+            transitions = gather_transitions(model.scales, data, index)
+            error[index] = model.measure_surprise(transitions, known).cpu().numpy()
+    sums = np.concatenate([[0.0], np.cumsum(error)])  # a segment's sum is the difference of two
     offsets, lengths = data.columns.offsets, data.lengths
     longest, length = int(lengths.max()), config.prompt_length
     starts = np.arange(max(longest - length, 0) + 1)
-    scores = np.zeros((data.num_episodes, len(starts)))  # error sum of the segment that begins there; 0 if too late
+    # (E, starts): error sum of the segment that begins there; 0 where that would be too late.
+    scores = np.zeros((data.num_episodes, len(starts)))
     latest = np.maximum(lengths - length, 0)
     valid = starts <= latest[:, None]
     begin = (offsets[:-1, None] + starts)[valid]
     end = np.minimum(offsets[:-1, None] + starts + length, offsets[1:, None])[valid]
+    # Never 0, or a start that is too late could be drawn.
     scores[valid] = sums[end] - sums[begin] + 1e-12
     best = scores.argmax(axis=1)
     cumulative = np.cumsum(scores, axis=1)
@@ -132,41 +185,3 @@ def complementary_segments(
         return np.asarray((cumulative[episodes] < threshold).sum(axis=1))
 
     return choose
-
-
-@torch.no_grad()
-def diagnose_world_model(
-    config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun
-) -> dict[str, Any]:
-    """How much the codes know of held-out training tasks: reward error at *other* places of the same task.
-
-    Root mean squared errors in reward units, after 1, 4, 16 ... steps of one episode, beside two controls: predicting
-    the mean reward of the training data, and the codes of another task.
-    """
-    held_out = data.validation
-    generator = run.generator("diagnose", STAGE)
-    episodes = generator.integers(held_out.num_episodes, size=512)
-    lengths = held_out.lengths[episodes]
-    checked = [n for n in (0, 1, 4, 16, 64) if n <= int(lengths.max())]
-    steps = np.broadcast_to(np.arange(max(checked)), (len(episodes), max(checked)))
-    evidence = model.encoder.evidence(gather_steps(model, held_out, episodes, steps))
-    elsewhere = held_out.sample_same_task(generator, episodes, 1)[:, 0]
-    step = (generator.random(len(elsewhere)) * held_out.lengths[elsewhere]).astype(np.int64)
-    target = gather(model, held_out, held_out.columns.offsets[elsewhere] + step)
-    unit = float(model.scales.reward_deviation)
-    tasks = held_out.columns.tasks[episodes]
-    others = (
-        np.array([generator.permutation(np.flatnonzero(tasks != task))[0] for task in tasks])
-        if held_out.num_tasks > 1
-        else None
-    )
-    report: dict[str, Any] = {"mean_reward": float(target["rewards"].pow(2).mean().sqrt()) * unit}
-    for count in checked:
-        position = torch.as_tensor(np.minimum(count, lengths))
-        codes = model.encoder.code(evidence[torch.arange(len(episodes)), position])
-        report[f"after_{count}_steps"] = float(squared_errors(model.decoders, target, codes)[0].mean().sqrt()) * unit
-        if others is not None and count:
-            report[f"after_{count}_steps_of_another_task"] = (
-                float(squared_errors(model.decoders, target, codes[others])[0].mean().sqrt()) * unit
-            )
-    return report

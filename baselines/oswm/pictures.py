@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from metabench import Array, Episode, LinePlot, Picture, Series, Spaces, TrainingData
+from metabench import Array, LinePlot, Picture, Series, Spaces, TrainingData
 
 from ..common.planning.rows import Reader, Transitions, batched
 
@@ -30,8 +30,8 @@ def prediction_pictures(
     """
     episode = int(generator.integers(data.num_episodes))
     other = int(data.sample_same_task(generator, np.array([episode]), 1)[0, 0])
-    asked = _transitions(data, episode, spaces).chosen(np.arange(min(STEPS, int(data.lengths[episode]))))
-    context = _transitions(data, other, spaces).thinned(largest_context)
+    asked = Transitions.of([data.episode(episode)], spaces).chosen(np.arange(min(STEPS, int(data.lengths[episode]))))
+    context = Transitions.of([data.episode(other)], spaces).thinned(largest_context)
     contexts = {f"after {len(context)} steps": context, "knowing nothing": context.chosen(np.zeros(0, np.int64))}
     predicted = {name: _predicted(reader, rows, asked) for name, rows in contexts.items()}
     real = np.concatenate([asked.rewards[:, None], asked.next_observations - asked.observations], axis=1)
@@ -43,17 +43,6 @@ def prediction_pictures(
         f"either side. Read before: {len(context)} steps of another episode of the same task, or nothing."
     )
     return [LinePlot("Predicted and real, one step ahead", panels, "step", caption)]
-
-
-def _transitions(data: TrainingData, episode: int, spaces: Spaces) -> Transitions:
-    columns = data.columns
-    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    terminated = bool(columns.terminated[episode])
-    seen = np.array(columns.observations[start + episode : stop + episode + 1])
-    whole = Episode(
-        seen, np.array(columns.actions[start:stop]), np.array(columns.rewards[start:stop]), terminated, not terminated
-    )
-    return Transitions.of([whole], spaces)
 
 
 @torch.no_grad()

@@ -9,9 +9,10 @@ from typing import ClassVar
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.decision_transformer.saving import load_networks, load_settings
-from ..common.decision_transformer.train import build_networks, measure_scales, random_segments, train_networks
-from .config import PromptDTConfig, presets
+from ..common.decision_transformer.train import build_networks
+from .config import PromptDTConfig, build_presets
 from .policy import PromptDTPolicy
+from .train import train_policy
 
 
 class PromptDT(Method):
@@ -24,25 +25,11 @@ class PromptDT(Method):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Configurations for `suite` by preset."""
-        return presets(suite)
+        return build_presets(suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train on windows of the fitting tasks, half of them after a random segment of another episode of the task."""
-        config = self.config
-        scales = measure_scales(config, data)
-        run.torch_seed("networks")
-        networks = build_networks(config, data.spaces)
-        for module in networks.modules().values():
-            module.to(run.device)
-        train_networks(
-            config,
-            networks,
-            data.to(run.device),
-            scales,
-            run,
-            segments=lambda part: random_segments(part, config.prompt_length),
-        )
-        return PromptDTPolicy(config, networks, data.spaces, scales)
+        return train_policy(self.config, data, run)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy."""

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.decision_transformer.config import SUITES, TransformerConfig
-
-SMALL_BUDGET: Mapping[str, Any] = {
-    "width": 64,
-    "dropout": 0.0,
-    "learning_rate": 1e-3,
-    "batch_size": 64,
-    "warmup": 50,
-    "decay": True,
-}
-"""What minutes on a CPU want: half the width, a learning rate near 1e-3, a short warm-up, no dropout."""
+from ..common.decision_transformer.config import SMALL_BUDGET, SUITES, TransformerConfig
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**SMALL_BUDGET, "width": 16, "layers": 1, "updates": 12, "warmup": 2, "batch_size": 8, "log_interval": 4},
@@ -29,7 +19,7 @@ class PromptDTConfig(TransformerConfig):
     """Prompt-DT as published (`paper`), with 5-step prompts from the method's own support episodes."""
 
 
-def presets(suite: str) -> dict[str, PromptDTConfig]:
+def build_presets(suite: str) -> dict[str, PromptDTConfig]:
     """Configurations for `suite` by preset."""
     budgets = {**BUDGETS, "paper": {"updates": 50_000, "learning_rate": 1e-4}}
     return {name: PromptDTConfig(**{**SUITES.get(suite, {}), **budget}) for name, budget in budgets.items()}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from metabench import Array, Episode, Policy, Spaces, Step
 
-from ..common.decision_transformer.policy import Actor, prompts_for, random_prompt
-from ..common.decision_transformer.saving import save_networks, trained_parameters
+from ..common.decision_transformer.policy import Actor, choose_prompts, choose_random_prompt
+from ..common.decision_transformer.saving import count_trained_parameters, save_networks
 from ..common.decision_transformer.train import Networks, Scales
 from .config import PromptDTConfig
 
@@ -20,7 +20,7 @@ class PromptDTPolicy(Policy):
         """Wrap trained networks."""
         self.config, self.networks, self.spaces, self.scales = config, networks, spaces, scales
         self._actor = Actor(config, networks, spaces, scales)
-        self._choose = random_prompt(config.prompt_length)
+        self._choose = choose_random_prompt(config.prompt_length)
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Start without support."""
@@ -29,7 +29,7 @@ class PromptDTPolicy(Policy):
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Choose every lane's prompt."""
-        self._actor.reset(len(self._groups), prompts_for(self._groups, support, self._seeds, self._choose))
+        self._actor.reset(len(self._groups), choose_prompts(self._groups, support, self._seeds, self._choose))
 
     def act(self, step: Step) -> Array:
         """The predicted actions."""
@@ -41,4 +41,4 @@ class PromptDTPolicy(Policy):
 
     def parameter_count(self) -> int:
         """Trained parameters."""
-        return trained_parameters(self.networks.modules())
+        return count_trained_parameters(self.networks.modules())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metabench.data.episode import Episode
 from metabench.envs import Array
 
 
@@ -33,6 +34,21 @@ class Columns:
     def episode_returns(self) -> Array:
         """`(E,)` float64 undiscounted return of each episode."""
         return np.asarray(np.add.reduceat(self.rewards.astype(np.float64), self.offsets[:-1]))
+
+    def episode(self, index: int) -> Episode:
+        """Episode `index`, its arrays copied; raises `IndexError` if there is none."""
+        if not 0 <= index < len(self.tasks):
+            raise IndexError(f"episode {index}: expected 0 to {len(self.tasks) - 1}")
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        terminated = bool(self.terminated[index])
+        return Episode(
+            # Each episode before this one has one observation more than it has transitions.
+            np.array(self.observations[start + index : stop + index + 1]),
+            np.array(self.actions[start:stop]),
+            np.array(self.rewards[start:stop]),
+            terminated,
+            not terminated,
+        )
 
     def select(self, episodes: Array) -> Columns:
         """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.

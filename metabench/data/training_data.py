@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metabench.data.columns import Columns
+from metabench.data.episode import Episode
 from metabench.envs import Array, Spaces
 
 
@@ -160,6 +161,17 @@ class TrainingData:
     def to(self, device: Any) -> TrainingData:
         """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""
         return TrainingData(self.columns, self.spaces, self.validation_tasks, device, self.suite_name)
+
+    def episode(self, index: int) -> Episode:
+        """One whole episode, as a policy's support has it: NumPy arrays of its own, whatever the device.
+
+        Args:
+            index: from 0 to `num_episodes - 1`.
+
+        Raises:
+            IndexError: there is no such episode.
+        """
+        return self.columns.episode(index)
 
     def sample_episodes(self, generator: np.random.Generator, count: int) -> Array:
         """`(count,)` episode indices, uniform with replacement."""

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from metabench.data.columns import Columns
 from metabench.data.load import load_columns
 from metabench.evaluation import protocol
 from metabench.methods.contract import Episode
@@ -29,18 +28,5 @@ def load_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
             drawn = protocol.draw_logged_support(suite, split, task.id, support, len(episodes), shots)
-            supports[task.id, support] = [copy_logged_episode(columns, int(episodes[i])) for i in drawn]
+            supports[task.id, support] = [columns.episode(int(episodes[i])) for i in drawn]
     return supports
-
-
-def copy_logged_episode(columns: Columns, episode: int) -> Episode:
-    """Episode number `episode` of `columns`, as policies get it."""
-    start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    terminated = bool(columns.terminated[episode])
-    return Episode(
-        observations=np.array(columns.observations[start + episode : stop + episode + 1]),
-        actions=np.array(columns.actions[start:stop]),
-        rewards=np.array(columns.rewards[start:stop]),
-        terminated=terminated,
-        truncated=not terminated,
-    )

@@ -8,7 +8,6 @@ import numpy as np
 
 from metabench.data.load import load_columns
 from metabench.envs import Array
-from metabench.evaluation.logged_supports import copy_logged_episode
 from metabench.methods.contract import Policy
 from metabench.suites import Suite
 
@@ -38,7 +37,7 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
         return None
     columns = load_columns(suite, dataset, "train", build=False)
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
-    episodes = [copy_logged_episode(columns, int(e)) for part in chosen for e in part]
+    episodes = [columns.episode(int(e)) for part in chosen for e in part]
     owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])  # (episodes,) the task of each
     targets = np.stack(known)[owner]  # (episodes, parameters)
     fitted, judged = ~held_out[owner], held_out[owner]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from metabench.data.episode import Episode as Episode
 from metabench.envs import Array, Spaces
 
 if TYPE_CHECKING:
@@ -30,34 +31,6 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One whole episode, as a policy's support or a data set holds it.
-
-    Attributes:
-        observations: `(T+1, observation_dim)` float32; the last is the one after the last action.
-        actions: `(T, action_dim)` float32, or `(T,)` int64 for discrete actions.
-        rewards: `(T,)` float32.
-        terminated: the task itself ended the episode.
-        truncated: the horizon ended it.
-    """
-
-    observations: Array
-    actions: Array
-    rewards: Array
-    terminated: bool
-    truncated: bool
-
-    def __len__(self) -> int:
-        """Number of steps, T."""
-        return len(self.rewards)
-
-    @property
-    def total_return(self) -> float:
-        """Undiscounted sum of rewards."""
-        return float(self.rewards.sum(dtype="float64"))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def prompts_of(which, lanes, length, episode):
     return [None if lane % 3 == 1 else Segment(episode, lane % 3, 1 + lane % length) for lane in range(lanes)]
 
 
-def acted(settings, networks, spaces, prompts, seed=0, rewarded=True):
+def act_episode(settings, networks, spaces, prompts, seed=0, rewarded=True):
     """Inputs of every step, and the features that the actor gives."""
     generator = np.random.default_rng(seed)
     lanes = len(prompts)
@@ -74,7 +74,7 @@ def acted(settings, networks, spaces, prompts, seed=0, rewarded=True):
 
 
 @torch.no_grad()
-def full_pass(settings, networks, spaces, segment, steps, codes, lane, now):
+def run_full_pass(settings, networks, spaces, segment, steps, codes, lane, now):
     """Features of one lane at step `now`, from its own prompt and the last K steps, nothing kept."""
     prompt = None
     if segment is not None:
@@ -82,14 +82,14 @@ def full_pass(settings, networks, spaces, segment, steps, codes, lane, now):
         to_go = np.array([segment.episode.rewards[t:].sum() for t in range(len(segment.episode))]) / SCALES.returns
         prompt = {
             "returns": torch.as_tensor(to_go[place], dtype=torch.float32),
-            "observations": torch.as_tensor(SCALES.observations(segment.episode.observations[place])),
+            "observations": torch.as_tensor(SCALES.normalise(segment.episode.observations[place])),
             "actions": torch.as_tensor(spaces.action_features(segment.episode.actions[place])),
             "timesteps": torch.arange(place.start, place.stop),
             "mask": torch.ones(segment.length, dtype=torch.bool),
         }
         prompt = {name: value[None] for name, value in prompt.items()}
     times = np.arange(max(0, now - settings.window + 1), now + 1)
-    observations = torch.as_tensor(SCALES.observations(np.stack([steps[t].observation[lane] for t in times])))[None]
+    observations = torch.as_tensor(SCALES.normalise(np.stack([steps[t].observation[lane] for t in times])))[None]
     window_codes = torch.stack([codes[t][lane] for t in times])[None]
     timesteps = torch.as_tensor(times)[None]
     taken = [spaces.action_features(steps[t + 1].previous_action)[lane] for t in times[:-1]]
@@ -115,11 +115,11 @@ def assert_equal_to_full_passes(settings, kind, which, horizon, placement="token
     torch.manual_seed(0)
     networks = build_networks(settings, spaces, CODE_DIM, placement)
     prompts = prompts_of(which, lanes, settings.prompt_length, episode_of(spaces))
-    steps, codes, features = acted(settings, networks, spaces, prompts)
+    steps, codes, features = act_episode(settings, networks, spaces, prompts)
     assert np.ptp(features[-1], axis=0).max() > 0.05, "lanes must differ"
     for now in range(horizon):
         for lane, segment in enumerate(prompts):
-            expected = full_pass(settings, networks, spaces, segment, steps, codes, lane, now)
+            expected = run_full_pass(settings, networks, spaces, segment, steps, codes, lane, now)
             assert np.allclose(features[now][lane], expected, atol=1e-5), (now, lane)
 
 
@@ -153,11 +153,11 @@ def test_an_actor_starts_anew_at_every_reset():
     torch.manual_seed(0)
     networks = build_networks(settings, spaces, CODE_DIM)
     prompts = prompts_of("some", 4, settings.prompt_length, episode_of(spaces))
-    _, _, first = acted(settings, networks, spaces, prompts)
+    _, _, first = act_episode(settings, networks, spaces, prompts)
     actor = Actor(settings, networks, spaces, SCALES)
     for _ in range(2):
         actor.reset(4, prompts)
-        steps, codes, _ = acted(settings, networks, spaces, prompts)
+        steps, codes, _ = act_episode(settings, networks, spaces, prompts)
         again = [actor.act(step, code) for step, code in zip(steps, codes, strict=True)]
         assert np.array_equal(again, first)
 
@@ -168,8 +168,8 @@ def test_what_came_before_the_window_is_forgotten():
     torch.manual_seed(0)
     networks = build_networks(settings, spaces, CODE_DIM)
     actor = Actor(settings, networks, spaces, SCALES)
-    steps, codes, features = acted(settings, networks, spaces, [None] * 3, rewarded=False)
-    others, other_codes, _ = acted(settings, networks, spaces, [None] * 3, seed=9, rewarded=False)
+    steps, codes, features = act_episode(settings, networks, spaces, [None] * 3, rewarded=False)
+    others, other_codes, _ = act_episode(settings, networks, spaces, [None] * 3, seed=9, rewarded=False)
     changed = 12 - settings.window
     actor.reset(3, [None] * 3)
     for step, code in zip(others[:changed], other_codes[:changed], strict=True):

@@ -16,7 +16,7 @@ DISCRETE = Spaces(2, HORIZON, num_actions=3)
 BUDGET = {"updates": 600, "width": 32, "batch_size": 128, "log_interval": 100}
 
 
-def logged(spaces: Spaces, validation_shift: float = 0.0) -> TrainingData:
+def make_logged_data(spaces: Spaces, validation_shift: float = 0.0) -> TrainingData:
     """Three tasks: the first two act +0.5 and -0.5 around a known mean; the third is for validation."""
     generator = np.random.default_rng(0)
     tasks = np.repeat([0, 1, 2], EPISODES)
@@ -71,7 +71,7 @@ def method() -> object:
 
 @pytest.fixture(scope="module")
 def trained(method: object) -> Policy:
-    return method.train(logged(CONTINUOUS), TrainingRun(0))
+    return method.train(make_logged_data(CONTINUOUS), TrainingRun(0))
 
 
 FRESH = 5.0 + 3.0 * np.random.default_rng(1).normal(size=(300, 2))
@@ -85,7 +85,7 @@ def test_it_acts_the_mean_over_tasks(trained: Policy) -> None:
 
 
 def test_discrete_actions_are_the_most_likely_ones(method: object) -> None:
-    policy = method.train(logged(DISCRETE), TrainingRun(0))
+    policy = method.train(make_logged_data(DISCRETE), TrainingRun(0))
     for timestep in (0, 3, 4, 7):
         acted = act(policy, FRESH, timestep, DISCRETE)
         assert acted.dtype == np.int64
@@ -102,15 +102,15 @@ def test_support_and_history_change_nothing(trained: Policy) -> None:
 
 def test_validation_tasks_are_looked_at_and_not_trained_on(method: object) -> None:
     first, second = TrainingRun(0), TrainingRun(0)
-    policy = method.train(logged(CONTINUOUS), first)
-    other = method.train(logged(CONTINUOUS, validation_shift=40.0), second)
+    policy = method.train(make_logged_data(CONTINUOUS), first)
+    other = method.train(make_logged_data(CONTINUOUS, validation_shift=40.0), second)
     np.testing.assert_array_equal(act(policy, FRESH, 1, CONTINUOUS), act(other, FRESH, 1, CONTINUOUS))
     assert [row["loss"] for row in first.curve] == [row["loss"] for row in second.curve]
     assert all(
         one["validation_loss"] != two["validation_loss"] for one, two in zip(first.curve, second.curve, strict=True)
     )
     assert [row["update"] for row in first.curve] == [100, 200, 300, 400, 500, 600]
-    held_out = logged(CONTINUOUS).validation
+    held_out = make_logged_data(CONTINUOUS).validation
     predicted = np.concatenate(
         [
             act(policy, held_out.columns.observations.reshape(-1, HORIZON + 1, 2)[:, t], t, CONTINUOUS)
@@ -123,7 +123,7 @@ def test_validation_tasks_are_looked_at_and_not_trained_on(method: object) -> No
 
 
 def test_a_suite_without_validation_tasks_validates_on_trajectories() -> None:
-    data = logged(CONTINUOUS)
+    data = make_logged_data(CONTINUOUS)
     one_a_task = data.columns.select(np.arange(3) * EPISODES)
     for columns, metrics in ((data.columns, {"loss", "validation_loss"}), (one_a_task, {"loss"})):
         run = TrainingRun(0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from metabench_baselines.common.decision_transformer.config import TransformerConfig
 from metabench_baselines.common.decision_transformer.model import PromptedTransformer
-from metabench_baselines.common.decision_transformer.policy import Segment, random_prompt
+from metabench_baselines.common.decision_transformer.policy import Segment, choose_random_prompt
 
 from metabench import Episode, Spaces
 
@@ -77,6 +77,6 @@ def test_the_position_table_is_zero_and_not_trained():
 def test_random_prompts_lie_inside_their_episode():
     episode = Episode(np.zeros((4, 3), np.float32), np.zeros((3, 2), np.float32), np.zeros(3, np.float32), True, False)
     generator = np.random.default_rng(0)
-    starts = {random_prompt(2)([episode], generator).start for _ in range(50)}
+    starts = {choose_random_prompt(2)([episode], generator).start for _ in range(50)}
     assert starts == {0, 1}
-    assert random_prompt(5)([episode], generator) == Segment(episode, 0, 3)
+    assert choose_random_prompt(5)([episode], generator) == Segment(episode, 0, 3)

@@ -38,14 +38,14 @@ def entry(**changes: Any) -> dict[str, Any]:
     }
 
 
-def written(folder: Path, *entries: dict[str, Any]) -> str:
+def write_board(folder: Path, *entries: dict[str, Any]) -> str:
     board = {"schema_version": 1, "confidence": 0.95, "seeds_for_a_verdict": 5, "entries": list(entries)}
     path = folder / "leaderboard.json"
     path.write_text(json.dumps({**board, **{key: [] for key in ("suites", "boards", "overall", "sources")}}))
     return str(path)
 
 
-def tables(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def sort_tables(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {"quoted": [], "what differs": [], "teacher": []}
     for row in rows:
         (kind,) = [name for name in found if name in row]
@@ -55,7 +55,7 @@ def tables(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
     wider = {"mean": -15.0, "interval": None}
-    path = written(
+    path = write_board(
         tmp_path,
         entry(),
         entry(dataset="replay", preset="paper", mean_return=wider),
@@ -65,7 +65,7 @@ def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
         entry(split="test-far", mean_return=wider),
         entry(seeds=[]),
     )
-    rows = tables(reproduce(ReproduceConfig(leaderboard=path, suites="point-robot,cheetah-vel"), TrainingRun(0)))
+    rows = sort_tables(reproduce(ReproduceConfig(leaderboard=path, suites="point-robot,cheetah-vel"), TrainingRun(0)))
     numbers = rows["quoted"]
     assert [row["row"] for row in numbers] == list(range(1, 8))
     shown = [(row["method"], row["quoted"], row["ours"], row["low"], row["data"], row["preset"]) for row in numbers[:3]]
@@ -86,16 +86,16 @@ def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
 def test_numbers_that_nobody_checked_are_shown_on_request_only() -> None:
     plain = reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0))
     asked = reproduce(ReproduceConfig(leaderboard="", unverified=True), TrainingRun(0))
-    trusts = [[row["trust"] for row in tables(rows)["quoted"]] for rows in (plain, asked)]
+    trusts = [[row["trust"] for row in sort_tables(rows)["quoted"]] for rows in (plain, asked)]
     assert "unverified" not in trusts[0]
     assert trusts[1].count("unverified") == len(PAPER.numbers["meta-dt"]) == 7
-    assert all(row["ours"] is None for row in tables(asked)["quoted"])
+    assert all(row["ours"] is None for row in sort_tables(asked)["quoted"])
 
 
 def test_published_numbers_lie_between_random_actions_and_the_teacher() -> None:
     bounds = {
         row["test tasks of"]: row
-        for row in tables(reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0)))["teacher"]
+        for row in sort_tables(reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0)))["teacher"]
     }
     for name, row in bounds.items():
         references = [task.reference for task in load_suite(name).split("test")]
@@ -114,7 +114,7 @@ def test_a_fresh_run_trains_and_goes_on_where_it_was_stopped(
     monkeypatch.setattr(MODULE, "AGAIN", dataclasses.replace(AGAIN, numbers={"meta-dt": {"tiny": (-8.0, 0.5)}}))
     config = ReproduceConfig(leaderboard="", suites="tiny", fresh="tiny", preset="tiny", seeds=2)
     first = reproduce(config, TrainingRun(3, folder=tmp_path))
-    (row,) = tables(first)["quoted"]
+    (row,) = sort_tables(first)["quoted"]
     assert (row["preset"], row["data"], row["seeds"]) == ("tiny (fresh)", "medium", 2)
     method = load_method("meta-dt", preset="tiny", suite="tiny")
     means = []
@@ -134,6 +134,6 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         ReproduceConfig(suites="cheetah-vle")
     with pytest.raises(DataError, match=r"none.json: cannot be read"):
         reproduce(ReproduceConfig(leaderboard=str(tmp_path / "none.json")), TrainingRun(0))
-    path = written(tmp_path, entry(shots="three"))
+    path = write_board(tmp_path, entry(shots="three"))
     with pytest.raises(DataError, match=r"leaderboard.json: entries.0.shots: .*metabench leaderboard build"):
         reproduce(ReproduceConfig(leaderboard=path), TrainingRun(0))

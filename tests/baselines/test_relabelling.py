@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import pytest
 import torch
-from metabench_baselines.meta_dt import MetaDT, MetaDTPlus
-from metabench_baselines.meta_dt.model import TaskTable
+from metabench_baselines.meta_dt import MetaDT
+from metabench_baselines.meta_dt_plus import MetaDTPlus
+from metabench_baselines.meta_dt_plus.world_model import TaskTable
 
 from metabench import Spaces
 
 SPACES = Spaces(2, 50, action_low=(-1.0,), action_high=(1.0,))
 
 
-def table(linear):
+def make_table(linear):
     preset = MetaDTPlus.presets("tiny")["tiny"]
     config = type(preset)(**{**preset.model_dump(), "linear_reward": linear})
     torch.manual_seed(0)
     return TaskTable(config, SPACES, 3).eval()
 
 
-def transitions(batch=4, length=7):
+def draw_transitions(batch=4, length=7):
     generator = torch.Generator().manual_seed(1)
     sizes = {"observations": 2, "actions": 1, "rewards": 1, "changes": 2}
     return {name: torch.randn(batch, length, size, generator=generator) for name, size in sizes.items()}
 
 
-def codes(made, task):
+def repeat_code(made, task):
     return made.codes(torch.full((4, 7), task))
 
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_relabelled_for_its_own_task_a_transition_stays_what_it_was(linear):
-    made, logged = table(linear), transitions()
+    made, logged = make_table(linear), draw_transitions()
     with torch.no_grad():
-        same = made.decoders.relabelled(logged, codes(made, 1), codes(made, 1))
-        other = made.decoders.relabelled(logged, codes(made, 2), codes(made, 1))
+        same = made.decoders.relabel(logged, repeat_code(made, 1), repeat_code(made, 1))
+        other = made.decoders.relabel(logged, repeat_code(made, 2), repeat_code(made, 1))
     for name, value in logged.items():
         torch.testing.assert_close(same[name], value)
     assert not torch.allclose(other["rewards"], logged["rewards"], atol=1e-3)
@@ -42,30 +43,30 @@ def test_relabelled_for_its_own_task_a_transition_stays_what_it_was(linear):
 
 
 def test_without_own_codes_a_transition_becomes_what_is_predicted():
-    made, logged = table(False), transitions()
+    made, logged = make_table(False), draw_transitions()
     with torch.no_grad():
-        predicted = made.decoders.relabelled(logged, codes(made, 2), None)
-        reward, change = made.decoders({**logged, "changes": predicted["changes"]}, codes(made, 2))
+        predicted = made.decoders.relabel(logged, repeat_code(made, 2), None)
+        reward, change = made.decoders({**logged, "changes": predicted["changes"]}, repeat_code(made, 2))
     torch.testing.assert_close(predicted["changes"], change)
     torch.testing.assert_close(predicted["rewards"], reward)
 
 
 def test_residuals_add_up():
     """There and back again: what task 1 does not explain survives a visit to task 2."""
-    made, logged = table(True), transitions()
+    made, logged = make_table(True), draw_transitions()
     with torch.no_grad():
-        there = made.decoders.relabelled(logged, codes(made, 2), codes(made, 1))
-        back = made.decoders.relabelled(there, codes(made, 1), codes(made, 2))
+        there = made.decoders.relabel(logged, repeat_code(made, 2), repeat_code(made, 1))
+        back = made.decoders.relabel(there, repeat_code(made, 1), repeat_code(made, 2))
     for name, value in logged.items():
         torch.testing.assert_close(back[name], value)
 
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_the_reward_decoder_is_linear_in_the_code_when_asked(linear):
-    made, logged = table(linear), transitions()
+    made, logged = make_table(linear), draw_transitions()
     with torch.no_grad():
-        first, second = (made.decoders(logged, codes(made, task))[0] for task in (1, 2))
-        between, _ = made.decoders(logged, 0.5 * codes(made, 1) + 0.5 * codes(made, 2))
+        first, second = (made.decoders(logged, repeat_code(made, task))[0] for task in (1, 2))
+        between, _ = made.decoders(logged, 0.5 * repeat_code(made, 1) + 0.5 * repeat_code(made, 2))
     assert torch.allclose(between, 0.5 * first + 0.5 * second, atol=1e-5) is linear
 
 

@@ -245,3 +245,21 @@ def test_read_only_columns_go_to_torch_without_a_warning_and_are_left_alone():
     windows = data.to("cpu").sample_windows(np.random.default_rng(0), 4, 6)
     windows.observations.zero_()
     assert np.abs(data.columns.observations).min() > 0
+
+
+@few
+@given(ragged, st.booleans(), st.integers(0, 9))
+def test_an_episode_is_what_was_logged_and_a_copy(lengths, discrete, seed):
+    data, episodes = make_data(lengths, discrete, seed)
+    for place in (data, data.to("cpu")):
+        for number, logged in enumerate(episodes):
+            episode = place.episode(number)
+            for name in ("observations", "actions", "rewards"):
+                value = getattr(episode, name)
+                assert np.array_equal(value, logged[name]) and value.dtype == logged[name].dtype
+                value[:] = 0
+            assert (episode.terminated, episode.truncated) == (logged["terminated"], not logged["terminated"])
+    assert np.array_equal(data.episode(0).observations, episodes[0]["observations"])
+    for number in (-1, len(episodes)):
+        with pytest.raises(IndexError, match=f"episode {number}: expected 0 to {len(episodes) - 1}"):
+            data.episode(number)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.common.decision_transformer.train import Scales, build_networks
-from metabench_baselines.meta_dt.config import MetaDTConfig, presets
-from metabench_baselines.meta_dt.model import WorldModel
+from metabench_baselines.meta_dt.config import MetaDTConfig, build_presets
 from metabench_baselines.meta_dt.policy import LaneCodes, MetaDTPolicy
+from metabench_baselines.meta_dt.world_model import WorldModel
 
 from metabench import Array, Episode, Spaces, Step, load_suite
 
@@ -63,7 +63,7 @@ class LaneByLane:
     """One lane of a Meta-DT that keeps nothing but its inputs: every step is a full pass over prompt and window."""
 
     def __init__(self, policy: MetaDTPolicy) -> None:
-        assert policy.world_model is not None
+        assert isinstance(policy.world_model, WorldModel)
         self._policy = policy
         self._codes = LaneCodes(policy.world_model, policy.spaces)
         self._model = policy.networks.transformer
@@ -86,7 +86,7 @@ class LaneByLane:
         self._rows.append(
             {
                 "returns": torch.as_tensor(scales.target - step.previous_reward / scales.returns, dtype=torch.float32),
-                "observations": torch.as_tensor(scales.observations(step.observation)),
+                "observations": torch.as_tensor(scales.normalise(step.observation)),
                 "codes": self._codes.advance(step),
                 "actions": torch.zeros(1, spaces.action_dim),
                 "timesteps": torch.as_tensor(step.timestep),
@@ -111,7 +111,7 @@ def untrained(config: MetaDTConfig, spaces: Spaces) -> MetaDTPolicy:
 def test_acting(benchmark: Callable, report: Callable, threads: int, suite: str, preset: str, least: float) -> None:
     """In point-robot an episode fits the window, in cheetah-vel the window slides; those steps are measured."""
     spaces = load_suite(suite).spaces
-    config = presets(suite, plus=False)[preset]
+    config = build_presets(suite)[preset]
     policy = untrained(config, spaces)
     groups = [group for group in range(GROUPS * len(SHOTS)) for _ in range(LANES_A_GROUP)]
     lanes = len(groups)

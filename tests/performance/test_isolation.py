@@ -16,7 +16,7 @@ from metabench_baselines.bc.config import PRESETS as BC_PRESETS
 from metabench_baselines.bc.model import BCNetwork
 from metabench_baselines.bc.policy import BCPolicy
 from metabench_baselines.common.decision_transformer.train import Scales, build_networks
-from metabench_baselines.prompt_dt.config import presets
+from metabench_baselines.prompt_dt.config import build_presets
 from metabench_baselines.prompt_dt.policy import PromptDTPolicy
 
 from metabench import Array, Policy, Spaces, Step, Suite, load_method, load_suite
@@ -38,7 +38,7 @@ def bc(spaces: Spaces) -> Policy:
 
 
 def prompt_dt(spaces: Spaces) -> Policy:
-    config = presets("cheetah-vel")["tiny"]
+    config = build_presets("cheetah-vel")["tiny"]
     size = spaces.observation_dim
     scales = Scales(np.zeros(size, np.float32), np.ones(size, np.float32), 1.0, 1.0)
     return PromptDTPolicy(config, build_networks(config, spaces), spaces, scales)

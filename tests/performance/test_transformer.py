@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from metabench_baselines.common.decision_transformer.train import batch_loss, build_networks
-from metabench_baselines.meta_dt.config import presets
+from metabench_baselines.common.decision_transformer.train import build_networks, policy_loss
+from metabench_baselines.meta_dt.config import build_presets
 from torch import nn
 from transformers import GPT2Config, GPT2Model
 
@@ -16,7 +16,7 @@ from metabench import load_suite
 @pytest.mark.parametrize("prompted", [False, True])
 def test_training_step(benchmark: Callable, report: Callable, prompted: bool) -> None:
     spaces = load_suite("point-robot").spaces
-    config = presets("point-robot", plus=False)["paper"]
+    config = build_presets("point-robot")["paper"]
     networks = build_networks(config, spaces, config.code_dim)
     optimizer = torch.optim.AdamW(networks.transformer.parameters(), lr=1e-4)
     batch, window, length = 64, config.window, config.prompt_length
@@ -35,7 +35,7 @@ def test_training_step(benchmark: Callable, report: Callable, prompted: bool) ->
 
     def update() -> None:
         optimizer.zero_grad()
-        _, loss = batch_loss(config, networks, steps, prompt)
+        loss, _ = policy_loss(config, networks, steps, prompt)
         loss.backward()
         optimizer.step()
 

@@ -58,3 +58,13 @@ SUITES: Mapping[str, Mapping[str, Any]] = {
     "walker-param": _SHORT,
 }
 """What Meta-DT's authors chose for each suite: return scale, window K and prompt length k."""
+
+SMALL_BUDGET: Mapping[str, Any] = {
+    "width": 64,
+    "dropout": 0.0,
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "warmup": 50,
+    "decay": True,
+}
+"""What minutes on a CPU want: half the width, a learning rate near 1e-3, a short warm-up, no dropout."""

@@ -1,8 +1,7 @@
-"""The network: embedded steps and prompts through GPT-2 blocks, with an exact key-value cache for acting."""
+"""The network: embedded steps and prompts through GPT-2 blocks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,22 +11,6 @@ from transformers import GPT2Config, GPT2Model
 from metabench import Spaces
 
 from .config import CodePlacement, TransformerConfig
-
-
-@dataclass
-class Cache:
-    """Keys and values of the tokens so far, preallocated; `length` of `capacity` are in use.
-
-    Attributes:
-        keys, values: one `(lanes * heads, capacity, width / heads)` tensor a layer.
-        visible: `(lanes, capacity)` bool, false for padding.
-        length: tokens so far.
-    """
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    visible: Tensor
-    length: int = 0
 
 
 class CausalTransformer(nn.Module):
@@ -53,6 +36,7 @@ class CausalTransformer(nn.Module):
                 attn_implementation="sdpa",
             )
         )
+        # Steps carry a timestep embedding of their own, so GPT-2's table must add nothing; its word table is unused.
         for table in (self.backbone.wpe.weight, self.backbone.wte.weight):
             nn.init.zeros_(table)
             table.requires_grad_(False)
@@ -62,68 +46,8 @@ class CausalTransformer(nn.Module):
         """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding. Returns `(B, L, W)`."""
         # Equal position ids would be taken for packed sequences that must not see each other, so they are left alone.
         mask = None if bool(visible.all()) else visible.long()
-        output: Tensor = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False).last_hidden_state
-        return output
-
-    def empty_cache(self, lanes: int, capacity: int, like: Tensor) -> Cache:
-        """A cache for `lanes` sequences of at most `capacity` tokens, of the type and device of `like`."""
-        shape = (lanes * self.heads, capacity, self.backbone.config.n_embd // self.heads)
-        layers = range(len(self.backbone.h))
-        return Cache(
-            keys=[like.new_empty(shape) for _ in layers],
-            values=[like.new_empty(shape) for _ in layers],
-            visible=torch.zeros(lanes, capacity, dtype=torch.bool, device=like.device),
-        )
-
-    def append(self, cache: Cache, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Run new tokens `(lanes, n, W)` after those in `cache`, which grows by them; equal to `forward` on all.
-
-        Only for acting: no gradient, no dropout. Returns the output of the last new token, `(lanes, W)`: the last block
-        is computed for that token alone.
-        """
-        lanes, count, width = tokens.shape
-        start, end = cache.length, cache.length + count
-        cache.visible[:, start:end] = visible
-        cache.length = end
-        causal = torch.ones(count, end, dtype=torch.bool, device=tokens.device).tril(start)
-        itself = torch.eye(count, end, dtype=torch.bool, device=tokens.device).roll(start, 1)
-        mask = (causal & cache.visible[:, None, :end]) | itself
-        bias = torch.zeros(mask.shape, device=tokens.device, dtype=tokens.dtype).masked_fill_(~mask, float("-inf"))
-        bias = bias.repeat_interleave(self.heads, dim=0)
-        size = width // self.heads
-        hidden = tokens
-        for layer, block in enumerate(self.backbone.h):
-            parts = block.attn.c_attn(block.ln_1(hidden)).view(lanes, count, 3, self.heads, size)
-            query, key, value = parts.permute(2, 0, 3, 1, 4).reshape(3, lanes * self.heads, count, size)
-            keys, values = cache.keys[layer][:, :end], cache.values[layer][:, :end]
-            keys[:, start:], values[:, start:] = key, value
-            if layer == len(self.backbone.h) - 1:
-                query, bias, hidden = query[:, -1:], bias[:, -1:], hidden[:, -1:]
-            hidden = self.finish_block(layer, hidden, query, keys, values, bias)
-        output: Tensor = self.backbone.ln_f(hidden[:, -1])
-        return output
-
-    def finish_block(
-        self, layer: int, hidden: Tensor, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor
-    ) -> Tensor:
-        """A block's output `(lanes, n, W)` from its input `hidden`, queries, keys and values; only for acting.
-
-        Args:
-            layer: which block.
-            hidden: `(lanes, n, W)`.
-            query: `(lanes * heads, n, W / heads)`.
-            keys: `(lanes * heads, m, W / heads)`.
-            values: `(lanes * heads, m, W / heads)`.
-            bias: added to the attention's logits; broadcasts to `(lanes * heads, n, m)`.
-        """
-        block = self.backbone.h[layer]
-        lanes, count, _ = hidden.shape
-        size = query.shape[-1]
-        # Many lanes, few tokens: plain matrix products beat the fused kernel, which is made for long sequences.
-        weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
-        attended = torch.bmm(weights, values).view(lanes, self.heads, count, size).transpose(1, 2)
-        hidden = hidden + block.attn.c_proj(attended.reshape(hidden.shape))
-        output: Tensor = hidden + block.mlp.c_proj(block.mlp.c_fc(block.ln_2(hidden)).relu_())
+        result = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False)
+        output: Tensor = result.last_hidden_state
         return output
 
 
@@ -171,7 +95,7 @@ class PromptedTransformer(nn.Module):
         """Tokens of one step of the main window."""
         return 4 if self.code_token else 3
 
-    def context_tokens(self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor) -> Tensor:
+    def embed_context(self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor) -> Tensor:
         """Tokens of steps before their actions: `(B, K, tokens_per_step - 1, W)`.
 
         Args:
@@ -184,22 +108,26 @@ class PromptedTransformer(nn.Module):
         if self.code_features:
             assert codes is not None
             observations = torch.cat([self.observation_features(observations), codes], dim=-1)
-        tokens = [self.embed_return(returns[..., None]) + time, self.embed_observation(observations) + time]
+        tokens = [
+            self.embed_return(returns[..., None]) + time,
+            self.embed_observation(observations) + time,
+        ]  # (B, K, W)
         if self.code_token:
             assert codes is not None
             tokens.insert(1, self.embed_code(codes) + time)
         elif self.code_dim and not self.code_features:
             assert codes is not None
             tokens[1] = tokens[1] + self.embed_code(codes)
-        output: Tensor = self.embed_norm(torch.stack(tokens, dim=2))
+        output: Tensor = self.embed_norm(torch.stack(tokens, dim=2))  # (B, K, tokens_per_step - 1, W)
         return output
 
-    def action_tokens(self, actions: Tensor, timesteps: Tensor) -> Tensor:
+    def embed_actions(self, actions: Tensor, timesteps: Tensor) -> Tensor:
         """Tokens of `(B, K, action_dim)` action features: `(B, K, 1, W)`."""
-        output: Tensor = self.embed_norm(self.embed_action(actions) + self.embed_timestep(timesteps))[:, :, None]
+        tokens = self.embed_action(actions) + self.embed_timestep(timesteps)  # (B, K, W)
+        output: Tensor = self.embed_norm(tokens)[:, :, None]
         return output
 
-    def prompt_tokens(self, returns: Tensor, observations: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
+    def embed_prompt(self, returns: Tensor, observations: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
         """Tokens of a prompt of k steps: `(B, 3k, W)`, not layer-normed, with embeddings of their own."""
         time = self.prompt_timestep(timesteps)
         tokens = torch.stack(
@@ -227,21 +155,24 @@ class PromptedTransformer(nn.Module):
         Returns:
             `(B, K, action_dim)` predictions, and `(B, k, action_dim)` of the prompt's actions or None.
         """
-        context = self.context_tokens(steps["returns"], steps["codes"], steps["observations"], steps["timesteps"])
-        action = self.action_tokens(steps["actions"], steps["timesteps"])
-        tokens = torch.cat([context, action], dim=2).flatten(1, 2)
+        parts = (steps[name] for name in ("returns", "codes", "observations", "timesteps"))
+        context = self.embed_context(*parts)  # (B, K, tokens_per_step - 1, W)
+        action = self.embed_actions(steps["actions"], steps["timesteps"])
+        tokens = torch.cat([context, action], dim=2).flatten(1, 2)  # (B, K * tokens_per_step, W)
         visible = steps["mask"].repeat_interleave(self.tokens_per_step, dim=1)
         prompt_tokens = 0
         if prompt is not None:
-            first = self.prompt_tokens(
-                prompt["returns"], prompt["observations"], prompt["actions"], prompt["timesteps"]
-            )
+            parts = (prompt[name] for name in ("returns", "observations", "actions", "timesteps"))
+            first = self.embed_prompt(*parts)  # (B, 3k, W)
             prompt_tokens = first.shape[1]
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
         hidden = self.transformer(tokens[:, :-1], visible[:, :-1])  # no prediction needs the last action
+        # An action is read where its observation was put in: the last token of a step but for the action itself.
         main = self.predict(hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step])
-        return main, self.predict(hidden[:, 1:prompt_tokens:3]) if prompt is not None else None
+        if prompt is None:
+            return main, None
+        return main, self.predict(hidden[:, 1:prompt_tokens:3])  # of return, observation, action: the observation
 
 
 class AchievableReturn(nn.Module):
@@ -252,7 +183,9 @@ class AchievableReturn(nn.Module):
         super().__init__()
         self.horizon = spaces.horizon
         size = spaces.observation_dim + code_dim + 1
-        self.layers = nn.Sequential(nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)
+        )  # fmt: skip
 
     def forward(self, observations: Tensor, codes: Tensor | None, timesteps: Tensor) -> Tensor:
         """Scaled returns-to-go `(...,)` for `(..., observation_dim)`, `(..., code_dim)` and `(...,)`."""
@@ -264,6 +197,9 @@ class AchievableReturn(nn.Module):
 
 
 def expectile_loss(error: Tensor, expectile: float) -> Tensor:
-    """Asymmetric squared loss of `error` = target - prediction, elementwise."""
+    """Asymmetric squared loss of `error` = target - prediction, elementwise.
+
+    With `expectile` above a half the prediction settles near the best that is reached: falling short costs more.
+    """
     weight = torch.where(error > 0, expectile, 1.0 - expectile)
     return weight * error**2

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metabench import Array, Episode, Spaces, Step
 
+from .caching import append_tokens, make_cache
 from .config import TransformerConfig
 from .sliding import SlidingWindow
 from .train import Networks, Scales
@@ -29,7 +30,7 @@ ChoosePrompt = Callable[[Sequence[Episode], np.random.Generator], Segment]
 """Picks the prompt from a group's support."""
 
 
-def random_prompt(length: int) -> ChoosePrompt:
+def choose_random_prompt(length: int) -> ChoosePrompt:
     """A random segment of a random support episode."""
 
     def choose(support: Sequence[Episode], generator: np.random.Generator) -> Segment:
@@ -58,44 +59,45 @@ class Actor:
         self._tokens: list[Tensor] = []  # of the window, as long as it grows
         self._window: SlidingWindow | None = None
         with torch.inference_mode():
+            # Without any prompt there is no room for one: it would be padding in every lane at every step.
             prompt = self._embed_prompts(prompts) if any(prompt is not None for prompt in prompts) else None
             self._single = prompt is None and config.window == 1  # nothing to keep from step to step
             capacity = 3 * config.prompt_length if prompt is not None else 0
             capacity += model.tokens_per_step * min(config.window, self.spaces.horizon)
-            self._cache = model.transformer.empty_cache(lanes, capacity, model.action_head.weight)
+            self._cache = make_cache(model.transformer, lanes, capacity, model.action_head.weight)
             if prompt is not None:
-                model.transformer.append(self._cache, *prompt)
+                append_tokens(model.transformer, self._cache, *prompt)
 
     @torch.inference_mode()
     def act(self, step: Step, codes: Tensor | None) -> Array:
         """Action features `(lanes, action_dim)` float32 for all lanes; `codes` `(lanes, code_dim)` if there are any."""
         scales = self.scales
-        observations = torch.as_tensor(scales.observations(step.observation), device=self.device)
+        observations = torch.as_tensor(scales.normalise(step.observation), device=self.device)
         timesteps = torch.as_tensor(np.minimum(step.timestep, self.spaces.horizon - 1), device=self.device)
         self._sum = self._sum + torch.as_tensor(step.previous_reward, device=self.device) / scales.returns
         if self.networks.achievable is not None:
             returns = self.networks.achievable(observations, codes, timesteps)
         else:
             returns = scales.target - self._sum
-        hidden = self._newest_output(self._new_tokens(step, returns, observations, timesteps, codes))
+        hidden = self._run_new_tokens(self._embed_new_tokens(step, returns, observations, timesteps, codes))
         features: Array = self.networks.transformer.predict(hidden).float().cpu().numpy()
         return features
 
-    def _new_tokens(
+    def _embed_new_tokens(
         self, step: Step, returns: Tensor, observations: Tensor, timesteps: Tensor, codes: Tensor | None
     ) -> Tensor:
         """Tokens `(lanes, n, W)` of the action before this step, if any, and of this step but for its action."""
         model = self.networks.transformer
         now = None if codes is None else codes[:, None]
-        tokens = model.context_tokens(returns[:, None], now, observations[:, None], timesteps[:, None])[:, 0]
+        tokens = model.embed_context(returns[:, None], now, observations[:, None], timesteps[:, None])[:, 0]
         if self._last_timesteps is not None:
             previous = torch.as_tensor(self.spaces.action_features(step.previous_action), device=self.device)
-            action = model.action_tokens(previous[:, None], self._last_timesteps[:, None])[:, 0]
+            action = model.embed_actions(previous[:, None], self._last_timesteps[:, None])[:, 0]
             tokens = torch.cat([action, tokens], dim=1)
         self._last_timesteps = None if self._single else timesteps
         return tokens
 
-    def _newest_output(self, tokens: Tensor) -> Tensor:
+    def _run_new_tokens(self, tokens: Tensor) -> Tensor:
         """The newest token's output `(lanes, W)`, after the prompt and the window's earlier tokens."""
         transformer = self.networks.transformer.transformer
         visible = torch.ones(tokens.shape[:2], dtype=torch.bool, device=self.device)
@@ -107,7 +109,7 @@ class Actor:
         if self._window is not None:
             return self._window.advance(tokens)
         self._tokens.append(tokens)
-        return transformer.append(self._cache, tokens, visible)
+        return append_tokens(transformer, self._cache, tokens, visible)
 
     def _embed_prompts(self, prompts: Sequence[Segment | None]) -> tuple[Tensor, Tensor]:
         """Tokens `(lanes, 3k, W)` and visibility of the lanes' prompts, left-padded."""
@@ -123,20 +125,21 @@ class Actor:
             if prompt is None:
                 continue
             steps = slice(prompt.start, prompt.start + prompt.length)
-            to_go = np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1] / self.scales.returns
+            # Sums from the episode's end backwards: this and all later rewards.
+            to_go = np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1] / self.scales.returns  # (T,)
             place = slice(length - prompt.length, length)
             visible[lane, place] = True
             arrays["returns"][lane, place] = to_go[steps]
             arrays["observations"][lane, place] = prompt.episode.observations[steps]
             arrays["actions"][lane, place] = self.spaces.action_features(prompt.episode.actions[steps])
             arrays["timesteps"][lane, place] = np.arange(steps.start, steps.stop)
-        arrays["observations"] = self.scales.observations(arrays["observations"])
+        arrays["observations"] = self.scales.normalise(arrays["observations"])
         tensors = {name: torch.as_tensor(value, device=self.device) for name, value in arrays.items()}
-        tokens = self.networks.transformer.prompt_tokens(**tensors)
+        tokens = self.networks.transformer.embed_prompt(**tensors)
         return tokens, torch.as_tensor(visible, device=self.device).repeat_interleave(3, dim=1)
 
 
-def prompts_for(
+def choose_prompts(
     groups: Sequence[int],
     support: Mapping[int, Sequence[Episode]],
     seeds: Sequence[int],

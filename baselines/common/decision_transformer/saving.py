@@ -58,6 +58,6 @@ def load_networks(
         raise DataError(f"{folder}: weights do not fit: {' '.join(str(error).split()):.200}") from error
 
 
-def trained_parameters(modules: Mapping[str, torch.nn.Module]) -> int:
+def count_trained_parameters(modules: Mapping[str, torch.nn.Module]) -> int:
     """Number of weights that training changes."""
     return sum(p.numel() for module in modules.values() for p in module.parameters() if p.requires_grad)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .model import Cache, CausalTransformer
+from .caching import Cache, finish_block, project
+from .model import CausalTransformer
 
 CPU_LANES = 32
 """A CPU computes so many lanes at once: more need more memory than its cache has, fewer more calls."""
@@ -25,7 +26,7 @@ class SlidingWindow:
 
         Args:
             transformer: the network.
-            cache: what `CausalTransformer.append` has left of the prompt and `tokens`.
+            cache: what `append_tokens` has left of the prompt and `tokens`.
             tokens: `(lanes, R - 1, W)` tokens of K steps without the last action; R is the size of the rings.
         """
         lanes, count, width = tokens.shape
@@ -33,7 +34,7 @@ class SlidingWindow:
         self._ring, self._count = count + 1, 0
         prompt = cache.length - count
         # Matrix products are up to half as fast again where the number of keys is a multiple of 8.
-        self._first = prompt + -(prompt + self._ring) % 8
+        self._first = prompt + -(prompt + self._ring) % 8  # the prompt's places, with padding that nothing sees
         rows = lanes * self._heads
         shape = (rows, self._first + self._ring, width // self._heads)
         self._keys, self._values = tokens.new_zeros(shape), tokens.new_zeros(shape)
@@ -47,34 +48,35 @@ class SlidingWindow:
         self._keys[:, : self._first], self._values[:, : self._first] = self._prompts[0]
         padding = torch.ones(lanes, 1, self._first, dtype=torch.bool, device=tokens.device)
         padding[:, 0, :prompt] = ~cache.visible[:, :prompt]
-        self._prompt_bias = _bias(tokens, padding)
+        self._prompt_bias = _build_bias(tokens, padding)
         # Tokens in the order of their numbers: first the stale place, which none but itself sees.
         unseen = torch.ones(self._ring, self._ring, dtype=torch.bool, device=tokens.device).triu(1)
         unseen[1:, 0] = True
-        self._ring_bias = _bias(tokens, unseen)
-        self._put(tokens)
+        self._ring_bias = _build_bias(tokens, unseen)
+        self._write_tokens(tokens)
 
     def advance(self, tokens: Tensor) -> Tensor:
         """The output `(lanes, W)` of the newest of `(lanes, n, W)` tokens: the last action, then this step without."""
-        self._put(tokens)
+        self._write_tokens(tokens)
         lanes = len(tokens)
         at_once = CPU_LANES if tokens.device.type == "cpu" else lanes
         stale = self._count % self._ring
+        # The bias is written for tokens in the order of their numbers; the rings hold them from the stale place on.
         ring_bias = self._ring_bias.roll((stale, stale), (0, 1))
-        parts = [self._run(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
+        parts = [self._run_lanes(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
         return torch.cat(parts)
 
-    def _put(self, tokens: Tensor) -> None:
+    def _write_tokens(self, tokens: Tensor) -> None:
         """Write the next tokens, and what the first layer makes of them, in their places."""
         places = torch.arange(self._count, self._count + tokens.shape[1], device=tokens.device) % self._ring
-        query, key, value = self._projected(0, tokens)
+        query, key, value = project(self._transformer, 0, tokens)
         self._tokens.index_copy_(1, places, tokens)
         self._queries.index_copy_(1, places, query)
         self._keys.index_copy_(1, self._first + places, key)
         self._values.index_copy_(1, self._first + places, value)
         self._count += tokens.shape[1]
 
-    def _run(self, part: slice, ring_bias: Tensor) -> Tensor:
+    def _run_lanes(self, part: slice, ring_bias: Tensor) -> Tensor:
         """The newest token's output in the lanes of `part`."""
         transformer = self._transformer
         blocks = transformer.backbone.h
@@ -86,24 +88,16 @@ class SlidingWindow:
         query, keys, values = self._queries[rows], self._keys[rows], self._values[rows]
         for layer in range(len(blocks)):
             if layer > 0:
-                query, key, value = self._projected(layer, hidden)
+                query, key, value = project(transformer, layer, hidden)
                 prompt = self._prompts[layer][:, rows]
                 keys, values = torch.cat([prompt[0], key], dim=1), torch.cat([prompt[1], value], dim=1)
             if layer == len(blocks) - 1:
                 query, hidden, bias = (x[:, newest : newest + 1] for x in (query, hidden, bias))
-            hidden = transformer.finish_block(layer, hidden, query, keys, values, bias)
+            hidden = finish_block(transformer, layer, hidden, query, keys, values, bias)
         output: Tensor = transformer.backbone.ln_f(hidden[:, 0])
         return output
 
-    def _projected(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A layer's queries, keys and values `(lanes * heads, n, W / heads)` of its input `(lanes, n, W)`."""
-        block = self._transformer.backbone.h[layer]
-        lanes, count, width = hidden.shape
-        parts = block.attn.c_attn(block.ln_1(hidden)).view(lanes, count, 3, self._heads, width // self._heads)
-        query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in parts.unbind(2))
-        return query, key, value
 
-
-def _bias(like: Tensor, unseen: Tensor) -> Tensor:
+def _build_bias(like: Tensor, unseen: Tensor) -> Tensor:
     """What to add to attention logits: minus infinity where `unseen` is true, else zero."""
     return like.new_zeros(unseen.shape).masked_fill_(unseen, float("-inf"))

@@ -13,10 +13,9 @@ from torch.nn import functional
 
 from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 
-from ..optimisation import RecentLosses, take_step
+from ..optimisation import RecentLosses, cosine_factor, take_step
 from .config import CodePlacement, TransformerConfig
 from .model import AchievableReturn, PromptedTransformer, expectile_loss
-from .schedule import learning_rate_factor
 
 STAGE = "policy"
 
@@ -36,7 +35,7 @@ class Scales:
     returns: float
     target: float
 
-    def observations(self, observations: Any) -> Any:
+    def normalise(self, observations: Any) -> Any:
         """Normalised observations, NumPy or torch as given."""
         if isinstance(observations, Tensor):
             mean, deviation = (torch.as_tensor(x) for x in (self.observation_mean, self.observation_deviation))
@@ -49,8 +48,8 @@ def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
     data = data.fitting
     mean, deviation = data.observation_statistics
     returns = data.episode_returns
-    best = np.maximum.reduceat(returns, data.task_offsets[:-1])
-    scale = config.return_scale or float(np.abs(returns).max()) or 1.0
+    best = np.maximum.reduceat(returns, data.task_offsets[:-1])  # (tasks,)
+    scale = config.return_scale or float(np.abs(returns).max()) or 1.0  # 1: every return is 0
     target = best.max() if config.target_return == "best" else best.mean()
     return Scales(mean, deviation, scale, float(target) / scale)
 
@@ -58,10 +57,8 @@ def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
 class TaskCodes(Protocol):
     """Where a batch's task codes come from, if the method has any."""
 
-    def __call__(
-        self, data: TrainingData, windows: Windows, starts: Array, supported: bool, generator: np.random.Generator
-    ) -> Tensor:
-        """Codes `(B, K, code_dim)` of windows that begin at `starts`, known before each step; perhaps with support."""
+    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+        """Codes `(B, K, code_dim)` of windows, known before each of their steps; perhaps with support."""
         ...
 
 
@@ -79,7 +76,9 @@ class Networks:
     def modules(self) -> dict[str, torch.nn.Module]:
         """The networks by name."""
         named: dict[str, torch.nn.Module] = {"transformer": self.transformer}
-        return named | ({"achievable": self.achievable} if self.achievable is not None else {})
+        if self.achievable is not None:
+            named["achievable"] = self.achievable
+        return named
 
 
 def build_networks(
@@ -87,10 +86,11 @@ def build_networks(
 ) -> Networks:
     """Make the networks, untrained."""
     transformer = PromptedTransformer(config, spaces, code_dim, placement)
-    return Networks(transformer, AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None)
+    achievable = AchievableReturn(spaces, code_dim) if config.target_return == "predicted" else None
+    return Networks(transformer, achievable)
 
 
-def random_segments(data: TrainingData, length: int) -> ChooseSegments:
+def choose_random_segments(data: TrainingData, length: int) -> ChooseSegments:
     """Segments of `length` steps that begin anywhere in their episode, uniformly."""
 
     def choose(generator: np.random.Generator, episodes: Array) -> Array:
@@ -112,35 +112,39 @@ class Batches:
         segments: ChooseSegments | None,
     ) -> None:
         """Keep the parts; `segments` None means that no window has a prompt."""
-        self._config, self._data, self._scales, self._codes, self._segments = config, data, scales, codes, segments
+        self._config, self._data, self._scales = config, data, scales
+        self._codes, self._segments = codes, segments
 
     def draw(self, generator: np.random.Generator, count: int, supported: bool) -> tuple[dict[str, Any], Any]:
         """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
+        # Full windows, or the whole of a shorter episode: no compute is spent on padding.
         latest = np.maximum(data.lengths[episodes] - config.window, 0)
         starts = (generator.random(count) * (latest + 1)).astype(np.int64)
         windows = data.windows(episodes, starts, config.window)
-        steps = self._tensors(windows)
-        steps["codes"] = self._codes(data, windows, starts, supported, generator) if self._codes else None
+        steps = self._scale_windows(windows)
+        steps["codes"] = None
+        if self._codes:
+            steps["codes"] = self._codes(data, windows, supported, generator)  # (B, K, code_dim)
         prompt = None
         if supported and self._segments is not None:
             sources = data.sample_same_task(generator, episodes, 1)[:, 0]
             first = self._segments(generator, sources)
-            prompt = self._tensors(data.windows(sources, first, config.prompt_length))
+            prompt = self._scale_windows(data.windows(sources, first, config.prompt_length))
         return steps, prompt
 
-    def _tensors(self, windows: Windows) -> dict[str, Any]:
+    def _scale_windows(self, windows: Windows) -> dict[str, Any]:
         return {
             "returns": windows.returns_to_go / self._scales.returns,
-            "observations": self._scales.observations(windows.observations),
+            "observations": self._scales.normalise(windows.observations),
             "actions": windows.actions,
             "timesteps": windows.timesteps,
             "mask": windows.mask,
         }
 
 
-def action_loss(spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor) -> Tensor:
+def compute_action_error(spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor) -> Tensor:
     """Mean squared error of action features over real steps, or cross-entropy of discrete actions."""
     predicted, actions = predicted[mask], actions[mask]
     if spaces.discrete:
@@ -148,23 +152,23 @@ def action_loss(spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor
     return functional.mse_loss(predicted, actions)
 
 
-def batch_loss(
+def policy_loss(
     config: TransformerConfig, networks: Networks, steps: dict[str, Any], prompt: dict[str, Any] | None
-) -> tuple[Tensor, Tensor]:
-    """Action loss of the main window, and the loss to minimise (with the prompt's actions and achievable returns)."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Errors of the actions, those of the prompt too, and of achievable returns; logged is that of the main window."""
     spaces = networks.transformer.spaces
-    predicted, prompt_predicted = networks.transformer(steps, prompt)
-    actions = action_loss(spaces, predicted, steps["actions"], steps["mask"])
-    total = actions
+    predicted, prompt_predicted = networks.transformer(steps, prompt)  # (B, K, action_dim), (B, k, action_dim)
+    actions = compute_action_error(spaces, predicted, steps["actions"], steps["mask"])
+    loss = actions
     if prompt is not None and prompt_predicted is not None and config.prompt_loss:
-        share = config.prompt_length / (config.prompt_length + config.window)
-        prompted = action_loss(spaces, prompt_predicted, prompt["actions"], prompt["mask"])
-        total = (1.0 - share) * actions + share * prompted
+        share = config.prompt_length / (config.prompt_length + config.window)  # as if all k + K steps were averaged
+        prompted = compute_action_error(spaces, prompt_predicted, prompt["actions"], prompt["mask"])
+        loss = (1.0 - share) * actions + share * prompted
     if networks.achievable is not None:
         expected = networks.achievable(steps["observations"], steps["codes"], steps["timesteps"])
         error = (steps["returns"] - expected)[steps["mask"]]
-        total = total + expectile_loss(error, config.target_expectile).mean()
-    return actions, total
+        loss = loss + expectile_loss(error, config.target_expectile).mean()
+    return loss, {"loss": actions.detach()}
 
 
 def train_networks(
@@ -195,82 +199,52 @@ def train_networks(
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
-    held_out = data.validation if data.validation.num_episodes else None
-    checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None) if held_out else None
+    checks = None
+    if data.validation.num_episodes:
+        held_out = data.validation
+        checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
     plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
+    # Windows an update without and with support. They go through apart, since a prompt makes sequences longer.
+    parts = ((plain, False), (config.batch_size - plain, True))
     recent = RecentLosses()
     for update in run.steps(stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()):
         generator = run.generator(stage, update)
         optimizer.zero_grad(set_to_none=True)
-        actions = torch.zeros(())
-        for count, supported in ((plain, False), (config.batch_size - plain, True)):
+        logged = torch.zeros(())
+        for count, supported in parts:
             if count == 0:
                 continue
             steps, prompt = batches.draw(generator, count, supported)
-            part, loss = batch_loss(config, networks, steps, prompt)
-            torch.autograd.backward(loss * (count / config.batch_size))
-            actions = actions + part.detach().cpu() * (count / config.batch_size)
-        rate = config.learning_rate * learning_rate_factor(config, update)
-        take_step(optimizer, clip=config.gradient_clip, learning_rate=rate)
-        recent.values.append(float(actions))
+            loss, info = policy_loss(config, networks, steps, prompt)
+            torch.autograd.backward(loss * (count / config.batch_size))  # gradients of the parts add up
+            logged = logged + info["loss"].cpu() * (count / config.batch_size)
+        take_step(optimizer, clip=config.gradient_clip, learning_rate=compute_learning_rate(config, update))
+        recent.values.append(float(logged))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if checks and (update % (10 * config.log_interval) == 0 or update == config.updates):
-                metrics["validation_loss"] = validation_loss(config, networks, checks, run.generator(stage, "check"))
+                generator = run.generator(stage, "check")  # the same windows every time
+                metrics["validation_loss"] = measure_loss(config, networks, checks, generator)
             run.log(**metrics)
 
 
 @torch.no_grad()
-def validation_loss(
+def measure_loss(
     config: TransformerConfig, networks: Networks, batches: Batches, generator: np.random.Generator, count: int = 256
 ) -> float:
     """Action loss without prompt on `count` windows of the validation tasks, the same windows every time."""
     for module in networks.modules().values():
         module.eval()
     steps, _ = batches.draw(generator, count, supported=False)
-    actions, _ = batch_loss(config, networks, steps, None)
+    _, info = policy_loss(config, networks, steps, None)
     for module in networks.modules().values():
         module.train()
-    return float(actions)
+    return float(info["loss"])
 
 
-@torch.no_grad()
-def diagnose_networks(
-    config: TransformerConfig,
-    networks: Networks,
-    data: TrainingData,
-    scales: Scales,
-    run: TrainingRun,
-    codes: TaskCodes | None,
-    segments: Callable[[TrainingData], ChooseSegments] | None,
-    count: int = 256,
-) -> dict[str, float]:
-    """Action loss on windows of validation tasks: what prompts and task codes are worth, beside those of other windows.
-
-    Returns:
-        `plain` (no support), `code_of_others` (no support, codes of windows drawn anew: mostly other tasks),
-        `supported` (with support), `prompt_of_others` (their prompts only), as far as the method has them.
-    """
-    for module in networks.modules().values():
-        module.eval()
-    held_out = data.validation
-    batches = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
-    spaces = networks.transformer.spaces
-
-    def loss(steps: dict[str, Any], prompt: dict[str, Any] | None) -> float:
-        predicted, _ = networks.transformer(steps, prompt)
-        return float(action_loss(spaces, predicted, steps["actions"], steps["mask"]))
-
-    steps, _ = batches.draw(run.generator("diagnose", "windows"), count, supported=False)
-    report = {"plain": loss(steps, None)}
-    if codes is not None:
-        others, _ = batches.draw(run.generator("diagnose", "others"), count, supported=False)
-        report["code_of_others"] = loss({**steps, "codes": others["codes"]}, None)
-    steps, prompt = batches.draw(run.generator("diagnose", "windows"), count, supported=True)
-    report["supported"] = loss(steps, prompt)
-    if prompt is not None:
-        _, other_prompt = batches.draw(run.generator("diagnose", "others"), count, supported=True)
-        report["prompt_of_others"] = loss(steps, other_prompt)
-    for module in networks.modules().values():
-        module.train()
-    return report
+def compute_learning_rate(config: TransformerConfig, update: int) -> float:
+    """Linear warm-up, then constant or cosine decay to a tenth."""
+    factor = min(1.0, update / config.warmup) if config.warmup else 1.0
+    if config.decay:
+        factor = factor * cosine_factor(update, config.updates, last=0.1)
+    return config.learning_rate * factor

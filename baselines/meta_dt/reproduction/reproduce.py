@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 
 from metabench import Config, TrainingRun, evaluate, load_data, load_leaderboard, load_method, load_suite
 
-from ...prompt_dt.config import presets as prompt_dt_presets
-from ..config import presets
+from ...prompt_dt.config import build_presets as build_prompt_dt_presets
+from ..config import build_presets
 from .quoted import AGAIN, OTHER_DATA, PAPER, SHOTS, Source
 
 STAGE = "reproduction"
@@ -42,9 +42,9 @@ class ReproduceConfig(Config):
 
     @field_validator("suites", "fresh")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _refuse_unknown_names(cls, value: str) -> str:
         """Refuse unknown names."""
-        for name in names(value):
+        for name in split_names(value):
             if name not in SUITES:
                 nearest = difflib.get_close_matches(name, SUITES, n=1, cutoff=0.4)
                 hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(SUITES)}"
@@ -75,6 +75,7 @@ class Ours:
 
 
 _FRESH = " (fresh)"
+"""Marks the preset of a training that was made here and now."""
 
 Place = tuple[str, str, str]
 """Method, suite, track."""
@@ -106,19 +107,19 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
         _add_published(ours, config.leaderboard)
     _add_fresh(ours, config, run)
     sources = [AGAIN, OTHER_DATA, *([PAPER] if config.unverified else [])]
-    suites = names(config.suites)
+    suites = split_names(config.suites)
     numbers: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     for source in sources:
-        rows = _number_rows(source, suites, ours)
+        rows = _list_numbers(source, suites, ours)
         numbers += [{"row": len(numbers) + place, **row} for place, row in enumerate(rows, 1)]
         if rows:
             first = len(numbers) - len(rows) + 1
-            differences += _difference_rows(source, f"{first}-{len(numbers)}", rows)
-    return [*numbers, *differences, *(_bounds(suite) for suite in suites)]
+            differences += _list_differences(source, f"{first}-{len(numbers)}", rows)
+    return [*numbers, *differences, *(_describe_bounds(suite) for suite in suites)]
 
 
-def names(value: str) -> list[str]:
+def split_names(value: str) -> list[str]:
     """The parts of a list with commas."""
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -133,7 +134,7 @@ def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
 
 
 def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: TrainingRun) -> None:
-    trainings = [(suite, run.seed + number) for suite in names(config.fresh) for number in range(config.seeds)]
+    trainings = [(suite, run.seed + number) for suite in split_names(config.fresh) for number in range(config.seeds)]
     returns = _Returns()
     for update in run.steps(STAGE, len(trainings), returns=returns):
         suite, seed = trainings[update - 1]
@@ -145,12 +146,12 @@ def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: Trai
             returns.values.setdefault(f"{suite} {track}", []).append(mean)
     for key, values in returns.values.items():
         suite, track = key.split()
-        low, high = _interval(values)
+        low, high = _compute_interval(values)
         found = Ours(config.dataset, config.preset, True, float(np.mean(values)), low, high, len(values))
         ours.setdefault(("meta-dt", suite, track), []).append(found)
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+def _compute_interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
     """Student's 95 % interval of the mean over seeds."""
     from scipy import stats
 
@@ -160,7 +161,7 @@ def _interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None
     return float(low), float(high)
 
 
-def _number_rows(source: Source, suites: Sequence[str], ours: Mapping[Place, Sequence[Ours]]) -> list[dict[str, Any]]:
+def _list_numbers(source: Source, suites: Sequence[str], ours: Mapping[Place, Sequence[Ours]]) -> list[dict[str, Any]]:
     rows = []
     for method, by_suite in source.numbers.items():
         for suite in suites:
@@ -169,19 +170,20 @@ def _number_rows(source: Source, suites: Sequence[str], ours: Mapping[Place, Seq
             quoted, spread = by_suite[suite]
             row = {"suite": suite, "method": method, "quoted": quoted, "spread": spread, "trust": source.trust}
             found: Sequence[Ours | None] = ours.get((method, suite, source.track)) or [None]
-            rows += [{**row, **_ours_columns(each)} for each in found]
+            rows += [{**row, **_fill_columns(each)} for each in found]
     return rows
 
 
-def _ours_columns(ours: Ours | None) -> dict[str, Any]:
+def _fill_columns(ours: Ours | None) -> dict[str, Any]:
     """A quoted number stays where we have none beside it."""
     if ours is None:
         return dict.fromkeys(("ours", "low", "high", "seeds", "data", "preset"))
     columns = {"ours": ours.mean, "low": ours.low, "high": ours.high, "seeds": ours.seeds}
-    return {**columns, "data": ours.data, "preset": ours.preset + _FRESH * ours.fresh}
+    preset = f"{ours.preset}{_FRESH}" if ours.fresh else ours.preset
+    return {**columns, "data": ours.data, "preset": preset}
 
 
-def _difference_rows(source: Source, numbers: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _list_differences(source: Source, numbers: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     data = ", ".join(dict.fromkeys(row["data"] for row in rows if row["data"])) or "no record"
     apart = "one model for all tracks, unless the variant separate_zero_shot was run"
     pairs = {
@@ -189,7 +191,7 @@ def _difference_rows(source: Source, numbers: str, rows: Sequence[Mapping[str, A
         "track": (source.track, f"{source.track}, {SHOTS[source.track]} shots; {apart}"),
         "data": (source.data, data),
         "tasks": (source.tasks, source.tasks_here),
-        "budget": (source.budget, _budgets(rows)),
+        "budget": (source.budget, _describe_budgets(rows)),
         "protocol": (source.protocol, "target return from training tasks; nothing chosen on test tasks"),
         "spread": (source.spread, "low and high: Student's 95 % interval over seeds"),
     }
@@ -198,7 +200,7 @@ def _difference_rows(source: Source, numbers: str, rows: Sequence[Mapping[str, A
     ]
 
 
-def _budgets(rows: Sequence[Mapping[str, Any]]) -> str:
+def _describe_budgets(rows: Sequence[Mapping[str, Any]]) -> str:
     """Updates of each method and preset, as their presets say for the suites shown."""
     found: dict[str, None] = {}
     for row in rows:
@@ -207,15 +209,15 @@ def _budgets(rows: Sequence[Mapping[str, Any]]) -> str:
             continue
         preset = preset.removesuffix(_FRESH)
         if method == "meta-dt":
-            own = presets(suite, plus=False)[preset]
+            own = build_presets(suite)[preset]
             text = f"{own.updates:,} policy and {own.model_updates:,} world-model updates"
         else:
-            text = f"{prompt_dt_presets(suite)[preset].updates:,} policy updates"
+            text = f"{build_prompt_dt_presets(suite)[preset].updates:,} policy updates"
         found[f"{method}, {preset}: {text}"] = None
     return "; ".join(found) or "no record"
 
 
-def _bounds(name: str) -> dict[str, Any]:
+def _describe_bounds(name: str) -> dict[str, Any]:
     """Mean returns of random actions and of the teacher in the suite's test tasks."""
     references = [task.reference for task in load_suite(name).split("test")]
     return {

@@ -14,7 +14,7 @@ import numpy as np
 from metabench.data.making.references import measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
-from metabench.evaluation.logged_supports import Supports, copy_logged_episode
+from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.submission.rows_agree import Verdict, joint_confidence, prediction_interval
@@ -114,7 +114,7 @@ def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
     columns = roll_out(suite, [task for task, _, _ in places], acted, seeds).columns
     supports: dict[tuple[int, int], list[Episode]] = {}
     for i, (task, support, _) in enumerate(places):
-        supports.setdefault((task, support), []).append(copy_logged_episode(columns, i))
+        supports.setdefault((task, support), []).append(columns.episode(i))
     return supports
 
 

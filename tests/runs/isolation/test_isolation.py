@@ -96,11 +96,11 @@ def test_actions_are_equal_bit_for_bit(name, tmp_path):
     """Of a transformer, with supports of unequal numbers and lengths; more lanes after fewer."""
     import torch
     from metabench_baselines.common.decision_transformer.train import Scales, build_networks
-    from metabench_baselines.prompt_dt.config import presets
+    from metabench_baselines.prompt_dt.config import build_presets
     from metabench_baselines.prompt_dt.policy import PromptDTPolicy
 
     spaces = load_suite(name).spaces
-    config, size = presets(name)["tiny"], spaces.observation_dim
+    config, size = build_presets(name)["tiny"], spaces.observation_dim
     torch.manual_seed(0)
     scales = Scales(np.zeros(size, np.float32), np.ones(size, np.float32), 1.0, 1.0)
     PromptDTPolicy(config, build_networks(config, spaces), spaces, scales).save(tmp_path)

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from metabench.envs.batched import TaskParameters
+from metabench.envs.batched import BatchedEnvironment, TaskParameters
 from metabench.envs.family import NoTeacher, Teacher
-from metabench.envs.gymnasium.family import GymnasiumFamily
+from metabench.envs.gymnasium.family import GymnasiumFamily, GymnasiumLanes
+from metabench.envs.scene import WALL as WALL_COLOUR
+from metabench.envs.scene import Scene, make_rectangle
 from metabench.envs.spaces import Array
 from metabench.errors import UnknownNameError
 
@@ -76,7 +78,7 @@ class PointMazeTeacher(Teacher):
         for name in set(behaviours):
             if name not in SKILLS:
                 raise UnknownNameError("teacher behaviour", name, SKILLS)
-        self._mazes = [np.array([[cell == WALL for cell in row] for row in _maze(task)]) for task in parameters]
+        self._mazes = [_find_walls(task) for task in parameters]
         self._lost: dict[int, tuple[int, int]] = {}
         noise = []
         for lane, (behaviour, seed) in enumerate(zip(behaviours, seeds, strict=True)):
@@ -118,6 +120,21 @@ class PointMazeTeacher(Teacher):
         return aims
 
 
+class PointMazeLanes(GymnasiumLanes):
+    """Lanes of PointMaze, which can be seen from above."""
+
+    def scene(self, lane: int) -> Scene:
+        """The maze, the ball as a point and the goal of this episode."""
+        maze = _find_walls(self._parameters[lane])
+        walls = [
+            make_rectangle(tuple(_middle(maze, (row, column)).tolist()), 1.0, 1.0, WALL_COLOUR)
+            for row, column in np.argwhere(maze).tolist()
+        ]
+        environment: Any = self._lanes[lane].unwrapped  # it knows place and goal where observations hide them
+        (x, y), (goal_x, goal_y) = environment.point_env.data.qpos[:2].tolist(), environment.goal.tolist()
+        return Scene("above", (x, y), tuple(walls), point=True, goal=(goal_x, goal_y))
+
+
 class PointMazeFamily(GymnasiumFamily):
     """Tasks are PointMaze environments with an explicit `maze_map` among their arguments."""
 
@@ -134,6 +151,10 @@ class PointMazeFamily(GymnasiumFamily):
         walls = np.array([[cell == WALL for cell in row] for row in maze])
         if not (walls[[0, -1]].all() and walls[:, [0, -1]].all()) or (~walls).sum() < 2:
             raise ValueError("maze_map must have walls all round and at least two free cells")
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """New lanes."""
+        return PointMazeLanes(self, horizon)
 
     def make(self, parameters: TaskParameters) -> gymnasium.Env[Any, Any]:
         """As of any environment; the model that it leaves in the folder for temporary files is removed."""
@@ -158,6 +179,11 @@ class PointMazeFamily(GymnasiumFamily):
 
 def _maze(parameters: TaskParameters) -> Any:
     return parameters.get("arguments", {}).get("maze_map")
+
+
+def _find_walls(parameters: TaskParameters) -> Array:
+    """`(rows, columns)` bool."""
+    return np.array([[cell == WALL for cell in row] for row in _maze(parameters)])
 
 
 def _cell(maze: Array, position: Array) -> tuple[int, int]:

@@ -20,13 +20,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, SimulationError
 from metabench.system.cores import available_cores
 
-RESET, STEP = b"r", b"s"
+RESET, STEP, SCENE = b"r", b"s", b"p"
 DONE, DIVERGED, FAILED = b"d", b"v", b"f"
 """First byte of a message to a worker, and of its answer."""
 
@@ -96,6 +98,15 @@ class WorkerLanes(BatchedEnvironment):
                 at += part.nbytes
         return BatchStep(observation, reward, terminated, None if (success == NO_SUCCESS).all() else success == 1)
 
+    def scene(self, lane: int) -> Scene | None:
+        """Ask the worker that has the lane; raises as `step`."""
+        worker = self._workers[lane % len(self._workers)]
+        worker.send(SCENE + json.dumps(lane // len(self._workers)).encode())
+        answer = worker.receive()
+        if answer[:1] != DONE:
+            raise MetabenchError(f"a worker of {self._maker} failed: {answer[1:].decode()}")
+        return SCENES.validate_json(answer[1:])
+
     def _answers(self) -> list[bytes]:
         """The content of every worker's answer; all are read before an error is raised, so that none is left over."""
         answers = [worker.receive() for worker in self._workers]
@@ -110,6 +121,9 @@ class WorkerLanes(BatchedEnvironment):
 
 NO_SUCCESS = 2
 """Stands in a step's success where the environment has no such notion."""
+
+SCENES: TypeAdapter[Scene | None] = TypeAdapter(Scene | None)
+"""How scenes travel: as JSON, which carries floats without loss."""
 
 
 class _Worker:
@@ -178,6 +192,8 @@ def _answer(environment: BatchedEnvironment, message: bytes, kind: type[np.gener
     if message[:1] == RESET:
         content = json.loads(message[1:])
         return DONE + environment.reset(content["parameters"], content["seeds"]).astype(np.float32).tobytes()
+    if message[:1] == SCENE:
+        return DONE + SCENES.dump_json(environment.scene(json.loads(message[1:])))
     actions = np.frombuffer(message, kind, offset=1)
     step = environment.step(
         actions if environment.spaces.discrete else actions.reshape(-1, environment.spaces.action_dim)

@@ -22,7 +22,10 @@ _NUMBERS = re.compile(r"(<!-- numbers -->\n).*?(<!-- /numbers -->)", re.DOTALL)
 
 
 def write_card(suite: Suite) -> list[Path]:
-    """Write `returns.svg`, for a MuJoCo family `strip.png`, and the numbers into `README.md`; returns the files.
+    """Write the pictures `returns.svg` and, where the simulator shows its lanes, `strip.png`; and the card's numbers.
+
+    Returns:
+        The files.
 
     Raises:
         DataError: a dataset is not built (recorded ones may be missing), or README.md has no place for the numbers.

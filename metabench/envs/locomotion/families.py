@@ -17,12 +17,10 @@ from typing import ClassVar, TypeGuard
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.family import TaskFamily, Teacher, TeacherTraining
 from metabench.envs.locomotion.network_teacher import NetworkTeacher
 from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array, Spaces
-
-"""The MuJoCo version that references, data digests and records were made with."""
 
 
 class LocomotionFamily(TaskFamily):
@@ -41,6 +39,10 @@ class LocomotionFamily(TaskFamily):
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The trained teacher."""
         return NetworkTeacher(folder, self.spaces(horizon), self.teacher_features, self.feature_dim)
+
+    def teacher_training(self) -> TeacherTraining:
+        """PPO on this simulator, over tasks as `draw` gives them."""
+        return TeacherTraining(self.feature_dim, self.action_dim, self.teacher_features, self.draw)
 
     @property
     def rules(self) -> str:

@@ -95,6 +95,11 @@ class LaneSimulator:
             raise SimulationError(int(np.flatnonzero(diverged)[0]), self._steps)
 
     @property
+    def steps(self) -> int:
+        """Steps since the reset."""
+        return self._steps
+
+    @property
     def positions(self) -> Array:
         """`(lanes, nq)` now."""
         return np.asarray(self._states[:, -1, 1 : 1 + self._size])

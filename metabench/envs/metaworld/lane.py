@@ -28,14 +28,17 @@ from metaworld.types import Task
 
 from metabench.envs.batched import TaskParameters
 from metabench.envs.metaworld.environments import RANGES
+from metabench.envs.scene import MOVING, STILL, Circle, Scene
 from metabench.envs.spaces import Array
 
 MOST_ASKED = 8
 """How often an environment may ask for its `rand_vec` in one reset."""
 
-
 MOST_DRAWN = 100
 """How many places for a puck are tried; nearly every one is accepted."""
+
+MIDDLE_OF_TABLE = (0.0, 0.65)
+"""Of the part of the table that the hand can reach: x and y."""
 
 
 class GoalRefusedError(ValueError):
@@ -145,6 +148,16 @@ class MetaWorldLane:
     def goal(self) -> Array:
         """`(3,)` the target of the episode, which the observation does not show."""
         return np.array(self._environment._target_pos, np.float64)
+
+    def scene(self) -> Scene:
+        """Hand, objects and goal as discs, seen from above; the robot's base lies beyond the lower edge."""
+        # The latest half of the observation: the hand at 0:3, the objects at 4:7 and 11:14, zeros where there is none.
+        places = [self._previous[at : at + 2].tolist() for at in (4, 11) if self._previous[at : at + 7].any()]
+        objects = [Circle((x, y), 0.025, STILL) for x, y in places]
+        hand = Circle((float(self._previous[0]), float(self._previous[1])), 0.02, MOVING)
+        goal_x, goal_y = self.goal[:2].tolist()
+        shapes = (*objects, hand)
+        return Scene("above", MIDDLE_OF_TABLE, shapes, goal=(goal_x, goal_y), width=1.4, marks=False)
 
     def _current(self) -> Array:
         """`(18,)`: the hand, how open the gripper is, and position and quaternion of up to two objects."""

@@ -12,6 +12,7 @@ import numpy as np
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
 from metabench.envs.metaworld.task import make_spaces, task_key
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
 
@@ -63,6 +64,10 @@ class MetaWorldLanes(BatchedEnvironment):
             terminated=np.zeros(len(taken), bool),
             success=np.array([step.success for step in taken]),
         )
+
+    def scene(self, lane: int) -> Scene:
+        """One lane's hand, objects and goal from above."""
+        return self._lanes[lane].scene()
 
     @property
     def goals(self) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metabench.data.foreign.suite_text import Draft, DraftTask
-from metabench.data.making.recorded import OUT_OF_BOUNDS, out_of_bounds
+from metabench.data.making.recorded import OUT_OF_BOUNDS, measure_excess
 from metabench.data.storage.recorded_minari import RecordedDataset, open_recorded
 from metabench.envs import Array, DeclaredSpaces
 from metabench.errors import MetabenchError
@@ -170,7 +170,7 @@ def _read(source: RecordedDataset, declared: DeclaredSpaces) -> _Content:
     rewards, excess = [], 0.0
     for episode in source.episodes(declared):
         rewards.append(episode.rewards)
-        excess = max(excess, out_of_bounds(episode.actions, declared))
+        excess = max(excess, measure_excess(episode.actions, declared))
     return _Content(source, tuple(rewards), excess > OUT_OF_BOUNDS)
 
 

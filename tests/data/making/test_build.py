@@ -206,6 +206,14 @@ def test_a_built_dataset_is_not_built_again(monkeypatch):
     assert build_data("tiny", "medium") == first
 
 
+def test_a_build_does_not_read_what_it_has_just_written(folders, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "open_store", None)
+        patch.setattr(building, "read_minari", None)
+        built = build_data("tiny", "medium")
+    assert built == dataset_identity(load_suite("tiny"), "medium") == verify_dataset(load_suite("tiny"), "medium")
+
+
 def test_a_missing_store_is_made_again_from_the_minari_files(folders, monkeypatch):
     first = build_data("tiny", "medium")
     before = files_below(folders)

@@ -54,8 +54,8 @@ class Columns:
             )
         lengths = np.diff(self.offsets)[episodes]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        steps = _ranges(self.offsets[episodes], lengths)
-        seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
+        steps = _concatenate_ranges(self.offsets[episodes], lengths)
+        seen = _concatenate_ranges(self.offsets[episodes] + episodes, lengths + 1)
         return Columns(
             self.observations[seen],
             self.actions[steps],
@@ -66,7 +66,7 @@ class Columns:
         )
 
 
-def _ranges(starts: Array, lengths: Array) -> Array:
+def _concatenate_ranges(starts: Array, lengths: Array) -> Array:
     """Concatenated `arange(start, start + length)`."""
     ends = np.cumsum(lengths)
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))

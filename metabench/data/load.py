@@ -53,7 +53,7 @@ def load_columns(
     return _select_split(_open_or_build(suite, dataset, build, progress), suite, split)
 
 
-def dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
+def read_dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
     """Version and digest of the built `dataset`; raises `DataError` if it is not built."""
     return identify_data(open_store(suite, dataset).header.manifest, suite, dataset)
 

@@ -84,7 +84,7 @@ class Trajectories:
         )
 
 
-def content_digest(trajectories: Trajectories) -> str:
+def hash_trajectories(trajectories: Trajectories) -> str:
     """`sha256:...` of the decoded arrays, independent of the libraries that stored them.
 
     Hashed are, for each of `Trajectories.arrays` in its order, the line `name dtype shape` and then the values in C

@@ -170,9 +170,9 @@ class TaskFamily(ABC):
         return float("-inf"), float("inf")
 
 
-def family_names() -> tuple[str, ...]:
+def list_family_names() -> tuple[str, ...]:
     """Names of all task families, built in and plugins', without importing any."""
-    return tuple(sorted({*FAMILIES, *_plugin_families()}))
+    return tuple(sorted({*FAMILIES, *_find_plugin_families()}))
 
 
 def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
@@ -191,7 +191,7 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
         module, _, attribute = FAMILIES[name].partition(":")
         family_class = getattr(import_module(module), attribute)
     else:
-        family_class = _plugin_family(name)
+        family_class = _load_plugin_family(name)
     if family_class.declares_spaces != (spaces is not None):
         if spaces is None:
             raise ValueError(f"family {name!r} needs this table: observation_dim, and action bounds or num_actions")
@@ -201,7 +201,7 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
     return family
 
 
-def _plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
+def _find_plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
     """Name to entry points of every plugin's family: one, or more where distributions compete."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -209,9 +209,9 @@ def _plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in found.items()}
 
 
-def _plugin_family(name: str) -> Any:
+def _load_plugin_family(name: str) -> Any:
     """The class that a plugin registered; installed packages only, never code that a suite.toml points at."""
-    plugins = _plugin_families()
+    plugins = _find_plugin_families()
     if name not in plugins:
         raise UnknownNameError("task family", name, {*FAMILIES, *plugins})
     values = " and ".join(sorted(point.value for point in plugins[name]))

@@ -95,26 +95,28 @@ class PointMazeTeacher(Teacher):
         """Pull towards the next cell on the way, or within the goal's cell to the goal."""
         state = np.asarray(observation[:, self._state], np.float64)
         if self._timestep == 0:
-            self._aims = [self._ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])]
-        aims = np.stack([aims[_cell(maze, at)] for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)])
+            self._aims = [self._find_ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])]
+        aims = np.stack(
+            [aims[_find_cell(maze, at)] for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)]
+        )
         pull = STIFFNESS * (aims - state[:, :2]) - DAMPING * state[:, 2:]
         self._timestep += 1
         return np.asarray(np.clip(pull + self._noise[self._timestep - 1], -1.0, 1.0))
 
-    def _ways(self, lane: int, goal: Array) -> Array:
+    def _find_ways(self, lane: int, goal: Array) -> Array:
         """`(rows, columns, 2)`: where to go from each cell, breadth first from where the lane wants to be."""
         maze = self._mazes[lane]
         goal = np.asarray(goal, np.float64)
         if lane in self._lost:
-            goal = _middle(maze, self._lost[lane])
-        end = _cell(maze, goal)
+            goal = _find_middle(maze, self._lost[lane])
+        end = _find_cell(maze, goal)
         aims = np.broadcast_to(goal, (*maze.shape, 2)).copy()
         seen, edge = {end}, deque([end])
         while edge:
             cell = edge.popleft()
             for near in ((cell[0] + i, cell[1] + j) for i, j in ((0, 1), (1, 0), (0, -1), (-1, 0))):
                 if not maze[near] and near not in seen:
-                    aims[near] = _middle(maze, cell)
+                    aims[near] = _find_middle(maze, cell)
                     seen.add(near)
                     edge.append(near)
         return aims
@@ -127,7 +129,7 @@ class PointMazeLanes(GymnasiumLanes):
         """The maze, the ball as a point and the goal of this episode."""
         maze = _find_walls(self._parameters[lane])
         walls = [
-            make_rectangle(tuple(_middle(maze, (row, column)).tolist()), 1.0, 1.0, WALL_COLOUR)
+            make_rectangle(tuple(_find_middle(maze, (row, column)).tolist()), 1.0, 1.0, WALL_COLOUR)
             for row, column in np.argwhere(maze).tolist()
         ]
         environment: Any = self._lanes[lane].unwrapped  # it knows place and goal where observations hide them
@@ -143,7 +145,7 @@ class PointMazeFamily(GymnasiumFamily):
     def check_parameters(self, parameters: TaskParameters) -> None:
         """As of any environment, and `maze_map` is a rectangle of cells with walls all round and two free cells."""
         super().check_parameters(parameters)
-        maze = _maze(parameters)
+        maze = _read_maze(parameters)
         if not isinstance(maze, list | tuple) or not maze or not all(isinstance(row, list | tuple) for row in maze):
             raise ValueError("arguments must have maze_map, a list of rows")
         if {len(row) for row in maze} != {len(maze[0])} or any(cell not in CELLS for row in maze for cell in row):
@@ -177,22 +179,22 @@ class PointMazeFamily(GymnasiumFamily):
         return 0.0, 1.0 if once else float(horizon)
 
 
-def _maze(parameters: TaskParameters) -> Any:
+def _read_maze(parameters: TaskParameters) -> Any:
     return parameters.get("arguments", {}).get("maze_map")
 
 
 def _find_walls(parameters: TaskParameters) -> Array:
     """`(rows, columns)` bool."""
-    return np.array([[cell == WALL for cell in row] for row in _maze(parameters)])
+    return np.array([[cell == WALL for cell in row] for row in _read_maze(parameters)])
 
 
-def _cell(maze: Array, position: Array) -> tuple[int, int]:
+def _find_cell(maze: Array, position: Array) -> tuple[int, int]:
     """Row and column of a position; the middle of the maze is the origin, cells are squares of side 1."""
     rows, columns = maze.shape
     row, column = int(np.floor(rows / 2 - position[1])), int(np.floor(position[0] + columns / 2))
     return min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
 
 
-def _middle(maze: Array, cell: tuple[int, int]) -> Array:
+def _find_middle(maze: Array, cell: tuple[int, int]) -> Array:
     rows, columns = maze.shape
     return np.array([cell[1] + 0.5 - columns / 2, rows / 2 - cell[0] - 0.5])

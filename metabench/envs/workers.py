@@ -26,7 +26,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, SimulationError
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
 RESET, STEP, SCENE = b"r", b"s", b"p"
 DONE, DIVERGED, FAILED = b"d", b"v", b"f"
@@ -56,7 +56,7 @@ class WorkerLanes(BatchedEnvironment):
         self.spaces = spaces
         self.lanes_at_once = lanes_at_once
         self._maker, self._arguments = maker, dict(arguments)
-        self._wanted = workers or available_cores()
+        self._wanted = workers or count_available_cores()
         self._workers: list[_Worker] = []
         self._lanes = 0
         self._parameters: tuple[TaskParameters, ...] = ()
@@ -71,7 +71,7 @@ class WorkerLanes(BatchedEnvironment):
             content = {"parameters": [dict(task) for task in parameters[every]], "seeds": list(seeds[every])}
             worker.send(RESET + json.dumps(content).encode())
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
-        for i, answer in enumerate(self._answers()):
+        for i, answer in enumerate(self._receive_answers()):
             part = observation[i :: len(self._workers)]
             part[:] = np.frombuffer(answer, np.float32).reshape(part.shape)
         return observation
@@ -90,7 +90,7 @@ class WorkerLanes(BatchedEnvironment):
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
         reward = np.zeros(self._lanes)
         terminated, success = np.zeros(self._lanes, bool), np.zeros(self._lanes, np.uint8)
-        for i, answer in enumerate(self._answers()):
+        for i, answer in enumerate(self._receive_answers()):
             at = 0
             for whole in (observation, reward, terminated, success):
                 part = whole[i :: len(self._workers)]
@@ -107,7 +107,7 @@ class WorkerLanes(BatchedEnvironment):
             raise MetabenchError(f"a worker of {self._maker} failed: {answer[1:].decode()}")
         return SCENES.validate_json(answer[1:])
 
-    def _answers(self) -> list[bytes]:
+    def _receive_answers(self) -> list[bytes]:
         """The content of every worker's answer; all are read before an error is raised, so that none is left over."""
         answers = [worker.receive() for worker in self._workers]
         for i, answer in enumerate(answers):
@@ -147,15 +147,15 @@ class _Worker:
         try:
             self._connection.send_bytes(message)
         except OSError as error:
-            raise self._death() from error
+            raise self._explain_death() from error
 
     def receive(self) -> bytes:
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise self._death() from error
+            raise self._explain_death() from error
 
-    def _death(self) -> MetabenchError:
+    def _explain_death(self) -> MetabenchError:
         return MetabenchError(f"a worker of {self._maker} died, exit status {self._process.wait()}")
 
 

@@ -26,7 +26,7 @@ def episodes_section(acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suit
     """What the policy does in a few test tasks, without support and with its own."""
     parts: list[Element] = []
     if any(_is_point(episodes) for _, episodes in acted):
-        walks = [figure(_title(task), _draw_walks(task, episodes)) for task, episodes in acted]
+        walks = [figure(_name_task(task), _draw_walks(task, episodes)) for task, episodes in acted]
         caption = "From the start (small ring) to the goal (cross). Grey: support episodes, which are not scored."
         parts += [
             legend({ZERO_SHOT: "c1", ADAPTED: "c0", "support episodes": "c7"}),
@@ -35,8 +35,8 @@ def episodes_section(acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suit
         ]
     for task, episodes in acted:
         if episodes[0].scenes and not _is_point(episodes):
-            parts.append(figure(_title(task), *_draw_scored(episodes), wide=True))
-        parts.append(drawn(_over_time(task, episodes)))
+            parts.append(figure(_name_task(task), *_draw_scored(episodes), wide=True))
+        parts.append(drawn(_plot_over_time(task, episodes)))
     note = f"Acted for this report in the first test tasks of {suite.name}: one episode without support, and one after "
     note += "three that it acted itself. They begin as the protocol’s do, and are none of the scored ones."
     return section("episodes", "Episodes", *parts, note=note)
@@ -51,7 +51,7 @@ def _is_point(episodes: Sequence[Acted]) -> bool:
 def _draw_walks(task: TaskEntry, episodes: Sequence[Acted]) -> Element:
     """The ways of all episodes in one picture."""
     ways = [
-        (each.scenes, _colour(each), f"{each.kind}: return {number(each.episode.total_return)}", each.support)
+        (each.scenes, _choose_colour(each), f"{each.kind}: return {number(each.episode.total_return)}", each.support)
         for each in episodes
     ]
     return draw_ways(ways, f"Walks in task {task.id}")
@@ -60,36 +60,36 @@ def _draw_walks(task: TaskEntry, episodes: Sequence[Acted]) -> Element:
 def _draw_scored(episodes: Sequence[Acted]) -> list[Element]:
     """A row of frames for each scored episode."""
     made = []
-    for acted in _scored(episodes):
-        head = node("h4", {}, node("span", {"class": f"key {_colour(acted)}"}), acted.kind)
-        made += [head, node("div", {"class": "frames"}, *draw_frames(acted.scenes, _colour(acted)))]
+    for acted in _select_scored(episodes):
+        head = node("h4", {}, node("span", {"class": f"key {_choose_colour(acted)}"}), acted.kind)
+        made += [head, node("div", {"class": "frames"}, *draw_frames(acted.scenes, _choose_colour(acted)))]
     return made
 
 
-def _title(task: TaskEntry) -> str:
+def _name_task(task: TaskEntry) -> str:
     return f"task {task.id}: {told}" if (told := task_numbers(task)) else f"task {task.id}"
 
 
-def _scored(episodes: Sequence[Acted]) -> list[Acted]:
+def _select_scored(episodes: Sequence[Acted]) -> list[Acted]:
     return [each for each in episodes if not each.support]
 
 
-def _colour(acted: Acted) -> str:
+def _choose_colour(acted: Acted) -> str:
     return "c7" if acted.support else {ZERO_SHOT: "c1", ADAPTED: "c0"}[acted.kind]
 
 
-def _over_time(task: TaskEntry, episodes: Sequence[Acted]) -> LinePlot:
+def _plot_over_time(task: TaskEntry, episodes: Sequence[Acted]) -> LinePlot:
     """Rewards and the first coordinates of the observation, after support and without."""
-    adapted_first = sorted(_scored(episodes), key=lambda acted: acted.kind != ADAPTED)
-    panels = {"reward": [_line(acted, acted.episode.rewards) for acted in adapted_first]}
+    adapted_first = sorted(_select_scored(episodes), key=lambda acted: acted.kind != ADAPTED)
+    panels = {"reward": [_make_line(acted, acted.episode.rewards) for acted in adapted_first]}
     dimensions = adapted_first[0].episode.observations.shape[1]
     for place in range(min(dimensions, COORDINATES)):
         name = f"observation {place + 1} of {dimensions}"
-        panels[name] = [_line(acted, acted.episode.observations[:, place]) for acted in adapted_first]
+        panels[name] = [_make_line(acted, acted.episode.observations[:, place]) for acted in adapted_first]
     returns = "; ".join(f"{acted.kind} {number(acted.episode.total_return)}" for acted in episodes)
-    return LinePlot(f"{_title(task)}, over time", panels, "step", f"Returns: {returns}.")
+    return LinePlot(f"{_name_task(task)}, over time", panels, "step", f"Returns: {returns}.")
 
 
-def _line(acted: Acted, values: Array) -> Series:
+def _make_line(acted: Acted, values: Array) -> Series:
     known = np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
     return Series(acted.kind, np.arange(len(values), dtype=np.float64), known)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metabench.data.load import dataset_identity
+from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity, build_data
 from metabench.data.storage.store import store_exists
 from metabench.data.trajectories import BuildProgress
@@ -193,7 +193,7 @@ def _identity(suite: Suite, dataset: str, build: bool, progress: BuildProgress |
     if build:
         return build_data(suite, dataset, progress=_named(progress, f"{suite.name} {dataset}"))
     if store_exists(suite, dataset):
-        return dataset_identity(suite, dataset)
+        return read_dataset_identity(suite, dataset)
     recipe = suite.dataset(dataset)
     return DatasetIdentity(recipe.version, recipe.digest or UNKNOWN_DIGEST, recipe.digest)
 

@@ -20,7 +20,7 @@ from metabench.seeding import derived_seed
 from metabench.suites import Suite
 from metabench.teachers.experience import ExperienceCollector, LaneGroup
 from metabench.teachers.ppo import ActorCritic, TeacherConfig, update_policy
-from metabench.teachers.select import checkpoint_paths
+from metabench.teachers.select import list_checkpoints
 
 PHASES = 4
 """Groups of lanes whose episodes begin a quarter of the horizon apart: a batch then holds every part of an episode."""
@@ -56,7 +56,7 @@ def train_teacher(
     from safetensors.numpy import save_file
 
     training = _find_training(suite)
-    if checkpoint_paths(folder):
+    if list_checkpoints(folder):
         raise MetabenchError(f"{folder}: expected no checkpoints before training, found those of an earlier one")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -137,7 +137,7 @@ def test_no_return_is_outside_the_bounds(name: str) -> None:
 @pytest.mark.parametrize(("family", "hidden"), [(cartpole, "force"), (pendulum, "gain")])
 def test_gains_exist_at_the_ends_of_all_ranges(family: ModuleType, hidden: str) -> None:
     ranges = {**family.RANGES, hidden: (-0.01, family.RANGES[hidden][1])}
-    compute = family.balancing_gains if family is cartpole else family.holding_gains
+    compute = family.compute_balancing_gains if family is cartpole else family.compute_holding_gains
     for numbers in itertools.product(*ranges.values()):
         assert np.isfinite(compute(dict(zip(ranges, numbers, strict=True)))).all()
 

@@ -18,7 +18,7 @@ BINS = 80
 BAR, MEAN, INK, FAINT = "#4c78a8", "#c44e52", "#3c3c3c", "#dddddd"
 
 
-def returns_svg(title: str, returns: Mapping[str, Array]) -> str:
+def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
     """A picture of `(n,)` returns of each dataset: the share of trajectories in each bin, and the mean as a line.
 
     All panels have the same horizontal axis; each has its own vertical one, whose end is written at its top.

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
-from metabench.data.foreign.options import ImportOptions, check_task, fitting_spaces
+from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
 from metabench.data.foreign.safe_pickle import read_mapping
-from metabench.data.foreign.write_minari import ForeignFile, Imported, new_datasets
+from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
 from metabench.errors import DataError
@@ -45,7 +45,7 @@ def import_meta_dt(
         DataError: a file does not hold what it should, in one line that names file and key; nothing is written.
         MetabenchError: the options contradict each other.
     """
-    suite = options.known_suite()
+    suite = options.load_suite_of_target()
     files = _files(folder)
     for task, path in files.items():
         check_task(suite, task, path)
@@ -53,10 +53,10 @@ def import_meta_dt(
     if horizon is None:
         raise DataError(f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)")
     imported = []
-    with new_datasets(options, list(files)) as datasets:
+    with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
             rows = _rows(path)
-            spaces = fitting_spaces(options, suite, rows, horizon)
+            spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
             description = {"format": "meta-dt", "file": path.name, "sha256": _digest(path)}
             source = ForeignFile(path, rows.keys["actions"], rows.count, description)

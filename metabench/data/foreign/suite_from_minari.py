@@ -203,7 +203,7 @@ def _reference(content: _Content, horizon: int) -> tuple[float, float, str]:
 
 def _environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
     """The task's parameters from what the dataset says of its environment, if that is one registered here."""
-    from metabench.envs.gymnasium.family import registered_environment
+    from metabench.envs.gymnasium.family import find_registered_environment
 
     spec = source.env_spec
     without = {"recorded": source.name}
@@ -212,7 +212,7 @@ def _environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
     name, arguments = spec.get("id"), spec.get("kwargs") or {}
     if spec.get("additional_wrappers"):
         return without, f"the dataset's environment {name!r} is wrapped, and wrappers are not applied here"
-    found = registered_environment(name, spec.get("entry_point"))
+    found = find_registered_environment(name, spec.get("entry_point"))
     if found is None or not isinstance(arguments, dict):
         return without, f"no environment {name!r} is registered here"
     plain = {key: value for key, value in arguments.items() if key != "render_mode"}

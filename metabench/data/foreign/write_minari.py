@@ -75,7 +75,7 @@ class NewDatasets:
     """Datasets that are being written, none of which is in place yet."""
 
     def __init__(self, folder: Path, options: ImportOptions) -> None:
-        """Write below `folder`, which exists and is empty; see `new_datasets`."""
+        """Write below `folder`, which exists and is empty; see `open_new_datasets`."""
         self._folder, self._options = folder, options
         self.staged: dict[str, Path] = {}
 
@@ -91,7 +91,7 @@ class NewDatasets:
         import minari
         from minari.dataset.minari_storage import MinariStorage
 
-        from metabench.data.storage.minari_episodes import episode_file
+        from metabench.data.storage.minari_episodes import open_episode_file
 
         dataset_id = self._options.id_of(task)
         folder = self._folder / str(len(self.staged))
@@ -104,7 +104,7 @@ class NewDatasets:
             jpeg_encoding=False,
         )
         returns: list[float] = []
-        with episode_file(folder / MAIN_FILE) as file:
+        with open_episode_file(folder / MAIN_FILE) as file:
             for episode in episodes:
                 file.add(
                     _arrays(episode, spaces, source),
@@ -138,7 +138,7 @@ class NewDatasets:
 
 
 @contextmanager
-def new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatasets]:
+def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatasets]:
     """Write one dataset for each of `tasks`; they take their places at the end, unless something was raised before.
 
     Imports into one Minari folder wait for each other. An interrupted one leaves nothing behind but a hidden folder,

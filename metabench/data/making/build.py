@@ -22,7 +22,7 @@ from metabench.data.storage.minari_files import (
 from metabench.data.storage.places import minari_folder, minari_namespace, store_folder
 from metabench.data.storage.recipe import check_recipe, suggest_rebuild
 from metabench.data.storage.store import check_hashes, open_store, store_exists, write_store
-from metabench.data.trajectories import BuildProgress, content_digest
+from metabench.data.trajectories import BuildProgress, hash_trajectories
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 from metabench.system.writing import writing
@@ -111,13 +111,13 @@ def verify_dataset(suite: Suite, dataset: str, progress: BuildProgress | None = 
     store = open_store(suite, dataset)
     manifest, folder = store.header.manifest, minari_folder(suite, dataset)
     with suggest_rebuild(suite, dataset):
-        if content_digest(store.trajectories) != manifest.digest:
+        if hash_trajectories(store.trajectories) != manifest.digest:
             raise DataError(f"{store.folder}: the arrays do not match the digest in the header")
         if not folder.is_dir():
             raise DataError(f"{folder}: is missing")
         if read_minari_manifest(folder) != manifest:
             raise DataError(f"{folder / METADATA_FILE}: its manifest differs from the store's")
-        if content_digest(read_minari(folder, progress)) != manifest.digest:
+        if hash_trajectories(read_minari(folder, progress)) != manifest.digest:
             raise DataError(f"{folder / MAIN_FILE}: its arrays do not match the digest")
     return identify_data(manifest, suite, dataset)
 
@@ -179,7 +179,7 @@ def _make_both(
     source = open_source(suite, dataset, download=download, progress=progress)
     with writing(minari):
         trajectories = write_minari(minari, suite, dataset, source, progress)
-        manifest = make_manifest(suite, dataset, content_digest(trajectories))
+        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories))
         set_manifest(minari, manifest)
     if progress is not None:
         progress("making the store", 0, 1)
@@ -193,7 +193,7 @@ def _restore_store(minari: Path, store: Path, suite: Suite, dataset: str, progre
         manifest = read_minari_manifest(minari)
         check_recipe(manifest.recipe_digest, suite, dataset, minari / METADATA_FILE)
         trajectories = read_minari(minari, progress)
-        if content_digest(trajectories) != manifest.digest:
+        if hash_trajectories(trajectories) != manifest.digest:
             raise DataError(f"{minari / MAIN_FILE}: its arrays do not match the digest")
     write_store(store, trajectories, manifest, suite.spaces)
     return manifest

@@ -33,7 +33,7 @@ def write_minari(
     import minari
     from minari.dataset.minari_storage import MinariStorage
 
-    from metabench.data.storage.minari_episodes import episode_file
+    from metabench.data.storage.minari_episodes import open_episode_file
 
     observation_space, action_space = _make_gymnasium_spaces(suite.spaces)
     storage = MinariStorage.new(
@@ -44,7 +44,7 @@ def write_minari(
         jpeg_encoding=False,
     )
     parts: list[Trajectories] = []
-    with episode_file(folder / MAIN_FILE) as file:
+    with open_episode_file(folder / MAIN_FILE) as file:
         for part in source.parts:
             for episode in range(len(part.seeds)):
                 arrays, infos = _split_arrays(part, episode)

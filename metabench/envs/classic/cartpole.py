@@ -144,7 +144,7 @@ class CartPoleEnvironment(BatchedEnvironment):
         return self._state.T.astype(np.float32)
 
 
-def balancing_gains(parameters: TaskParameters) -> Array:
+def compute_balancing_gains(parameters: TaskParameters) -> Array:
     """`(4,)` gains K of the linear-quadratic regulator of the task near upright: the best force is -K state."""
     # Upright at rest is a fixed point; one lane starts a little off it in each coordinate, one is pushed a little. So
     # close to it the dynamics are linear to twelve digits.
@@ -164,7 +164,7 @@ class CartPoleTeacher(ClassicTeacher):
     def learn(self, parameters: Sequence[TaskParameters]) -> None:
         """Work out each task's gains, once for all its lanes."""
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: balancing_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {key: compute_balancing_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
         self._gains = np.array([gains[key] for key in keys]).T
         self._positive = np.array([task["force"] > 0 for task in parameters])
 

@@ -91,7 +91,7 @@ class PendulumPhysics:
         return np.stack([angle + speed * SECONDS, speed])
 
 
-def wrapped(angle: Array) -> Array:
+def wrap_angle(angle: Array) -> Array:
     """Angles in [-π, π)."""
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
@@ -122,7 +122,7 @@ class PendulumEnvironment(BatchedEnvironment):
         torque = self._physics.gain * action
         angle, speed = self._state
         # Powers, not products: Gymnasium's scalars take them so, and one in a thousand differs in its last bit.
-        square = [np.float_power(part, 2.0) for part in (wrapped(angle), speed, torque)]
+        square = [np.float_power(part, 2.0) for part in (wrap_angle(angle), speed, torque)]
         cost = COSTS[0] * square[0] + COSTS[1] * square[1] + COSTS[2] * square[2]
         self._state = self._physics.advance(self._state, torque)
         self._steps += 1
@@ -143,7 +143,7 @@ class PendulumEnvironment(BatchedEnvironment):
         return np.stack([np.cos(angle), np.sin(angle), speed], axis=1).astype(np.float32)
 
 
-def holding_gains(parameters: TaskParameters) -> Array:
+def compute_holding_gains(parameters: TaskParameters) -> Array:
     """`(2,)` gains K of the linear-quadratic regulator of the task at the top: the best action is -K (angle, speed)."""
     fall, response, gain = (part.item() for part in vars(PendulumPhysics.of([parameters])).values())
     transition = np.array([[1.0 + fall * SECONDS**2, SECONDS], [fall * SECONDS, 1.0]])
@@ -160,7 +160,7 @@ class PendulumTeacher(ClassicTeacher):
         """Work out each task's gains, once for all its lanes."""
         self._physics = PendulumPhysics.of(parameters)
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: holding_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {key: compute_holding_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
         self._gains = np.array([gains[key] for key in keys]).T
 
     def choose(self, observation: Array) -> Array:

@@ -23,7 +23,7 @@ from metabench.envs.metaworld.environments import RANGES
 from metabench.envs.metaworld.task import make_spaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
 LARGEST_REWARD = 10.0
 
@@ -71,7 +71,7 @@ class MetaWorldFamily(TaskFamily):
         """Lanes in worker processes, one a core; in this process if it has one core only."""
         from metabench.envs.workers import WorkerLanes
 
-        if available_cores() > 1:
+        if count_available_cores() > 1:
             return WorkerLanes("metabench.envs.metaworld.lanes:make_lanes", {"horizon": horizon}, self.spaces(horizon))
         from metabench.envs.metaworld.lanes import MetaWorldLanes
 

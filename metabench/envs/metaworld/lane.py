@@ -76,7 +76,7 @@ class MetaWorldLane:
         Resetting writes the task into the model, so only lanes of one task can share it.
         """
         environment_class = ALL_V3_ENVIRONMENTS[name]
-        on_model = _on_given_model(environment_class)
+        on_model = _derive_class_on_model(environment_class)
         self._class = environment_class
         self._environment = environment = on_model.__new__(on_model)
         environment.given_model = model
@@ -87,7 +87,7 @@ class MetaWorldLane:
         self._seconds = environment.frame_skip * model.opt.timestep
         self._hand = self._data.body("hand").xpos
         self._claws = self._data.body("rightclaw").xpos, self._data.body("leftclaw").xpos
-        self._evaluate = MethodType(_undecorated(environment_class.evaluate_state), environment)
+        self._evaluate = MethodType(_strip_decorator(environment_class.evaluate_state), environment)
         _replace_slow_methods(environment)
 
     def reset(self, rand_vec: Array) -> Array:
@@ -99,7 +99,7 @@ class MetaWorldLane:
         environment = self._environment
         content = {"rand_vec": np.asarray(rand_vec, np.float64), "env_cls": self._class, "partially_observable": True}
         environment.set_task(Task(env_name="", data=pickle.dumps(content)))
-        environment._get_state_rand_vec = _Frozen(environment._last_rand_vec)
+        environment._get_state_rand_vec = _FrozenRandVec(environment._last_rand_vec)
         observation, _ = environment.reset()
         space = environment.sawyer_observation_space
         self._low, self._high = space.low, space.high
@@ -135,7 +135,7 @@ class MetaWorldLane:
         self._steps += 1
         environment.curr_path_length = self._steps
         mujoco.mj_forward(self._model, self._data)
-        current = self._current()
+        current = self._read_state()
         observation = np.concatenate((current, self._previous, (0.0, 0.0, 0.0)))
         self._previous = current
         observation = np.minimum(np.maximum(observation, self._low), self._high)
@@ -159,7 +159,7 @@ class MetaWorldLane:
         shapes = (*objects, hand)
         return Scene("above", MIDDLE_OF_TABLE, shapes, goal=(goal_x, goal_y), width=1.4, marks=False)
 
-    def _current(self) -> Array:
+    def _read_state(self) -> Array:
         """`(18,)`: the hand, how open the gripper is, and position and quaternion of up to two objects."""
         current = np.zeros(18)
         current[:3] = self._hand
@@ -172,7 +172,7 @@ class MetaWorldLane:
         return current
 
 
-class _Frozen:
+class _FrozenRandVec:
     """Gives the frozen `rand_vec`, to an environment that refuses it and asks again a few times only.
 
     Asked in vain it would ask for ever. A reset that goes well asks twice.
@@ -217,7 +217,7 @@ _Rotation.from_matrix = _Rotation  # SciPy's name for the constructor
 
 
 @functools.cache
-def _on_given_model(environment_class: Any) -> Any:
+def _derive_class_on_model(environment_class: Any) -> Any:
     """The class with its model given instead of compiled: that takes most of the time to make an environment."""
 
     def initialize_simulation(self: Any) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -226,7 +226,7 @@ def _on_given_model(environment_class: Any) -> Any:
     return type(environment_class.__name__, (environment_class,), {"_initialize_simulation": initialize_simulation})
 
 
-def _undecorated(function: Any) -> Any:
+def _strip_decorator(function: Any) -> Any:
     """The function behind Meta-World's decorator that asserts that a task is set."""
     return function.__closure__[0].cell_contents if function.__closure__ else function
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from metabench.errors import MetabenchError
 from metabench.evaluation.protocol import collection_lanes, scored_lanes, shot_counts, supported_tracks
 from metabench.evaluation.rows import Block, Collection, Row
-from metabench.suites import Suite, named_suite
+from metabench.suites import Suite, load_named_suite
 from metabench.suites.archive import read_archived
-from metabench.suites.folders import archived_versions
+from metabench.suites.folders import list_archived_versions
 
 Place = tuple[int, int, int]
 """Task, support, episode: what names an episode within a block."""
@@ -107,7 +107,7 @@ class SuiteShelf:
         present = self._present(name)
         if isinstance(present, str) or version in (None, present.suite.entry.version):
             return present
-        if version is None or version not in archived_versions(present.suite.folder):
+        if version is None or version not in list_archived_versions(present.suite.folder):
             return present
         if (name, version) not in self._archived:
             try:
@@ -119,7 +119,7 @@ class SuiteShelf:
     def _present(self, name: str) -> Quotas | str:
         if name not in self._quotas:
             try:
-                self._quotas[name] = Quotas(named_suite(name))
+                self._quotas[name] = Quotas(load_named_suite(name))
             except MetabenchError as error:
                 self._quotas[name] = str(error)
         return self._quotas[name]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from metabench.cli.data import app
 from metabench.data.cards.card import write_card
-from metabench.data.cards.returns_histogram import returns_svg
+from metabench.data.cards.returns_histogram import draw_returns_svg
 from metabench.data.making.build import build_data
 from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import open_store
@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_the_suite_and_its_data(tiny):
 def test_the_histogram_shows_the_shares_and_the_means():
     generator = np.random.default_rng(0)
     returns = {"low": generator.normal(-30, 5, 500), "high & <odd>": generator.normal(40, 10, 300)}
-    root = ElementTree.fromstring(returns_svg("Title & more", returns))
+    root = ElementTree.fromstring(draw_returns_svg("Title & more", returns))
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert {"low", "high & <odd>", "Title & more", "return of a trajectory"} <= set(texts)
     middle = [text for text in root.iter(f"{SVG}text") if text.get("text-anchor") == "middle"]
@@ -85,7 +85,7 @@ def test_the_histogram_shows_the_shares_and_the_means():
         np.testing.assert_allclose((base - np.array(tops)) / (base - min(tops)), shares / shares.max(), atol=2e-3)
         assert f"{shares.max():.0%}" in texts
     for values in ([3.0], [0.0, 0.0], [-1e-9, 1e9]):
-        ElementTree.fromstring(returns_svg("any", {"one": np.array(values)}))
+        ElementTree.fromstring(draw_returns_svg("any", {"one": np.array(values)}))
 
 
 def test_what_is_missing_is_named(tiny, folders, monkeypatch):

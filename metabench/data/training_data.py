@@ -173,6 +173,8 @@ class TrainingData:
         tasks = self.columns.tasks[episodes]
         first = self.task_offsets[tasks][:, None]
         size = (self.task_offsets[tasks + 1] - self.task_offsets[tasks])[:, None]
+        # Go 1 to size - 1 episodes on around the ring of the task's: never back to where it began. With one single
+        # episode the step is 0.
         step = 1 + (generator.random((len(episodes), count)) * (size - 1)).astype(np.int64)
         return np.asarray(first + (episodes[:, None] - first + np.minimum(step, size - 1)) % size)
 
@@ -221,6 +223,7 @@ class TrainingData:
 
     def _gather(self, index: Array, timesteps: Array, mask: Array, episodes: Array) -> Windows:
         """Rows `index` of all columns, zero where `mask` is false; `episodes` has the leading axes of `index`."""
+        # Observations have one row more an episode: that before transition i of episode e lies in row i + e.
         before = index + episodes.reshape(episodes.shape + (1,) * (index.ndim - episodes.ndim))
         padding = None if mask.all() else self._place(~mask)
         placed_index, placed_before = self._place(index), self._place(before)

@@ -53,6 +53,7 @@ def calibrate_medium(suite: Suite, episodes: int = 8) -> list[Calibration]:
     low, high = dict.fromkeys(names, errors.smallest), dict.fromkeys(names, errors.largest)
     found: dict[str, Calibration] = {}
     for _ in range(ROUNDS):
+        # The middle of the logarithms: errors lie between 2 mm and 1 m.
         middle = {name: round(float(np.sqrt(low[name] * high[name])), 5) for name in low}
         scores = _measure_scores(suite, errors, middle, episodes)
         for name, deviation in middle.items():

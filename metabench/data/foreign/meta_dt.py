@@ -97,7 +97,7 @@ def _rows(path: Path) -> FlatRows:
     rows = FlatRows(path, keys, **columns)
     if rows.timeouts is None:
         return rows
-    ended, limited = rows.flags("terminals"), rows.flags("timeouts")
+    ended, limited = rows.read_flags("terminals"), rows.read_flags("timeouts")
     return FlatRows(path, keys, **{**columns, "terminals": ended & ~limited, "timeouts": ended & limited})
 
 

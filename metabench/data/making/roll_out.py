@@ -51,7 +51,8 @@ def _roll_out_lanes(
             [parameters[lane] for lane in taught],
             [derived_seed(seeds[lane], "behaviour") for lane in taught],
         )
-    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)
+    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)  # T + 1 of each lane
+    # Actions, rewards and success are (lanes, horizon, ...); what lies behind a lane's end is cut off below.
     actions = np.repeat(spaces.null_actions(lanes)[:, None], spaces.horizon, axis=1)
     rewards = np.zeros((lanes, spaces.horizon), np.float32)
     success = np.zeros((lanes, spaces.horizon), bool)
@@ -81,6 +82,7 @@ def _roll_out_lanes(
         active &= ~ended
         if not active.any():
             break
+    # Lanes are of different lengths: masks in the order of lanes and steps make one flat row of all.
     within = np.arange(spaces.horizon) < lengths[:, None]
     seen = np.arange(spaces.horizon + 1) <= lengths[:, None]
     columns = Columns(

@@ -167,6 +167,7 @@ class PendulumTeacher(ClassicTeacher):
         """`(lanes, 1)`: hold where that is possible, else push along the swing by what energy is missing."""
         cosine, sine, speed = observation.T
         hold = -(self._gains[0] * np.arctan2(sine, cosine) + self._gains[1] * speed)
+        # Energy in units of what gravity gives between flat and upright.
         missing = (1.0 - cosine) - np.square(speed) / (2.0 * self._physics.fall)
         along = np.where(speed >= 0, 1.0, -1.0) * np.sign(self._physics.gain)
         held = (cosine > 0) & (np.abs(hold) <= CATCH * STRONGEST)

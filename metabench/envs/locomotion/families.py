@@ -159,6 +159,7 @@ class AntDirFamily(LocomotionFamily):
         """
         angle = np.array([task["angle"] for task in parameters], np.float64)
         cos, sin = np.cos(angle), np.sin(angle)
+        # Seen from a frame that is turned by `angle` about z, the root's orientation is q' = (turn by -angle) * q.
         half_cos, half_sin = np.cos(angle / 2.0), np.sin(angle / 2.0)
         features = observations.copy()
         w, x, y, z = observations[:, 1:5].T
@@ -171,6 +172,7 @@ class AntDirFamily(LocomotionFamily):
             ],
             axis=1,
         )
+        # q and -q are one orientation: the network always sees that with w above zero.
         features[:, 1:5] = np.where(quaternion[:, :1] < 0.0, -quaternion, quaternion)
         features[:, 13] = cos * observations[:, 13] + sin * observations[:, 14]
         features[:, 14] = cos * observations[:, 14] - sin * observations[:, 13]
@@ -226,6 +228,7 @@ class ParameterFamily(LocomotionFamily):
 
     def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
         """The observation, and the exponents of all factors divided by 3."""
+        # Lanes share the parameters of their task as one object: the logarithms are taken once a task.
         exponents = {id(task): self._exponents(task) / 3.0 for task in parameters}
         return np.concatenate([observations, [exponents[id(task)] for task in parameters]], axis=1)
 

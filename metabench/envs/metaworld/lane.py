@@ -98,6 +98,7 @@ class MetaWorldLane:
         """
         environment = self._environment
         content = {"rand_vec": np.asarray(rand_vec, np.float64), "env_cls": self._class, "partially_observable": True}
+        # Meta-World takes tasks pickled, and nothing else; this pickle never leaves the process.
         environment.set_task(Task(env_name="", data=pickle.dumps(content)))
         environment._get_state_rand_vec = _FrozenRandVec(environment._last_rand_vec)
         observation, _ = environment.reset()
@@ -129,12 +130,12 @@ class MetaWorldLane:
         environment = self._environment
         position = self._mocap_position + np.minimum(np.maximum(action[:3], -1), 1) * environment.action_scale
         np.minimum(np.maximum(position, environment.mocap_low), environment.mocap_high, out=self._mocap_position)
-        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)
+        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)  # the hand keeps its orientation, as in `set_xyz_action`
         self._control[:] = (action[3], -action[3])
         mujoco.mj_step(self._model, self._data, nstep=environment.frame_skip)
         self._steps += 1
         environment.curr_path_length = self._steps
-        mujoco.mj_forward(self._model, self._data)
+        mujoco.mj_forward(self._model, self._data)  # places and contacts of the state after the step
         current = self._read_state()
         observation = np.concatenate((current, self._previous, (0.0, 0.0, 0.0)))
         self._previous = current
@@ -164,6 +165,7 @@ class MetaWorldLane:
         current = np.zeros(18)
         current[:3] = self._hand
         apart = self._claws[0] - self._claws[1]
+        # Fingers 0.1 m apart are fully open.
         current[3] = min(np.sqrt(apart.dot(apart)) / 0.1, 1.0)
         positions, quaternions = self._environment._get_pos_objects(), self._environment._get_quat_objects()
         for i in range(len(positions) // 3):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SuiteSummary:
+class SuiteListing:
     """One line of a list of suites.
 
     Attributes:
@@ -42,7 +42,7 @@ class SuiteSummary:
     problem: str | None = None
 
 
-def list_suite_summaries(internal: bool = False) -> list[SuiteSummary]:
+def list_suite_summaries(internal: bool = False) -> list[SuiteListing]:
     """All suites by name, broken ones with what is wrong; those for tests only if `internal`.
 
     The files are read, not validated, which would import their task families; `load_suite` validates.
@@ -77,17 +77,17 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
     }
 
 
-def _summarise(name: str) -> SuiteSummary:
+def _summarise(name: str) -> SuiteListing:
     try:
         folder = suite_folder(name)
         return _read_summary(name, folder)
     except MetabenchError as error:
-        return SuiteSummary(name, 0, "", False, {}, {}, problem=str(error))
+        return SuiteListing(name, 0, "", False, {}, {}, problem=str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SuiteSummary(name, 0, "", False, {}, {}, problem=_find_problem(folder))
+        return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(folder))
 
 
-def _read_summary(name: str, folder: Path) -> SuiteSummary:
+def _read_summary(name: str, folder: Path) -> SuiteListing:
     content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8"))
     tasks = dict(Counter(task["split"] for task in content["task"]))
     datasets = {
@@ -100,7 +100,7 @@ def _read_summary(name: str, folder: Path) -> SuiteSummary:
         }
         for key, recipe in content["datasets"].items()
     }
-    return SuiteSummary(
+    return SuiteListing(
         name=name,
         version=content["version"],
         title=content["title"],

@@ -66,7 +66,7 @@ class ImportOptions:
                 raise MetabenchError(f"{name} {given}: leave it out, {suite.identity} has spaces of its own")
         return suite
 
-    def id_of(self, task: int) -> str:
+    def name_dataset(self, task: int) -> str:
         """The Minari id of a task's dataset; raises `MetabenchError` if Minari does not take it as one."""
         from minari.dataset.minari_dataset import parse_dataset_id
 

@@ -93,7 +93,7 @@ class NewDatasets:
 
         from metabench.data.storage.minari_episodes import open_episode_file
 
-        dataset_id = self._options.id_of(task)
+        dataset_id = self._options.name_dataset(task)
         folder = self._folder / str(len(self.staged))
         folder.mkdir()
         storage = MinariStorage.new(
@@ -107,7 +107,7 @@ class NewDatasets:
         with open_episode_file(folder / MAIN_FILE) as file:
             for episode in episodes:
                 file.add(
-                    _arrays(episode, spaces, source),
+                    _arrange_arrays(episode, spaces, source),
                     {},
                     {"task": task, "first_row": episode.first_row, "last_observation": episode.last_observation},
                 )
@@ -153,7 +153,7 @@ def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewD
     root = minari_root()
     places: dict[str, Path] = {}
     for task in tasks:
-        dataset_id = options.id_of(task)
+        dataset_id = options.name_dataset(task)
         if dataset_id in places:
             raise MetabenchError(f"Minari id {dataset_id!r} for several tasks: expected one with {{task}} in it")
         places[dataset_id] = root / dataset_id
@@ -177,7 +177,7 @@ def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewD
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile) -> dict[str, Array]:
+def _arrange_arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile) -> dict[str, Array]:
     """The episode's arrays as Minari names them, its actions in bounds."""
     last = np.arange(len(episode.rewards)) == len(episode.rewards) - 1
     actions = episode.actions

@@ -14,6 +14,10 @@ from .data.trajectories import BuildProgress as BuildProgress
 from .envs import Array as Array
 from .envs import BatchedEnvironment as BatchedEnvironment
 from .envs import BatchStep as BatchStep
+from .envs import Capsule as Capsule
+from .envs import Circle as Circle
+from .envs import Polyline as Polyline
+from .envs import Scene as Scene
 from .envs import Spaces as Spaces
 from .envs import TaskFamily as TaskFamily
 from .envs import TaskParameters as TaskParameters
@@ -75,7 +79,9 @@ __all__ = [
     "Block",
     "BuildProgress",
     "CancelledError",
+    "Capsule",
     "Cell",
+    "Circle",
     "ClaimedError",
     "Collection",
     "Columns",
@@ -98,8 +104,10 @@ __all__ = [
     "Picture",
     "Policy",
     "PolicyProcessError",
+    "Polyline",
     "Record",
     "Row",
+    "Scene",
     "Score",
     "Selection",
     "Series",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from metabench.checks.finding import Finding, finding_of
+from metabench.checks.finding import Finding, run_check
 from metabench.checks.method_policy import PolicyChecks
 from metabench.checks.method_training import TrainingChecks
 from metabench.methods.contract import Config, Method
@@ -25,11 +25,11 @@ NEEDED = ("trains", "acts")
 
 
 def check_method(spec: str, *, preset: str = "tiny") -> list[Finding]:
-    """Run every check on the method `spec`; see `iterate_checks`."""
-    return list(iterate_checks(spec, preset=preset))
+    """Run every check on the method `spec`; see `iterate_method_checks`."""
+    return list(iterate_method_checks(spec, preset=preset))
 
 
-def iterate_checks(spec: str, *, preset: str = "tiny") -> Iterator[Finding]:
+def iterate_method_checks(spec: str, *, preset: str = "tiny") -> Iterator[Finding]:
     """Run the checks one after another: configuration, training, acting, saving, evaluation.
 
     Args:
@@ -44,28 +44,28 @@ def iterate_checks(spec: str, *, preset: str = "tiny") -> Iterator[Finding]:
         MetabenchError: the method cannot be imported.
     """
     method = load_method(spec, preset=preset, suite=CONTINUOUS_SUITE)
-    for title, expected, check in _configuration_checks(spec):
-        yield finding_of("", title, expected, check)
+    for title, expected, check in _list_configuration_checks(spec):
+        yield run_check("", title, expected, check)
     suites = [CONTINUOUS_SUITE] * method.continuous_actions + [DISCRETE_SUITE] * method.discrete_actions
     for name in suites:
-        yield from _suite_findings(spec, preset, name)
+        yield from _check_on_suite(spec, preset, name)
 
 
-def _suite_findings(spec: str, preset: str, name: str) -> Iterator[Finding]:
+def _check_on_suite(spec: str, preset: str, name: str) -> Iterator[Finding]:
     suite = load_suite(name)
     with tempfile.TemporaryDirectory(prefix="metabench-check-") as scratch:
         training = TrainingChecks(spec, preset, suite, Path(scratch))
-        for title, expected, check in training.checks():
-            finding = finding_of(name, title, expected, check)
+        for title, expected, check in training.list_checks():
+            finding = run_check(name, title, expected, check)
             yield finding
             if title in NEEDED and not finding.passed:
                 return
         acting = PolicyChecks(training, Path(scratch))
-        for title, expected, check in acting.checks():
-            yield finding_of(name, title, expected, check)
+        for title, expected, check in acting.list_checks():
+            yield run_check(name, title, expected, check)
 
 
-def _configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
+def _list_configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
     method, _ = load_method_class(spec)
     presets = {
         f"{suite}/{name}": config
@@ -77,18 +77,22 @@ def _configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[], st
         "continuous_actions or discrete_actions is true",
         lambda: None if method.continuous_actions or method.discrete_actions else "both are false",
     )
-    yield "frozen", "assigning to a key of a configuration raises", lambda: _first(_not_frozen, presets)
-    yield "round trip", "a configuration is the same after JSON and back", lambda: _first(_not_same, presets)
-    yield "documented", "every configuration key has a description", lambda: _undocumented(method)
-    yield "variants", "every variant is a valid configuration", lambda: _broken_variant(spec, method)
+    yield "frozen", "assigning to a key of a configuration raises", lambda: _find_bad(_check_frozen, presets)
+    yield (
+        "round trip",
+        "a configuration is the same after JSON and back",
+        lambda: _find_bad(_check_round_trip, presets),
+    )
+    yield "documented", "every configuration key has a description", lambda: _check_documented(method)
+    yield "variants", "every variant is a valid configuration", lambda: _check_variants(spec, method)
 
 
-def _first(check: Callable[[Config], str | None], presets: dict[str, Config]) -> str | None:
+def _find_bad(check: Callable[[Config], str | None], presets: dict[str, Config]) -> str | None:
     problems = ((name, check(config)) for name, config in presets.items())
     return next((f"preset {name}: {problem}" for name, problem in problems if problem), None)
 
 
-def _not_frozen(config: Config) -> str | None:
+def _check_frozen(config: Config) -> str | None:
     for key in type(config).model_fields:
         try:
             setattr(config, key, getattr(config, key))
@@ -98,7 +102,7 @@ def _not_frozen(config: Config) -> str | None:
     return None
 
 
-def _not_same(config: Config) -> str | None:
+def _check_round_trip(config: Config) -> str | None:
     content = json.loads(config.model_dump_json())
     again = type(config).model_validate(content)
     if again == config:
@@ -107,12 +111,12 @@ def _not_same(config: Config) -> str | None:
     return f"{', '.join(changed)} changed"
 
 
-def _undocumented(method: type[Method]) -> str | None:
+def _check_documented(method: type[Method]) -> str | None:
     bare = [key for key, field in method.config_class.model_fields.items() if not field.description]
     return f"no Field(description=...) for {', '.join(bare)}" if bare else None
 
 
-def _broken_variant(spec: str, method: type[Method]) -> str | None:
+def _check_variants(spec: str, method: type[Method]) -> str | None:
     path, separator, rest = spec.rpartition(".py:")
     base = path + separator + rest.partition("/")[0]
     for variant, suite in itertools.product(method.variants, (CONTINUOUS_SUITE, DISCRETE_SUITE)):

@@ -50,7 +50,7 @@ class Script:
         support = {group: episodes[:shots] for group, episodes in self.support.items()} if shots else {}
         return dataclasses.replace(self, support=support)
 
-    def lanes(self, chosen: Sequence[int]) -> Script:
+    def select_lanes(self, chosen: Sequence[int]) -> Script:
         """The chosen lanes only, in that order, with their groups' support."""
         groups = tuple(self.groups[lane] for lane in chosen)
         return Script(
@@ -63,7 +63,7 @@ class Script:
             active=self.active[:, chosen],
         )
 
-    def renamed(self) -> Script:
+    def rename_groups(self) -> Script:
         """The same lanes, their groups under other numbers and the support in the opposite order."""
         names = {group: 1000 - 7 * group for group in self.groups}
         support = {names[group]: self.support[group] for group in reversed(list(self.support))}
@@ -79,7 +79,7 @@ class Script:
         )
 
 
-def make_script(suite: Suite, data: TrainingData) -> Script:
+def script_logged_lanes(suite: Suite, data: TrainingData) -> Script:
     """Lanes in the suite's held-out tasks, two a group, that see logged episodes of the training tasks.
 
     Half of the lanes end early, each at another step.
@@ -117,7 +117,7 @@ def make_script(suite: Suite, data: TrainingData) -> Script:
     )
 
 
-def play(policy: Policy, script: Script, spaces: Spaces, name: str, privileged: bool) -> Array:
+def act_script(policy: Policy, script: Script, spaces: Spaces, name: str, privileged: bool) -> Array:
     """The policy's actions in all lanes, `(T, L, action_dim)` features as networks read them; null in ended lanes.
 
     Raises:
@@ -148,8 +148,8 @@ def play(policy: Policy, script: Script, spaces: Spaces, name: str, privileged: 
     return spaces.action_features(np.stack(played))
 
 
-def difference(expected: Array, found: Array, tolerance: float) -> str | None:
-    """Where two results of `play` differ by more than `tolerance`, in one line; None where they are equal."""
+def compare_actions(expected: Array, found: Array, tolerance: float) -> str | None:
+    """Where two results of `act_script` differ by more than `tolerance`, in one line; None where they are equal."""
     apart = np.abs(expected.astype(np.float64) - found).max(axis=-1)  # (T, L)
     if not (apart > tolerance).any():
         return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metabench.checks.method_lanes import Script, difference, play
+from metabench.checks.method_lanes import Script, act_script, compare_actions
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.protocol import list_supported_tracks
@@ -41,64 +41,66 @@ class PolicyChecks:
         self._saved = scratch / "policy"
         self._broken = scratch / "broken"
 
-    def checks(self) -> Iterator[Check]:
+    def list_checks(self) -> Iterator[Check]:
         """The checks, in order; those of loading need what `saves` wrote."""
         near = f"to {TOLERANCE:g}"
-        yield "seeds", "the same lanes and seeds give the same actions, exactly", self._seeds
-        yield "forgets", "after reset nothing of earlier episodes and support remains", self._forgets
-        yield "lanes", f"a lane alone acts as it does among others ({near})", self._alone
-        yield "lane order", f"lanes in another order act the same ({near})", self._permuted
-        yield "groups", f"groups under other numbers, in another order, act the same ({near})", self._renamed
-        yield "ended lanes", f"what ended lanes see changes nothing in the others ({near})", self._ended
-        yield "saves", "at least a folder, with nothing but readable .safetensors and .json files", self._saves
-        yield "loads", "a saved and loaded policy acts the same, exactly", self._loads
-        yield "damage", "a truncated or missing file, or other spaces, raise DataError", self._damaged
+        yield "seeds", "the same lanes and seeds give the same actions, exactly", self._check_seeds
+        yield "forgets", "after reset nothing of earlier episodes and support remains", self._check_forgets
+        yield "lanes", f"a lane alone acts as it does among others ({near})", self._check_alone
+        yield "lane order", f"lanes in another order act the same ({near})", self._check_order
+        yield "groups", f"groups under other numbers, in another order, act the same ({near})", self._check_groups
+        yield "ended lanes", f"what ended lanes see changes nothing in the others ({near})", self._check_ended
+        yield "saves", "at least a folder, with nothing but readable .safetensors and .json files", self._check_saves
+        yield "loads", "a saved and loaded policy acts the same, exactly", self._check_loads
+        yield "damage", "a truncated or missing file, or other spaces, raise DataError", self._check_damage
         for split, track in list_supported_tracks(self._suite):
-            yield f"{split} {track}", "evaluates without error", functools.partial(self._track, split, track)
+            yield f"{split} {track}", "evaluates without error", functools.partial(self._check_track, split, track)
 
     def _play(self, script: Script, policy: Policy | None = None) -> Array:
         training = self._training
-        return play(policy or self._policy, script, self._suite.spaces, training.name, training.privileged)
+        return act_script(policy or self._policy, script, self._suite.spaces, training.name, training.privileged)
 
-    def _seeds(self) -> str | None:
-        return difference(self._play(self._script), self._play(self._script), 0.0)
+    def _check_seeds(self) -> str | None:
+        return compare_actions(self._play(self._script), self._play(self._script), 0.0)
 
-    def _forgets(self) -> str | None:
+    def _check_forgets(self) -> str | None:
         for shots in (1, 0):
             script = self._script.with_shots(shots)
-            self._play(self._script.lanes([0]).with_shots(0))
+            self._play(self._script.select_lanes([0]).with_shots(0))
             after_little = self._play(script)
             self._play(self._script)
-            problem = difference(after_little, self._play(script), 0.0)
+            problem = compare_actions(after_little, self._play(script), 0.0)
             if problem:
                 return f"{shots} support episodes, after others than before: {problem}"
         return None
 
-    def _alone(self) -> str | None:
+    def _check_alone(self) -> str | None:
         together = self._play(self._script)
         for lane in range(len(self._script.groups)):
-            alone = self._play(self._script.lanes([lane]))
-            problem = difference(together[:, [lane]], alone, TOLERANCE)
+            alone = self._play(self._script.select_lanes([lane]))
+            problem = compare_actions(together[:, [lane]], alone, TOLERANCE)
             if problem:
                 return f"lane {lane} alone, as {problem}"
         return None
 
-    def _permuted(self) -> str | None:
+    def _check_order(self) -> str | None:
         order = np.random.default_rng(0).permutation(len(self._script.groups))
-        return difference(self._play(self._script)[:, order], self._play(self._script.lanes(order.tolist())), TOLERANCE)
+        return compare_actions(
+            self._play(self._script)[:, order], self._play(self._script.select_lanes(order.tolist())), TOLERANCE
+        )
 
-    def _renamed(self) -> str | None:
-        return difference(self._play(self._script), self._play(self._script.renamed()), TOLERANCE)
+    def _check_groups(self) -> str | None:
+        return compare_actions(self._play(self._script), self._play(self._script.rename_groups()), TOLERANCE)
 
-    def _ended(self) -> str | None:
+    def _check_ended(self) -> str | None:
         noisy = self._script.with_noise_in_ended_lanes()
-        return difference(self._play(self._script), self._play(noisy), TOLERANCE)
+        return compare_actions(self._play(self._script), self._play(noisy), TOLERANCE)
 
-    def _saves(self) -> str | None:
+    def _check_saves(self) -> str | None:
         self._policy.save(self._saved)
         if not self._saved.is_dir():
             return "the folder was not made"
-        for path in self._files():
+        for path in self._list_files():
             if path.suffix == ".json":
                 json.loads(path.read_text(encoding="utf-8"))
             elif path.suffix == ".safetensors":
@@ -107,11 +109,11 @@ class PolicyChecks:
                 return f"{path.relative_to(self._saved)} is neither"
         return None
 
-    def _loads(self) -> str | None:
-        return difference(self._play(self._script), self._play(self._script, self._load(self._saved)), 0.0)
+    def _check_loads(self) -> str | None:
+        return compare_actions(self._play(self._script), self._play(self._script, self._load(self._saved)), 0.0)
 
-    def _damaged(self) -> str | None:
-        files = [path.relative_to(self._saved) for path in self._files()]
+    def _check_damage(self) -> str | None:
+        files = [path.relative_to(self._saved) for path in self._list_files()]
         for name in files:
             for damage in ("truncated",) if name.name == DIGESTS else ("truncated", "missing"):
                 shutil.rmtree(self._broken, ignore_errors=True)
@@ -131,18 +133,18 @@ class PolicyChecks:
 
     def _refuses(self, folder: Path, spaces: Spaces) -> bool:
         try:
-            self._training.method().load(folder, spaces)
+            self._training.make_method().load(folder, spaces)
         except DataError:
             return True
         return False
 
     def _load(self, folder: Path) -> Policy:
-        return self._training.method().load(folder, self._suite.spaces)
+        return self._training.make_method().load(folder, self._suite.spaces)
 
-    def _files(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         return sorted(path for path in self._saved.rglob("*") if path.is_file())
 
-    def _track(self, split: str, track: str) -> str | None:
+    def _check_track(self, split: str, track: str) -> str | None:
         training = self._training
         evaluation = evaluate(
             self._policy, self._suite, track, split=split, privileged=training.privileged, name=training.name

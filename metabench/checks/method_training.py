@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from metabench.checks.method_lanes import SHOTS, difference, make_script, play
+from metabench.checks.method_lanes import SHOTS, act_script, compare_actions, script_logged_lanes
 from metabench.data.load import load_data
 from metabench.envs import Array
 from metabench.errors import CancelledError
@@ -40,49 +40,49 @@ class TrainingChecks:
         self.suite = suite
         self.policy: Policy | None = None
         self._spec, self._preset, self._scratch = spec, preset, scratch
-        self.name = name_method(spec, self.method())
-        self.privileged = self.method().privileged
+        self.name = name_method(spec, self.make_method())
+        self.privileged = self.make_method().privileged
         self._data = load_data(suite, DATASET)
-        self.script = make_script(suite, self._data)
+        self.script = script_logged_lanes(suite, self._data)
         self._asked = 0
 
-    def method(self) -> Method:
+    def make_method(self) -> Method:
         """The method, made anew."""
         return load_method(self._spec, preset=self._preset, suite=self.suite.name)
 
-    def actions(self, policy: Policy, shots: int = SHOTS) -> Array:
+    def act_script(self, policy: Policy, shots: int = SHOTS) -> Array:
         """What `policy` does in the scripted lanes with `shots` support episodes."""
-        return play(policy, self.script.with_shots(shots), self.suite.spaces, self.name, self.privileged)
+        return act_script(policy, self.script.with_shots(shots), self.suite.spaces, self.name, self.privileged)
 
-    def checks(self) -> Iterator[Check]:
+    def list_checks(self) -> Iterator[Check]:
         """The checks, in order; the later ones need what the earlier ones trained."""
-        yield "trains", f"train returns a policy with the preset {self._preset!r}", self._trains
-        yield "acts", f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes", self._acts
-        if self.method().trains:
-            yield "curve", "training logs at least one row, all numbers finite", self._curve_problem
-        yield "deterministic", "training again with the same seed: same curve, same actions", self._again
+        yield "trains", f"train returns a policy with the preset {self._preset!r}", self._check_trains
+        yield "acts", f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes", self._check_acts
+        if self.make_method().trains:
+            yield "curve", "training logs at least one row, all numbers finite", self._check_curve
+        yield "deterministic", "training again with the same seed: same curve, same actions", self._check_repeats
         if self._asked > 1:
-            yield "resumes", "cancelled twice and resumed: same curve, same actions", self._resumed
+            yield "resumes", "cancelled twice and resumed: same curve, same actions", self._check_resumes
 
-    def _trains(self) -> str | None:
-        self._run = TrainingRun(SEED, cancelled=self._count)
-        policy = self.method().train(self._data, self._run)
+    def _check_trains(self) -> str | None:
+        self._run = TrainingRun(SEED, cancelled=self._count_question)
+        policy = self.make_method().train(self._data, self._run)
         if not isinstance(policy, Policy):
             return f"train returned {type(policy).__name__}, expected a metabench.Policy"
         self.policy = policy
         return None
 
-    def _acts(self) -> str | None:
+    def _check_acts(self) -> str | None:
         assert self.policy is not None
         for shots in (0, 1, SHOTS):
-            self._expected = self.actions(self.policy, shots)
+            self._expected = self.act_script(self.policy, shots)
         return None
 
-    def _count(self) -> bool:
+    def _count_question(self) -> bool:
         self._asked += 1
         return False
 
-    def _curve_problem(self) -> str | None:
+    def _check_curve(self) -> str | None:
         if not self._run.curve:
             return "nothing was logged; call run.log(loss=...)"
         for row in self._run.curve:
@@ -91,23 +91,23 @@ class TrainingChecks:
                 return f"stage {row['stage']!r}, update {row['update']}: {wrong[0]} is {row[wrong[0]]}"
         return None
 
-    def _again(self) -> str | None:
+    def _check_repeats(self) -> str | None:
         run = TrainingRun(SEED)
-        return self._compare(self.method().train(self._data, run), run)
+        return self._compare(self.make_method().train(self._data, run), run)
 
-    def _resumed(self) -> str | None:
+    def _check_resumes(self) -> str | None:
         folder = self._scratch / "checkpoints"
         first = self._asked // 3 + 1  # one more than a third: not where a curve's intervals and stages tend to end
         for stop in (first, (self._asked - first) // 2 + 1):
             calls = itertools.count(1)
-            run = TrainingRun(SEED, folder=folder, cancelled=functools.partial(_reached, calls, stop))
+            run = TrainingRun(SEED, folder=folder, cancelled=functools.partial(_is_reached, calls, stop))
             try:
-                self.method().train(self._data, run)
+                self.make_method().train(self._data, run)
             except CancelledError:
                 continue
             return f"asked to stop after {stop} of {self._asked} updates, it went on"
         run = TrainingRun(SEED, folder=folder)
-        return self._compare(self.method().train(self._data, run), run)
+        return self._compare(self.make_method().train(self._data, run), run)
 
     def _compare(self, policy: Policy, run: TrainingRun) -> str | None:
         for first, second in zip(self._run.curve, run.curve, strict=False):
@@ -115,8 +115,8 @@ class TrainingChecks:
                 return f"stage {first['stage']!r}, update {first['update']}: logged {second}, before {first}"
         if len(run.curve) != len(self._run.curve):
             return f"logged {len(run.curve)} rows, before {len(self._run.curve)}"
-        return difference(self._expected, self.actions(policy), 0.0)
+        return compare_actions(self._expected, self.act_script(policy), 0.0)
 
 
-def _reached(calls: Iterator[int], stop: int) -> bool:
+def _is_reached(calls: Iterator[int], stop: int) -> bool:
     return next(calls) >= stop

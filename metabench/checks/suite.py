@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from metabench.checks.finding import Finding, finding_of
-from metabench.checks.method import iterate_checks
+from metabench.checks.finding import Finding, run_check
+from metabench.checks.method import iterate_method_checks
 from metabench.checks.suite_environment import LaneChecks, SuiteCheck
 from metabench.checks.suite_tasks import TaskChecks
 from metabench.checks.suite_teacher import TeacherChecks
@@ -40,8 +40,8 @@ def iterate_suite_checks(suite: Suite | str) -> Iterator[Finding]:
         MetabenchError: its plugin cannot be loaded.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
-    for title, expected, check in _checks(suite):
-        finding = finding_of(suite.name, title, expected, check)
+    for title, expected, check in _list_checks(suite):
+        finding = run_check(suite.name, title, expected, check)
         yield finding
         if title in NEEDED and not finding.passed:
             return
@@ -63,13 +63,13 @@ def iterate_named_checks(name: str, *, preset: str = "tiny") -> Iterator[Finding
     is_method = not is_folder and (".py:" in name or name.partition("/")[0] in list_methods())
     if not is_suite and not is_method:
         raise UnknownNameError("method or suite", name, {*list_methods(), *list_suites()})
-    method_checks = iterate_checks(name, preset=preset) if is_method else iter(())
+    method_checks = iterate_method_checks(name, preset=preset) if is_method else iter(())
     return chain(method_checks, iterate_suite_checks(name) if is_suite else ())
 
 
-def _checks(suite: Suite) -> Iterator[SuiteCheck]:
+def _list_checks(suite: Suite) -> Iterator[SuiteCheck]:
     yield "available", "the environments of all scored tasks can be had here", lambda: suite.check_available()
     lanes = LaneChecks(suite)
-    yield from lanes.checks()
-    yield from TaskChecks(suite, lanes).checks()
-    yield from TeacherChecks(suite).checks()
+    yield from lanes.list_checks()
+    yield from TaskChecks(suite, lanes).list_checks()
+    yield from TeacherChecks(suite).list_checks()

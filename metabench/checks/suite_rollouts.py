@@ -26,7 +26,7 @@ class LaneScript:
     seeds: tuple[int, ...]
     actions: Array
 
-    def lanes(self, chosen: Sequence[int]) -> LaneScript:
+    def select_lanes(self, chosen: Sequence[int]) -> LaneScript:
         """Only these lanes, in this order."""
         tasks, seeds = (tuple(values[lane] for lane in chosen) for values in (self.tasks, self.seeds))
         return LaneScript(tasks, seeds, self.actions[:, list(chosen)])
@@ -54,18 +54,18 @@ class Trace:
         ends = self.terminated.any(axis=0)
         return np.where(ends, self.terminated.argmax(axis=0) + 1, len(self.terminated))
 
-    def lanes(self, chosen: Sequence[int]) -> Trace:
+    def select_lanes(self, chosen: Sequence[int]) -> Trace:
         """Only these lanes, in this order."""
         which = list(chosen)
         success = None if self.success is None else self.success[:, which]
         return Trace(self.observations[:, which], self.rewards[:, which], self.terminated[:, which], success)
 
-    def same_episode(self, lane: int, other: int) -> bool:
+    def is_same_episode(self, lane: int, other: int) -> bool:
         """Whether two lanes did exactly the same."""
-        return difference(self.lanes([lane]), self.lanes([other]), [0]) is None
+        return find_difference(self.select_lanes([lane]), self.select_lanes([other]), [0]) is None
 
 
-def make_script(suite: Suite, tasks: Sequence[int], name: str, *, alike: int | None = None) -> LaneScript:
+def make_lane_script(suite: Suite, tasks: Sequence[int], name: str, *, alike: int | None = None) -> LaneScript:
     """Lanes of `tasks` that act at random: uniformly, and every fourth of them at the bounds.
 
     Args:
@@ -88,7 +88,7 @@ def make_script(suite: Suite, tasks: Sequence[int], name: str, *, alike: int | N
     return LaneScript(tuple(tasks), seeds, np.stack(columns, axis=1))
 
 
-def play(suite: Suite, script: LaneScript, environment: BatchedEnvironment | None = None) -> Trace:
+def play_script(suite: Suite, script: LaneScript, environment: BatchedEnvironment | None = None) -> Trace:
     """Step the lanes through all of `script`, in a new environment or in this one."""
     environment = environment or suite.environment()
     parameters = [suite.tasks[task].parameters for task in script.tasks]
@@ -105,7 +105,7 @@ def play(suite: Suite, script: LaneScript, environment: BatchedEnvironment | Non
     return Trace(np.stack(observations), np.stack(rewards), np.stack(terminated), told)
 
 
-def difference(expected: Trace, found: Trace, lanes: Sequence[int] | None = None) -> str | None:
+def find_difference(expected: Trace, found: Trace, lanes: Sequence[int] | None = None) -> str | None:
     """Where two traces first differ before an episode's end, bit for bit; None if nowhere.
 
     Args:
@@ -125,15 +125,16 @@ def difference(expected: Trace, found: Trace, lanes: Sequence[int] | None = None
     places: list[tuple[int, int, str]] = []
     for name, one, two in pairs:
         offset = len(expected.observations) - len(one)  # observations begin at step 0, all else at step 1
+        # NaN equals NaN here: two lanes that both return it do the same.
         unequal = ((one != two) & ~((one != one) & (two != two))).reshape(*one.shape[:2], -1).any(axis=2)
         unequal &= np.arange(offset, offset + len(one))[:, None] <= ends
         for row, lane in np.argwhere(unequal)[:1].tolist():
-            what = f"{name}{_first_unequal(one[row, lane], two[row, lane])}"
+            what = f"{name}{_describe_unequal(one[row, lane], two[row, lane])}"
             places.append((row + offset, lane, f"lane {names[lane]}, step {row + offset}: {what}"))
     return min(places)[2] if places else None
 
 
-def _first_unequal(expected: Array, found: Array) -> str:
+def _describe_unequal(expected: Array, found: Array) -> str:
     """The first coordinate that differs, with all its digits: `[1] 0.25, not 0.5`."""
     if np.ndim(expected) == 0:
         return f" {found!s}, not {expected!s}"

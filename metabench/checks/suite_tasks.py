@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from metabench.checks.finding import Remark
-from metabench.checks.suite_environment import LaneChecks, SuiteCheck, lane_count, spread
-from metabench.checks.suite_rollouts import LaneScript, make_script, play
+from metabench.checks.suite_environment import LaneChecks, SuiteCheck, count_lanes, spread_tasks
+from metabench.checks.suite_rollouts import LaneScript, make_lane_script, play_script
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
 from metabench.seeding import derived_seed
@@ -31,15 +31,19 @@ class TaskChecks:
         """Keep the suite, and what its scripted lanes did."""
         self._suite, self._lanes = suite, lanes
 
-    def checks(self) -> Iterator[SuiteCheck]:
+    def list_checks(self) -> Iterator[SuiteCheck]:
         """The checks, in order."""
-        yield "parameters", "parameters that fix no task raise a ValueError", self._parameters
-        yield "splits", "no scored task is a training task", self._splits
-        yield "tasks differ", "no two tasks answer the same actions with the same episode", self._differ
-        yield "hidden task", "no observation coordinate tells the task", self._hidden
-        yield "fresh tasks", "suite.toml states the law of the scored tasks, and they are possible under it", self._law
+        yield "parameters", "parameters that fix no task raise a ValueError", self._check_parameters
+        yield "splits", "no scored task is a training task", self._check_splits
+        yield "tasks differ", "no two tasks answer the same actions with the same episode", self._check_different
+        yield "hidden task", "no observation coordinate tells the task", self._check_hidden
+        yield (
+            "fresh tasks",
+            "suite.toml states the law of the scored tasks, and they are possible under it",
+            self._check_law,
+        )
 
-    def _parameters(self) -> str | None:
+    def _check_parameters(self) -> str | None:
         family, parameters = self._suite.family, self._suite.tasks[0].parameters
         spoilt: dict[str, Mapping[str, Any]] = {
             "no parameters": {},
@@ -60,39 +64,40 @@ class TaskChecks:
             return f"{what}: check_parameters had nothing against it"
         return None
 
-    def _splits(self) -> str | Remark | None:
+    def _check_splits(self) -> str | Remark | None:
         if self._suite.entry.seen_tasks:
             return Remark("they are, as seen_tasks = true says: kept out of overall tables")
         training = [task for task in self._suite.tasks if task.split == "train"]
         for task in self._suite.tasks:
             for other in training if task.split != "train" else ():
                 if _nearly_equal(task.parameters, other.parameters):
-                    return f"task {task.id} ({task.split}) is training task {other.id}: {_shown(task.parameters)}"
+                    told = _format_task(task.parameters)
+                    return f"task {task.id} ({task.split}) is training task {other.id}: {told}"
         return None
 
-    def _differ(self) -> str | None:
-        tasks = spread(self._suite, lane_count(self._suite))
+    def _check_different(self) -> str | None:
+        tasks = spread_tasks(self._suite, count_lanes(self._suite))
         groups = [tasks]
         for number in range(SCRIPTS):
-            script = make_script(self._suite, tasks, f"tasks-{number}", alike=number)
-            groups = self._told_apart(groups, script)
-        groups = self._with_experts(groups)
+            script = make_lane_script(self._suite, tasks, f"tasks-{number}", alike=number)
+            groups = self._divide_by_script(groups, script)
+        groups = self._divide_by_experts(groups)
         for group in groups:
             for other in group[1:]:
                 one, two = (self._suite.tasks[task].parameters for task in (group[0], other))
                 if not (self._suite.entry.seen_tasks and _nearly_equal(one, two)):
-                    return f"tasks {group[0]} and {other} do not: {_shown(one)} and {_shown(two)}"
+                    return f"tasks {group[0]} and {other} do not: {_format_task(one)} and {_format_task(two)}"
         return None
 
-    def _told_apart(self, groups: Sequence[Sequence[int]], script: LaneScript) -> list[list[int]]:
+    def _divide_by_script(self, groups: Sequence[Sequence[int]], script: LaneScript) -> list[list[int]]:
         """Divide groups of tasks that did the same so far by what they do in `script`; its lanes have one seed."""
-        trace = play(self._suite, script)
+        trace = play_script(self._suite, script)
         lane = {task: position for position, task in enumerate(script.tasks)}
         divided: list[list[int]] = []
         for group in groups:
             parts: list[list[int]] = []
             for task in group:
-                part = next((part for part in parts if trace.same_episode(lane[part[0]], lane[task])), None)
+                part = next((part for part in parts if trace.is_same_episode(lane[part[0]], lane[task])), None)
                 if part is None:
                     parts.append([task])
                 else:
@@ -100,7 +105,7 @@ class TaskChecks:
             divided += parts
         return divided
 
-    def _with_experts(self, groups: Sequence[Sequence[int]]) -> list[list[int]]:
+    def _divide_by_experts(self, groups: Sequence[Sequence[int]]) -> list[list[int]]:
         """Divide further by the experts' actions: chance may never come to where tasks differ."""
         if "expert" not in self._suite.teacher().behaviours:
             return [list(group) for group in groups]
@@ -113,15 +118,15 @@ class TaskChecks:
                 actions = np.repeat(self._suite.spaces.null_actions(1)[None], self._suite.entry.horizon, axis=0)
                 actions[: len(columns.actions), 0] = columns.actions
                 script = LaneScript(tuple(group), (seed,) * len(group), np.repeat(actions, len(group), axis=1))
-                parts = self._told_apart(parts, script)
+                parts = self._divide_by_script(parts, script)
             divided += parts
         return divided
 
-    def _hidden(self) -> str | Remark | None:
-        found = self._told_by("throughout", whole=True) or self._told_by("at the start of", whole=False)
+    def _check_hidden(self) -> str | Remark | None:
+        found = self._find_hint("throughout", whole=True) or self._find_hint("at the start of", whole=False)
         return Remark(f"{found}; suite.toml says so") if found and self._suite.entry.task_in_observation else found
 
-    def _told_by(self, words: str, *, whole: bool) -> str | None:
+    def _find_hint(self, words: str, *, whole: bool) -> str | None:
         """Which coordinate is constant within tasks and differs between them: in whole episodes, or at their start."""
         script, trace = self._lanes.script, self._lanes.trace
         values: dict[int, Array] = {}
@@ -144,19 +149,20 @@ class TaskChecks:
             )
         return None
 
-    def _law(self) -> str | Remark | None:
+    def _check_law(self) -> str | Remark | None:
         stated = self._suite.entry.task_distribution or {}
         for task in self._suite.tasks:
             alternatives = stated.get(task.split, ({},))
-            if not any(all(_possible(laws[key], task.parameters.get(key)) for key in laws) for laws in alternatives):
-                return f"task {task.id}: {_shown(task.parameters)}: task_distribution.{task.split} gives no such task"
+            if not any(all(_is_possible(laws[key], task.parameters.get(key)) for key in laws) for laws in alternatives):
+                told = _format_task(task.parameters)
+                return f"task {task.id}: {told}: task_distribution.{task.split} gives no such task"
         missing = [split for split in self._suite.splits if split != "train" and split not in stated]
         if not missing or self._suite.entry.seen_tasks:
             return None
         return Remark(f"no task_distribution.{missing[0]}: leaderboard verify --fresh-tasks cannot be used")
 
 
-def _possible(law: Law, value: Any) -> bool:
+def _is_possible(law: Law, value: Any) -> bool:
     """Whether a number, or every one of a list, lies within the bounds that `law` states for it, if it states any."""
     bounds = law.uniform or law.log_uniform
     if bounds is None or law.times:
@@ -186,6 +192,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _shown(parameters: Mapping[str, Any]) -> str:
+def _format_task(parameters: Mapping[str, Any]) -> str:
     text = ", ".join(f"{key} = {value!r}" for key, value in parameters.items())
     return text if len(text) <= 80 else f"{text[:79]}…"

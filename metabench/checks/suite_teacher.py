@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from metabench.checks.finding import Remark
-from metabench.checks.suite_environment import SuiteCheck, spread
+from metabench.checks.suite_environment import SuiteCheck, spread_tasks
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
 from metabench.errors import MetabenchError
@@ -29,52 +30,55 @@ BEYOND = 1e-6
 
 
 class TeacherChecks:
-    """Lets the teacher act."""
+    """Lets the teacher act. Each check stands alone: none needs another to have run."""
 
     def __init__(self, suite: Suite) -> None:
         """Choose tasks and a number of episodes, fewer the longer episodes are."""
         self._suite = suite
         horizon = suite.entry.horizon
-        self._tasks = spread(suite, int(np.clip(1500 // horizon, 3, 25)))
+        self._tasks = spread_tasks(suite, int(np.clip(1500 // horizon, 3, 25)))
         self._episodes = int(np.clip(4000 // horizon, 8, 20))
         self._returns: dict[str, Array] = {}
-        self._behaviours: tuple[str, ...] = ()
 
-    def checks(self) -> Iterator[SuiteCheck]:
+    @functools.cached_property
+    def _behaviours(self) -> tuple[str, ...]:
+        """Names that the teacher can act as; none where the family has no teacher."""
+        return self._suite.teacher().behaviours
+
+    def list_checks(self) -> Iterator[SuiteCheck]:
         """The checks, in order."""
-        self._behaviours = self._suite.teacher().behaviours
         if self._behaviours:
             yield (
                 "teacher",
                 "acts in bounds, the same with the same seeds, and in a lane alone as among others",
-                self._acts,
+                self._check_acts,
             )
         yield (
             "references",
             "the expert is above random actions in every task, by as much as suite.toml says",
-            self._agree,
+            self._check_agree,
         )
-        yield "return bounds", "no return is outside what the family calls possible", self._bounds
+        yield "return bounds", "no return is outside what the family calls possible", self._check_bounds
 
-    def _acts(self) -> str | Remark | None:
+    def _check_acts(self) -> str | Remark | None:
         lanes = [(task, behaviour) for behaviour in self._behaviours for task in self._tasks[:2]]
         tasks, behaviours = [task for task, _ in lanes], [behaviour for _, behaviour in lanes]
         seeds = [derived_seed("check", "teacher", lane) for lane in range(len(lanes))]
-        together = self._actions(tasks, behaviours, seeds)
-        again = self._actions(tasks, behaviours, seeds)
+        together = self._act_teacher(tasks, behaviours, seeds)
+        again = self._act_teacher(tasks, behaviours, seeds)
         for lane, behaviour in enumerate(behaviours):
-            alone = self._actions([tasks[lane]], [behaviour], [seeds[lane]])[0]
+            alone = self._act_teacher([tasks[lane]], [behaviour], [seeds[lane]])[0]
             for what, other in (("again", again[lane]), ("alone", alone)):
                 if not np.array_equal(together[lane], other):
                     return f"{behaviour} in task {tasks[lane]}, {what}: other actions with the same seed"
         scores = []
         for behaviour in self._behaviours:
-            returns = self._measured(behaviour)
+            returns = self._measure_returns(behaviour)
             repeated = [task for task in self._tasks for _ in range(self._episodes)]
             scores.append(f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}")
         return Remark(f"normalised scores: {', '.join(scores)}")
 
-    def _actions(self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> list[Array]:
+    def _act_teacher(self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> list[Array]:
         """What the teacher does in each lane until its end; raises `MetabenchError` if it must not."""
         suite, spaces = self._suite, self._suite.spaces
         environment, teacher = suite.environment(), suite.teacher()
@@ -105,7 +109,7 @@ class TeacherChecks:
                 break
         return [np.stack(each) for each in taken]
 
-    def _measured(self, behaviour: str) -> Array:
+    def _measure_returns(self, behaviour: str) -> Array:
         """`(tasks, episodes)` returns."""
         if behaviour not in self._returns:
             tasks = [task for task in self._tasks for _ in range(self._episodes)]
@@ -114,10 +118,10 @@ class TeacherChecks:
             self._returns[behaviour] = columns.episode_returns.reshape(len(self._tasks), self._episodes)
         return self._returns[behaviour]
 
-    def _agree(self) -> str | Remark | None:
+    def _check_agree(self) -> str | Remark | None:
         if "expert" not in self._behaviours:
             return Remark("not measured: the family has no teacher")
-        random, expert = self._measured("random"), self._measured("expert")
+        random, expert = self._measure_returns("random"), self._measure_returns("expert")
         for task, low, high in zip(self._tasks, random, expert, strict=True):
             if high.mean() <= low.mean():
                 return f"task {task}: random actions return {low.mean():.4g}, the expert {high.mean():.4g}"
@@ -136,11 +140,11 @@ class TeacherChecks:
                     )
         return None
 
-    def _bounds(self) -> str | Remark | None:
+    def _check_bounds(self) -> str | Remark | None:
         horizon = self._suite.entry.horizon
         bounds = [self._suite.family.return_bounds(self._suite.tasks[task].parameters, horizon) for task in self._tasks]
         for behaviour in ("random", *(name for name in self._behaviours if name == "expert")):
-            for task, (low, high), returns in zip(self._tasks, bounds, self._measured(behaviour), strict=True):
+            for task, (low, high), returns in zip(self._tasks, bounds, self._measure_returns(behaviour), strict=True):
                 slack = BEYOND * (1.0 + np.abs(returns).max())
                 if returns.min() < low - slack or returns.max() > high + slack:
                     return (

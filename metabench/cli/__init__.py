@@ -123,9 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MetabenchError as error:
         _refuse(error)
     except Exception as error:
-        from metabench.system.writing import storage_problem
+        from metabench.system.writing import explain_storage_error
 
-        problem = storage_problem(error)
+        problem = explain_storage_error(error)
         if problem is None:  # not the user's mistake: with its traceback
             raise
         _refuse(problem)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from metabench.errors import UnknownNameError
 from metabench.methods.registry import find_registered_methods, list_methods
-from metabench.suites.catalogue import describe_suite, suite_summaries
+from metabench.suites.catalogue import describe_suite, list_suite_summaries
 from metabench.suites.folders import is_suite_name, list_suites
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -70,7 +70,7 @@ def describe(
 
 
 def _make_suite_rows(internal: bool) -> list[dict[str, Any]]:
-    return [asdict(summary) for summary in suite_summaries(internal)]
+    return [asdict(summary) for summary in list_suite_summaries(internal)]
 
 
 def _make_method_rows(internal: bool) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ def _make_method_rows(internal: bool) -> list[dict[str, Any]]:
 def _make_dataset_rows(internal: bool) -> list[dict[str, Any]]:
     return [
         {"suite": summary.name, "dataset": name, **recipe}
-        for summary in suite_summaries(internal)
+        for summary in list_suite_summaries(internal)
         for name, recipe in summary.datasets.items()
     ]
 

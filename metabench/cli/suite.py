@@ -57,10 +57,10 @@ def archive(
     Records made with it stay readable, are scored by it and shown as archived; new ones are made with the next version.
     """
     from metabench.suites import load_suite
-    from metabench.suites.edit_toml import archive_version
+    from metabench.suites.edit_toml import archive_suite_version
 
     loaded = load_suite(suite)
-    typer.echo(f"kept {loaded.identity} as {archive_version(loaded)}")
+    typer.echo(f"kept {loaded.identity} as {archive_suite_version(loaded)}")
     typer.echo(f"{loaded.folder / 'suite.toml'}: version = {loaded.entry.version + 1}; now change the suite, then")
     typer.echo(f"next: metabench data references {suite} --write")
     typer.echo(f"next: metabench data build {suite} --force --write-manifest")

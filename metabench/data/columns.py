@@ -70,8 +70,10 @@ class Columns:
             )
         lengths = np.diff(self.offsets)[episodes]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        steps = _ranges(self.offsets[episodes], lengths)
-        seen = _ranges(self.offsets[episodes] + episodes, lengths + 1)
+        # Observations have one row more for each episode, its last: an episode's first lies as many rows further on as
+        # there are episodes before it.
+        steps = _concatenate_ranges(self.offsets[episodes], lengths)
+        seen = _concatenate_ranges(self.offsets[episodes] + episodes, lengths + 1)
         return Columns(
             self.observations[seen],
             self.actions[steps],
@@ -82,7 +84,8 @@ class Columns:
         )
 
 
-def _ranges(starts: Array, lengths: Array) -> Array:
+def _concatenate_ranges(starts: Array, lengths: Array) -> Array:
     """Concatenated `arange(start, start + length)`."""
     ends = np.cumsum(lengths)
+    # One arange over all, less what each range's own zero is ahead of its start.
     return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from metabench.data.columns import Columns
-from metabench.data.making.build import DatasetIdentity, build_data, identity_of
+from metabench.data.making.build import DatasetIdentity, build_data, identify_data
 from metabench.data.storage.store import Store, open_store, store_exists
 from metabench.data.training_data import TrainingData
 from metabench.data.trajectories import BuildProgress
@@ -31,7 +31,7 @@ def load_data(
         DataError: the data is missing (without `build`), damaged, or made for something else.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
-    columns = _split_columns(_store(suite, dataset, build, progress), suite, "train")
+    columns = _select_split(_open_or_build(suite, dataset, build, progress), suite, "train")
     tasks = np.unique(columns.tasks)
     validation = [task.id for task in suite.split("train") if task.validation]
     counted_anew = dataclasses.replace(columns, tasks=np.searchsorted(tasks, columns.tasks))
@@ -50,22 +50,22 @@ def load_columns(
     if not suite.split(split) or split not in suite.dataset(dataset).splits:
         covered = ", ".join(suite.dataset(dataset).splits)
         raise DataError(f"dataset {dataset!r} of {suite.identity} does not cover split {split!r}, only {covered}")
-    return _split_columns(_store(suite, dataset, build, progress), suite, split)
+    return _select_split(_open_or_build(suite, dataset, build, progress), suite, split)
 
 
-def dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
+def read_dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
     """Version and digest of the built `dataset`; raises `DataError` if it is not built."""
-    return identity_of(open_store(suite, dataset), suite, dataset)
+    return identify_data(open_store(suite, dataset).header.manifest, suite, dataset)
 
 
-def _store(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> Store:
+def _open_or_build(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> Store:
     suite.dataset(dataset)
     if build and not store_exists(suite, dataset):
         build_data(suite, dataset, progress=progress)
     return open_store(suite, dataset)
 
 
-def _split_columns(store: Store, suite: Suite, split: str) -> Columns:
+def _select_split(store: Store, suite: Suite, split: str) -> Columns:
     columns = store.trajectories.columns
     tasks = [task.id for task in suite.split(split)]
     episodes = np.flatnonzero(np.isin(columns.tasks, tasks))

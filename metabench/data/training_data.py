@@ -123,7 +123,7 @@ class TrainingData:
 
     def part(self, tasks: Sequence[int]) -> TrainingData:
         """The data of some tasks only, counted anew from 0 in ascending order; none of them is a validation task."""
-        return self._selected(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
+        return self._select(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
 
     @functools.cached_property
     def validation(self) -> TrainingData:
@@ -133,14 +133,14 @@ class TrainingData:
         """
         if self.validation_tasks:
             return self.part(self.validation_tasks)
-        return self._selected(self._held_out)
+        return self._select(self._held_out)
 
     @functools.cached_property
     def fitting(self) -> TrainingData:
         """The data that `validation` does not have."""
         if self.validation_tasks:
             return self.part([task for task in range(self.num_tasks) if task not in self.validation_tasks])
-        return self._selected(~self._held_out)
+        return self._select(~self._held_out)
 
     @property
     def _held_out(self) -> Array:
@@ -153,7 +153,7 @@ class TrainingData:
         place = np.arange(self.num_episodes) - first[tasks]
         return np.asarray((place % 10 == 9) | ((place == count[tasks] - 1) & (place > 0) & (place < 9)))
 
-    def _selected(self, chosen: Array) -> TrainingData:
+    def _select(self, chosen: Array) -> TrainingData:
         """The episodes where `(E,)` bool `chosen` is true."""
         columns = self.columns.select(np.flatnonzero(chosen))
         return TrainingData(columns, self.spaces, (), self.device, self.suite_name)
@@ -185,6 +185,8 @@ class TrainingData:
         tasks = self.columns.tasks[episodes]
         first = self.task_offsets[tasks][:, None]
         size = (self.task_offsets[tasks + 1] - self.task_offsets[tasks])[:, None]
+        # Go 1 to size - 1 episodes on around the ring of the task's: never back to where it began. With one single
+        # episode the step is 0.
         step = 1 + (generator.random((len(episodes), count)) * (size - 1)).astype(np.int64)
         return np.asarray(first + (episodes[:, None] - first + np.minimum(step, size - 1)) % size)
 
@@ -223,19 +225,20 @@ class TrainingData:
         mask = position >= 0
         timesteps = np.where(mask, starts[:, None] + position, 0)
         index = self.columns.offsets[episodes][:, None] + timesteps
-        return self._gathered(index, timesteps, mask, episodes)
+        return self._gather(index, timesteps, mask, episodes)
 
     def transitions(self, index: Array) -> Windows:
         """Single transitions by `(...,)` flat index, in the fields of `Windows` with that leading shape."""
         episodes = self.transition_episodes[index]
         timesteps = index - self.columns.offsets[episodes]
-        return self._gathered(index, timesteps, np.ones(index.shape, bool), episodes)
+        return self._gather(index, timesteps, np.ones(index.shape, bool), episodes)
 
-    def _gathered(self, index: Array, timesteps: Array, mask: Array, episodes: Array) -> Windows:
+    def _gather(self, index: Array, timesteps: Array, mask: Array, episodes: Array) -> Windows:
         """Rows `index` of all columns, zero where `mask` is false; `episodes` has the leading axes of `index`."""
+        # Observations have one row more an episode: that before transition i of episode e lies in row i + e.
         before = index + episodes.reshape(episodes.shape + (1,) * (index.ndim - episodes.ndim))
-        padding = None if mask.all() else self._placed(~mask)
-        placed_index, placed_before = self._placed(index), self._placed(before)
+        padding = None if mask.all() else self._place(~mask)
+        placed_index, placed_before = self._place(index), self._place(before)
         take = self._take
         return Windows(
             observations=take("observations", placed_before, padding),
@@ -243,10 +246,10 @@ class TrainingData:
             actions=take("action_features", placed_index, padding),
             rewards=take("rewards", placed_index, padding),
             returns_to_go=take("returns_to_go", placed_index, padding),
-            timesteps=self._placed(timesteps),
-            mask=self._placed(mask),
-            tasks=self._placed(self.columns.tasks[episodes]),
-            episodes=self._placed(np.asarray(episodes)),
+            timesteps=self._place(timesteps),
+            mask=self._place(mask),
+            tasks=self._place(self.columns.tasks[episodes]),
+            episodes=self._place(np.asarray(episodes)),
         )
 
     @functools.cached_property
@@ -258,14 +261,14 @@ class TrainingData:
         column = getattr(self.columns, name) if hasattr(self.columns, name) else getattr(self, name)
         if self.device is not None:
             if name not in self._on_device:
-                self._on_device[name] = self._placed(np.array(column))
+                self._on_device[name] = self._place(np.array(column))
             column = self._on_device[name]
         rows = column[index]
         if padding is not None:
             rows[padding] = 0
         return rows
 
-    def _placed(self, values: Array) -> Any:
+    def _place(self, values: Array) -> Any:
         """`values` as they are, or as a torch tensor on the device."""
         if self.device is None:
             return values

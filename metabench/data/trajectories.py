@@ -23,7 +23,7 @@ ACTION_DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class RollOut:
+class ActedEpisodes:
     """Trajectories in the order asked for.
 
     Attributes:
@@ -84,7 +84,7 @@ class Trajectories:
         )
 
 
-def content_digest(trajectories: Trajectories) -> str:
+def hash_trajectories(trajectories: Trajectories) -> str:
     """`sha256:...` of the decoded arrays, independent of the libraries that stored them.
 
     Hashed are, for each of `Trajectories.arrays` in its order, the line `name dtype shape` and then the values in C
@@ -121,7 +121,7 @@ class TrajectorySource:
     description: str
 
 
-def join_roll_outs(parts: Sequence[RollOut]) -> RollOut:
+def join_acted(parts: Sequence[ActedEpisodes]) -> ActedEpisodes:
     """The trajectories of all parts, in order, as one."""
     lengths = np.concatenate([np.diff(part.columns.offsets) for part in parts])
     columns = Columns(
@@ -133,12 +133,12 @@ def join_roll_outs(parts: Sequence[RollOut]) -> RollOut:
         tasks=np.concatenate([part.columns.tasks for part in parts]),
     )
     successes = [part.success for part in parts if part.success is not None]
-    return RollOut(columns, np.concatenate(successes) if successes else None)
+    return ActedEpisodes(columns, np.concatenate(successes) if successes else None)
 
 
 def join_trajectories(parts: Sequence[Trajectories]) -> Trajectories:
     """The trajectories of all parts, in order, as one."""
-    whole = join_roll_outs([RollOut(part.columns, part.success) for part in parts])
+    whole = join_acted([ActedEpisodes(part.columns, part.success) for part in parts])
     return Trajectories(
         columns=whole.columns,
         behaviours=np.concatenate([part.behaviours for part in parts]),

@@ -13,14 +13,14 @@ from metabench.errors import MetabenchError
 from metabench.methods.registry import find_registered_methods, load_method_class
 from metabench.runs.status import list_begun_cells
 from metabench.suites import Suite, load_suite
-from metabench.suites.catalogue import suite_summaries
+from metabench.suites.catalogue import list_suite_summaries
 from metabench.system.home import home
 
 
 def examine_contents() -> Iterator[Diagnosis]:
     """Load every suite and method, recompute the hashes of all built data, look for unfinished cells."""
     suites: list[Suite] = []
-    summaries = suite_summaries(internal=True)
+    summaries = list_suite_summaries(internal=True)
     for summary in summaries:
         try:
             suites.append(load_suite(summary.name))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 
 TaskParameters: TypeAlias = Mapping[str, Any]
@@ -56,3 +57,11 @@ class BatchedEnvironment(ABC):
     @abstractmethod
     def step(self, actions: Array) -> BatchStep:
         """Step all lanes by `(lanes, action_dim)` floats in bounds, or `(lanes,)` integers."""
+
+    def scene(self, lane: int) -> Scene | None:
+        """The lane as it is now, for pictures in reports and cards; None, as by default, if there is nothing to see.
+
+        It only looks: lanes go on as if nobody had asked.
+        """
+        del lane
+        return None

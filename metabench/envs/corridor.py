@@ -15,6 +15,7 @@ import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, STILL, Circle, Polyline, Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
 
@@ -51,6 +52,14 @@ class CorridorEnvironment(BatchedEnvironment):
         self._cell = np.clip(self._cell + np.asarray(actions, np.int64) - 1, -END, END)
         reached = self._cell == self._goal
         return BatchStep(self._observation(), GOAL_REWARD * reached - STEP_COST, reached, reached)
+
+    def scene(self, lane: int) -> Scene:
+        """The cells in a row, one a metre wide, with the goal cell crossed."""
+        walls = [Polyline(((cell - 0.5, -0.5), (cell - 0.5, 0.5)), STILL) for cell in range(-END, END + 2)]
+        edges = [Polyline(((-END - 0.5, y), (END + 0.5, y)), STILL) for y in (-0.5, 0.5)]
+        walker = Circle((float(self._cell[lane]), 0.0), 0.35, MOVING)
+        goal = float(self._goal[lane]), 0.0
+        return Scene("above", (0.0, 0.0), (*walls, *edges, walker), goal=goal, width=2 * END + 2.0, marks=False)
 
     def _observation(self) -> Array:
         return (self._cell[:, None] / END).astype(np.float32)

@@ -25,7 +25,7 @@ class DeclaredSpaces(BaseModel):
     num_actions: int = Field(default=0, ge=0, description="number of discrete actions; 0 for continuous actions")
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_bounds(self) -> Self:
         if len(set(self.observation_keys)) < len(self.observation_keys):
             raise ValueError("observation_keys must not name an entry twice")
         self.spaces(horizon=1)

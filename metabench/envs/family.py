@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -58,6 +59,40 @@ class Teacher(ABC):
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
 
+@dataclass(frozen=True)
+class TeacherTraining:
+    """What the training of a network teacher needs of a family: one network for all its tasks.
+
+    Attributes:
+        feature_dim: length of the network's input.
+        action_dim: length of its output, actions in [-1, 1].
+        make_features: `(lanes, observation_dim)` observations and the lanes' tasks to `(lanes, feature_dim)` float64.
+        draw_task: a task of the distribution that the teacher is trained on, as wide as the suites and their far tasks.
+    """
+
+    feature_dim: int
+    action_dim: int
+    make_features: Callable[[Array, Sequence[TaskParameters]], Array]
+    draw_task: Callable[[np.random.Generator], TaskParameters]
+
+
+@dataclass(frozen=True)
+class MediumErrors:
+    """How a scripted teacher's `medium` is made worse than its expert: one number for each group of tasks.
+
+    Attributes:
+        smallest: error that may be tried, as `largest`.
+        largest: the other end.
+        name_group: the group that a task belongs to.
+        write: put the error of each group into a suite's folder `teachers/`; returns the file.
+    """
+
+    smallest: float
+    largest: float
+    name_group: Callable[[TaskParameters], str]
+    write: Callable[[Path, Mapping[str, float]], Path]
+
+
 class NoTeacher(Teacher):
     """Stands for the teacher of a family that has none: it has no behaviours and refuses to act."""
 
@@ -100,6 +135,14 @@ class TaskFamily(ABC):
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The family's teacher; `folder` is the suite's `teachers/` folder with its weights, if it has any."""
 
+    def teacher_training(self) -> TeacherTraining | None:
+        """How the teacher's network is trained; None where the teacher has none, or comes with its weights."""
+        return None
+
+    def medium_errors(self) -> MediumErrors | None:
+        """How wrong `medium` is, where that can be set; None where it cannot."""
+        return None
+
     @property
     def rules(self) -> str:
         """What a task is, in words for users: by default the text at the head of the family's module."""
@@ -127,9 +170,9 @@ class TaskFamily(ABC):
         return float("-inf"), float("inf")
 
 
-def family_names() -> tuple[str, ...]:
+def list_family_names() -> tuple[str, ...]:
     """Names of all task families, built in and plugins', without importing any."""
-    return tuple(sorted({*FAMILIES, *_plugin_families()}))
+    return tuple(sorted({*FAMILIES, *_find_plugin_families()}))
 
 
 def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
@@ -148,7 +191,7 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
         module, _, attribute = FAMILIES[name].partition(":")
         family_class = getattr(import_module(module), attribute)
     else:
-        family_class = _plugin_family(name)
+        family_class = _load_plugin_family(name)
     if family_class.declares_spaces != (spaces is not None):
         if spaces is None:
             raise ValueError(f"family {name!r} needs this table: observation_dim, and action bounds or num_actions")
@@ -158,7 +201,7 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
     return family
 
 
-def _plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
+def _find_plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
     """Name to entry points of every plugin's family: one, or more where distributions compete."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -166,9 +209,9 @@ def _plugin_families() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in found.items()}
 
 
-def _plugin_family(name: str) -> Any:
+def _load_plugin_family(name: str) -> Any:
     """The class that a plugin registered; installed packages only, never code that a suite.toml points at."""
-    plugins = _plugin_families()
+    plugins = _find_plugin_families()
     if name not in plugins:
         raise UnknownNameError("task family", name, {*FAMILIES, *plugins})
     values = " and ".join(sorted(point.value for point in plugins[name]))

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from metabench.envs.batched import TaskParameters
+from metabench.envs.batched import BatchedEnvironment, TaskParameters
 from metabench.envs.family import NoTeacher, Teacher
-from metabench.envs.gymnasium.family import GymnasiumFamily
+from metabench.envs.gymnasium.family import GymnasiumFamily, GymnasiumLanes
+from metabench.envs.scene import WALL as WALL_COLOUR
+from metabench.envs.scene import Scene, make_rectangle
 from metabench.envs.spaces import Array
 from metabench.errors import UnknownNameError
 
@@ -76,7 +78,7 @@ class PointMazeTeacher(Teacher):
         for name in set(behaviours):
             if name not in SKILLS:
                 raise UnknownNameError("teacher behaviour", name, SKILLS)
-        self._mazes = [np.array([[cell == WALL for cell in row] for row in _maze(task)]) for task in parameters]
+        self._mazes = [_find_walls(task) for task in parameters]
         self._lost: dict[int, tuple[int, int]] = {}
         noise = []
         for lane, (behaviour, seed) in enumerate(zip(behaviours, seeds, strict=True)):
@@ -93,29 +95,46 @@ class PointMazeTeacher(Teacher):
         """Pull towards the next cell on the way, or within the goal's cell to the goal."""
         state = np.asarray(observation[:, self._state], np.float64)
         if self._timestep == 0:
-            self._aims = [self._ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])]
-        aims = np.stack([aims[_cell(maze, at)] for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)])
+            self._aims = [self._find_ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])]
+        aims = np.stack(
+            [aims[_find_cell(maze, at)] for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)]
+        )
         pull = STIFFNESS * (aims - state[:, :2]) - DAMPING * state[:, 2:]
         self._timestep += 1
         return np.asarray(np.clip(pull + self._noise[self._timestep - 1], -1.0, 1.0))
 
-    def _ways(self, lane: int, goal: Array) -> Array:
+    def _find_ways(self, lane: int, goal: Array) -> Array:
         """`(rows, columns, 2)`: where to go from each cell, breadth first from where the lane wants to be."""
         maze = self._mazes[lane]
         goal = np.asarray(goal, np.float64)
         if lane in self._lost:
-            goal = _middle(maze, self._lost[lane])
-        end = _cell(maze, goal)
+            goal = _find_middle(maze, self._lost[lane])
+        end = _find_cell(maze, goal)
         aims = np.broadcast_to(goal, (*maze.shape, 2)).copy()
         seen, edge = {end}, deque([end])
         while edge:
             cell = edge.popleft()
             for near in ((cell[0] + i, cell[1] + j) for i, j in ((0, 1), (1, 0), (0, -1), (-1, 0))):
                 if not maze[near] and near not in seen:
-                    aims[near] = _middle(maze, cell)
+                    aims[near] = _find_middle(maze, cell)
                     seen.add(near)
                     edge.append(near)
         return aims
+
+
+class PointMazeLanes(GymnasiumLanes):
+    """Lanes of PointMaze, which can be seen from above."""
+
+    def scene(self, lane: int) -> Scene:
+        """The maze, the ball as a point and the goal of this episode."""
+        maze = _find_walls(self._parameters[lane])
+        walls = [
+            make_rectangle(tuple(_find_middle(maze, (row, column)).tolist()), 1.0, 1.0, WALL_COLOUR)
+            for row, column in np.argwhere(maze).tolist()
+        ]
+        environment: Any = self._lanes[lane].unwrapped  # it knows place and goal where observations hide them
+        (x, y), (goal_x, goal_y) = environment.point_env.data.qpos[:2].tolist(), environment.goal.tolist()
+        return Scene("above", (x, y), tuple(walls), point=True, goal=(goal_x, goal_y))
 
 
 class PointMazeFamily(GymnasiumFamily):
@@ -126,7 +145,7 @@ class PointMazeFamily(GymnasiumFamily):
     def check_parameters(self, parameters: TaskParameters) -> None:
         """As of any environment, and `maze_map` is a rectangle of cells with walls all round and two free cells."""
         super().check_parameters(parameters)
-        maze = _maze(parameters)
+        maze = _read_maze(parameters)
         if not isinstance(maze, list | tuple) or not maze or not all(isinstance(row, list | tuple) for row in maze):
             raise ValueError("arguments must have maze_map, a list of rows")
         if {len(row) for row in maze} != {len(maze[0])} or any(cell not in CELLS for row in maze for cell in row):
@@ -134,6 +153,10 @@ class PointMazeFamily(GymnasiumFamily):
         walls = np.array([[cell == WALL for cell in row] for row in maze])
         if not (walls[[0, -1]].all() and walls[:, [0, -1]].all()) or (~walls).sum() < 2:
             raise ValueError("maze_map must have walls all round and at least two free cells")
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """New lanes."""
+        return PointMazeLanes(self, horizon)
 
     def make(self, parameters: TaskParameters) -> gymnasium.Env[Any, Any]:
         """As of any environment; the model that it leaves in the folder for temporary files is removed."""
@@ -156,17 +179,22 @@ class PointMazeFamily(GymnasiumFamily):
         return 0.0, 1.0 if once else float(horizon)
 
 
-def _maze(parameters: TaskParameters) -> Any:
+def _read_maze(parameters: TaskParameters) -> Any:
     return parameters.get("arguments", {}).get("maze_map")
 
 
-def _cell(maze: Array, position: Array) -> tuple[int, int]:
+def _find_walls(parameters: TaskParameters) -> Array:
+    """`(rows, columns)` bool."""
+    return np.array([[cell == WALL for cell in row] for row in _read_maze(parameters)])
+
+
+def _find_cell(maze: Array, position: Array) -> tuple[int, int]:
     """Row and column of a position; the middle of the maze is the origin, cells are squares of side 1."""
     rows, columns = maze.shape
     row, column = int(np.floor(rows / 2 - position[1])), int(np.floor(position[0] + columns / 2))
     return min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
 
 
-def _middle(maze: Array, cell: tuple[int, int]) -> Array:
+def _find_middle(maze: Array, cell: tuple[int, int]) -> Array:
     rows, columns = maze.shape
     return np.array([cell[1] + 0.5 - columns / 2, rows / 2 - cell[0] - 0.5])

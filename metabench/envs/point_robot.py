@@ -17,6 +17,7 @@ import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
 
@@ -46,6 +47,11 @@ class PointRobotEnvironment(BatchedEnvironment):
         offset = self._position - self._goal
         reward = -np.sqrt(offset[:, 0] ** 2 + offset[:, 1] ** 2)
         return BatchStep(self._position.astype(np.float32), reward, np.zeros(len(reward), bool))
+
+    def scene(self, lane: int) -> Scene:
+        """A point in the plane and its goal."""
+        (x, y), (goal_x, goal_y) = self._position[lane].tolist(), self._goal[lane].tolist()
+        return Scene("above", (x, y), point=True, goal=(goal_x, goal_y))
 
 
 @dataclass(frozen=True)

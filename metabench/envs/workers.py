@@ -20,13 +20,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, SimulationError
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
-RESET, STEP = b"r", b"s"
+RESET, STEP, SCENE = b"r", b"s", b"p"
 DONE, DIVERGED, FAILED = b"d", b"v", b"f"
 """First byte of a message to a worker, and of its answer."""
 
@@ -54,7 +56,7 @@ class WorkerLanes(BatchedEnvironment):
         self.spaces = spaces
         self.lanes_at_once = lanes_at_once
         self._maker, self._arguments = maker, dict(arguments)
-        self._wanted = workers or available_cores()
+        self._wanted = workers or count_available_cores()
         self._workers: list[_Worker] = []
         self._lanes = 0
         self._parameters: tuple[TaskParameters, ...] = ()
@@ -69,7 +71,7 @@ class WorkerLanes(BatchedEnvironment):
             content = {"parameters": [dict(task) for task in parameters[every]], "seeds": list(seeds[every])}
             worker.send(RESET + json.dumps(content).encode())
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
-        for i, answer in enumerate(self._answers()):
+        for i, answer in enumerate(self._receive_answers()):
             part = observation[i :: len(self._workers)]
             part[:] = np.frombuffer(answer, np.float32).reshape(part.shape)
         return observation
@@ -88,7 +90,7 @@ class WorkerLanes(BatchedEnvironment):
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
         reward = np.zeros(self._lanes)
         terminated, success = np.zeros(self._lanes, bool), np.zeros(self._lanes, np.uint8)
-        for i, answer in enumerate(self._answers()):
+        for i, answer in enumerate(self._receive_answers()):
             at = 0
             for whole in (observation, reward, terminated, success):
                 part = whole[i :: len(self._workers)]
@@ -96,7 +98,16 @@ class WorkerLanes(BatchedEnvironment):
                 at += part.nbytes
         return BatchStep(observation, reward, terminated, None if (success == NO_SUCCESS).all() else success == 1)
 
-    def _answers(self) -> list[bytes]:
+    def scene(self, lane: int) -> Scene | None:
+        """Ask the worker that has the lane; raises as `step`."""
+        worker = self._workers[lane % len(self._workers)]
+        worker.send(SCENE + json.dumps(lane // len(self._workers)).encode())
+        answer = worker.receive()
+        if answer[:1] != DONE:
+            raise MetabenchError(f"a worker of {self._maker} failed: {answer[1:].decode()}")
+        return SCENES.validate_json(answer[1:])
+
+    def _receive_answers(self) -> list[bytes]:
         """The content of every worker's answer; all are read before an error is raised, so that none is left over."""
         answers = [worker.receive() for worker in self._workers]
         for i, answer in enumerate(answers):
@@ -110,6 +121,9 @@ class WorkerLanes(BatchedEnvironment):
 
 NO_SUCCESS = 2
 """Stands in a step's success where the environment has no such notion."""
+
+SCENES: TypeAdapter[Scene | None] = TypeAdapter(Scene | None)
+"""How scenes travel: as JSON, which carries floats without loss."""
 
 
 class _Worker:
@@ -133,15 +147,15 @@ class _Worker:
         try:
             self._connection.send_bytes(message)
         except OSError as error:
-            raise self._death() from error
+            raise self._explain_death() from error
 
     def receive(self) -> bytes:
         try:
             return self._connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise self._death() from error
+            raise self._explain_death() from error
 
-    def _death(self) -> MetabenchError:
+    def _explain_death(self) -> MetabenchError:
         return MetabenchError(f"a worker of {self._maker} died, exit status {self._process.wait()}")
 
 
@@ -178,6 +192,8 @@ def _answer(environment: BatchedEnvironment, message: bytes, kind: type[np.gener
     if message[:1] == RESET:
         content = json.loads(message[1:])
         return DONE + environment.reset(content["parameters"], content["seeds"]).astype(np.float32).tobytes()
+    if message[:1] == SCENE:
+        return DONE + SCENES.dump_json(environment.scene(json.loads(message[1:])))
     actions = np.frombuffer(message, kind, offset=1)
     step = environment.step(
         actions if environment.spaces.discrete else actions.reshape(-1, environment.spaces.action_dim)

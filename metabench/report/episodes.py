@@ -1,13 +1,11 @@
-"""Episodes acted for a report: a few lanes of the protocol, with the bodies' positions where there are any."""
+"""Episodes acted for a report: a few lanes of the protocol, with what the simulator shows of each moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from metabench.envs import Array, BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs import Array, BatchedEnvironment, BatchStep, Scene, TaskParameters
 from metabench.evaluation import protocol
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
@@ -36,13 +34,13 @@ class Acted:
         kind: `ZERO_SHOT`, `ADAPTED`, or which support episode it is.
         support: it is a support episode, in which the policy may explore.
         episode: what happened.
-        positions: `(T + 1, nq)` joint positions; None where the simulator has no body.
+        scenes: one before each step and after the last; empty where the simulator shows none.
     """
 
     kind: str
     support: bool
     episode: Episode
-    positions: Array | None
+    scenes: tuple[Scene, ...]
 
 
 def act_episodes(
@@ -62,7 +60,7 @@ def act_episodes(
         MethodError: the policy broke its contract; names method, lane and step.
         SimulationError: a lane diverged.
     """
-    environment = _Watched(suite.environment())
+    environment = _WatchedEnvironment(suite.environment())
     tasks = suite.split(SPLIT)[:TASKS]
     found: list[list[Acted]] = [[] for _ in tasks]
 
@@ -85,7 +83,7 @@ def act_episodes(
             progress=None if progress is None else lambda done, total: progress(f"acting: {kind}", done, total),
         )
         for lane, acted in enumerate(rollout.episodes):
-            found[lane].append(Acted(kind, support, acted, environment.path(lane, len(acted))))
+            found[lane].append(Acted(kind, support, acted, environment.lane_scenes(lane, len(acted))))
 
     act(ZERO_SHOT, "zero-shot", "scored episodes", 0, 0, support=False)
     for number in range(SHOTS):
@@ -94,33 +92,31 @@ def act_episodes(
     return list(zip(tasks, found, strict=True))
 
 
-class _Watched(BatchedEnvironment):
-    """An environment that keeps where its bodies were."""
+class _WatchedEnvironment(BatchedEnvironment):
+    """An environment that keeps what its lanes looked like."""
 
     def __init__(self, environment: BatchedEnvironment) -> None:
         self.spaces = environment.spaces
         self._environment = environment
-        self._positions: list[Array] = []
+        self._moments: list[list[Scene | None]] = []
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Begin, and forget what was before."""
         first = self._environment.reset(parameters, seeds)
-        self._positions.clear()
-        self._keep()
+        self._moments.clear()
+        self._look(len(parameters))
         return first
 
     def step(self, actions: Array) -> BatchStep:
         """Step, and look."""
         step = self._environment.step(actions)
-        self._keep()
+        self._look(len(actions))
         return step
 
-    def path(self, lane: int, steps: int) -> Array | None:
-        """`(steps + 1, nq)` positions of one lane, if there are any."""
-        return np.array([each[lane] for each in self._positions[: steps + 1]]) if self._positions else None
+    def lane_scenes(self, lane: int, steps: int) -> tuple[Scene, ...]:
+        """The scenes of one lane's first steps; none if it ever showed none."""
+        scenes = [moment[lane] for moment in self._moments[: steps + 1]]
+        return tuple(scene for scene in scenes if scene is not None) if None not in scenes else ()
 
-    def _keep(self) -> None:
-        from metabench.envs.locomotion.environment import LocomotionEnvironment
-
-        if isinstance(self._environment, LocomotionEnvironment):
-            self._positions.append(self._environment.positions.copy())
+    def _look(self, lanes: int) -> None:
+        self._moments.append([self._environment.scene(lane) for lane in range(lanes)])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metabench.data.load import dataset_identity
+from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
 from metabench.errors import DataError, MetabenchError, UnknownNameError
@@ -179,7 +179,7 @@ def _look_up_data(suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]])
 def _identify_data(suite: Suite, dataset: str) -> DatasetIdentity:
     """The identity of built data, or what suite.toml says that it will be."""
     if store_exists(suite, dataset):
-        return dataset_identity(suite, dataset)
+        return read_dataset_identity(suite, dataset)
     recipe = suite.dataset(dataset)
     return DatasetIdentity(recipe.version, recipe.digest or UNKNOWN_DIGEST, recipe.digest)
 

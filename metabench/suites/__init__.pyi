@@ -1,7 +1,7 @@
 from .folders import datasets_folder as datasets_folder
 from .folders import list_suites as list_suites
+from .registry import load_named_suite as load_named_suite
 from .registry import load_suite as load_suite
-from .registry import named_suite as named_suite
 from .registry import read_suite as read_suite
 from .schema import DatasetEntry as DatasetEntry
 from .schema import SuiteEntry as SuiteEntry
@@ -15,7 +15,7 @@ __all__ = [
     "TaskEntry",
     "datasets_folder",
     "list_suites",
+    "load_named_suite",
     "load_suite",
-    "named_suite",
     "read_suite",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from metabench.errors import DataError, MetabenchError, first_problem
-from metabench.suites.folders import archived_path, archived_versions
+from metabench.suites.folders import archived_path, list_archived_versions
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.system.toml_files import read_toml
@@ -25,8 +25,8 @@ def read_archived(folder: Path, version: int) -> Suite:
         DataError: it is broken, or of another suite or version; names file and key.
     """
     path = archived_path(folder, version)
-    if version not in archived_versions(folder):
-        there = ", ".join(f"v{each}" for each in archived_versions(folder)) or "none"
+    if version not in list_archived_versions(folder):
+        there = ", ".join(f"v{each}" for each in list_archived_versions(folder)) or "none"
         raise MetabenchError(f"suite {folder.name}: version {version} is not archived; archived: {there}")
     try:
         entry = SuiteEntry.model_validate(read_toml(path))

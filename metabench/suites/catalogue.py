@@ -11,14 +11,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
-from metabench.suites.folders import archived_versions, list_suites, suite_folder
+from metabench.suites.folders import list_archived_versions, list_suites, suite_folder
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
 
 
 @dataclass(frozen=True)
-class SuiteOutline:
+class SuiteListing:
     """One line of a list of suites.
 
     Attributes:
@@ -42,12 +42,12 @@ class SuiteOutline:
     problem: str | None = None
 
 
-def suite_summaries(internal: bool = False) -> list[SuiteOutline]:
+def list_suite_summaries(internal: bool = False) -> list[SuiteListing]:
     """All suites by name, broken ones with what is wrong; those for tests only if `internal`.
 
     The files are read, not validated, which would import their task families; `load_suite` validates.
     """
-    summaries = [_summary(name) for name in list_suites()]
+    summaries = [_summarise(name) for name in list_suites()]
     return [summary for summary in summaries if internal or not summary.internal]
 
 
@@ -69,25 +69,25 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "seen_tasks": entry.seen_tasks,
         "episodes": entry.evaluation.episodes,
         "supports": entry.evaluation.supports,
-        "splits": {name: _split(suite, name) for name in suite.splits},
+        "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()},
-        "archived_versions": list(archived_versions(suite.folder)),
+        "list_archived_versions": list(list_archived_versions(suite.folder)),
         "digest": suite.digest,
         "folder": str(suite.folder),
     }
 
 
-def _summary(name: str) -> SuiteOutline:
+def _summarise(name: str) -> SuiteListing:
     try:
         folder = suite_folder(name)
-        return _read(name, folder)
+        return _read_summary(name, folder)
     except MetabenchError as error:
-        return SuiteOutline(name, 0, "", False, {}, {}, problem=str(error))
+        return SuiteListing(name, 0, "", False, {}, {}, problem=str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SuiteOutline(name, 0, "", False, {}, {}, problem=_problem(folder))
+        return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(folder))
 
 
-def _read(name: str, folder: Path) -> SuiteOutline:
+def _read_summary(name: str, folder: Path) -> SuiteListing:
     content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8"))
     tasks = dict(Counter(task["split"] for task in content["task"]))
     datasets = {
@@ -100,18 +100,18 @@ def _read(name: str, folder: Path) -> SuiteOutline:
         }
         for key, recipe in content["datasets"].items()
     }
-    return SuiteOutline(
+    return SuiteListing(
         name=name,
         version=content["version"],
         title=content["title"],
         internal=content.get("internal", False),
         tasks=tasks,
         datasets=datasets,
-        archived=archived_versions(folder),
+        archived=list_archived_versions(folder),
     )
 
 
-def _problem(folder: Path) -> str:
+def _find_problem(folder: Path) -> str:
     """What validation says of a suite.toml that cannot even be listed."""
     from metabench.suites.registry import read_suite
 
@@ -122,7 +122,7 @@ def _problem(folder: Path) -> str:
     return f"{folder / 'suite.toml'}: cannot be listed"
 
 
-def _split(suite: Suite, name: str) -> dict[str, Any]:
+def _describe_split(suite: Suite, name: str) -> dict[str, Any]:
     tasks = suite.split(name)
     return {
         "tasks": len(tasks),

@@ -29,7 +29,7 @@ def write_digests(path: Path, digests: Mapping[str, str]) -> None:
     lines = _read(path).split("\n")
     expected = tomllib.loads("\n".join(lines))
     for name, digest in digests.items():
-        start, stop = _table(lines, f"[datasets.{name}]", path)
+        start, stop = _find_table(lines, f"[datasets.{name}]", path)
         line = f'digest = "{digest}"'
         present = [i for i in range(start, stop) if _DIGEST.match(lines[i])]
         if present:
@@ -61,7 +61,7 @@ def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) 
     _replace(path, "\n".join(lines), expected)
 
 
-def archive_version(suite: Suite) -> Path:
+def archive_suite_version(suite: Suite) -> Path:
     """Keep the suite.toml of `suite` as an archived version, and raise the version in suite.toml by one.
 
     Returns:
@@ -97,7 +97,7 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
-def _table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
+def _find_table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
     """Lines after `header` and before the next table."""
     headers = [line.split("#")[0].strip() for line in lines]
     if header not in headers:

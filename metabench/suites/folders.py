@@ -35,14 +35,14 @@ def datasets_folder() -> Path:
     raise DataError(f"{beside}: expected datasets/ or metabench_datasets/ with */suite.toml, found neither")
 
 
-def built_in_suites() -> dict[str, Path]:
+def find_built_in_suites() -> dict[str, Path]:
     """Name to folder of every built-in suite."""
     return {path.parent.name: path.parent for path in sorted(datasets_folder().glob("*/suite.toml"))}
 
 
-def plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
+def find_plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
     """Name to entry points of every plugin suite: one, or more where distributions compete; a built-in name wins."""
-    built_in = built_in_suites()
+    built_in = find_built_in_suites()
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name not in built_in:
@@ -52,7 +52,7 @@ def plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
 
 def list_suites() -> tuple[str, ...]:
     """Names of all suites, built in and plugins."""
-    return tuple(sorted({*built_in_suites(), *plugin_suites()}))
+    return tuple(sorted({*find_built_in_suites(), *find_plugin_suites()}))
 
 
 def split_version(name: str) -> tuple[str, int | None]:
@@ -75,10 +75,10 @@ def suite_folder(name: str) -> Path:
         UnknownNameError: no suite has this name.
         MetabenchError: a plugin cannot be loaded, or two plugins give this name.
     """
-    built_in = built_in_suites()
+    built_in = find_built_in_suites()
     if name in built_in:
         return built_in[name]
-    plugins = plugin_suites()
+    plugins = find_plugin_suites()
     if name not in plugins:
         raise UnknownNameError("suite", name, list_suites())
     if len(plugins[name]) > 1:
@@ -96,7 +96,7 @@ def archived_path(folder: Path, version: int) -> Path:
     return folder / ARCHIVE / f"v{version}.toml"
 
 
-def archived_versions(folder: Path) -> tuple[int, ...]:
+def list_archived_versions(folder: Path) -> tuple[int, ...]:
     """The archived versions of the suite in `folder`, oldest first."""
     names = (_ARCHIVED.fullmatch(path.name) for path in (folder / ARCHIVE).glob("v*.toml"))
     return tuple(sorted(int(found[1]) for found in names if found))

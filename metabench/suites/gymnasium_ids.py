@@ -8,12 +8,12 @@ import gymnasium
 
 from metabench.envs.gymnasium.view import GymnasiumView
 from metabench.errors import DataError, MetabenchError
-from metabench.suites.folders import built_in_suites
+from metabench.suites.folders import find_built_in_suites
 from metabench.suites.registry import load_suite, read_suite
 from metabench.suites.suite import Suite
 
 
-def gymnasium_id(suite: Suite) -> str:
+def name_gymnasium_id(suite: Suite) -> str:
     """The id of a suite: `metabench/PointRobot-v1` for version 1 of `point-robot`."""
     name = "".join(part.capitalize() for part in suite.name.split("-"))
     return f"metabench/{name}-v{suite.entry.version}"
@@ -38,13 +38,13 @@ def register_ids() -> None:
 
     A suite whose suite.toml is broken gets no id: loading it by name says what is wrong.
     """
-    for name, folder in built_in_suites().items():
+    for name, folder in find_built_in_suites().items():
         try:
             suite = read_suite(folder)
         except DataError:
             continue
         gymnasium.register(
-            gymnasium_id(suite),
+            name_gymnasium_id(suite),
             entry_point=f"{__name__}:make_view",
             max_episode_steps=suite.entry.horizon,
             kwargs={"suite": name},

@@ -31,7 +31,7 @@ def load_suite(name: str | Path) -> Suite:
         MetabenchError: a plugin cannot be loaded, two plugins give this name, or this version is not archived.
     """
     if isinstance(name, str) and "/" not in name:
-        return named_suite(*split_version(name))
+        return load_named_suite(*split_version(name))
     try:
         folder = Path(name).resolve()
     except (OSError, ValueError) as error:  # a character that no path can have, a loop of links
@@ -39,7 +39,7 @@ def load_suite(name: str | Path) -> Suite:
     return read_suite(folder)
 
 
-def named_suite(name: str, version: int | None = None) -> Suite:
+def load_named_suite(name: str, version: int | None = None) -> Suite:
     """The suite of that name, which is never a folder: for names that a record or a saved policy brings along.
 
     Args:
@@ -64,10 +64,10 @@ def named_suite(name: str, version: int | None = None) -> Suite:
 def read_suite(folder: Path) -> Suite:
     """Read `folder/suite.toml`; raises `DataError` naming file, key and expectation."""
     path = folder / "suite.toml"
-    return Suite(_validated(read_toml(path), path), folder)
+    return Suite(_validate_entry(read_toml(path), path), folder)
 
 
-def _validated(content: Mapping[str, Any], path: Path) -> SuiteEntry:
+def _validate_entry(content: Mapping[str, Any], path: Path) -> SuiteEntry:
     try:
         entry = SuiteEntry.model_validate(content)
     except ValidationError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabench.envs import family_names
+from metabench.envs import list_family_names
 from metabench.errors import MetabenchError
-from metabench.suites.folders import built_in_suites, plugin_suites
+from metabench.suites.folders import find_built_in_suites, find_plugin_suites
 from metabench.system.scaffold import write_package
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -39,10 +39,10 @@ def write_suite_plugin(name: str, folder: Path) -> tuple[Path, ...]:
     if len(name) > LONGEST_NAME:
         raise MetabenchError(f"suite name {name!r:.80}: expected at most {LONGEST_NAME} characters, found {len(name)}")
     taken_by = None
-    if name in plugin_suites():
-        taken_by = " and ".join(f"the installed plugin {point.value}" for point in plugin_suites()[name])
-    elif name in built_in_suites():
+    if name in find_plugin_suites():
+        taken_by = " and ".join(f"the installed plugin {point.value}" for point in find_plugin_suites()[name])
+    elif name in find_built_in_suites():
         taken_by = "a suite of metabench"
-    elif name in family_names():
+    elif name in list_family_names():
         taken_by = "an installed task family"
     return write_package("suite", name, folder, TEMPLATE, _FILES, taken_by)

@@ -28,7 +28,7 @@ class Reference(StrictModel):
     expert: float = Field(description="mean return of the shipped teacher's expert behaviour")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_order(self) -> Self:
         if self.expert <= self.random:
             raise ValueError("reference.expert must be above reference.random")
         return self
@@ -51,7 +51,7 @@ class EvaluationEntry(StrictModel):
     supports: int = Field(ge=1, description="R: independent supports a test task; divides E")
 
     @model_validator(mode="after")
-    def _divides(self) -> Self:
+    def _check_quotas(self) -> Self:
         if self.episodes % self.supports:
             raise ValueError(f"supports ({self.supports}) must divide episodes ({self.episodes})")
         return self
@@ -86,7 +86,7 @@ class DatasetEntry(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _recorded(cls, content: Any) -> Any:
+    def _complete_recorded(cls, content: Any) -> Any:
         """Recorded trajectories are of one behaviour, which need not be written down."""
         if not isinstance(content, dict):
             return content
@@ -100,7 +100,7 @@ class DatasetEntry(StrictModel):
         return {**content, "behaviours": {RECORDED: 1.0}}
 
     @model_validator(mode="after")
-    def _shares(self) -> Self:
+    def _check_shares(self) -> Self:
         if any(share <= 0 for share in self.behaviours.values()):
             raise ValueError("behaviours must have positive shares")
         if not math.isclose(sum(self.behaviours.values()), 1.0, abs_tol=1e-9):
@@ -143,7 +143,7 @@ class SuiteEntry(StrictModel):
     task: tuple[TaskEntry, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         if [task.id for task in self.task] != list(range(len(self.task))):
             raise ValueError("task ids must count from 0 without gaps, in order")
         for split in ("train", "test"):

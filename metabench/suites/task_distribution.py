@@ -42,7 +42,7 @@ class Law(StrictModel):
     apart: Apart | None = None
 
     @model_validator(mode="after")
-    def _one_law(self) -> Self:
+    def _check_law(self) -> Self:
         laws = ("uniform", "log_uniform", "circle", "choice")
         given = [name for name in laws if getattr(self, name) is not None]
         if len(given) != 1:
@@ -50,7 +50,7 @@ class Law(StrictModel):
         numbers = given[0] in ("uniform", "log_uniform")
         if (self.shape or self.times or self.either_sign) and not numbers:
             raise ValueError(f"shape, times and either_sign go with uniform and log_uniform, not with {given[0]}")
-        low, high = self._bounds()
+        low, high = self._make_bounds()
         if low.shape != high.shape or (low > high).any():
             raise ValueError("expected the lowest before the highest, as many of each")
         if low.ndim and self.shape:
@@ -82,23 +82,23 @@ class Law(StrictModel):
         if self.circle is not None:
             angle = generator.uniform(0.0, 2.0 * math.pi)
             return [self.circle * math.cos(angle), self.circle * math.sin(angle)]
-        values = self._numbers(generator)
+        values = self._draw_numbers(generator)
         if self.apart is not None:
             tries = 1
-            while self._distance(values, self.apart) < self.apart.least:
+            while self._measure_distance(values, self.apart) < self.apart.least:
                 if tries == MOST_DRAWN:
                     raise ValueError(f"apart: {MOST_DRAWN} draws were all closer together than {self.apart.least:g}")
-                values, tries = self._numbers(generator), tries + 1
+                values, tries = self._draw_numbers(generator), tries + 1
         for name in self.times:
             values = values * float(drawn[name])
         return values.tolist()
 
-    def _bounds(self) -> tuple[Any, Any]:
+    def _make_bounds(self) -> tuple[Any, Any]:
         low, high = self.uniform or self.log_uniform or (0.0, 0.0)
         return np.array(low, np.float64), np.array(high, np.float64)
 
-    def _numbers(self, generator: np.random.Generator) -> Any:
-        low, high = self._bounds()
+    def _draw_numbers(self, generator: np.random.Generator) -> Any:
+        low, high = self._make_bounds()
         shape = self.shape or low.shape
         if self.log_uniform is not None:
             values = np.exp(generator.uniform(np.log(low), np.log(high), shape))
@@ -107,15 +107,15 @@ class Law(StrictModel):
         values = np.clip(values, low, high)  # the last bit of an exponential
         return values * generator.choice((-1.0, 1.0), shape) if self.either_sign else np.asarray(values)
 
-    def _distance(self, values: Any, apart: Apart) -> float:
+    def _measure_distance(self, values: Any, apart: Apart) -> float:
         return float(np.linalg.norm(values[list(apart.first)] - values[list(apart.second)]))
 
 
-def _several(content: Any) -> Any:
+def _wrap_single(content: Any) -> Any:
     return [content] if isinstance(content, dict) else content
 
 
-Alternatives = Annotated[tuple[dict[str, Law], ...], BeforeValidator(_several), Field(min_length=1)]
+Alternatives = Annotated[tuple[dict[str, Law], ...], BeforeValidator(_wrap_single), Field(min_length=1)]
 """The laws of all parameters, in the order of drawing; a list of such tables takes turns."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-def available_cores(processes: int = 1) -> int:
+def count_available_cores(processes: int = 1) -> int:
     """For each of so many processes: `OMP_NUM_THREADS`, or without it an equal share of what this process may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):

@@ -42,19 +42,19 @@ def writing(path: Path) -> Iterator[None]:
     except StorageError:
         raise
     except Exception as error:
-        number = _reported(error)
+        number = _find_error_number(error)
         if number is None or not _is_about(error, path):
             raise
-        raise _told(number, f"{path}: cannot be written", path) from error
+        raise _make_storage_error(number, f"{path}: cannot be written", path) from error
 
 
-def storage_problem(error: BaseException) -> StorageError | None:
+def explain_storage_error(error: BaseException) -> StorageError | None:
     """What to tell of an error of whatever was being done; None if the disk is not to blame, or it says so itself."""
-    number = _reported(error)
+    number = _find_error_number(error)
     if number is None or isinstance(error, MetabenchError):
         return None
     name = error.filename if isinstance(error, OSError) and isinstance(error.filename, str) else None
-    return _told(number, f"{name or 'a file'}: cannot be used", None if name is None else Path(name))
+    return _make_storage_error(number, f"{name or 'a file'}: cannot be used", None if name is None else Path(name))
 
 
 def _is_about(error: Exception, path: Path) -> bool:
@@ -63,9 +63,9 @@ def _is_about(error: Exception, path: Path) -> bool:
     return not isinstance(name, str) or Path(name).is_relative_to(path.parent) or path.is_relative_to(name)
 
 
-def _told(number: int, problem: str, path: Path | None) -> StorageError:
+def _make_storage_error(number: int, problem: str, path: Path | None) -> StorageError:
     """What to tell of the system's error `number`, and what to do where `path` lies."""
-    where = _chosen_by(path)
+    where = _find_setting(path)
     if number in _NO_SPACE:
         todo = f"free some space there, or choose another folder with {where}"
     elif number in _NO_PERMISSION:
@@ -128,7 +128,7 @@ def _allocate(number: int, room: int) -> None:
                 raise
 
 
-def _reported(error: BaseException) -> int | None:
+def _find_error_number(error: BaseException) -> int | None:
     """The number of the system's error behind `error`; None if the disk is not to blame."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
@@ -140,7 +140,7 @@ def _reported(error: BaseException) -> int | None:
     return number if number in _NO_SPACE | _NO_PERMISSION | _NO_FOLDER | _DISK else None
 
 
-def _chosen_by(path: Path | None) -> str:
+def _find_setting(path: Path | None) -> str:
     """What decides where `path` lies."""
     for variable, root in (("$METABENCH_HOME", home()), ("$MINARI_DATASETS_PATH", minari_root())):
         if path is not None and path.absolute().is_relative_to(root.absolute()):

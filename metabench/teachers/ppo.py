@@ -46,14 +46,14 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
-        self.actor, self.critic = _layers(features, width, actions), _layers(features, width, 1)
+        self.actor, self.critic = _make_layers(features, width, actions), _make_layers(features, width, 1)
         last = self.actor[-1]
         assert isinstance(last, nn.Linear)
         nn.init.orthogonal_(last.weight, 0.01)  # first actions are small
         self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
 
-    def normalised(self, features: Array) -> Tensor:
-        """Inputs of both networks for `(..., features)`."""
+    def normalise(self, features: Array) -> Tensor:
+        """Inputs of both networks for `(..., features)`, clamped so that a rare value cannot drown the others."""
         values = (torch.as_tensor(features, dtype=torch.float32) - self.mean) / self.deviation
         return values.clamp(-10.0, 10.0)
 
@@ -103,15 +103,15 @@ def update_policy(
     """
     count = len(batch.inputs)
     rate = float(optimizer.param_groups[0]["lr"])
-    target = config.divergence * max(1.0 - progress, 0.1)
+    target = config.divergence * max(1.0 - progress, 0.1)  # smaller steps towards the end
     old = batch.log_deviation
-    seen: list[float] = []
+    seen: list[float] = []  # the divergence from the policy that acted, before each step
     for _ in range(config.epochs):
         order = generator.permutation(count)
         for part in np.array_split(order, config.minibatches):
             index = torch.as_tensor(part)
             inputs, actions = batch.inputs[index], batch.actions[index]
-            mean, log_deviation = network.actor(inputs), network.log_deviation
+            mean, log_deviation = network.actor(inputs), network.log_deviation  # (n, action_dim), (action_dim,)
             log_probability = -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1) - log_deviation.sum()
             ratio = (log_probability - batch.log_probability[index]).exp()
             advantage = batch.advantage[index]
@@ -123,7 +123,7 @@ def update_policy(
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            with torch.no_grad():
+            with torch.no_grad():  # Kullback-Leibler divergence of two normal distributions, from the old to the new
                 spread = (old.exp().square() + (mean - batch.means[index]).square()) / (
                     2.0 * log_deviation.exp().square()
                 )
@@ -131,6 +131,7 @@ def update_policy(
             seen.append(divergence)
             optimizer.step()
     divergence = float(np.mean(seen[-config.minibatches :]))
+    # Too far from the policy that acted, its advantages say nothing any more; too near, the batch is wasted.
     if divergence > 1.5 * target:
         optimizer.param_groups[0]["lr"] = max(rate / 1.5, 3e-5)
     elif divergence < target / 1.5:
@@ -138,7 +139,7 @@ def update_policy(
     return divergence
 
 
-def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
+def _make_layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for size in (inputs, width):
         linear = nn.Linear(size, width)

@@ -53,7 +53,7 @@ class Behaviour:
     score: float
 
 
-def checkpoint_paths(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Files `STEPS.safetensors` in `folder`, in the order of training; none if there is no such folder."""
     return sorted(folder.glob("[0-9]*.safetensors"))
 
@@ -71,7 +71,7 @@ def choose_behaviours(suite: Suite, folder: Path, episodes: int = 4) -> list[Beh
         DataError: there are no checkpoints, or no noise makes a `medium` of them.
     """
     _check_owner(suite)
-    paths = checkpoint_paths(folder)
+    paths = list_checkpoints(folder)
     if not paths:
         raise DataError(f"{folder}: expected checkpoints STEPS.safetensors of `metabench teacher train`, found none")
     judge = _Judge(suite, episodes)
@@ -85,7 +85,7 @@ def choose_behaviours(suite: Suite, folder: Path, episodes: int = 4) -> list[Beh
         for name, index in chosen.items()
     ]
     expert = Behaviour("expert", paths[best], EXPERT_NOISE, float(judge.expert.mean()), 100.0)
-    return [*stages[:2], _medium(judge, paths[chosen["stage-4"]]), stages[2], expert]
+    return [*stages[:2], _find_medium(judge, paths[chosen["stage-4"]]), stages[2], expert]
 
 
 def install_behaviours(suite: Suite, behaviours: Sequence[Behaviour]) -> None:
@@ -112,7 +112,7 @@ def _check_owner(suite: Suite) -> None:
         raise MetabenchError(f"suite {suite.name} uses the teachers of {owner!r}: install into {owner} instead")
 
 
-def _medium(judge: _Judge, checkpoint: Path) -> Behaviour:
+def _find_medium(judge: _Judge, checkpoint: Path) -> Behaviour:
     """The checkpoint with noise raised by bisection until its score is near `MEDIUM`."""
     low, high = 0.0, float(np.log(LARGEST_NOISE))
     tried: list[Behaviour] = []
@@ -139,7 +139,7 @@ class _Judge:
         self._suite, self._episodes = suite, episodes
         self._tasks = [task for task in suite.tasks if task.split != "test-far"]
         self._test = np.array([task.split == "test" for task in self._tasks])
-        self._random = self._mean_returns(suite, "random")
+        self._random = self._measure_mean_returns(suite, "random")
         self.expert = self._random
 
     def returns(self, checkpoint: Path, noise: float) -> Array:
@@ -152,13 +152,13 @@ class _Judge:
             )
             (trial.folder / "teachers").mkdir()
             _write_weights(checkpoint, noise, trial.folder / "teachers" / "expert.safetensors")
-            return self._mean_returns(trial, "expert")
+            return self._measure_mean_returns(trial, "expert")
 
     def score(self, returns: Array) -> float:
         scores = 100.0 * (returns - self._random) / (self.expert - self._random)
         return float(scores[~self._test].mean() + scores[self._test].mean()) / 2.0
 
-    def _mean_returns(self, suite: Suite, behaviour: str) -> Array:
+    def _measure_mean_returns(self, suite: Suite, behaviour: str) -> Array:
         tasks = np.repeat([task.id for task in self._tasks], self._episodes)
         seeds = [derived_seed("checkpoint", suite.name, int(task), i % self._episodes) for i, task in enumerate(tasks)]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metabench.checks.method import check_method, iterate_checks
+from metabench.checks.method import check_method, iterate_method_checks
 
 SOUND = '''
 from collections.abc import Mapping
@@ -167,7 +167,7 @@ def test_a_sound_method_passes_every_check(tmp_path: Path, tiny_copied: Path) ->
 @pytest.mark.parametrize("title", BREAKS)
 def test_a_broken_promise_is_found(title: str, tmp_path: Path, tiny_built: Path) -> None:
     spec = write(tmp_path, BREAKS[title] + "\nSound.discrete_actions = False\n")
-    failed = {finding.title: finding.problem for finding in iterate_checks(spec) if not finding.passed}
+    failed = {finding.title: finding.problem for finding in iterate_method_checks(spec) if not finding.passed}
     assert title in failed
     assert set(failed) <= {title} | TITLES_THAT_MAY_FOLLOW.get(title, set())
     assert all("\n" not in problem for problem in failed.values())

@@ -7,7 +7,11 @@ from unittest.mock import ANY
 
 import pytest
 
+from metabench.checks.finding import Remark
 from metabench.checks.suite import check_suite, iterate_named_checks
+from metabench.checks.suite_environment import LaneChecks
+from metabench.checks.suite_tasks import TaskChecks
+from metabench.checks.suite_teacher import TeacherChecks
 from metabench.suites import load_suite
 
 TASK_0 = "parameters = { strength = 1.44, target = 0.55 }"
@@ -270,3 +274,20 @@ def test_names_choose_what_is_checked(make_plugin, tiny_built: Path) -> None:
     assert {finding.title for finding in iterate_named_checks("random")} >= {"trains", "acts"}
     with pytest.raises(Exception, match="unknown method or suite 'my-carr'; did you mean 'my-cart'"):
         iterate_named_checks("my-carr")
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-discrete", "cartpole-param"])
+def test_every_check_can_run_alone(name: str) -> None:
+    suite = load_suite(name)
+
+    def make_checks():
+        lanes = LaneChecks(suite)
+        return [*lanes.list_checks(), *TaskChecks(suite, lanes).list_checks(), *TeacherChecks(suite).list_checks()]
+
+    number = len(make_checks())
+    assert number > 15
+    for place in range(number):  # each of its own set, in which no other has run
+        title, _, check = make_checks()[place]
+        if title not in ("speed", "gymnasium"):
+            found = check()
+            assert found is None or isinstance(found, Remark), f"{title}: {found}"

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from metabench.cli.data import app
-from metabench.data.load import dataset_identity, load_data
+from metabench.data.load import load_data, read_dataset_identity
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
 
@@ -37,7 +37,7 @@ def editable_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_build_verify_show_delete():
     output = succeed("build", "tiny", "--dataset", "mixed", "-d", "expert")
-    identity = dataset_identity(load_suite("tiny"), "mixed")
+    identity = read_dataset_identity(load_suite("tiny"), "mixed")
     assert identity.digest in output
     assert output.count("built") == 2
     assert identity.digest in succeed("verify", "tiny")
@@ -67,7 +67,7 @@ def test_list_and_show_as_json(tiny_copied):
     }
     assert "rewards.npy: is missing" in states["expert"]["problem"]
     assert states["medium"]["trajectories"] == 40
-    assert states["medium"]["digest"] == dataset_identity(suite, "medium").digest
+    assert states["medium"]["digest"] == read_dataset_identity(suite, "medium").digest
     shown = json.loads(succeed("show", "tiny", "medium", "--json"))
     columns = load_data(suite, "medium").columns
     returns = sorted(columns.rewards.reshape(20, 20).sum(axis=1, dtype=float))

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from metabench.data.columns import Columns
-from metabench.data.load import dataset_identity, load_columns, load_data
+from metabench.data.load import load_columns, load_data, read_dataset_identity
 from metabench.data.making.build import build_data
 from metabench.data.storage.manifest import make_manifest
 from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import open_store, write_store
-from metabench.data.trajectories import Trajectories, content_digest
+from metabench.data.trajectories import Trajectories, hash_trajectories
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import load_suite
 
@@ -69,7 +69,7 @@ def test_unknown_names_and_missing_data_are_named():
     with pytest.raises(DataError, match="metabench data build tiny --dataset medium"):
         load_data("tiny", "medium", build=False)
     with pytest.raises(DataError, match="not built"):
-        dataset_identity(load_suite("tiny"), "medium")
+        read_dataset_identity(load_suite("tiny"), "medium")
 
 
 def test_another_digest_than_published_is_no_error():
@@ -84,7 +84,7 @@ def test_another_digest_than_published_is_no_error():
 def test_published_digests_are_what_is_built(tiny_built):
     suite = load_suite("tiny")
     for dataset in suite.entry.datasets:
-        identity = dataset_identity(suite, dataset)
+        identity = read_dataset_identity(suite, dataset)
         assert identity.expected is not None
         assert identity.as_published, f"{dataset}: built {identity.digest}"
 
@@ -109,7 +109,7 @@ def test_a_large_dataset_opens_at_once(folders, monkeypatch):
     made = Trajectories(columns, np.repeat(["medium"], episodes), np.arange(episodes), None)
     folder = store_folder(suite, "medium")
     folder.mkdir(parents=True)
-    write_store(folder, made, make_manifest(suite, "medium", content_digest(made)), suite.spaces)
+    write_store(folder, made, make_manifest(suite, "medium", hash_trajectories(made)), suite.spaces)
     begin = time.perf_counter()
     windows = load_data(suite, "medium", build=False).sample_windows(generator, 128, 20)
     assert time.perf_counter() - begin < 1.0

@@ -9,7 +9,7 @@ import pytest
 
 from metabench import load_suite
 from metabench.data.making.roll_out import roll_out
-from metabench.data.trajectories import RollOut
+from metabench.data.trajectories import ActedEpisodes
 from metabench.envs import TaskParameters
 from metabench.envs.classic import cartpole, pendulum
 from metabench.errors import UnknownNameError
@@ -20,7 +20,7 @@ SINGLE = ("grid-world", "simple-env", "cartpole", "mountain-car", "pendulum")
 META = ("cartpole-param", "pendulum-param")
 
 
-def episodes(suite: Suite, split: str, behaviour: str, count: int) -> tuple[RollOut, np.ndarray]:
+def episodes(suite: Suite, split: str, behaviour: str, count: int) -> tuple[ActedEpisodes, np.ndarray]:
     """`count` episodes a task of a split, and their normalised scores, `(tasks, count)`."""
     tasks = [task.id for task in suite.split(split) for _ in range(count)]
     seeds = [derived_seed("test", suite.name, behaviour, lane) for lane in range(len(tasks))]
@@ -137,7 +137,7 @@ def test_no_return_is_outside_the_bounds(name: str) -> None:
 @pytest.mark.parametrize(("family", "hidden"), [(cartpole, "force"), (pendulum, "gain")])
 def test_gains_exist_at_the_ends_of_all_ranges(family: ModuleType, hidden: str) -> None:
     ranges = {**family.RANGES, hidden: (-0.01, family.RANGES[hidden][1])}
-    compute = family.balancing_gains if family is cartpole else family.holding_gains
+    compute = family.compute_balancing_gains if family is cartpole else family.compute_holding_gains
     for numbers in itertools.product(*ranges.values()):
         assert np.isfinite(compute(dict(zip(ranges, numbers, strict=True)))).all()
 

@@ -40,7 +40,7 @@ def test_episodes_are_those_that_an_evaluation_scores(tiny_built):
         expected = [scored["zero-shot", task.id], *(support[task.id, i] for i in range(3)), scored["few-shot", task.id]]
         assert np.allclose([each.episode.total_return for each in episodes], expected, rtol=1e-5)
         assert len({round(value, 3) for value in expected}) > 3, "this policy acts by how many episodes it has seen"
-        assert all(each.positions is None for each in episodes)
+        assert all(len(each.scenes) == len(each.episode) + 1 for each in episodes)
 
 
 def test_walks_lie_where_the_point_was(tiny_built):
@@ -63,8 +63,11 @@ def test_bodies_have_every_limb_in_every_frame(name, frames):
     episode = Episode(
         np.repeat(first[None], steps + 1, 0), np.zeros((steps, suite.spaces.action_dim)), np.zeros(steps), False, True
     )
-    positions = np.repeat(environment.positions[:1], steps + 1, 0) + np.linspace(0, 1, steps + 1)[:, None]
-    acted = [Acted(ZERO_SHOT, False, episode, positions), Acted(ADAPTED, False, episode, positions)]
+    scenes = [environment.scene(0)]
+    for _ in range(steps):
+        environment.step(np.ones((1, suite.spaces.action_dim)))
+        scenes.append(environment.scene(0))
+    acted = [Acted(kind, False, episode, tuple(scenes)) for kind in (ZERO_SHOT, ADAPTED)]
     section = episodes_section([(task, acted)], suite)
     kinds = environment.model.geom_type
     limbs = np.isin(kinds, [mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE]).sum()

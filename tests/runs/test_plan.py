@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metabench.cli.arguments import read_names, read_overrides, read_seeds, read_shots
-from metabench.data.load import dataset_identity
+from metabench.data.load import read_dataset_identity
 from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
@@ -85,7 +85,7 @@ def test_planning_builds_nothing_and_preparing_builds_what_is_missing(folders, s
     assert store_exists(suite, "medium")  # the support of logged-shot
     assert {what.partition(":")[0] for what, _, _ in told} == {"tiny expert", "tiny medium"}
     (cell,) = plan_cells(request)
-    assert cell.cell.dataset_digest == dataset_identity(suite, "expert").digest
+    assert cell.cell.dataset_digest == read_dataset_identity(suite, "expert").digest
     assert not prepare_data([cell])
 
 

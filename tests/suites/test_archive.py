@@ -10,9 +10,9 @@ import pytest
 
 from metabench import DataError, MetabenchError, UnknownNameError, load_suite
 from metabench.cli import main
-from metabench.suites import datasets_folder, named_suite, read_suite
-from metabench.suites.catalogue import describe_suite, suite_summaries
-from metabench.suites.edit_toml import archive_version
+from metabench.suites import datasets_folder, load_named_suite, read_suite
+from metabench.suites.catalogue import describe_suite, list_suite_summaries
+from metabench.suites.edit_toml import archive_suite_version
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bumped(folder: Path) -> Path:
     """The same at version 2, with another task, version 1 being archived."""
-    archive_version(read_suite(folder))
+    archive_suite_version(read_suite(folder))
     toml = folder / "suite.toml"
     toml.write_text(toml.read_text().replace("parameters.goal = [0.3, -0.7]", "parameters.goal = [0.3, -0.8]"))
     return folder
@@ -34,7 +34,7 @@ def bumped(folder: Path) -> Path:
 
 def test_a_version_is_kept_byte_for_byte_and_the_next_one_begins(folder: Path) -> None:
     before = (folder / "suite.toml").read_bytes()
-    kept = archive_version(read_suite(folder))
+    kept = archive_suite_version(read_suite(folder))
     assert kept == folder / "archive/v1.toml"
     assert kept.read_bytes() == before
     assert (folder / "suite.toml").read_bytes() == before.replace(b"\nversion = 1\n", b"\nversion = 2\n")
@@ -50,7 +50,7 @@ def test_versions_are_found_by_name(bumped: Path) -> None:
     assert first.digest == original.digest != second.digest
     assert first.entry.task == original.entry.task
     assert first.normalised([2], [original.tasks[2].reference.expert]) == [100.0]
-    assert named_suite("tiny", 1).entry == first.entry
+    assert load_named_suite("tiny", 1).entry == first.entry
 
 
 def test_a_version_that_is_not_there_gets_one_line(bumped: Path) -> None:
@@ -105,12 +105,12 @@ def test_a_broken_archive_is_named_and_hides_nothing(bumped: Path, before: str, 
 
 
 def test_an_archived_version_is_never_overwritten(folder: Path) -> None:
-    archive_version(read_suite(folder))
+    archive_suite_version(read_suite(folder))
     toml = folder / "suite.toml"
     toml.write_text(toml.read_text().replace("version = 2", "version = 1").replace("horizon = 20", "horizon = 21"))
     before = toml.read_bytes(), (folder / "archive/v1.toml").read_bytes()
     with pytest.raises(DataError, match=r"archive/v1\.toml: is there already, with another content"):
-        archive_version(read_suite(folder))
+        archive_suite_version(read_suite(folder))
     assert (toml.read_bytes(), (folder / "archive/v1.toml").read_bytes()) == before
 
 
@@ -118,14 +118,14 @@ def test_what_cannot_be_edited_is_left_alone(folder: Path) -> None:
     toml = folder / "suite.toml"
     toml.write_text(toml.read_text().replace("\nversion = 1\n", '\n"version" = 1\n'))
     with pytest.raises(DataError, match="expected one line `version = 1` before the first table"):
-        archive_version(read_suite(folder))
+        archive_suite_version(read_suite(folder))
     assert not (folder / "archive").exists()
 
 
 def test_archived_versions_are_listed_and_described(bumped: Path, capsys: pytest.CaptureFixture) -> None:
-    (summary,) = suite_summaries(internal=True)
+    (summary,) = list_suite_summaries(internal=True)
     assert (summary.version, summary.archived) == (2, (1,))
-    assert describe_suite(load_suite("tiny"))["archived_versions"] == [1]
+    assert describe_suite(load_suite("tiny"))["list_archived_versions"] == [1]
     with pytest.raises(SystemExit):
         main(["list", "suites", "--all"])
     out = capsys.readouterr().out

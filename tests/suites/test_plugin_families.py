@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from metabench import DataError, MetabenchError, load_suite
-from metabench.envs import family_names, load_family
+from metabench.envs import list_family_names, load_family
 
 
 def test_a_family_is_listed_and_serves_other_suites_as_well(make_plugin, tmp_path: Path) -> None:
     plugin = make_plugin("my-cart")
-    assert "my-cart" in family_names()
+    assert "my-cart" in list_family_names()
     second = tmp_path / "second"
     second.mkdir()
     text = (plugin / "my_cart/my-cart/suite.toml").read_text()

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from metabench import DataError, load_suite
 from metabench.data.making.roll_out import roll_out
-from metabench.data.storage.manifest import recipe_digest
+from metabench.data.storage.recipe import compute_recipe_digest
 from metabench.suites import datasets_folder
 
 
@@ -86,9 +86,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_plugin_suites_share_teachers_and_data_depend_on_the_weights(plugins: Path) -> None:
     weights = plugins / "owner" / "teachers" / "expert.safetensors"
     assert load_suite("borrower").teachers_folder == weights.parent
-    before = recipe_digest(load_suite("borrower"), "medium")
+    before = compute_recipe_digest(load_suite("borrower"), "medium")
     save_file({"weight": np.ones(3, np.float32)}, weights)
-    assert recipe_digest(load_suite("borrower"), "medium") != before
+    assert compute_recipe_digest(load_suite("borrower"), "medium") != before
 
 
 def test_borrowing_from_a_borrower_is_refused(plugins: Path, tmp_path: Path) -> None:

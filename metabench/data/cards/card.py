@@ -11,7 +11,7 @@ import numpy as np
 
 from metabench.data.cards.catalogue import Description, describe_dataset
 from metabench.data.cards.picture_strip import write_strip
-from metabench.data.cards.returns_histogram import returns_svg
+from metabench.data.cards.returns_histogram import draw_returns_svg
 from metabench.data.storage.store import open_store, store_exists
 from metabench.errors import DataError
 from metabench.suites import Suite
@@ -22,7 +22,10 @@ _NUMBERS = re.compile(r"(<!-- numbers -->\n).*?(<!-- /numbers -->)", re.DOTALL)
 
 
 def write_card(suite: Suite) -> list[Path]:
-    """Write `returns.svg`, for a MuJoCo family `strip.png`, and the numbers into `README.md`; returns the files.
+    """Write the pictures `returns.svg` and, where the simulator shows its lanes, `strip.png`; and the card's numbers.
+
+    Returns:
+        The files.
 
     Raises:
         DataError: a dataset is not built (recorded ones may be missing), or README.md has no place for the numbers.
@@ -33,16 +36,16 @@ def write_card(suite: Suite) -> list[Path]:
         raise DataError(f"{card}: expected one line <!-- numbers --> and, after it, one line <!-- /numbers -->")
     names = [name for name, recipe in suite.entry.datasets.items() if not recipe.minari or store_exists(suite, name)]
     described = [describe_dataset(suite, name) for name in names]
-    (suite.folder / RETURNS).write_text(_returns(suite, names), encoding="utf-8")
+    (suite.folder / RETURNS).write_text(_draw_returns(suite, names), encoding="utf-8")
     written = [card, suite.folder / RETURNS]
     if write_strip(suite, suite.folder / STRIP):
         written.append(suite.folder / STRIP)
-    block = f"{_references(suite)}\n{_datasets(suite, described)}\n"
+    block = f"{_tabulate_references(suite)}\n{_tabulate_datasets(suite, described)}\n"
     card.write_text(_NUMBERS.sub(lambda found: found[1] + block + found[2], text), encoding="utf-8")
     return written
 
 
-def _returns(suite: Suite, names: Sequence[str]) -> str:
+def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
     """Of the train and test tasks, which every dataset covers."""
     tasks = [task.id for task in suite.tasks if task.split != "test-far"]
     returns = {}
@@ -50,10 +53,10 @@ def _returns(suite: Suite, names: Sequence[str]) -> str:
         columns = open_store(suite, name).trajectories.columns
         chosen = np.isin(columns.tasks, tasks)
         returns[name] = columns.episode_returns[chosen]
-    return returns_svg(f"{suite.identity}: returns in train and test tasks", returns)
+    return draw_returns_svg(f"{suite.identity}: returns in train and test tasks", returns)
 
 
-def _references(suite: Suite) -> str:
+def _tabulate_references(suite: Suite) -> str:
     """Means of the references in suite.toml by split: the ends of the normalised score."""
     lines = ["| split | tasks | mean return of random actions | of the teacher's expert |", "|---|---|---|---|"]
     for split in suite.splits:
@@ -65,7 +68,7 @@ def _references(suite: Suite) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _datasets(suite: Suite, described: list[Description]) -> str:
+def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
     """Mean returns and scores of what is built."""
     splits = [f"mean return (normalised score) in `{split}`" for split in suite.splits]
     lines = [f"| dataset | trajectories | steps | {' | '.join(splits)} |", "|---|---|---|" + "---|" * len(splits)]

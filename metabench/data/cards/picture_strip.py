@@ -1,17 +1,23 @@
-"""The picture strip of a MuJoCo suite's card: frames of the expert in a few tasks, drawn flat and always the same."""
+"""The pictures of a suite's card: the expert in a few tasks as its simulator shows it, flat and always the same.
+
+A row of frames a task; or, where a point moves in the plane, its ways side by side.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from metabench.data.cards.scene_painter import FINER, INK, ScenePainter, write_text
 from metabench.data.making.plan import plan_trajectories
 from metabench.data.storage.store import open_store
-from metabench.envs import Array
+from metabench.envs import BatchedEnvironment, Scene
+from metabench.envs.scene import root_moves
 from metabench.errors import DataError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
@@ -20,162 +26,115 @@ from metabench.suites.schema import TaskEntry
 TASKS, FRAMES = 4, 7
 """Rows (the first test tasks) and frames in each, evenly over the episode."""
 
-METRE, WIDTH = 62, 150
-"""Pixels of a metre and of a frame."""
+WIDTH, SIDE_HEIGHT = 150, 112
+"""Pixels of a frame; frames seen from above are squares."""
 
-FINER = 3
-"""Drawn so many times larger, then reduced: smooth edges."""
-
-INK, FAINT, GROUND, SKY = (60, 60, 60), (205, 205, 205), (232, 230, 224), (250, 250, 248)
-WANTED = (25, 110, 180)
+GAP, LABEL = 4, 20
+"""Pixels between frames, and of the line of text above them."""
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One episode: its task, and the joint positions before each step and after the last."""
+class EpisodeRow:
+    """One episode: its task, and the scenes before each step and after the last."""
 
     task: TaskEntry
-    positions: Array
+    scenes: tuple[Scene, ...]
 
 
 def write_strip(suite: Suite, path: Path) -> bool:
-    """Draw the first `expert` trajectory of the first test tasks into a PNG file; False if the family has no body.
+    """Draw the first `expert` trajectory of the first test tasks into a PNG file; False if the simulator shows nothing.
 
     Raises:
         DataError: `expert` is not built, or the simulator here does not repeat it.
     """
-    from metabench.envs.locomotion.environment import LocomotionEnvironment
-
-    environment = suite.environment()
-    if not isinstance(environment, LocomotionEnvironment):
+    tasks = suite.split("test")[:TASKS]
+    recipe = suite.entry.datasets.get("expert")
+    if recipe is None or recipe.minari or not tasks:  # what others have recorded cannot be acted once more
         return False
-    rows = [_replayed(suite, environment, task) for task in suite.split("test")[:TASKS]]
-    picture = _drawn(rows, environment.model, environment.seconds)
+    environment = suite.environment()
+    environment.reset([tasks[0].parameters], [0])
+    if environment.scene(0) is None:
+        return False
+    rows = [_replay_episode(suite, environment, task) for task in tasks]
+    picture = draw_ways(rows) if rows[0].scenes[0].point else draw_rows(rows)
     picture.quantize(64, method=2, dither=0).save(path, optimize=True)
     return True
 
 
-def _replayed(suite: Suite, environment: Any, task: TaskEntry) -> _Row:
+def _replay_episode(suite: Suite, environment: BatchedEnvironment, task: TaskEntry) -> EpisodeRow:
     """Repeat a stored episode by its stored actions."""
     columns, plan = open_store(suite, "expert").trajectories.columns, plan_trajectories(suite, "expert")
     episode = plan.tasks.index(task.id)
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     environment.reset([task.parameters], [derived_seed(plan.seeds[episode], "reset")])
-    positions = [environment.positions[0].copy()]
+    scenes = [environment.scene(0)]
     for row in range(start, stop):
         step = environment.step(columns.actions[row : row + 1])
         if np.float32(step.reward[0]) != columns.rewards[row]:
             raise DataError(f"{suite.identity} expert: episode {episode} was made by another simulator than that here")
-        positions.append(environment.positions[0].copy())
-    return _Row(task, np.array(positions))
+        scenes.append(environment.scene(0))
+    return EpisodeRow(task, tuple(scene for scene in scenes if scene is not None))
 
 
-def _drawn(rows: list[_Row], model: Any, seconds: float) -> Any:
-    """All rows under each other."""
+def draw_rows(rows: Sequence[EpisodeRow]) -> Any:
+    """A PIL image of all rows under each other: frames, and beside them the way of a root that moves."""
     from PIL import Image
 
-    from metabench.envs.locomotion.picture import seen_from_above
-
-    above = seen_from_above(model)
-    height = WIDTH if above else 112
-    label = 20
-    columns = FRAMES + above
-    size = (columns * WIDTH + (columns - 1) * 4, len(rows) * (height + label))
+    with_ways = rows[0].scenes[0].view == "above" and any(root_moves(row.scenes) for row in rows)
+    height = WIDTH if rows[0].scenes[0].view == "above" else SIDE_HEIGHT
+    columns = FRAMES + with_ways
+    size = (columns * WIDTH + (columns - 1) * GAP, len(rows) * (height + LABEL))
     picture = Image.new("RGB", (size[0] * FINER, size[1] * FINER), "white")
     for place, row in enumerate(rows):
-        top = place * (height + label)
-        steps = np.linspace(0, len(row.positions) - 1, FRAMES).round().astype(int)
-        _write(picture, 2, top + 2, _title(row.task), 13, INK)
+        top = place * (height + LABEL)
+        steps = np.linspace(0, len(row.scenes) - 1, FRAMES).round().astype(int)
+        write_text(picture, 2, top + 2, _describe_task(row.task), 13, INK)
         for column, step in enumerate(steps.tolist()):
-            frame = _frame(row, model, step, height, above)
-            _write(frame, 5, 3, f"{step * seconds:.1f} s", 11, INK)
-            picture.paste(frame, (column * (WIDTH + 4) * FINER, (top + label) * FINER))
-        if above:
-            path, reach = _path(row)
-            _write(picture, FRAMES * (WIDTH + 4) + 2, top + 2, f"path, {2 * reach:.0f} m wide", 13, INK)
-            picture.paste(path, (FRAMES * (WIDTH + 4) * FINER, (top + label) * FINER))
+            frame = ScenePainter(WIDTH, height, row.scenes[step]).paint_frame(show_place=with_ways)
+            write_text(frame, 5, 3, row.scenes[step].describe_moment(step), 11, INK)
+            picture.paste(frame, (column * (WIDTH + GAP) * FINER, (top + LABEL) * FINER))
+        if with_ways:
+            left = FRAMES * (WIDTH + GAP)
+            way, reach = _paint_way(row.scenes)
+            write_text(picture, left + 2, top + 2, f"path, {2 * reach:.0f} m wide", 13, INK)
+            picture.paste(way, (left * FINER, (top + LABEL) * FINER))
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _title(task: TaskEntry) -> str:
-    """The task and the one number that fixes it, if it is one."""
+def draw_ways(rows: Sequence[EpisodeRow]) -> Any:
+    """A PIL image of the tasks side by side: the way of the point in each, from above."""
+    from PIL import Image
+
+    size = (len(rows) * WIDTH + (len(rows) - 1) * GAP, WIDTH + LABEL)
+    picture = Image.new("RGB", (size[0] * FINER, size[1] * FINER), "white")
+    for column, row in enumerate(rows):
+        left = column * (WIDTH + GAP)
+        write_text(picture, left + 2, 2, _describe_task(row.task), 13, INK)
+        way, _ = _paint_way(row.scenes)
+        picture.paste(way, (left * FINER, LABEL * FINER))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _describe_task(task: TaskEntry) -> str:
+    """The task and the numbers that fix it, but for those in lists."""
     numbers = {key: value for key, value in task.parameters.items() if isinstance(value, int | float)}
     return f"task {task.id}" + "".join(f": {key} {round(value, 2):g}" for key, value in numbers.items())
 
 
-def _frame(row: _Row, model: Any, step: int, height: int, above: bool) -> Any:
-    """The body at one step: from above with its root in the middle, from the side as a whole over the ground."""
-    from PIL import Image, ImageDraw
-
-    from metabench.envs.locomotion.picture import limbs
-
-    image = Image.new("RGB", (WIDTH * FINER, height * FINER), SKY)
-    draw = ImageDraw.Draw(image)
-    unit = METRE * FINER
-    body = limbs(model, row.positions[step])
-    root = row.positions[step][:2] if above else np.array([np.mean([limb.ends[:, 0] for limb in body]), 0.0])
-    middle = np.array([WIDTH / 2, height / 2 if above else height - 16]) * FINER
-
-    def place(points: Array) -> Array:
-        return np.asarray((points - root) * [unit, -unit] + middle)
-
-    reach = WIDTH / METRE / 2
-    for metre in range(math.ceil(root[0] - reach), math.floor(root[0] + reach) + 1):
-        x = float(place(np.array([metre, 0.0]))[0])
-        top = 0 if above else middle[1]
-        draw.line([(x, top), (x, top + (height if above else 4) * FINER)], FAINT if above else INK, FINER)
-        if not above and 12 < x / FINER < WIDTH - 12:
-            _write(image, x / FINER, height - 13, f"{metre} m", 10, INK, "ma")
-    if above:
-        for metre in range(math.ceil(root[1] - reach), math.floor(root[1] + reach) + 1):
-            y = float(place(np.array([0.0, metre]))[1])
-            draw.line([(0, y), (WIDTH * FINER, y)], FAINT, FINER)
-        _write(image, WIDTH - 5, height - 15, f"({root[0]:.1f}, {root[1]:.1f}) m", 10, INK, "ra")
-    else:
-        draw.line([(0, middle[1]), (WIDTH * FINER, middle[1])], INK, FINER)
-    for limb in body:
-        first, second = place(limb.ends)
-        edge = tuple(round(part * 0.55) for part in limb.colour)
-        for radius, colour in ((limb.radius * unit, edge), (limb.radius * unit - 1.2 * FINER, limb.colour)):
-            draw.line([tuple(first), tuple(second)], colour, round(2 * radius))
-            for end in (first, second):
-                draw.ellipse([tuple(end - radius), tuple(end + radius)], colour)
-    if above:
-        _arrow(draw, row.task, middle)
-    return image
-
-
-def _arrow(draw: Any, task: TaskEntry, middle: Array) -> None:
-    """The wanted direction, from the middle outwards."""
-    direction = np.array([math.cos(task.parameters["angle"]), -math.sin(task.parameters["angle"])])
-    across = np.array([-direction[1], direction[0]])
-    tip = middle + direction * WIDTH * FINER * 0.3
-    draw.line([tuple(middle), tuple(tip - direction * 6 * FINER)], WANTED, 3 * FINER)
-    barbs = [tuple(tip - direction * 10 * FINER + across * side * FINER) for side in (5, -5)]
-    draw.polygon([tuple(tip), *barbs], WANTED)
-
-
-def _path(row: _Row) -> tuple[Any, float]:
-    """Where the root has been, and the wanted direction, from above; and half the width of the picture in metres."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new("RGB", (WIDTH * FINER, WIDTH * FINER), SKY)
-    draw = ImageDraw.Draw(image)
-    path = row.positions[:, :2]
-    reach = max(1.0, float(np.abs(path).max()) * 1.1)
-    middle = np.array([WIDTH, WIDTH]) * FINER / 2
-    angle = row.task.parameters["angle"]
-    ray = np.array([[0.0, 0.0], [math.cos(angle), math.sin(angle)]]) * reach * 2
-    for points, colour, width in ((ray, WANTED, 1), (path, INK, 2)):
-        placed = points * [WIDTH * FINER / 2 / reach, -WIDTH * FINER / 2 / reach] + middle
-        draw.line([tuple(point) for point in placed.tolist()], colour, width * FINER, joint="curve")
-    return image, reach
-
-
-def _write(
-    image: Any, x: float, y: float, text: str, size: int, colour: tuple[int, int, int], anchor: str = "la"
-) -> None:
-    from PIL import ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size * FINER)
-    ImageDraw.Draw(image).text((x * FINER, y * FINER), text, colour, font, anchor)
+def _paint_way(scenes: Sequence[Scene]) -> tuple[Any, float]:
+    """Where the root has been, from above, as a PIL image; and half its width in metres."""
+    path = np.array([scene.root for scene in scenes])  # (steps + 1, 2)
+    first = scenes[0]
+    seen = [path] if first.goal is None else [path, np.array([first.goal])]
+    seen += [np.array(shape.points) for shape in first.shapes if first.point and hasattr(shape, "points")]
+    reach = max(1.0, float(np.abs(np.concatenate(seen)).max()) * 1.1)
+    painter = ScenePainter(WIDTH, WIDTH, Scene("above", (0.0, 0.0), width=2 * reach))
+    if first.point:
+        painter.paint_shapes(first.shapes)
+    if first.direction is not None:
+        ray = np.array([[0.0, 0.0], [math.cos(first.direction), math.sin(first.direction)]]) * reach * 2
+        painter.paint_wanted_line(ray)
+    painter.paint_path(path)
+    if first.goal is not None:
+        painter.paint_cross(first.goal)
+    return painter.image, reach

@@ -18,19 +18,19 @@ BINS = 80
 BAR, MEAN, INK, FAINT = "#4c78a8", "#c44e52", "#3c3c3c", "#dddddd"
 
 
-def returns_svg(title: str, returns: Mapping[str, Array]) -> str:
+def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
     """A picture of `(n,)` returns of each dataset: the share of trajectories in each bin, and the mean as a line.
 
     All panels have the same horizontal axis; each has its own vertical one, whose end is written at its top.
     """
     everything = np.concatenate(list(returns.values()))
-    ticks = _ticks(float(everything.min()), float(everything.max()))
+    ticks = _choose_ticks(float(everything.min()), float(everything.max()))
     low, high = ticks[0], ticks[-1]
     edges = np.linspace(low, high, BINS + 1)
     height = TOP + len(returns) * (PANEL + GAP) - GAP + BOTTOM
     bottom = height - BOTTOM
 
-    def x(value: float) -> float:
+    def place_x(value: float) -> float:
         return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     parts = [
@@ -41,8 +41,10 @@ def returns_svg(title: str, returns: Mapping[str, Array]) -> str:
         f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
     ]
     for tick in ticks:
-        parts.append(f'<path d="M{x(tick):.1f} {TOP}V{bottom}" stroke="{FAINT}"/>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{_number(tick)}</text>')
+        parts.append(f'<path d="M{place_x(tick):.1f} {TOP}V{bottom}" stroke="{FAINT}"/>')
+        parts.append(
+            f'<text x="{place_x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{_format_number(tick)}</text>'
+        )
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{bottom + 34}" text-anchor="middle">return of a trajectory</text>'
     )
@@ -50,17 +52,17 @@ def returns_svg(title: str, returns: Mapping[str, Array]) -> str:
         top = TOP + place * (PANEL + GAP)
         base = top + PANEL
         shares = np.histogram(values, edges)[0] / len(values)
-        outline = [f"M{x(low):.1f} {base}"]
+        outline = [f"M{place_x(low):.1f} {base}"]
         for stop, share in zip(edges[1:], shares, strict=True):
-            outline.append(f"V{base - share / shares.max() * PANEL:.1f}H{x(stop):.1f}")
+            outline.append(f"V{base - share / shares.max() * PANEL:.1f}H{place_x(stop):.1f}")
         mean = float(values.mean())
-        side, anchor = (5, "start") if x(mean) < WIDTH - RIGHT - 90 else (-5, "end")
+        side, anchor = (5, "start") if place_x(mean) < WIDTH - RIGHT - 90 else (-5, "end")
         parts += [
             f'<path d="{"".join(outline)}V{base}Z" fill="{BAR}"/>',
             f'<path d="M{LEFT} {base}H{WIDTH - RIGHT}" stroke="{INK}"/>',
-            f'<path d="M{x(mean):.1f} {top - 4}V{base}" stroke="{MEAN}" stroke-width="1.5"/>',
-            f'<text x="{x(mean) + side:.1f}" y="{top + 6}" text-anchor="{anchor}" fill="{MEAN}" font-size="11" '
-            f'stroke="#ffffff" stroke-width="3" paint-order="stroke">mean {_number(round(mean, 1))}</text>',
+            f'<path d="M{place_x(mean):.1f} {top - 4}V{base}" stroke="{MEAN}" stroke-width="1.5"/>',
+            f'<text x="{place_x(mean) + side:.1f}" y="{top + 6}" text-anchor="{anchor}" fill="{MEAN}" font-size="11" '
+            f'stroke="#ffffff" stroke-width="3" paint-order="stroke">mean {_format_number(round(mean, 1))}</text>',
             f'<text x="12" y="{base - 4}" font-size="13">{escape(name)}</text>',
             f'<text x="{LEFT - 6}" y="{top + 9}" text-anchor="end" font-size="10">{shares.max():.0%}</text>',
             f'<text x="{LEFT - 6}" y="{base}" text-anchor="end" font-size="10">0</text>',
@@ -68,7 +70,7 @@ def returns_svg(title: str, returns: Mapping[str, Array]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _choose_ticks(low: float, high: float) -> list[float]:
     """Six or so round numbers around [low, high]."""
     span = max(high - low, 1e-6)
     rough = span / 6
@@ -78,5 +80,5 @@ def _ticks(low: float, high: float) -> list[float]:
     return [place * step for place in range(first, max(last, first + 1) + 1)]
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:g}".replace("-", "−")

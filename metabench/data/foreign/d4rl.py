@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
-from metabench.data.foreign.options import ImportOptions, check_task, fitting_spaces
-from metabench.data.foreign.write_minari import ForeignFile, Imported, new_datasets
+from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
+from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
@@ -71,31 +71,31 @@ def import_d4rl(
         DataError: the file does not hold what it should, in one line that names file and key; nothing is written.
         MetabenchError: the options contradict each other.
     """
-    path = _found(path)
-    suite = options.known_suite()
+    path = _find_file(path)
+    suite = options.load_suite_of_target()
     check_task(suite, task, path)
-    digest = _digest(path)
+    digest = _hash_file(path)
     if sha256 is not None and digest != sha256.lower().removeprefix("sha256:"):
         raise DataError(f"{path}: sha256: expected {sha256}, found {digest}")
-    with _opened(path) as rows:
+    with _open_rows(path) as rows:
         horizon = options.horizon if suite is None else suite.spaces.horizon
         cut = rows.timeouts is None
         if cut and horizon is None:
             raise DataError(f"{path}: timeouts: is missing: say after how many steps an episode ends (`--horizon`)")
-        spaces = fitting_spaces(options, suite, rows, horizon or rows.count)
+        spaces = find_fitting_spaces(options, suite, rows, horizon or rows.count)
         spans = find_episodes(rows, horizon, cut=cut, jumps_allowed=True, progress=progress)
         if horizon is None:
             spaces = replace(spaces, horizon=spans.longest)
         source = ForeignFile(
             path, rows.keys["actions"], rows.count, {"format": "d4rl", "file": path.name, "sha256": digest}
         )
-        with new_datasets(options, [task]) as datasets:
+        with open_new_datasets(options, [task]) as datasets:
             imported = datasets.add(task, read_episodes(rows, spans, options.keep_last), spaces, source, progress)
     _warn_of_faults(path)
     return imported
 
 
-def _found(path: Path) -> Path:
+def _find_file(path: Path) -> Path:
     if path.exists() or path.is_absolute():
         return path
     given = os.environ.get("D4RL_DATASET_DIR")
@@ -103,7 +103,7 @@ def _found(path: Path) -> Path:
     return folder / path if (folder / path).exists() else path
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -112,7 +112,7 @@ def _digest(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[FlatRows]:
+def _open_rows(path: Path) -> Iterator[FlatRows]:
     """The columns of the file, readable within."""
     import h5py
 
@@ -133,12 +133,12 @@ def _opened(path: Path) -> Iterator[FlatRows]:
 
 
 def _columns(path: Path, file: Any) -> FlatRows:
-    prefixes = ("",) if "virtual" not in file or any(name in file for name in REQUIRED) else _pieces(path, file)
+    prefixes = ("",) if "virtual" not in file or any(name in file for name in REQUIRED) else _list_pieces(path, file)
     columns: dict[str, _Column] = {}
     for name in (*REQUIRED, *OPTIONAL):
         missing = [f"{prefix}{name}" for prefix in prefixes if f"{prefix}{name}" not in file]
         if missing and (name in REQUIRED or len(missing) < len(prefixes)):
-            there = ", ".join(_names(file[prefixes[0]] if prefixes[0] else file)) or "nothing"
+            there = ", ".join(_list_names(file[prefixes[0]] if prefixes[0] else file)) or "nothing"
             raise DataError(f"{path}: {missing[0]}: is missing; the file has {there}")
         if not missing:
             columns[name] = _Column(path, file, [f"{prefix}{name}" for prefix in prefixes])
@@ -146,13 +146,13 @@ def _columns(path: Path, file: Any) -> FlatRows:
     return FlatRows(path, names, **columns)
 
 
-def _pieces(path: Path, file: Any) -> tuple[str, ...]:
+def _list_pieces(path: Path, file: Any) -> tuple[str, ...]:
     """`virtual/0/`, `virtual/1/`, ...: in the order of their numbers, none missing."""
     import h5py
 
     _refuse_links(path, file, "virtual")
     group = file["virtual"]
-    names = _names(group) if isinstance(group, h5py.Group) else []
+    names = _list_names(group) if isinstance(group, h5py.Group) else []
     if not names or set(names) != {str(number) for number in range(len(names))}:
         found = ", ".join(names[:5]) or "none"
         raise DataError(f"{path}: virtual: expected pieces 0, 1, 2 and so on without gaps, found {found}")
@@ -163,7 +163,7 @@ def _pieces(path: Path, file: Any) -> tuple[str, ...]:
     return tuple(f"virtual/{number}/" for number in range(len(names)))
 
 
-def _names(group: Any) -> list[str]:
+def _list_names(group: Any) -> list[str]:
     """What lies in a group, sorted; h5py gives names that are no text as bytes."""
     return sorted(name if isinstance(name, str) else name.decode(errors="replace") for name in group)
 

@@ -96,12 +96,12 @@ class FlatRows:
     def __post_init__(self) -> None:
         """Raise `DataError` naming the first column whose shape, length or kind of numbers is not as it should be."""
         self._check("observations", "N rows of numbers", "buif", len(self.observations.shape) == 2)
-        shaped = self._single("actions") if self.discrete else len(self.actions.shape) == 2
+        shaped = self._is_single("actions") if self.discrete else len(self.actions.shape) == 2
         self._check("actions", "N rows of floats, or N integers", "iuf", shaped)
-        self._check("rewards", "N numbers", "buif", self._single("rewards"))
-        self._check("terminals", "N flags", "buif", self._single("terminals"))
+        self._check("rewards", "N numbers", "buif", self._is_single("rewards"))
+        self._check("terminals", "N flags", "buif", self._is_single("terminals"))
         if self.timeouts is not None:
-            self._check("timeouts", "N flags", "buif", self._single("timeouts"))
+            self._check("timeouts", "N flags", "buif", self._is_single("timeouts"))
         if self.next_observations is not None:
             alike = self.next_observations.shape[1:] == self.observations.shape[1:]
             self._check("next_observations", "rows as wide as the observations", "buif", alike)
@@ -128,7 +128,7 @@ class FlatRows:
         """Coordinates of a continuous action."""
         return self.actions.shape[1]
 
-    def numbers(self, name: str, start: int, stop: int) -> Array:
+    def read_numbers(self, name: str, start: int, stop: int) -> Array:
         """Rows of a column as float32 (discrete actions int64); raises `DataError` unless all are finite."""
         stored = np.asarray(getattr(self, name)[start:stop])
         if name == "actions" and self.discrete:
@@ -143,7 +143,7 @@ class FlatRows:
             )
         return values.reshape(-1) if name == "rewards" else values
 
-    def flags(self, name: str) -> Array:
+    def read_flags(self, name: str) -> Array:
         """A whole column of flags, `(N,)` bool; raises `DataError` unless all are 0 or 1."""
         flags = np.zeros(self.count, bool)
         for start in range(0, self.count, BLOCK):
@@ -156,7 +156,7 @@ class FlatRows:
             flags[start : start + BLOCK] = values != 0
         return flags
 
-    def _single(self, name: str) -> bool:
+    def _is_single(self, name: str) -> bool:
         return getattr(self, name).shape[1:] in ((), (1,))
 
     def _check(self, name: str, expected: str, kinds: str, shaped: bool) -> None:
@@ -205,13 +205,14 @@ def find_episodes(
     Raises:
         DataError: naming file, key and row.
     """
-    terminal = rows.flags("terminals")
-    said = terminal.copy() if rows.timeouts is None else terminal | rows.flags("timeouts")
+    terminal = rows.read_flags("terminals")
+    said = terminal.copy() if rows.timeouts is None else terminal | rows.read_flags("timeouts")
     said[-1] = True
-    jumps = _jumps(rows, progress)
+    jumps = _find_jumps(rows, progress)
     stops = np.flatnonzero(said | jumps) + 1
     starts = np.concatenate([[0], stops[:-1]])
     if horizon is not None and cut:
+        # Each span as so many pieces of `horizon` rows, the last one shorter: a quotient rounded up.
         pieces = -(-(stops - starts) // horizon)
         within = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         starts, stops = np.repeat(starts, pieces) + within * horizon, np.repeat(stops, pieces)
@@ -262,10 +263,10 @@ def read_episodes(rows: FlatRows, spans: EpisodeSpans, keep_last: bool) -> Itera
         after = max(first + 1, int(np.searchsorted(spans.stops, begin + BLOCK, side="right")))
         end = int(spans.stops[after - 1])
         observations, actions, rewards = (
-            rows.numbers(name, begin, end) for name in ("observations", "actions", "rewards")
+            rows.read_numbers(name, begin, end) for name in ("observations", "actions", "rewards")
         )
         recorded = rows.next_observations is not None
-        following = rows.numbers("next_observations", begin, end) if recorded else observations
+        following = rows.read_numbers("next_observations", begin, end) if recorded else observations
         for episode in range(first, after):
             start, stop = int(spans.starts[episode]) - begin, int(spans.stops[episode]) - begin
             terminated = bool(spans.terminated[episode])
@@ -282,14 +283,14 @@ def read_episodes(rows: FlatRows, spans: EpisodeSpans, keep_last: bool) -> Itera
         first = after
 
 
-def _jumps(rows: FlatRows, progress: BuildProgress | None) -> Array:
+def _find_jumps(rows: FlatRows, progress: BuildProgress | None) -> Array:
     """`(N,)` bool: rows whose `next_observations` is not the next row's observation; none without that column."""
     jumps = np.zeros(rows.count, bool)
     if rows.next_observations is not None:
         for start in range(0, rows.count - 1, BLOCK):
             stop = min(start + BLOCK, rows.count - 1)
-            after = rows.numbers("next_observations", start, stop)
-            following = rows.numbers("observations", start + 1, stop + 1)
+            after = rows.read_numbers("next_observations", start, stop)
+            following = rows.read_numbers("observations", start + 1, stop + 1)
             jumps[start:stop] = (np.abs(after - following) > JUMP * (1 + np.abs(following))).any(axis=1)
             if progress is not None:
                 progress("looking for episodes", stop, rows.count - 1)

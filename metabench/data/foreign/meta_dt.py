@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
-from metabench.data.foreign.options import ImportOptions, check_task, fitting_spaces
+from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
 from metabench.data.foreign.safe_pickle import read_mapping
-from metabench.data.foreign.write_minari import ForeignFile, Imported, new_datasets
+from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
 from metabench.errors import DataError
@@ -45,27 +45,27 @@ def import_meta_dt(
         DataError: a file does not hold what it should, in one line that names file and key; nothing is written.
         MetabenchError: the options contradict each other.
     """
-    suite = options.known_suite()
-    files = _files(folder)
+    suite = options.load_suite_of_target()
+    files = _list_files(folder)
     for task, path in files.items():
         check_task(suite, task, path)
     horizon = options.horizon if suite is None else suite.spaces.horizon
     if horizon is None:
         raise DataError(f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)")
     imported = []
-    with new_datasets(options, list(files)) as datasets:
+    with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
-            rows = _rows(path)
-            spaces = fitting_spaces(options, suite, rows, horizon)
+            rows = _read_rows(path)
+            spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
-            description = {"format": "meta-dt", "file": path.name, "sha256": _digest(path)}
+            description = {"format": "meta-dt", "file": path.name, "sha256": _hash_file(path)}
             source = ForeignFile(path, rows.keys["actions"], rows.count, description)
             episodes = read_episodes(rows, spans, options.keep_last)
             imported.append(datasets.add(task, episodes, spaces, source, progress))
     return tuple(imported)
 
 
-def _files(folder: Path) -> dict[int, Path]:
+def _list_files(folder: Path) -> dict[int, Path]:
     """Task to file, in the order of the tasks; none of them lies outside `folder`."""
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder with dataset_task_<i>.pkl")
@@ -85,11 +85,11 @@ def _files(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _rows(path: Path) -> FlatRows:
+def _read_rows(path: Path) -> FlatRows:
     """The columns of one pickle."""
     content = read_mapping(path)
     keys = {"actions": "actions", "rewards": "rewards", **_SPELLINGS["states" in content], "timeouts": "masks"}
-    columns = {name: _array(path, content, key) for name, key in keys.items() if key in content}
+    columns = {name: _take_array(path, content, key) for name, key in keys.items() if key in content}
     for name in ("observations", "actions", "rewards", "terminals"):
         if name not in columns:
             there = ", ".join(sorted(content)) or "nothing"
@@ -97,16 +97,16 @@ def _rows(path: Path) -> FlatRows:
     rows = FlatRows(path, keys, **columns)
     if rows.timeouts is None:
         return rows
-    ended, limited = rows.flags("terminals"), rows.flags("timeouts")
+    ended, limited = rows.read_flags("terminals"), rows.read_flags("timeouts")
     return FlatRows(path, keys, **{**columns, "terminals": ended & ~limited, "timeouts": ended & limited})
 
 
-def _array(path: Path, content: dict[str, Any], key: str) -> Array:
+def _take_array(path: Path, content: dict[str, Any], key: str) -> Array:
     value = content[key]
     if not isinstance(value, np.ndarray):
         raise DataError(f"{path}: {key}: expected an array, found {type(value).__name__}")
     return value
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

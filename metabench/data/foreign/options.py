@@ -54,7 +54,7 @@ class ImportOptions:
         if self.num_actions is not None and self.num_actions < 1:
             raise MetabenchError(f"number of actions {self.num_actions}: expected at least 1")
 
-    def known_suite(self) -> Suite | None:
+    def load_suite_of_target(self) -> Suite | None:
         """The suite, if there is one of this name; raises `MetabenchError` if the options contradict it."""
         if self.suite not in list_suites():
             return None
@@ -66,7 +66,7 @@ class ImportOptions:
                 raise MetabenchError(f"{name} {given}: leave it out, {suite.identity} has spaces of its own")
         return suite
 
-    def id_of(self, task: int) -> str:
+    def name_dataset(self, task: int) -> str:
         """The Minari id of a task's dataset; raises `MetabenchError` if Minari does not take it as one."""
         from minari.dataset.minari_dataset import parse_dataset_id
 
@@ -88,7 +88,7 @@ def check_task(suite: Suite | None, task: int, path: Path) -> None:
         raise DataError(f"{path}: task {task}: {suite.identity} has tasks 0 to {len(suite.tasks) - 1}")
 
 
-def fitting_spaces(options: ImportOptions, suite: Suite | None, rows: FlatRows, horizon: int) -> Spaces:
+def find_fitting_spaces(options: ImportOptions, suite: Suite | None, rows: FlatRows, horizon: int) -> Spaces:
     """The spaces of the dataset made of `rows`: those of `suite`, if there is one, which the columns must fit.
 
     Raises:

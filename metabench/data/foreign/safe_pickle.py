@@ -42,7 +42,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged or hostile stream may make the unpickler raise anything
         raise DataError(f"{path}: not a whole pickle: {str(error) or type(error).__name__}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a mapping from names to arrays, found {_kind(content)}")
+        raise DataError(f"{path}: expected a mapping from names to arrays, found {_name_kind(content)}")
     return {
         key: value.array if isinstance(value, _PickledArray) else value
         for key, value in content.items()
@@ -79,47 +79,47 @@ class _PickledArray:
 
     def __setstate__(self, state: Any) -> None:
         _version, shape, numbers, fortran, content = state
-        self.array = _array(content, numbers, shape, "F" if fortran else "C")
+        self.array = _make_array(content, numbers, shape, "F" if fortran else "C")
 
 
-def _array(content: Any, numbers: Any, shape: Any, order: Any) -> Array:
+def _make_array(content: Any, numbers: Any, shape: Any, order: Any) -> Array:
     if not isinstance(numbers, _Numbers) or not isinstance(content, bytes | bytearray):
         raise _NotAllowedError("holds an array that is not made of numbers")
     return np.frombuffer(bytes(content), numbers.dtype).reshape(tuple(shape), order=order)
 
 
-def _dtype(code: Any, *_options: Any) -> _Numbers:
+def _read_dtype(code: Any, *_options: Any) -> _Numbers:
     if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
         raise _NotAllowedError(f"holds an array of dtype {str(code)[:60]!r}")
     return _Numbers(code)
 
 
-def _reconstruct(_kind: Any, _shape: Any, _code: Any) -> _PickledArray:
+def _reconstruct_array(_kind: Any, _shape: Any, _code: Any) -> _PickledArray:
     return _PickledArray(np.zeros(0))
 
 
-def _frombuffer(content: Any, numbers: Any, shape: Any, order: Any, axes: Any = None) -> _PickledArray:
+def _read_buffer(content: Any, numbers: Any, shape: Any, order: Any, axes: Any = None) -> _PickledArray:
     if order == "K" and axes is not None:
-        return _PickledArray(_array(content, numbers, shape, "C").transpose(axes))
-    return _PickledArray(_array(content, numbers, shape, order))
+        return _PickledArray(_make_array(content, numbers, shape, "C").transpose(axes))
+    return _PickledArray(_make_array(content, numbers, shape, order))
 
 
-def _scalar(numbers: Any, content: Any) -> Any:
-    return _array(content, numbers, (), "C").item()
+def _read_scalar(numbers: Any, content: Any) -> Any:
+    return _make_array(content, numbers, (), "C").item()
 
 
-def _mapping(items: Any = ()) -> dict[Any, Any]:
+def _make_mapping(items: Any = ()) -> dict[Any, Any]:
     return dict(items)
 
 
-def _latin(text: Any, encoding: Any) -> bytes:
+def _encode_latin(text: Any, encoding: Any) -> bytes:
     """Bytes as protocols before 3 hold them."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise _NotAllowedError(f"encodes text as {str(encoding)[:60]!r}")
     return text.encode("latin-1")
 
 
-def _ndarray(*_arguments: Any) -> NoReturn:
+def _refuse_ndarray(*_arguments: Any) -> NoReturn:
     raise _NotAllowedError("calls numpy.ndarray")
 
 
@@ -139,16 +139,16 @@ class _StandIn:
 
 
 _ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _mapping,
-    ("_codecs", "encode"): _latin,
-    ("numpy", "dtype"): _dtype,
-    ("numpy", "ndarray"): _ndarray,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "scalar"): _scalar,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
+    ("collections", "OrderedDict"): _make_mapping,
+    ("_codecs", "encode"): _encode_latin,
+    ("numpy", "dtype"): _read_dtype,
+    ("numpy", "ndarray"): _refuse_ndarray,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct_array,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct_array,
+    ("numpy.core.multiarray", "scalar"): _read_scalar,
+    ("numpy._core.multiarray", "scalar"): _read_scalar,
+    ("numpy.core.numeric", "_frombuffer"): _read_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _read_buffer,
 }
 """Every name that a pickle may hold; NumPy 1 wrote `numpy.core`, NumPy 2 writes `numpy._core`."""
 
@@ -167,5 +167,5 @@ class _PlainUnpickler(pickle._Unpickler):
         return _StandIn(_ALLOWED[module, name])
 
 
-def _kind(value: Any) -> str:
+def _name_kind(value: Any) -> str:
     return "an array" if isinstance(value, _PickledArray) else type(value).__name__

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metabench.data.foreign.suite_text import Draft, DraftTask
-from metabench.data.making.recorded import OUT_OF_BOUNDS, out_of_bounds
+from metabench.data.making.recorded import OUT_OF_BOUNDS, measure_excess
 from metabench.data.storage.recorded_minari import RecordedDataset, open_recorded
 from metabench.envs import Array, DeclaredSpaces
 from metabench.errors import MetabenchError
@@ -92,22 +92,22 @@ def suite_from_minari(
             )
         if names.count(each) > 1:
             raise MetabenchError(f"Minari dataset {each!r} is given twice; a test task is no training task")
-    chosen = _name(name or (out.resolve().name if out else None), names)
+    chosen = _choose_name(name or (out.resolve().name if out else None), names)
     folder = out or Path(chosen)
     if folder.resolve().name != chosen:
         raise MetabenchError(f"--out {folder}: expected a folder called like the suite, {chosen!r}")
     if folder.exists():
         raise MetabenchError(f"{folder} exists; choose another with --out, or remove it")
     sources = [open_recorded(each, download=download, remedy="add --download to fetch it") for each in names]
-    declared = _common_spaces(sources, hide)
+    declared = _find_common_spaces(sources, hide)
     contents = [_read(source, declared) for source in sources]
-    limit = horizon or _common_horizon(contents)
-    tasks = tuple(_task(content, limit) for content in contents)
+    limit = horizon or _find_common_horizon(contents)
+    tasks = tuple(_draft_task(content, limit) for content in contents)
     _write(folder, Draft(chosen, declared, tasks, len(train), limit))
     return folder
 
 
-def _name(given: str | None, ids: Sequence[str]) -> str:
+def _choose_name(given: str | None, ids: Sequence[str]) -> str:
     namespaces = {each.rpartition("/")[0] for each in ids}
     shared = namespaces.pop().rpartition("/")[2] if len(namespaces) == 1 else ""
     found = given or re.sub(r"[^a-z0-9-]+", "-", shared.lower()).strip("-")
@@ -119,7 +119,7 @@ def _name(given: str | None, ids: Sequence[str]) -> str:
     return found
 
 
-def _common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str]) -> DeclaredSpaces:
+def _find_common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str]) -> DeclaredSpaces:
     """The spaces of the first dataset, which all others have to have as well."""
     from gymnasium.spaces import Dict
 
@@ -144,10 +144,10 @@ def _common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str]) -> D
     return declared
 
 
-def _common_horizon(contents: Sequence[_Content]) -> int:
+def _find_common_horizon(contents: Sequence[_Content]) -> int:
     """The time limit of all, or the longest episode where none names one."""
     longest = max(content.longest for content in contents)
-    known = [(content.source, limit) for content in contents if (limit := _limit(content.source)) is not None]
+    known = [(content.source, limit) for content in contents if (limit := _read_limit(content.source)) is not None]
     if not known:
         return longest
     first, common = known[0]
@@ -159,7 +159,7 @@ def _common_horizon(contents: Sequence[_Content]) -> int:
     return common
 
 
-def _limit(source: RecordedDataset) -> int | None:
+def _read_limit(source: RecordedDataset) -> int | None:
     for limit in (source.metadata.get("horizon"), source.env_spec.get("max_episode_steps")):
         if type(limit) is int and limit >= 1:
             return limit
@@ -170,17 +170,17 @@ def _read(source: RecordedDataset, declared: DeclaredSpaces) -> _Content:
     rewards, excess = [], 0.0
     for episode in source.episodes(declared):
         rewards.append(episode.rewards)
-        excess = max(excess, out_of_bounds(episode.actions, declared))
+        excess = max(excess, measure_excess(episode.actions, declared))
     return _Content(source, tuple(rewards), excess > OUT_OF_BOUNDS)
 
 
-def _task(content: _Content, horizon: int) -> DraftTask:
-    parameters, note = _environment(content.source)
-    reference = _reference(content, horizon)
+def _draft_task(content: _Content, horizon: int) -> DraftTask:
+    parameters, note = _find_environment(content.source)
+    reference = _find_reference(content, horizon)
     return DraftTask(content.source, parameters, note, reference, content.longest, content.out_of_bounds)
 
 
-def _reference(content: _Content, horizon: int) -> tuple[float, float, str]:
+def _find_reference(content: _Content, horizon: int) -> tuple[float, float, str]:
     """What the dataset says of itself, unless its episodes are cut; else what is in it."""
     source = content.source
     random, expert = source.metadata.get("ref_min_score"), source.metadata.get("ref_max_score")
@@ -201,9 +201,9 @@ def _reference(content: _Content, horizon: int) -> tuple[float, float, str]:
     return low, high, "lowest and highest return in the dataset"
 
 
-def _environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
+def _find_environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
     """The task's parameters from what the dataset says of its environment, if that is one registered here."""
-    from metabench.envs.gymnasium.family import registered_environment
+    from metabench.envs.gymnasium.family import find_registered_environment
 
     spec = source.env_spec
     without = {"recorded": source.name}
@@ -212,7 +212,7 @@ def _environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
     name, arguments = spec.get("id"), spec.get("kwargs") or {}
     if spec.get("additional_wrappers"):
         return without, f"the dataset's environment {name!r} is wrapped, and wrappers are not applied here"
-    found = registered_environment(name, spec.get("entry_point"))
+    found = find_registered_environment(name, spec.get("entry_point"))
     if found is None or not isinstance(arguments, dict):
         return without, f"no environment {name!r} is registered here"
     plain = {key: value for key, value in arguments.items() if key != "render_mode"}
@@ -234,8 +234,8 @@ def _write(folder: Path, draft: Draft) -> None:
     try:
         fresh = place / draft.name
         fresh.mkdir(parents=True)
-        (fresh / "suite.toml").write_text(draft.toml(), encoding="utf-8")
-        (fresh / "README.md").write_text(draft.card(), encoding="utf-8")
+        (fresh / "suite.toml").write_text(draft.write_toml(), encoding="utf-8")
+        (fresh / "README.md").write_text(draft.write_card_text(), encoding="utf-8")
         load_suite(fresh)
         os.replace(fresh, folder)
     finally:

@@ -68,7 +68,7 @@ class Draft:
         train = [task.parameters for task in self.tasks[: self.training]]
         return any(task.parameters in train for task in self.tasks[self.training :])
 
-    def toml(self) -> str:
+    def write_toml(self) -> str:
         """The text of suite.toml."""
         cut = any(task.steps > self.horizon for task in self.tasks)
         clip = any(task.out_of_bounds for task in self.tasks)
@@ -76,16 +76,16 @@ class Draft:
             "# Recorded tasks, each the Minari dataset named below, written by `metabench suite from-minari`.",
             "# All of it may be edited; `metabench describe` says whether it is still valid.",
             "format = 1",
-            f"name = {_value(self.name)}",
+            f"name = {_format_value(self.name)}",
             "version = 1",
-            f"title = {_value(f'{len(self.tasks)} tasks recorded in Minari datasets')}",
+            f"title = {_format_value(f'{len(self.tasks)} tasks recorded in Minari datasets')}",
             'family = "gymnasium"',
             f"horizon = {self.horizon}",
-            *["seen_tasks = true  # a test task has the environment of a training task"] * self.seen_tasks,
-            f"distribution = {_value(f'those of {self.training} training and {self._testing} test datasets')}",
+            *(["seen_tasks = true  # a test task has the environment of a training task"] if self.seen_tasks else []),
+            f"distribution = {_format_value(f'those of {self.training} training and {self._testing} test datasets')}",
             "",
             "[spaces]",
-            *(f"{key} = {_value(value)}" for key, value in self.spaces.model_dump(mode="json").items() if value),
+            *(f"{key} = {_format_value(value)}" for key, value in self.spaces.model_dump(mode="json").items() if value),
             "",
             "[evaluation]",
             "episodes = 20",
@@ -93,20 +93,20 @@ class Draft:
             "",
             f"[datasets.{self.dataset}]",
             f"trajectories = {max(task.source.count for task in self.tasks)}  # at most so many a task",
-            *["cut = true  # some episodes are longer than the horizon"] * cut,
-            *["clip = true  # some actions are out of bounds"] * clip,
+            *(["cut = true  # some episodes are longer than the horizon"] if cut else []),
+            *(["clip = true  # some actions are out of bounds"] if clip else []),
             "",
             f"[datasets.{self.dataset}.minari]",
-            *(f"{number} = {_value(task.source.name)}" for number, task in enumerate(self.tasks)),
+            *(f"{number} = {_format_value(task.source.name)}" for number, task in enumerate(self.tasks)),
         ]
         for number, task in enumerate(self.tasks):
-            lines += ["", *self._task(number, task)]
+            lines += ["", *self._format_task(number, task)]
         return "\n".join(lines) + "\n"
 
-    def card(self) -> str:
+    def write_card_text(self) -> str:
         """The text of README.md."""
         rows = [
-            f"| {number} | `{self._split(number)}` | `{task.source.name}` | "
+            f"| {number} | `{self._choose_split(number)}` | `{task.source.name}` | "
             f"{task.note or task.parameters['environment']} |"
             for number, task in enumerate(self.tasks)
         ]
@@ -133,34 +133,34 @@ class Draft:
     def _testing(self) -> int:
         return len(self.tasks) - self.training
 
-    def _split(self, number: int) -> str:
+    def _choose_split(self, number: int) -> str:
         return "train" if number < self.training else "test"
 
-    def _task(self, number: int, task: DraftTask) -> list[str]:
+    def _format_task(self, number: int, task: DraftTask) -> list[str]:
         validation = number < max(1, self.training // VALIDATION_SHARE) and not self.seen_tasks
         random, expert, origin = task.reference
         return [
             "[[task]]",
             f"id = {number}",
-            f'split = "{self._split(number)}"',
+            f'split = "{self._choose_split(number)}"',
             *["validation = true"] * validation,
             *[f"# {task.note}: one can train on its data, not act in it"] * (task.note is not None),
-            f"parameters = {_value(task.parameters)}",
+            f"parameters = {_format_value(task.parameters)}",
             f"# {origin}",
             f"reference = {{ random = {random!r}, expert = {expert!r} }}",
         ]
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Plain content as TOML, on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_format_key(key)} = {_format_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(_format_value, value)) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _key(key: str) -> str:
+def _format_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

@@ -75,7 +75,7 @@ class NewDatasets:
     """Datasets that are being written, none of which is in place yet."""
 
     def __init__(self, folder: Path, options: ImportOptions) -> None:
-        """Write below `folder`, which exists and is empty; see `new_datasets`."""
+        """Write below `folder`, which exists and is empty; see `open_new_datasets`."""
         self._folder, self._options = folder, options
         self.staged: dict[str, Path] = {}
 
@@ -91,9 +91,9 @@ class NewDatasets:
         import minari
         from minari.dataset.minari_storage import MinariStorage
 
-        from metabench.data.storage.minari_episodes import episode_file
+        from metabench.data.storage.minari_episodes import open_episode_file
 
-        dataset_id = self._options.id_of(task)
+        dataset_id = self._options.name_dataset(task)
         folder = self._folder / str(len(self.staged))
         folder.mkdir()
         storage = MinariStorage.new(
@@ -104,10 +104,10 @@ class NewDatasets:
             jpeg_encoding=False,
         )
         returns: list[float] = []
-        with episode_file(folder / MAIN_FILE) as file:
+        with open_episode_file(folder / MAIN_FILE) as file:
             for episode in episodes:
                 file.add(
-                    _arrays(episode, spaces, source),
+                    _arrange_arrays(episode, spaces, source),
                     {},
                     {"task": task, "first_row": episode.first_row, "last_observation": episode.last_observation},
                 )
@@ -138,7 +138,7 @@ class NewDatasets:
 
 
 @contextmanager
-def new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatasets]:
+def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatasets]:
     """Write one dataset for each of `tasks`; they take their places at the end, unless something was raised before.
 
     Imports into one Minari folder wait for each other. An interrupted one leaves nothing behind but a hidden folder,
@@ -153,7 +153,7 @@ def new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatase
     root = minari_root()
     places: dict[str, Path] = {}
     for task in tasks:
-        dataset_id = options.id_of(task)
+        dataset_id = options.name_dataset(task)
         if dataset_id in places:
             raise MetabenchError(f"Minari id {dataset_id!r} for several tasks: expected one with {{task}} in it")
         places[dataset_id] = root / dataset_id
@@ -177,7 +177,7 @@ def new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewDatase
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile) -> dict[str, Array]:
+def _arrange_arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile) -> dict[str, Array]:
     """The episode's arrays as Minari names them, its actions in bounds."""
     last = np.arange(len(episode.rewards)) == len(episode.rewards) - 1
     actions = episode.actions

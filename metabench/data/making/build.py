@@ -9,20 +9,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabench.data.making.recorded import recorded
-from metabench.data.making.source import rolled_out
-from metabench.data.storage.manifest import check_manifest, make_manifest, remedy
+from metabench.data.making.source import open_source
+from metabench.data.storage.manifest import Manifest, make_manifest
 from metabench.data.storage.minari_files import (
     MAIN_FILE,
     METADATA_FILE,
-    manifest_of,
     read_minari,
+    read_minari_manifest,
     set_manifest,
     write_minari,
 )
 from metabench.data.storage.places import minari_folder, minari_namespace, store_folder
-from metabench.data.storage.store import Store, check_hashes, open_store, store_exists, write_store
-from metabench.data.trajectories import BuildProgress, content_digest
+from metabench.data.storage.recipe import check_recipe, suggest_rebuild
+from metabench.data.storage.store import check_hashes, open_store, store_exists, write_store
+from metabench.data.trajectories import BuildProgress, hash_trajectories
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 from metabench.system.writing import writing
@@ -48,10 +48,10 @@ class DatasetIdentity:
         return self.expected in (None, self.digest)
 
 
-def identity_of(store: Store, suite: Suite, dataset: str) -> DatasetIdentity:
-    """The identity of an opened store."""
+def identify_data(manifest: Manifest, suite: Suite, dataset: str) -> DatasetIdentity:
+    """The identity of the data that `manifest` describes."""
     recipe = suite.dataset(dataset)
-    return DatasetIdentity(recipe.version, store.header.manifest.digest, recipe.digest)
+    return DatasetIdentity(recipe.version, manifest.digest, recipe.digest)
 
 
 def build_data(
@@ -82,21 +82,21 @@ def build_data(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite.dataset(dataset)
-    with locked(suite, dataset):
+    with lock_dataset(suite, dataset):
         if not force and store_exists(suite, dataset):
-            return identity_of(open_store(suite, dataset), suite, dataset)
+            return identify_data(open_store(suite, dataset).header.manifest, suite, dataset)
         stored, store = minari_folder(suite, dataset), store_folder(suite, dataset)
-        with _fresh(stored) as minari_fresh, _fresh(store) as store_fresh:
+        with _make_fresh_folder(stored) as minari_fresh, _make_fresh_folder(store) as store_fresh:
             if stored.exists() and not force:
-                _restore(stored, store_fresh, suite, dataset, progress)
+                manifest = _restore_store(stored, store_fresh, suite, dataset, progress)
             else:
-                _make_both(minari_fresh, store_fresh, suite, dataset, download, progress)
+                manifest = _make_both(minari_fresh, store_fresh, suite, dataset, download, progress)
                 remove_folder(store)
                 remove_folder(stored)
                 os.replace(minari_fresh, stored)
                 _describe_namespace(suite)
             os.replace(store_fresh, store)
-        return identity_of(open_store(suite, dataset), suite, dataset)
+        return identify_data(manifest, suite, dataset)
 
 
 def verify_dataset(suite: Suite, dataset: str, progress: BuildProgress | None = None) -> DatasetIdentity:
@@ -106,26 +106,26 @@ def verify_dataset(suite: Suite, dataset: str, progress: BuildProgress | None = 
         DataError: naming the first wrong file and how to make the data anew.
     """
     if store_exists(suite, dataset):
-        with remedy(suite, dataset):
+        with suggest_rebuild(suite, dataset):
             check_hashes(store_folder(suite, dataset))
     store = open_store(suite, dataset)
     manifest, folder = store.header.manifest, minari_folder(suite, dataset)
-    with remedy(suite, dataset):
-        if content_digest(store.trajectories) != manifest.digest:
+    with suggest_rebuild(suite, dataset):
+        if hash_trajectories(store.trajectories) != manifest.digest:
             raise DataError(f"{store.folder}: the arrays do not match the digest in the header")
         if not folder.is_dir():
             raise DataError(f"{folder}: is missing")
-        if manifest_of(folder) != manifest:
+        if read_minari_manifest(folder) != manifest:
             raise DataError(f"{folder / METADATA_FILE}: its manifest differs from the store's")
-        if content_digest(read_minari(folder, progress)) != manifest.digest:
+        if hash_trajectories(read_minari(folder, progress)) != manifest.digest:
             raise DataError(f"{folder / MAIN_FILE}: its arrays do not match the digest")
-    return identity_of(store, suite, dataset)
+    return identify_data(manifest, suite, dataset)
 
 
 def delete_dataset(suite: Suite, dataset: str) -> tuple[Path, ...]:
     """Remove a dataset's store and Minari files; returns the folders that were there."""
     folders = (store_folder(suite, dataset), minari_folder(suite, dataset))
-    with locked(suite, dataset):
+    with lock_dataset(suite, dataset):
         found = tuple(folder for folder in folders if folder.exists())
         for folder in found:
             remove_folder(folder)
@@ -133,7 +133,7 @@ def delete_dataset(suite: Suite, dataset: str) -> tuple[Path, ...]:
 
 
 @contextmanager
-def locked(suite: Suite, dataset: str) -> Iterator[None]:
+def lock_dataset(suite: Suite, dataset: str) -> Iterator[None]:
     """Hold the dataset's locks (one beside its Minari files, one beside its store), waiting for whoever has them."""
     from filelock import FileLock
 
@@ -155,7 +155,7 @@ def remove_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _fresh(folder: Path) -> Iterator[Path]:
+def _make_fresh_folder(folder: Path) -> Iterator[Path]:
     """A new empty folder beside `folder`, removed at the end unless it has been put in place by then."""
     fresh = folder.with_name(f".{folder.name}.building")
     for stale in (fresh, folder.with_name(f".{folder.name}.leaving")):
@@ -170,34 +170,33 @@ def _fresh(folder: Path) -> Iterator[Path]:
 
 def _make_both(
     minari: Path, store: Path, suite: Suite, dataset: str, download: bool, progress: BuildProgress | None
-) -> None:
-    """Fill the folders `minari` and `store`, and give both the digest of the arrays that went into them.
+) -> Manifest:
+    """Fill the folders `minari` and `store`; returns what both say of the arrays that went into them.
 
     Nothing is read back: right after writing, a read is answered from memory and tells nothing of the disk. What is on
     the disk is compared with the digest by `verify_dataset`, and whenever a store is made anew from Minari files.
     """
-    if suite.dataset(dataset).minari is None:
-        source = rolled_out(suite, dataset)
-    else:
-        source = recorded(suite, dataset, download=download, progress=progress)
+    source = open_source(suite, dataset, download=download, progress=progress)
     with writing(minari):
         trajectories = write_minari(minari, suite, dataset, source, progress)
-        manifest = make_manifest(suite, dataset, content_digest(trajectories))
+        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories))
         set_manifest(minari, manifest)
     if progress is not None:
         progress("making the store", 0, 1)
     write_store(store, trajectories, manifest, suite.spaces)
+    return manifest
 
 
-def _restore(minari: Path, store: Path, suite: Suite, dataset: str, progress: BuildProgress | None) -> None:
-    """Fill the folder `store` from a Minari dataset built earlier."""
-    with remedy(suite, dataset):
-        manifest = manifest_of(minari)
-        check_manifest(manifest, suite, dataset, minari / METADATA_FILE)
+def _restore_store(minari: Path, store: Path, suite: Suite, dataset: str, progress: BuildProgress | None) -> Manifest:
+    """Fill the folder `store` from a Minari dataset built earlier; returns what that says of itself."""
+    with suggest_rebuild(suite, dataset):
+        manifest = read_minari_manifest(minari)
+        check_recipe(manifest.recipe_digest, suite, dataset, minari / METADATA_FILE)
         trajectories = read_minari(minari, progress)
-        if content_digest(trajectories) != manifest.digest:
+        if hash_trajectories(trajectories) != manifest.digest:
             raise DataError(f"{minari / MAIN_FILE}: its arrays do not match the digest")
     write_store(store, trajectories, manifest, suite.spaces)
+    return manifest
 
 
 def _describe_namespace(suite: Suite) -> None:

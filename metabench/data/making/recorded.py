@@ -18,7 +18,7 @@ OUT_OF_BOUNDS = 1e-6
 """Actions are clipped by at most so much without being asked: rounding of the bounds to float32."""
 
 
-def recorded(
+def read_recorded(
     suite: Suite, dataset: str, *, download: bool = False, progress: BuildProgress | None = None
 ) -> TrajectorySource:
     """The trajectories of a dataset that suite.toml maps to Minari datasets, read and checked.
@@ -33,7 +33,7 @@ def recorded(
         DataError: a Minari dataset is missing, damaged, of other spaces, longer than the horizon, or has no episode
             that passes the filter; the message names the dataset.
     """
-    recipe, declared = suite.dataset(dataset), _declared(suite)
+    recipe, declared = suite.dataset(dataset), _declare_spaces(suite)
     assert recipe.minari is not None
     remedy = f"run `metabench data build {suite.argument} --dataset {dataset} --download`, which uses the network"
     tasks = [task.id for task in suite.dataset_tasks(dataset)]
@@ -41,13 +41,13 @@ def recorded(
     chosen: list[list[RecordedEpisode]] = []
     for number, each in enumerate(opened, start=1):
         _check_spaces(each, declared)
-        chosen.append(list(_chosen(each, declared, recipe, suite.entry.horizon)))
+        chosen.append(list(_choose_episodes(each, declared, recipe, suite.entry.horizon)))
         if progress is not None:
             progress("reading Minari datasets", number, len(tasks))
     successes = all(episode.success is not None for episodes in chosen for episode in episodes)
     count = sum(map(len, chosen))
     return TrajectorySource(
-        parts=[_part(task, episodes, successes) for task, episodes in zip(tasks, chosen, strict=True)],
+        parts=[_join_task(task, episodes, successes) for task, episodes in zip(tasks, chosen, strict=True)],
         total=count,
         stage="storing",
         algorithm=f"recorded in {', '.join(dict.fromkeys(each.name for each in opened))}",
@@ -55,7 +55,7 @@ def recorded(
     )
 
 
-def _declared(suite: Suite) -> DeclaredSpaces:
+def _declare_spaces(suite: Suite) -> DeclaredSpaces:
     """The suite's spaces; those of families that fix them have no observation keys."""
     if suite.entry.spaces is not None:
         return suite.entry.spaces
@@ -77,7 +77,7 @@ def _check_spaces(source: RecordedDataset, declared: DeclaredSpaces) -> None:
         raise source.problem(error) from error
 
 
-def _chosen(
+def _choose_episodes(
     source: RecordedDataset, declared: DeclaredSpaces, recipe: DatasetEntry, horizon: int
 ) -> Iterator[RecordedEpisode]:
     """The first episodes that pass the filter, at most as many as the recipe says."""
@@ -88,8 +88,8 @@ def _chosen(
                 f"episode {episode.number} has {episode.steps} steps, more than the horizon of {horizon}; "
                 "set cut = true in suite.toml to cut such episodes"
             )
-        kept = _bounded(source, episode.cut(horizon), declared, recipe.clip)
-        if recipe.filter is None or _passes(source, kept, recipe.filter):
+        kept = _bring_into_bounds(source, episode.cut(horizon), declared, recipe.clip)
+        if recipe.filter is None or _passes_filter(source, kept, recipe.filter):
             yield kept
             taken += 1
             if taken == recipe.trajectories:
@@ -98,31 +98,31 @@ def _chosen(
         raise source.problem(f"none of its {source.count} episodes passes the filter of suite.toml")
 
 
-def out_of_bounds(actions: Array, declared: DeclaredSpaces) -> float:
+def measure_excess(actions: Array, declared: DeclaredSpaces) -> float:
     """By how much the worst of recorded actions is out of the declared bounds; 0 for discrete actions."""
-    return 0.0 if declared.num_actions else float(np.abs(_clipped(actions, declared) - actions).max())
+    return 0.0 if declared.num_actions else float(np.abs(_clip_actions(actions, declared) - actions).max())
 
 
-def _clipped(actions: Array, declared: DeclaredSpaces) -> Array:
+def _clip_actions(actions: Array, declared: DeclaredSpaces) -> Array:
     return np.clip(actions, np.asarray(declared.action_low, np.float32), np.asarray(declared.action_high, np.float32))
 
 
-def _bounded(
+def _bring_into_bounds(
     source: RecordedDataset, episode: RecordedEpisode, declared: DeclaredSpaces, clip: bool
 ) -> RecordedEpisode:
     """The episode with actions in bounds."""
     if declared.num_actions:
         return episode
-    excess = out_of_bounds(episode.actions, declared)
+    excess = measure_excess(episode.actions, declared)
     if excess > OUT_OF_BOUNDS and not clip:
         raise source.problem(
             f"episode {episode.number}: an action is out of bounds by {excess:.3g}; "
             "set clip = true in suite.toml to clip such actions"
         )
-    return replace(episode, actions=_clipped(episode.actions, declared))
+    return replace(episode, actions=_clip_actions(episode.actions, declared))
 
 
-def _passes(source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFilter) -> bool:
+def _passes_filter(source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFilter) -> bool:
     if wanted.success is not None:
         if episode.success is None:
             raise source.problem(f"episode {episode.number} has no infos/success, which the filter asks for")
@@ -135,7 +135,7 @@ def _passes(source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFi
     )
 
 
-def _part(task: int, episodes: Sequence[RecordedEpisode], successes: bool) -> Trajectories:
+def _join_task(task: int, episodes: Sequence[RecordedEpisode], successes: bool) -> Trajectories:
     """One task's episodes; a trajectory's seed is the episode's number."""
     lengths = [episode.steps for episode in episodes]
     columns = Columns(

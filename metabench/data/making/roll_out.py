@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabench.data.columns import Columns
-from metabench.data.trajectories import ACTION_DECIMALS, RollOut, join_roll_outs
+from metabench.data.trajectories import ACTION_DECIMALS, ActedEpisodes, join_acted
 from metabench.envs import Array, BatchedEnvironment, Teacher
 from metabench.errors import SimulationError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
 
 
-def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> RollOut:
+def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> ActedEpisodes:
     """Act one episode a lane: in task `tasks[i]`, as `behaviours[i]`, with `seeds[i]` as its only randomness.
 
     The float32 action that is stored is the one that the simulator gets.
     """
     environment, teacher = suite.environment(), suite.teacher()
     size = environment.lanes_at_once
-    return join_roll_outs(
+    return join_acted(
         [
             _roll_out_lanes(
                 suite, environment, teacher, tasks[i : i + size], behaviours[i : i + size], seeds[i : i + size]
@@ -38,12 +38,12 @@ def _roll_out_lanes(
     tasks: Sequence[int],
     behaviours: Sequence[str],
     seeds: Sequence[int],
-) -> RollOut:
+) -> ActedEpisodes:
     spaces, lanes = suite.spaces, len(tasks)
     parameters = [suite.tasks[task].parameters for task in tasks]
     observation = environment.reset(parameters, [derived_seed(seed, "reset") for seed in seeds])
     random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
-    uniform = _uniform_actions(suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()])
+    uniform = _draw_uniform_actions(suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()])
     taught = np.flatnonzero(~random_lanes).tolist()
     if len(taught):
         teacher.reset(
@@ -51,7 +51,8 @@ def _roll_out_lanes(
             [parameters[lane] for lane in taught],
             [derived_seed(seeds[lane], "behaviour") for lane in taught],
         )
-    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)
+    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)  # T + 1 of each lane
+    # Actions, rewards and success are (lanes, horizon, ...); what lies behind a lane's end is cut off below.
     actions = np.repeat(spaces.null_actions(lanes)[:, None], spaces.horizon, axis=1)
     rewards = np.zeros((lanes, spaces.horizon), np.float32)
     success = np.zeros((lanes, spaces.horizon), bool)
@@ -64,7 +65,7 @@ def _roll_out_lanes(
         if random_lanes.any():
             chosen[random_lanes] = uniform[:, timestep]
         if len(taught):
-            chosen[taught] = _stored(suite, teacher.act(observation[taught]))
+            chosen[taught] = _round_actions(suite, teacher.act(observation[taught]))
         try:
             step = environment.step(chosen)
         except SimulationError as error:
@@ -81,6 +82,7 @@ def _roll_out_lanes(
         active &= ~ended
         if not active.any():
             break
+    # Lanes are of different lengths: masks in the order of lanes and steps make one flat row of all.
     within = np.arange(spaces.horizon) < lengths[:, None]
     seen = np.arange(spaces.horizon + 1) <= lengths[:, None]
     columns = Columns(
@@ -91,20 +93,20 @@ def _roll_out_lanes(
         terminated=~active,
         tasks=np.asarray(tasks, np.int64),
     )
-    return RollOut(columns, success[within] if has_success else None)
+    return ActedEpisodes(columns, success[within] if has_success else None)
 
 
-def _uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
+def _draw_uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
     """`(lanes, horizon, ...)` uniform actions, each lane's from its own seed."""
     spaces = suite.spaces
     draws = [
         spaces.uniform_actions(np.random.default_rng(derived_seed(seed, "behaviour")), (spaces.horizon,))
         for seed in seeds
     ]
-    return _stored(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
+    return _round_actions(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
 
 
-def _stored(suite: Suite, actions: Array) -> Array:
+def _round_actions(suite: Suite, actions: Array) -> Array:
     """Actions as they are stored and applied: rounded, float32, in bounds."""
     if suite.spaces.discrete:
         return np.asarray(actions, np.int64)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from metabench.data.trajectories import ACTION_DECIMALS
+from metabench.data.storage.recipe import compute_recipe_digest
 from metabench.errors import DataError, first_problem
 from metabench.suites import Suite
 from metabench.system.strict_model import StrictModel
@@ -51,7 +47,7 @@ def make_manifest(suite: Suite, dataset: str, digest: str) -> Manifest:
         suite_digest=suite.digest,
         dataset=dataset,
         dataset_version=recipe.version,
-        recipe_digest=recipe_digest(suite, dataset),
+        recipe_digest=compute_recipe_digest(suite, dataset),
         behaviours=recipe.behaviours,
         trajectories=recipe.trajectories,
         seed=recipe.seed,
@@ -63,49 +59,9 @@ def make_manifest(suite: Suite, dataset: str, digest: str) -> Manifest:
     )
 
 
-def read_manifest(content: Any, path: Path) -> Manifest:
+def parse_manifest(content: Any, path: Path) -> Manifest:
     """Validate a manifest found in `path`; raises `DataError` naming file and key."""
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
         raise DataError(f"{path}: metabench.{first_problem(error, '(whole manifest)')}") from error
-
-
-def check_manifest(manifest: Manifest, suite: Suite, dataset: str, path: Path) -> None:
-    """Raise `DataError` unless the data in `path` was made from `suite`'s present tasks and recipe."""
-    if manifest.recipe_digest != recipe_digest(suite, dataset):
-        raise DataError(
-            f"{path}: made from other tasks, teachers or another recipe than {suite.identity} has now for {dataset!r}"
-        )
-
-
-@contextmanager
-def remedy(suite: Suite, dataset: str) -> Iterator[None]:
-    """Let every `DataError` raised within say how to make the data anew."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{error}; run `metabench data build {suite.argument} --dataset {dataset} --force`") from error
-
-
-def recipe_digest(suite: Suite, dataset: str) -> str:
-    """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights and the recipe."""
-    recipe = suite.dataset(dataset)
-    teachers = suite.teachers_folder
-    spaces = {} if suite.entry.spaces is None else {"spaces": suite.entry.spaces.model_dump(mode="json")}
-    excluded = {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
-    content = {
-        "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
-        "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
-        "dataset": dataset,
-        "recipe": recipe.model_dump(mode="json", exclude=excluded),
-        "action_decimals": ACTION_DECIMALS,
-        "teachers": {
-            path.relative_to(teachers).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted([*teachers.rglob("*.safetensors"), *teachers.glob("medium.json")])
-        },
-        **spaces,
-    }
-    # The order of the behaviours is part of the recipe: keys are not sorted.
-    text = json.dumps(content, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

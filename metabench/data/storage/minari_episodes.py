@@ -35,7 +35,7 @@ class EpisodeFile:
     """
 
     def __init__(self, file: h5py.File, path: Path) -> None:
-        """Add to `file` at `path`, which must be empty; see `episode_file`."""
+        """Add to `file` at `path`, which must be empty; see `open_episode_file`."""
         self.episodes = self.steps = 0
         self._path = path
         self._bytes = self._checked = 0
@@ -62,12 +62,12 @@ class EpisodeFile:
         group = h5g.create(self._root, f"episode_{self.episodes}".encode())
         steps = len(arrays["rewards"])
         for name, value in {"id": self.episodes, **metadata, "total_steps": steps}.items():
-            self._attribute(group, name, value)
+            self._write_attribute(group, name, value)
         for name, values in arrays.items():
-            self._array(group, name, values)
+            self._write_array(group, name, values)
         further = h5g.create(group, b"infos")
         for name, values in infos.items():
-            self._array(further, name, values)
+            self._write_array(further, name, values)
         self.episodes += 1
         self.steps += steps
 
@@ -81,13 +81,13 @@ class EpisodeFile:
             self._checked = self._bytes + min(max(_LEAST_RESERVE, self._bytes // 8), _MOST_RESERVE)
             check_room(self._path.parent, max(0, self._checked - self._path.stat().st_blocks * 512))
 
-    def _array(self, group: Any, name: str, values: Array) -> None:
+    def _write_array(self, group: Any, name: str, values: Array) -> None:
         values = np.ascontiguousarray(values)
         kind = h5t.py_create(values.dtype, logical=True)
         stored = h5d.create(group, name.encode(), kind, h5s.create_simple(values.shape), dcpl=self._plain)
         stored.write(h5s.ALL, h5s.ALL, values, kind)
 
-    def _attribute(self, group: Any, name: str, value: str | int | bool) -> None:
+    def _write_attribute(self, group: Any, name: str, value: str | int | bool) -> None:
         if isinstance(value, str):
             kind, content = self._text, np.array(value, object)
         else:
@@ -97,7 +97,7 @@ class EpisodeFile:
 
 
 @contextmanager
-def episode_file(path: Path) -> Iterator[EpisodeFile]:
+def open_episode_file(path: Path) -> Iterator[EpisodeFile]:
     """A new file at `path`, which may exist if it is empty.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.storage.hdf5_heaps import check_heaps
-from metabench.data.storage.manifest import Manifest, read_manifest
+from metabench.data.storage.manifest import Manifest, parse_manifest
 from metabench.data.storage.places import minari_id
 from metabench.data.trajectories import CHUNK, BuildProgress, Trajectories, TrajectorySource, join_trajectories
 from metabench.envs import Array, Spaces
@@ -33,9 +33,9 @@ def write_minari(
     import minari
     from minari.dataset.minari_storage import MinariStorage
 
-    from metabench.data.storage.minari_episodes import episode_file
+    from metabench.data.storage.minari_episodes import open_episode_file
 
-    observation_space, action_space = _gymnasium_spaces(suite.spaces)
+    observation_space, action_space = _make_gymnasium_spaces(suite.spaces)
     storage = MinariStorage.new(
         folder / "data",
         observation_space=observation_space,
@@ -44,11 +44,11 @@ def write_minari(
         jpeg_encoding=False,
     )
     parts: list[Trajectories] = []
-    with episode_file(folder / MAIN_FILE) as file:
+    with open_episode_file(folder / MAIN_FILE) as file:
         for part in source.parts:
             for episode in range(len(part.seeds)):
-                arrays, infos = _arrays(part, episode)
-                file.add(arrays, infos, _metadata(part, episode, suite))
+                arrays, infos = _split_arrays(part, episode)
+                file.add(arrays, infos, _describe_episode(part, episode, suite))
             parts.append(part)
             if progress is not None:
                 progress(source.stage, file.episodes, source.total)
@@ -72,7 +72,7 @@ def set_manifest(folder: Path, manifest: Manifest) -> None:
     _open(folder).update_metadata({MANIFEST_KEY: manifest.model_dump(mode="json")})
 
 
-def manifest_of(folder: Path) -> Manifest:
+def read_minari_manifest(folder: Path) -> Manifest:
     """The manifest in a Minari dataset's metadata; raises `DataError` if there is none or it is damaged."""
     from minari.dataset.minari_storage import MinariStorage
 
@@ -83,28 +83,30 @@ def manifest_of(folder: Path) -> Manifest:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not isinstance(metadata, dict) or MANIFEST_KEY not in metadata:
         raise DataError(f"{path}: has no key {MANIFEST_KEY!r}: not a dataset that metabench made")
-    return read_manifest(metadata[MANIFEST_KEY], path)
+    return parse_manifest(metadata[MANIFEST_KEY], path)
 
 
 def read_minari(folder: Path, progress: BuildProgress | None = None) -> Trajectories:
     """Decode all episodes of the Minari dataset in `folder`; raises `DataError` naming a damaged file."""
-    with naming_damage(folder / MAIN_FILE):
+    with name_damage(folder / MAIN_FILE):
         check_heaps(folder / MAIN_FILE)
         storage = _open(folder)
         count = storage.total_episodes
         entries = list(storage.get_episode_metadata(range(count)))
     episodes: list[dict[str, Any]] = []
     for start in range(0, count, CHUNK):
-        with naming_damage(folder / MAIN_FILE):
-            episodes += [_whole(episode) for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))]
+        with name_damage(folder / MAIN_FILE):
+            episodes += [
+                _check_whole(episode) for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))
+            ]
         if progress is not None:
             progress("reading back", len(episodes), count)
-    with naming_damage(folder / MAIN_FILE):
-        return _joined(episodes, entries)
+    with name_damage(folder / MAIN_FILE):
+        return _join_episodes(episodes, entries)
 
 
 @contextmanager
-def naming_damage(path: Path) -> Iterator[None]:
+def name_damage(path: Path) -> Iterator[None]:
     """Turn whatever Minari or h5py raise on damaged content into a `DataError` that names the file."""
     try:
         yield
@@ -118,13 +120,13 @@ def _open(folder: Path) -> Any:
     return MinariStorage.read(folder / "data")
 
 
-def _gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
+def _make_gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
     from metabench.envs.gymnasium.view import action_space, observation_space
 
     return observation_space(spaces), action_space(spaces)
 
 
-def _arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
+def _split_arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """One episode's arrays as Minari names them, and its `infos`."""
     columns = part.columns
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
@@ -140,7 +142,7 @@ def _arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[st
     return arrays, {} if part.success is None else {"success": part.success[start:stop]}
 
 
-def _metadata(part: Trajectories, episode: int, suite: Suite) -> dict[str, str | int | bool]:
+def _describe_episode(part: Trajectories, episode: int, suite: Suite) -> dict[str, str | int | bool]:
     """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
     task = int(part.columns.tasks[episode])
     entry: dict[str, str | int | bool] = {
@@ -155,7 +157,7 @@ def _metadata(part: Trajectories, episode: int, suite: Suite) -> dict[str, str |
     return entry
 
 
-def _whole(episode: dict[str, Any]) -> dict[str, Any]:
+def _check_whole(episode: dict[str, Any]) -> dict[str, Any]:
     """The episode, if it ends with its last step and nowhere else."""
     steps = len(episode["rewards"])
     ended = episode["terminations"] | episode["truncations"]
@@ -164,7 +166,7 @@ def _whole(episode: dict[str, Any]) -> dict[str, Any]:
     return episode
 
 
-def _joined(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]) -> Trajectories:
+def _join_episodes(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]) -> Trajectories:
     """Episodes and their metadata as flat arrays."""
     lengths = [len(episode["rewards"]) for episode in episodes]
     successes = [episode["infos"]["success"] for episode in episodes if "success" in (episode["infos"] or {})]

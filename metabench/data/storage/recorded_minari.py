@@ -98,7 +98,7 @@ class RecordedDataset:
     @property
     def env_spec(self) -> dict[str, Any]:
         """What it says of its environment, as plain values; empty if it says nothing."""
-        return _plain(self.metadata.get("env_spec"))
+        return _parse_plain(self.metadata.get("env_spec"))
 
     @property
     def count(self) -> int:
@@ -112,11 +112,11 @@ class RecordedDataset:
             DataError: a file is damaged, or an episode is not whole or not finite.
         """
         for start in range(0, self.count, CHUNK):
-            with _readable(self.name, self.folder):
+            with _name_damage(self.name, self.folder):
                 chunk = list(self.storage.get_episodes(range(start, min(start + CHUNK, self.count))))
             for episode in chunk:
                 try:
-                    yield _decoded(episode, declared)
+                    yield _decode_episode(episode, declared)
                 except (KeyError, TypeError, ValueError) as error:
                     said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
                     raise self.problem(f"episode {episode['id']}: {said}") from error
@@ -141,7 +141,7 @@ def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
         if not download:
             raise DataError(f"Minari dataset {name!r} is not in {minari_root()}; {remedy}")
         _download(name)
-    with _readable(name, folder):
+    with _name_damage(name, folder):
         metadata = MinariStorage.read_raw_metadata(folder / "data")
         for key in ("observation_space", "action_space"):
             # Without them Minari would make the environment that the dataset describes.
@@ -170,7 +170,7 @@ def _download(name: str) -> None:
 
 
 @contextmanager
-def _readable(name: str, folder: Path) -> Iterator[None]:
+def _name_damage(name: str, folder: Path) -> Iterator[None]:
     """Turn whatever Minari or h5py raise on damaged content into a `DataError` that names dataset and folder."""
     try:
         yield
@@ -189,7 +189,7 @@ def _readable(name: str, folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _plain(text: Any) -> dict[str, Any]:
+def _parse_plain(text: Any) -> dict[str, Any]:
     try:
         content = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -197,9 +197,9 @@ def _plain(text: Any) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _decoded(episode: dict[str, Any], declared: DeclaredSpaces) -> RecordedEpisode:
+def _decode_episode(episode: dict[str, Any], declared: DeclaredSpaces) -> RecordedEpisode:
     """Check one episode as Minari returns it; raises `ValueError` saying what is wrong."""
-    from metabench.envs.gymnasium.spaces import flat_observations
+    from metabench.envs.gymnasium.spaces import flatten_observations
 
     rewards = np.asarray(episode["rewards"])
     steps = len(rewards)
@@ -213,21 +213,21 @@ def _decoded(episode: dict[str, Any], declared: DeclaredSpaces) -> RecordedEpiso
         raise ValueError("terminations, truncations: the episode goes on after its end")
     return RecordedEpisode(
         number=int(episode["id"]),
-        observations=_finite(
+        observations=_check_finite(
             "observations",
-            flat_observations(episode["observations"], declared.observation_keys, leading=1),
+            flatten_observations(episode["observations"], declared.observation_keys, leading=1),
             (steps + 1, declared.observation_dim),
         ),
-        actions=_actions(np.asarray(episode["actions"]), steps, declared),
-        rewards=_finite("rewards", rewards.astype(np.float32), (steps,)),
+        actions=_check_actions(np.asarray(episode["actions"]), steps, declared),
+        rewards=_check_finite("rewards", rewards.astype(np.float32), (steps,)),
         terminated=bool(ends["terminations"][-1]),
-        success=_success(episode["infos"] or {}, steps),
+        success=_read_success(episode["infos"] or {}, steps),
     )
 
 
-def _actions(actions: Array, steps: int, declared: DeclaredSpaces) -> Array:
+def _check_actions(actions: Array, steps: int, declared: DeclaredSpaces) -> Array:
     if not declared.num_actions:
-        return _finite("actions", actions.astype(np.float32), (steps, len(declared.action_low)))
+        return _check_finite("actions", actions.astype(np.float32), (steps, len(declared.action_low)))
     if actions.shape != (steps,) or actions.dtype.kind not in "iu":
         raise ValueError(f"actions: expected {steps} integers, found {actions.dtype} {actions.shape}")
     if actions.min() < 0 or actions.max() >= declared.num_actions:
@@ -235,7 +235,7 @@ def _actions(actions: Array, steps: int, declared: DeclaredSpaces) -> Array:
     return actions.astype(np.int64)
 
 
-def _finite(key: str, values: Array, shape: tuple[int, ...]) -> Array:
+def _check_finite(key: str, values: Array, shape: tuple[int, ...]) -> Array:
     if values.shape != shape:
         raise ValueError(f"{key}: expected shape {shape}, found {values.shape}")
     if not np.isfinite(values).all():
@@ -243,7 +243,7 @@ def _finite(key: str, values: Array, shape: tuple[int, ...]) -> Array:
     return values
 
 
-def _success(infos: dict[str, Any], steps: int) -> Array | None:
+def _read_success(infos: dict[str, Any], steps: int) -> Array | None:
     """After each step; Minari's collector also stores one value for the reset, before the first step."""
     if "success" not in infos:
         return None

@@ -12,8 +12,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from metabench.data.storage.manifest import Manifest, check_manifest, remedy
+from metabench.data.storage.manifest import Manifest
 from metabench.data.storage.places import store_folder
+from metabench.data.storage.recipe import check_recipe, suggest_rebuild
 from metabench.data.trajectories import Trajectories
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError, first_problem
@@ -78,7 +79,7 @@ def write_store(folder: Path, trajectories: Trajectories, manifest: Manifest, sp
             shape=values.shape,
             dtype=values.dtype.str,
             bytes=path.stat().st_size,
-            sha256=_file_hash(path),
+            sha256=_hash_file(path),
         )
     header = Header(
         manifest=manifest,
@@ -109,9 +110,9 @@ def open_store(suite: Suite, dataset: str) -> Store:
             f"dataset {dataset!r} of {suite.identity} is not built; "
             f"run `metabench data build {suite.argument} --dataset {dataset}`"
         )
-    with remedy(suite, dataset):
+    with suggest_rebuild(suite, dataset):
         header = _read_header(folder)
-        check_manifest(header.manifest, suite, dataset, folder / HEADER_FILE)
+        check_recipe(header.manifest.recipe_digest, suite, dataset, folder / HEADER_FILE)
         if header.spaces != suite.spaces:
             raise DataError(f"{folder / HEADER_FILE}: spaces: expected {suite.spaces}")
         arrays = {name: _open_column(folder / column.file, column) for name, column in header.columns.items()}
@@ -129,7 +130,7 @@ def check_hashes(folder: Path) -> None:
         path = folder / column.file
         if not path.is_file():
             raise DataError(f"{path}: is missing")
-        if _file_hash(path) != column.sha256:
+        if _hash_file(path) != column.sha256:
             raise DataError(f"{path}: its content does not match the sha256 in {HEADER_FILE}")
 
 
@@ -183,6 +184,6 @@ def _check_shapes(header: Header, trajectories: Trajectories, folder: Path) -> N
         raise DataError(f"{folder / 'tasks.npy'}: not ascending ids of the dataset's tasks")
 
 
-def _file_hash(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

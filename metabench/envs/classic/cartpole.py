@@ -23,6 +23,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.classic.parameters import check_numbers, columns
 from metabench.envs.classic.teacher import ClassicTeacher
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, STILL, Capsule, Scene, make_rectangle
 from metabench.envs.spaces import Array, Spaces
 
 SECONDS = 0.02
@@ -33,6 +34,9 @@ FARTHEST = 2.4
 
 STEEPEST = 12 * 2 * math.pi / 360
 """The pole's largest angle."""
+
+CART_HEIGHT = 0.3
+"""Of the cart in pictures."""
 
 START = 0.05
 """Largest absolute value of each number of the first state."""
@@ -108,26 +112,39 @@ class CartPoleEnvironment(BatchedEnvironment):
         self.spaces = spaces
         self._physics = CartPolePhysics.of([])
         self._state: Array = np.zeros((4, 0))
+        self._steps = 0
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Draw each lane's state near upright from its seed."""
         self._physics = CartPolePhysics.of(parameters)
         draws = [np.random.default_rng(seed).uniform(-START, START, 4) for seed in seeds]
         self._state = np.array(draws).reshape(-1, 4).T.copy()
+        self._steps = 0
         return self._observation()
 
     def step(self, actions: Array) -> BatchStep:
         """Push every cart; a lane ends when its cart is too far out or its pole too steep."""
         force = np.where(np.asarray(actions) == 1, self._physics.force, -self._physics.force)
         self._state = self._physics.advance(self._state, force)
+        self._steps += 1
         fallen = (np.abs(self._state[0]) > FARTHEST) | (np.abs(self._state[2]) > STEEPEST)
         return BatchStep(self._observation(), np.ones(len(fallen)), fallen)
+
+    def scene(self, lane: int) -> Scene:
+        """The cart on the ground and its pole, in a frame that shows the whole track and the whole pole."""
+        position, _, angle, _ = self._state[:, lane].tolist()
+        length = 2.0 * float(self._physics.half_length[lane])
+        tip = position + length * math.sin(angle), CART_HEIGHT + length * math.cos(angle)
+        cart = make_rectangle((position, CART_HEIGHT / 2), 0.5, CART_HEIGHT, STILL)
+        pole = Capsule(((position, CART_HEIGHT), tip), 0.05, MOVING)
+        width = 2.0 * max(FARTHEST + 0.3, length)
+        return Scene("side", (0.0, 0.0), (cart, pole), width=width, caption=f"{self._steps * SECONDS:.2f} s")
 
     def _observation(self) -> Array:
         return self._state.T.astype(np.float32)
 
 
-def balancing_gains(parameters: TaskParameters) -> Array:
+def compute_balancing_gains(parameters: TaskParameters) -> Array:
     """`(4,)` gains K of the linear-quadratic regulator of the task near upright: the best force is -K state."""
     # Upright at rest is a fixed point; one lane starts a little off it in each coordinate, one is pushed a little. So
     # close to it the dynamics are linear to twelve digits.
@@ -147,7 +164,7 @@ class CartPoleTeacher(ClassicTeacher):
     def learn(self, parameters: Sequence[TaskParameters]) -> None:
         """Work out each task's gains, once for all its lanes."""
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: balancing_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {key: compute_balancing_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
         self._gains = np.array([gains[key] for key in keys]).T
         self._positive = np.array([task["force"] > 0 for task in parameters])
 

@@ -18,6 +18,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.classic.parameters import check_numbers, columns
 from metabench.envs.classic.teacher import ClassicTeacher
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, WALL, Circle, Scene, make_rectangle
 from metabench.envs.spaces import Array, Spaces
 
 MOVES = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
@@ -25,6 +26,9 @@ MOVES = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 
 STEP_REWARD, COLUMN_REWARD, GOAL_REWARD, WALL_REWARD = -1.0, 0.01, 10.0, -10.0
 """Of every step, of each unit of x, of a goal and of a wall."""
+
+GOALS = (205, 226, 205)
+"""Colour of the goals in pictures."""
 
 RANGES = {"width": (4, 16), "height": (4, 16)}
 """What each parameter may be, walls included; in wider grids the way to the goals would not pay."""
@@ -59,6 +63,18 @@ class GridWorldEnvironment(BatchedEnvironment):
         goal = (x == self._width - 2) & ~wall
         reward = STEP_REWARD + COLUMN_REWARD * x + GOAL_REWARD * goal + WALL_REWARD * wall
         return BatchStep(self._cell.astype(np.float32), reward, goal | wall, goal)
+
+    def scene(self, lane: int) -> Scene:
+        """The grid from above: walls all round, the column of goals pale, the walker as a disc."""
+        width, height = int(self._width[lane]), int(self._height[lane])
+        middle = (width - 1) / 2, (height - 1) / 2
+        shapes = (
+            make_rectangle(middle, width, height, WALL),
+            make_rectangle(middle, width - 2, height - 2, (255, 255, 255)),
+            make_rectangle((width - 2, middle[1]), 1.0, height - 2, GOALS),
+            Circle((float(self._cell[lane, 0]), float(self._cell[lane, 1])), 0.35, MOVING),
+        )
+        return Scene("above", middle, shapes, width=max(width, height * 4 / 3) + 1.0, marks=False)
 
 
 class GridWorldTeacher(ClassicTeacher):

@@ -19,6 +19,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.classic.parameters import check_numbers, columns
 from metabench.envs.classic.teacher import ClassicTeacher
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, STILL, Circle, Polyline, Scene
 from metabench.envs.spaces import Array, Spaces
 
 LEFT_END, RIGHT_END = -1.2, 0.6
@@ -64,8 +65,22 @@ class MountainCarEnvironment(BatchedEnvironment):
         reached = (self._position >= self._flag) & (self._speed >= self._flag_speed)
         return BatchStep(self._observation(), np.full(len(reached), -1.0), reached, reached)
 
+    def scene(self, lane: int) -> Scene:
+        """The car in its valley, drawn with Gymnasium's height of the ground, and the flag as the goal."""
+        ground = np.linspace(LEFT_END, RIGHT_END, 37).tolist()
+        valley = Polyline(tuple((x, _height(x)) for x in ground), STILL)
+        x, flag = float(self._position[lane]), float(self._flag[lane])
+        car = Circle((x, _height(x) + 0.05), 0.05, MOVING)
+        middle = (LEFT_END + RIGHT_END) / 2
+        return Scene("side", (middle, 0.0), (valley, car), goal=(flag, _height(flag)), width=1.9, marks=False)
+
     def _observation(self) -> Array:
         return np.stack([self._position, self._speed], axis=1).astype(np.float32)
+
+
+def _height(x: float) -> float:
+    """Of the ground at position `x`, as Gymnasium draws it."""
+    return 0.45 * math.sin(3 * x) + 0.55
 
 
 class MountainCarTeacher(ClassicTeacher):

@@ -10,6 +10,7 @@ speed, nothing of the task.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.classic.parameters import check_numbers
 from metabench.envs.classic.teacher import ClassicTeacher
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, STILL, Capsule, Circle, Scene
 from metabench.envs.spaces import Array, Spaces
 
 SECONDS = 0.05
@@ -89,7 +91,7 @@ class PendulumPhysics:
         return np.stack([angle + speed * SECONDS, speed])
 
 
-def wrapped(angle: Array) -> Array:
+def wrap_angle(angle: Array) -> Array:
     """Angles in [-π, π)."""
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
@@ -102,6 +104,8 @@ class PendulumEnvironment(BatchedEnvironment):
         self.spaces = spaces
         self._physics = PendulumPhysics.of([])
         self._state: Array = np.zeros((2, 0))
+        self._lengths: list[float] = []
+        self._steps = 0
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Draw each lane's angle and speed from its seed."""
@@ -109,6 +113,7 @@ class PendulumEnvironment(BatchedEnvironment):
         high = np.array([np.pi, 1.0])
         draws = [np.random.default_rng(seed).uniform(-high, high) for seed in seeds]
         self._state = np.array(draws).reshape(-1, 2).T.copy()
+        self._lengths, self._steps = [float(task["length"]) for task in parameters], 0
         return self._observation()
 
     def step(self, actions: Array) -> BatchStep:
@@ -117,17 +122,28 @@ class PendulumEnvironment(BatchedEnvironment):
         torque = self._physics.gain * action
         angle, speed = self._state
         # Powers, not products: Gymnasium's scalars take them so, and one in a thousand differs in its last bit.
-        square = [np.float_power(part, 2.0) for part in (wrapped(angle), speed, torque)]
+        square = [np.float_power(part, 2.0) for part in (wrap_angle(angle), speed, torque)]
         cost = COSTS[0] * square[0] + COSTS[1] * square[1] + COSTS[2] * square[2]
         self._state = self._physics.advance(self._state, torque)
+        self._steps += 1
         return BatchStep(self._observation(), -cost, np.zeros(len(cost), bool))
+
+    def scene(self, lane: int) -> Scene:
+        """The rod on its pivot, in a frame of so many lengths of the rod that it stays within."""
+        angle, length = float(self._state[0, lane]), self._lengths[lane]
+        tip = -length * math.sin(angle), length * math.cos(angle)  # angles turn to the left, as Gymnasium draws them
+        rod = Capsule(((0.0, 0.0), tip), 0.08 * length, MOVING)
+        pivot = Circle((0.0, 0.0), 0.05 * length, STILL)
+        floor = 0.0, -1.2 * length
+        caption = f"{self._steps * SECONDS:.2f} s"
+        return Scene("side", floor, (rod, pivot), width=3.8 * length, marks=False, caption=caption)
 
     def _observation(self) -> Array:
         angle, speed = self._state
         return np.stack([np.cos(angle), np.sin(angle), speed], axis=1).astype(np.float32)
 
 
-def holding_gains(parameters: TaskParameters) -> Array:
+def compute_holding_gains(parameters: TaskParameters) -> Array:
     """`(2,)` gains K of the linear-quadratic regulator of the task at the top: the best action is -K (angle, speed)."""
     fall, response, gain = (part.item() for part in vars(PendulumPhysics.of([parameters])).values())
     transition = np.array([[1.0 + fall * SECONDS**2, SECONDS], [fall * SECONDS, 1.0]])
@@ -144,13 +160,14 @@ class PendulumTeacher(ClassicTeacher):
         """Work out each task's gains, once for all its lanes."""
         self._physics = PendulumPhysics.of(parameters)
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: holding_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {key: compute_holding_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
         self._gains = np.array([gains[key] for key in keys]).T
 
     def choose(self, observation: Array) -> Array:
         """`(lanes, 1)`: hold where that is possible, else push along the swing by what energy is missing."""
         cosine, sine, speed = observation.T
         hold = -(self._gains[0] * np.arctan2(sine, cosine) + self._gains[1] * speed)
+        # Energy in units of what gravity gives between flat and upright.
         missing = (1.0 - cosine) - np.square(speed) / (2.0 * self._physics.fall)
         along = np.where(speed >= 0, 1.0, -1.0) * np.sign(self._physics.gain)
         held = (cosine > 0) & (np.abs(hold) <= CATCH * STRONGEST)

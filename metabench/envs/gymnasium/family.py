@@ -36,7 +36,7 @@ _LARGEST_SEED = 2**31
 """Seeds are below this: not every environment takes larger ones."""
 
 
-def registered_environment(name: object, entry_point: object) -> str | None:
+def find_registered_environment(name: object, entry_point: object) -> str | None:
     """What a suite calls the environment `name` that recorded data says it comes from; None if it is not known here.
 
     Nothing that the data names is imported: its entry point only tells which of the packages known here has the id.
@@ -98,9 +98,9 @@ class GymnasiumLanes(BatchedEnvironment):
         return BatchStep(self._observation.copy(), reward, self._ended.copy(), success if has_success else None)
 
     def _observe(self, lane: int, observation: Any) -> None:
-        from metabench.envs.gymnasium.spaces import flat_observations
+        from metabench.envs.gymnasium.spaces import flatten_observations
 
-        flat = flat_observations(observation, self._family.declared.observation_keys, leading=0)
+        flat = flatten_observations(observation, self._family.declared.observation_keys, leading=0)
         if not np.isfinite(flat).all():
             raise SimulationError(lane, self._step, self._parameters[lane])
         self._observation[lane] = flat

@@ -74,10 +74,10 @@ def check_declared(
         np.array_equal(np.float32(getattr(found, bound)), np.float32(getattr(declared, bound)))
         for bound in ("action_low", "action_high")
     ):
-        raise ValueError(f"action space: expected {_actions(declared)}, found {action_space}")
+        raise ValueError(f"action space: expected {_describe_actions(declared)}, found {action_space}")
 
 
-def flat_observations(observations: Array | Mapping[str, Array], keys: Sequence[str], leading: int) -> Array:
+def flatten_observations(observations: Array | Mapping[str, Array], keys: Sequence[str], leading: int) -> Array:
     """Observations as vectors: the entries `keys` of a dictionary one after another, each in C order.
 
     Args:
@@ -93,7 +93,7 @@ def flat_observations(observations: Array | Mapping[str, Array], keys: Sequence[
     return np.concatenate(parts, axis=-1)
 
 
-def _actions(declared: DeclaredSpaces) -> str:
+def _describe_actions(declared: DeclaredSpaces) -> str:
     if declared.num_actions:
         return f"{declared.num_actions} discrete actions"
     return f"{len(declared.action_low)} coordinates from {list(declared.action_low)} to {list(declared.action_high)}"

@@ -30,6 +30,9 @@ class AntEnvironment(LocomotionEnvironment):
         angle = np.array([task["angle"] for task in parameters], np.float64)
         self._direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
+    def _wanted_direction(self, parameters: TaskParameters) -> float:
+        return float(parameters["angle"])
+
     def _observation(self, simulator: LaneSimulator) -> Array:
         return np.concatenate([simulator.positions[:, 2:], simulator.velocities], axis=1)
 

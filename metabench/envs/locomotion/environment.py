@@ -10,7 +10,9 @@ import mujoco
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.locomotion.picture import is_seen_from_above, project_limbs
 from metabench.envs.locomotion.simulator import Body, LaneSimulator
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import SimulationError
 
@@ -58,6 +60,23 @@ class LocomotionEnvironment(BatchedEnvironment):
     def positions(self) -> Array:
         """`(lanes, nq)` joint positions now."""
         return self._simulator.positions
+
+    def scene(self, lane: int) -> Scene:
+        """The body's limbs: from above around its root, or from the side over the ground below their middle."""
+        positions = self.positions[lane]
+        limbs = project_limbs(self.model, positions)  # tasks scale what limbs weigh, not their size
+        caption = f"{self._simulator.steps * self.seconds:.1f} s"
+        direction = self._wanted_direction(self._parameters[lane])
+        if is_seen_from_above(self.model):
+            root = float(positions[0]), float(positions[1])
+            return Scene("above", root, tuple(limbs), direction=direction, caption=caption)
+        middle = float(np.mean([[end[0] for end in limb.ends] for limb in limbs]))
+        return Scene("side", (middle, 0.0), tuple(limbs), direction=direction, caption=caption)
+
+    def _wanted_direction(self, parameters: TaskParameters) -> float | None:
+        """The direction in the picture that the task wants, if it wants one in the plane."""
+        del parameters
+        return None
 
     def task_model(self, parameters: TaskParameters) -> mujoco.MjModel:
         """The model of one task; the nominal one unless the family's tasks differ in dynamics."""

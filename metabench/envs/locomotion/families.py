@@ -17,12 +17,10 @@ from typing import ClassVar, TypeGuard
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.family import TaskFamily, Teacher, TeacherTraining
 from metabench.envs.locomotion.network_teacher import NetworkTeacher
 from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array, Spaces
-
-"""The MuJoCo version that references, data digests and records were made with."""
 
 
 class LocomotionFamily(TaskFamily):
@@ -41,6 +39,10 @@ class LocomotionFamily(TaskFamily):
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The trained teacher."""
         return NetworkTeacher(folder, self.spaces(horizon), self.teacher_features, self.feature_dim)
+
+    def teacher_training(self) -> TeacherTraining:
+        """PPO on this simulator, over tasks as `draw` gives them."""
+        return TeacherTraining(self.feature_dim, self.action_dim, self.teacher_features, self.draw)
 
     @property
     def rules(self) -> str:
@@ -157,6 +159,7 @@ class AntDirFamily(LocomotionFamily):
         """
         angle = np.array([task["angle"] for task in parameters], np.float64)
         cos, sin = np.cos(angle), np.sin(angle)
+        # Seen from a frame that is turned by `angle` about z, the root's orientation is q' = (turn by -angle) * q.
         half_cos, half_sin = np.cos(angle / 2.0), np.sin(angle / 2.0)
         features = observations.copy()
         w, x, y, z = observations[:, 1:5].T
@@ -169,6 +172,7 @@ class AntDirFamily(LocomotionFamily):
             ],
             axis=1,
         )
+        # q and -q are one orientation: the network always sees that with w above zero.
         features[:, 1:5] = np.where(quaternion[:, :1] < 0.0, -quaternion, quaternion)
         features[:, 13] = cos * observations[:, 13] + sin * observations[:, 14]
         features[:, 14] = cos * observations[:, 14] - sin * observations[:, 13]
@@ -224,6 +228,7 @@ class ParameterFamily(LocomotionFamily):
 
     def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
         """The observation, and the exponents of all factors divided by 3."""
+        # Lanes share the parameters of their task as one object: the logarithms are taken once a task.
         exponents = {id(task): self._exponents(task) / 3.0 for task in parameters}
         return np.concatenate([observations, [exponents[id(task)] for task in parameters]], axis=1)
 

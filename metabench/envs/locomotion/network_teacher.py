@@ -43,11 +43,11 @@ class TeacherNetwork:
         """`(lanes, action_dim)` mean actions, not clipped."""
         hidden = np.clip((features - self.mean) / self.deviation, -10.0, 10.0)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = np.tanh(_product(hidden, weight) + bias)
-        return np.asarray(_product(hidden, self.weights[-1]) + self.biases[-1])
+            hidden = np.tanh(_multiply_in_order(hidden, weight) + bias)
+        return np.asarray(_multiply_in_order(hidden, self.weights[-1]) + self.biases[-1])
 
 
-def _product(rows: Array, matrix: Array) -> Array:
+def _multiply_in_order(rows: Array, matrix: Array) -> Array:
     """`rows @ matrix`, each sum in the order of its terms: `@` adds up in an order that depends on the other rows."""
     return np.asarray(np.einsum("li,io->lo", rows, matrix, optimize=False))
 

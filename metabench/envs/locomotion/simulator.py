@@ -15,7 +15,7 @@ from mujoco import rollout
 from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LaneSimulator:
             threads: how many; None for `OMP_NUM_THREADS`, or without it all that this process may use.
         """
         self._frame_skip = frame_skip
-        self._threads = threads or available_cores()
+        self._threads = threads or count_available_cores()
         self._rollout = rollout.Rollout(nthread=self._threads if self._threads > 1 else 0)
         self._models: list[mujoco.MjModel] = []
         self._data: list[mujoco.MjData] = []
@@ -93,6 +93,11 @@ class LaneSimulator:
         diverged = late | ~(np.abs(self._states[:, -1]) <= mujoco.mjMAXVAL).all(axis=1)
         if diverged.any():
             raise SimulationError(int(np.flatnonzero(diverged)[0]), self._steps)
+
+    @property
+    def steps(self) -> int:
+        """Steps since the reset."""
+        return self._steps
 
     @property
     def positions(self) -> Array:

@@ -1,1 +1,5 @@
-"""Meta-World's manipulation tasks, as fixed by explicit numbers: 50 environments, reward v2, hidden goals."""
+"""Meta-World's environments as lanes, and its scripted policies as their teacher.
+
+The numbers are Meta-World's own. `families`, `environments` and `task` must stay free of its package, so that
+suites can be listed and checked without it.
+"""

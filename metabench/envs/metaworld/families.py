@@ -18,14 +18,17 @@ from typing import ClassVar
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.family import MediumErrors, TaskFamily, Teacher
 from metabench.envs.metaworld.environments import RANGES
 from metabench.envs.metaworld.task import make_spaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import UnknownNameError
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
 LARGEST_REWARD = 10.0
+
+SMALLEST_ERROR, LARGEST_ERROR = 0.002, 1.0
+"""Deviations of `medium`'s error that calibration looks between, in metres."""
 
 PUCK = ("pick-place-v3", "push-v3", "reach-v3")
 """Environments that take a `goal` alone: the first half of their `rand_vec`, the puck's place, is not written into the
@@ -68,7 +71,7 @@ class MetaWorldFamily(TaskFamily):
         """Lanes in worker processes, one a core; in this process if it has one core only."""
         from metabench.envs.workers import WorkerLanes
 
-        if available_cores() > 1:
+        if count_available_cores() > 1:
             return WorkerLanes("metabench.envs.metaworld.lanes:make_lanes", {"horizon": horizon}, self.spaces(horizon))
         from metabench.envs.metaworld.lanes import MetaWorldLanes
 
@@ -79,6 +82,14 @@ class MetaWorldFamily(TaskFamily):
         from metabench.envs.metaworld.teacher import ScriptedTeacher
 
         return ScriptedTeacher(folder, horizon)
+
+    def medium_errors(self) -> MediumErrors:
+        """Deviations in metres, one an environment."""
+        from metabench.envs.metaworld.teacher import write_errors
+
+        return MediumErrors(
+            SMALLEST_ERROR, LARGEST_ERROR, lambda parameters: str(parameters["environment"]), write_errors
+        )
 
     def task_vector(self, parameters: TaskParameters) -> Array:
         """Which environment, as 0 or 1 for each, and the task's 3 or 6 numbers, filled up with zeros to 6."""

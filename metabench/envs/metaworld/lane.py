@@ -28,14 +28,17 @@ from metaworld.types import Task
 
 from metabench.envs.batched import TaskParameters
 from metabench.envs.metaworld.environments import RANGES
+from metabench.envs.scene import MOVING, STILL, Circle, Scene
 from metabench.envs.spaces import Array
 
 MOST_ASKED = 8
 """How often an environment may ask for its `rand_vec` in one reset."""
 
-
 MOST_DRAWN = 100
 """How many places for a puck are tried; nearly every one is accepted."""
+
+MIDDLE_OF_TABLE = (0.0, 0.65)
+"""Of the part of the table that the hand can reach: x and y."""
 
 
 class GoalRefusedError(ValueError):
@@ -73,7 +76,7 @@ class MetaWorldLane:
         Resetting writes the task into the model, so only lanes of one task can share it.
         """
         environment_class = ALL_V3_ENVIRONMENTS[name]
-        on_model = _on_given_model(environment_class)
+        on_model = _derive_class_on_model(environment_class)
         self._class = environment_class
         self._environment = environment = on_model.__new__(on_model)
         environment.given_model = model
@@ -84,7 +87,7 @@ class MetaWorldLane:
         self._seconds = environment.frame_skip * model.opt.timestep
         self._hand = self._data.body("hand").xpos
         self._claws = self._data.body("rightclaw").xpos, self._data.body("leftclaw").xpos
-        self._evaluate = MethodType(_undecorated(environment_class.evaluate_state), environment)
+        self._evaluate = MethodType(_strip_decorator(environment_class.evaluate_state), environment)
         _replace_slow_methods(environment)
 
     def reset(self, rand_vec: Array) -> Array:
@@ -95,8 +98,9 @@ class MetaWorldLane:
         """
         environment = self._environment
         content = {"rand_vec": np.asarray(rand_vec, np.float64), "env_cls": self._class, "partially_observable": True}
+        # Meta-World takes tasks pickled, and nothing else; this pickle never leaves the process.
         environment.set_task(Task(env_name="", data=pickle.dumps(content)))
-        environment._get_state_rand_vec = _Frozen(environment._last_rand_vec)
+        environment._get_state_rand_vec = _FrozenRandVec(environment._last_rand_vec)
         observation, _ = environment.reset()
         space = environment.sawyer_observation_space
         self._low, self._high = space.low, space.high
@@ -126,13 +130,13 @@ class MetaWorldLane:
         environment = self._environment
         position = self._mocap_position + np.minimum(np.maximum(action[:3], -1), 1) * environment.action_scale
         np.minimum(np.maximum(position, environment.mocap_low), environment.mocap_high, out=self._mocap_position)
-        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)
+        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)  # the hand keeps its orientation, as in `set_xyz_action`
         self._control[:] = (action[3], -action[3])
         mujoco.mj_step(self._model, self._data, nstep=environment.frame_skip)
         self._steps += 1
         environment.curr_path_length = self._steps
-        mujoco.mj_forward(self._model, self._data)
-        current = self._current()
+        mujoco.mj_forward(self._model, self._data)  # places and contacts of the state after the step
+        current = self._read_state()
         observation = np.concatenate((current, self._previous, (0.0, 0.0, 0.0)))
         self._previous = current
         observation = np.minimum(np.maximum(observation, self._low), self._high)
@@ -146,11 +150,22 @@ class MetaWorldLane:
         """`(3,)` the target of the episode, which the observation does not show."""
         return np.array(self._environment._target_pos, np.float64)
 
-    def _current(self) -> Array:
+    def scene(self) -> Scene:
+        """Hand, objects and goal as discs, seen from above; the robot's base lies beyond the lower edge."""
+        # The latest half of the observation: the hand at 0:3, the objects at 4:7 and 11:14, zeros where there is none.
+        places = [self._previous[at : at + 2].tolist() for at in (4, 11) if self._previous[at : at + 7].any()]
+        objects = [Circle((x, y), 0.025, STILL) for x, y in places]
+        hand = Circle((float(self._previous[0]), float(self._previous[1])), 0.02, MOVING)
+        goal_x, goal_y = self.goal[:2].tolist()
+        shapes = (*objects, hand)
+        return Scene("above", MIDDLE_OF_TABLE, shapes, goal=(goal_x, goal_y), width=1.4, marks=False)
+
+    def _read_state(self) -> Array:
         """`(18,)`: the hand, how open the gripper is, and position and quaternion of up to two objects."""
         current = np.zeros(18)
         current[:3] = self._hand
         apart = self._claws[0] - self._claws[1]
+        # Fingers 0.1 m apart are fully open.
         current[3] = min(np.sqrt(apart.dot(apart)) / 0.1, 1.0)
         positions, quaternions = self._environment._get_pos_objects(), self._environment._get_quat_objects()
         for i in range(len(positions) // 3):
@@ -159,7 +174,7 @@ class MetaWorldLane:
         return current
 
 
-class _Frozen:
+class _FrozenRandVec:
     """Gives the frozen `rand_vec`, to an environment that refuses it and asks again a few times only.
 
     Asked in vain it would ask for ever. A reset that goes well asks twice.
@@ -204,7 +219,7 @@ _Rotation.from_matrix = _Rotation  # SciPy's name for the constructor
 
 
 @functools.cache
-def _on_given_model(environment_class: Any) -> Any:
+def _derive_class_on_model(environment_class: Any) -> Any:
     """The class with its model given instead of compiled: that takes most of the time to make an environment."""
 
     def initialize_simulation(self: Any) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -213,7 +228,7 @@ def _on_given_model(environment_class: Any) -> Any:
     return type(environment_class.__name__, (environment_class,), {"_initialize_simulation": initialize_simulation})
 
 
-def _undecorated(function: Any) -> Any:
+def _strip_decorator(function: Any) -> Any:
     """The function behind Meta-World's decorator that asserts that a task is set."""
     return function.__closure__[0].cell_contents if function.__closure__ else function
 

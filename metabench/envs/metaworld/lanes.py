@@ -12,6 +12,7 @@ import numpy as np
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
 from metabench.envs.metaworld.task import make_spaces, task_key
+from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array
 from metabench.errors import SimulationError
 
@@ -40,9 +41,9 @@ class MetaWorldLanes(BatchedEnvironment):
         self._pools = {key: self._pools[key] for key in keys if key in self._pools}
         self._models = {key: self._models[key] for key in keys if key in self._models}
         spare = {key: list(pool) for key, pool in self._pools.items()}
-        self._lanes = [spare[key].pop() if spare.get(key) else self._new_lane(key) for key in keys]
+        self._lanes = [spare[key].pop() if spare.get(key) else self._make_lane(key) for key in keys]
         self._steps, self._parameters = 0, tuple(parameters)
-        return self._stacked(
+        return self._stack(
             [lane.begin(task, seed) for lane, task, seed in zip(self._lanes, parameters, seeds, strict=True)]
         )
 
@@ -58,18 +59,22 @@ class MetaWorldLanes(BatchedEnvironment):
             if step.diverged:
                 raise SimulationError(i, self._steps, self._parameters[i])
         return BatchStep(
-            observation=self._stacked([step.observation for step in taken]),
+            observation=self._stack([step.observation for step in taken]),
             reward=np.array([step.reward for step in taken]),
             terminated=np.zeros(len(taken), bool),
             success=np.array([step.success for step in taken]),
         )
+
+    def scene(self, lane: int) -> Scene:
+        """One lane's hand, objects and goal from above."""
+        return self._lanes[lane].scene()
 
     @property
     def goals(self) -> Array:
         """`(lanes, 3)` the targets, which observations do not show."""
         return np.array([lane.goal for lane in self._lanes])
 
-    def _new_lane(self, key: tuple[Any, ...]) -> MetaWorldLane:
+    def _make_lane(self, key: tuple[Any, ...]) -> MetaWorldLane:
         name = key[0]
         if name not in self._compiled:
             self._compiled[name] = compile_model(name)
@@ -79,7 +84,7 @@ class MetaWorldLanes(BatchedEnvironment):
         self._pools.setdefault(key, []).append(lane)
         return lane
 
-    def _stacked(self, observations: Sequence[Array]) -> Array:
+    def _stack(self, observations: Sequence[Array]) -> Array:
         return np.array(observations, np.float32).reshape(len(observations), self.spaces.observation_dim)
 
 

@@ -14,9 +14,9 @@ from metabench.evaluation.protocol import (
     list_supported_tracks,
 )
 from metabench.evaluation.rows import Block, Collection, Row
-from metabench.suites import Suite, named_suite
+from metabench.suites import Suite, load_named_suite
 from metabench.suites.archive import read_archived
-from metabench.suites.folders import archived_versions
+from metabench.suites.folders import list_archived_versions
 from metabench.system.wording import pluralise, say_count
 
 Place = tuple[int, int, int]
@@ -117,7 +117,7 @@ class SuiteShelf:
         present = self._find_present(name)
         if isinstance(present, str) or version in (None, present.suite.entry.version):
             return present
-        if version is None or version not in archived_versions(present.suite.folder):
+        if version is None or version not in list_archived_versions(present.suite.folder):
             return present  # the caller compares digests and says that the record is outdated
         if (name, version) not in self._archived:
             try:
@@ -129,7 +129,7 @@ class SuiteShelf:
     def _find_present(self, name: str) -> Quotas | str:
         if name not in self._quotas:
             try:
-                self._quotas[name] = Quotas(named_suite(name))
+                self._quotas[name] = Quotas(load_named_suite(name))
             except MetabenchError as error:
                 self._quotas[name] = str(error)
         return self._quotas[name]

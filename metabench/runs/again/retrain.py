@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metabench.data.load import dataset_identity, load_data
+from metabench.data.load import load_data, read_dataset_identity
 from metabench.errors import MetabenchError, MethodError
 from metabench.methods.contract import Policy
 from metabench.methods.training_run import TrainingRun
@@ -87,4 +87,4 @@ def _train(task: _Task) -> str:
             raise MethodError(f"method {task.spec!r}: train must return a Policy, not {type(policy).__name__}")
         task.folder.mkdir(parents=True, exist_ok=True)
         policy.save(task.folder)
-    return dataset_identity(suite, cell.dataset).digest
+    return read_dataset_identity(suite, cell.dataset).digest

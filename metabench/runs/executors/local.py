@@ -18,7 +18,7 @@ from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import PlannedCell
 from metabench.system.home import home
-from metabench.system.writing import check_room, storage_problem, write_whole
+from metabench.system.writing import check_room, explain_storage_error, write_whole
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def run_cell(
     except ClaimedError as error:  # it is the other process that tells of this cell's failures
         listener(Event(index, "failed", message=str(error)))
     except (Exception, SystemExit) as error:  # a method may raise anything: this cell fails, the others go on
-        told = storage_problem(error) or error
+        told = explain_storage_error(error) or error
         message = str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
         write_failure(planned, message, traceback.format_exc())
         listener(Event(index, "failed", message=" ".join(message.split())))

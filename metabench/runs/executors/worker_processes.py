@@ -21,7 +21,7 @@ from metabench.runs.executors.events import Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.plan import PlannedCell
-from metabench.system.cores import available_cores
+from metabench.system.cores import count_available_cores
 
 POLL_SECONDS = 0.2
 """How often it is asked whether to stop, and whether the workers live and keep to their limits."""
@@ -113,7 +113,7 @@ class Workers:
         ours, theirs = self._context.Pipe()
         worker = _Worker(None, ours, self._devices.pop(0))
         settings = replace(self._settings, device=worker.device)
-        arguments = (theirs, self._stop, settings, available_cores(self._count), self._run_cell)
+        arguments = (theirs, self._stop, settings, count_available_cores(self._count), self._run_cell)
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
         worker.process.start()
         theirs.close()

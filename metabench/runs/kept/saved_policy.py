@@ -18,7 +18,7 @@ from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import load_method, load_method_class
 from metabench.runs.kept.record import Cell, digest_of
-from metabench.suites import Suite, load_suite, named_suite
+from metabench.suites import Suite, load_named_suite, load_suite
 from metabench.system.home import home
 from metabench.system.writing import writing
 
@@ -149,8 +149,8 @@ def suite_for(training: Training, suite: Suite | str | None) -> Suite:
         MetabenchError: it has other spaces than the policy was trained for.
     """
     named = training.cell.suite
-    chosen = suite if isinstance(suite, Suite) else load_suite(suite) if suite else named_suite(named)
-    trained_on = chosen if chosen.name == named else named_suite(named)
+    chosen = suite if isinstance(suite, Suite) else load_suite(suite) if suite else load_named_suite(named)
+    trained_on = chosen if chosen.name == named else load_named_suite(named)
     if chosen.spaces != trained_on.spaces:
         raise MetabenchError(
             f"suite {chosen.name!r} has other spaces than {trained_on.name!r}, on which the policy was trained"

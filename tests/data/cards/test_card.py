@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from metabench.cli.data import app
 from metabench.data.cards.card import write_card
-from metabench.data.cards.returns_histogram import returns_svg
+from metabench.data.cards.returns_histogram import draw_returns_svg
 from metabench.data.making.build import build_data
 from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import open_store
-from metabench.envs.locomotion.picture import limbs, seen_from_above
+from metabench.envs.locomotion.picture import is_seen_from_above, project_limbs
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
 
@@ -40,7 +40,7 @@ def rows_of(card: str) -> list[list[str]]:
 
 
 def test_the_numbers_are_those_of_the_suite_and_its_data(tiny):
-    assert write_card(tiny) == [tiny.folder / "README.md", tiny.folder / "returns.svg"]
+    assert write_card(tiny) == [tiny.folder / "README.md", tiny.folder / "returns.svg", tiny.folder / "strip.png"]
     card = (tiny.folder / "README.md").read_text()
     assert card.startswith("# before\n\n<!-- numbers -->\n| split")
     assert card.endswith("|\n\n<!-- /numbers -->\n\nafter\n")
@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_the_suite_and_its_data(tiny):
 def test_the_histogram_shows_the_shares_and_the_means():
     generator = np.random.default_rng(0)
     returns = {"low": generator.normal(-30, 5, 500), "high & <odd>": generator.normal(40, 10, 300)}
-    root = ElementTree.fromstring(returns_svg("Title & more", returns))
+    root = ElementTree.fromstring(draw_returns_svg("Title & more", returns))
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert {"low", "high & <odd>", "Title & more", "return of a trajectory"} <= set(texts)
     middle = [text for text in root.iter(f"{SVG}text") if text.get("text-anchor") == "middle"]
@@ -85,7 +85,7 @@ def test_the_histogram_shows_the_shares_and_the_means():
         np.testing.assert_allclose((base - np.array(tops)) / (base - min(tops)), shares / shares.max(), atol=2e-3)
         assert f"{shares.max():.0%}" in texts
     for values in ([3.0], [0.0, 0.0], [-1e-9, 1e9]):
-        ElementTree.fromstring(returns_svg("any", {"one": np.array(values)}))
+        ElementTree.fromstring(draw_returns_svg("any", {"one": np.array(values)}))
 
 
 def test_what_is_missing_is_named(tiny, folders, monkeypatch):
@@ -126,21 +126,21 @@ def test_the_strip_shows_stored_episodes(small_copy, monkeypatch, name, rows):
 
 def test_limbs_lie_where_the_simulator_has_them():
     cheetah = load_suite("cheetah-vel").environment().model
-    assert not seen_from_above(cheetah)
-    torso = next(limb for limb in limbs(cheetah, np.array([2.0, 0.1, *np.zeros(7)])) if limb.radius == 0.046)
-    found = np.array(sorted(torso.ends.tolist()))
+    assert not is_seen_from_above(cheetah)
+    torso = next(limb for limb in project_limbs(cheetah, np.array([2.0, 0.1, *np.zeros(7)])) if limb.radius == 0.046)
+    found = np.array(sorted(torso.ends))
     np.testing.assert_allclose(found, [[1.5, 0.8], [2.5, 0.8]], atol=1e-3)
     ant = load_suite("ant-dir").environment().model
-    assert seen_from_above(ant)
+    assert is_seen_from_above(ant)
     positions = ant.qpos0.copy()
     positions[:3] = 1.0, 2.0, 0.75
-    drawn = limbs(ant, positions)
+    drawn = project_limbs(ant, positions)
     assert len(drawn) == 13
     assert max(limb.radius for limb in drawn) == 0.25
     data = mujoco.MjData(ant)
     data.qpos[:] = positions
     mujoco.mj_forward(ant, data)
-    centres = sorted(limb.ends.mean(axis=0).round(9).tolist() for limb in drawn)
+    centres = sorted(np.mean(limb.ends, axis=0).round(9).tolist() for limb in drawn)
     np.testing.assert_allclose(centres, sorted(data.geom_xpos[1:, :2].round(9).tolist()), atol=1e-9)
 
 
@@ -151,4 +151,5 @@ def test_the_verb_says_what_it_wrote(tiny, monkeypatch):
     assert result.output.splitlines() == [
         f"wrote {tiny.folder / 'README.md'}",
         f"wrote {tiny.folder / 'returns.svg'}",
+        f"wrote {tiny.folder / 'strip.png'}",
     ]

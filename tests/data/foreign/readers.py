@@ -22,7 +22,7 @@ from metabench import save_state
 from metabench.data.foreign.d4rl import import_d4rl
 from metabench.data.foreign.options import ImportOptions
 from metabench.data.foreign.safe_pickle import read_mapping
-from metabench.data.storage.minari_files import manifest_of, read_minari
+from metabench.data.storage.minari_files import read_minari, read_minari_manifest
 from metabench.data.storage.recorded_minari import open_recorded
 from metabench.methods.state_files import DIGESTS, STRUCTURE, TENSORS, load_state
 from metabench.runs.kept.record import read_record
@@ -189,7 +189,9 @@ def foreign_files(built: Path, record: Path, folder: Path) -> dict[str, ForeignF
             tensors.read_bytes(), at(tensors, load_state, tensors.parent), text=False
         ),
         "metadata of Minari": ForeignFile(metadata[0].read_bytes(), at(metadata[0], described), text=True),
-        "manifest in Minari": ForeignFile(metadata[1].read_bytes(), at(metadata[1], manifest_of, own[1]), text=True),
+        "manifest in Minari": ForeignFile(
+            metadata[1].read_bytes(), at(metadata[1], read_minari_manifest, own[1]), text=True
+        ),
         "trajectories of Minari": ForeignFile(main.read_bytes(), at(main, read_minari, own[2]), text=False),
         "D4RL": ForeignFile(hdf5(), at(folder / "d4rl.hdf5", lambda path: import_d4rl(path, 0, options)), text=False),
         "pickle": ForeignFile(pickle.dumps(columns, 4), at(folder / "plain.pkl", read_mapping), text=False),

@@ -20,7 +20,7 @@ from metabench.runs.execute import Settings, execute_cell
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
-from metabench.suites import list_suites, load_suite, named_suite
+from metabench.suites import list_suites, load_named_suite, load_suite
 
 ODD = ("tiny\0", "a/b\0", "\0", "", ".", "..", "/", "../tiny", "/etc", "a" * 5000, "a/" * 3000, "\ud800", "~", "tiny\n")
 NAMES = st.sampled_from(ODD) | st.text(max_size=30) | st.text(alphabet="/.\0~tiny", max_size=12)
@@ -51,8 +51,8 @@ def renamed(record: dict, key: str, name: str, folder: Path) -> Path:
 @settings(max_examples=60)
 @given(name=NAMES)
 def test_no_name_makes_a_suite_raise_anything_else(name: str) -> None:
-    for load in (load_suite, named_suite):
-        if load is named_suite or "/" in name:
+    for load in (load_suite, load_named_suite):
+        if load is load_named_suite or "/" in name:
             with pytest.raises(MetabenchError):
                 assert load(name).name in list_suites()
                 raise MetabenchError("it is one")
@@ -63,7 +63,7 @@ def test_a_name_with_slashes_is_no_folder_where_a_record_says_it(tmp_path: Path)
     folder = str(load_suite("tiny").folder)
     assert load_suite(folder).name == "tiny"
     with pytest.raises(MetabenchError, match="unknown suite"):
-        named_suite(folder)
+        load_named_suite(folder)
 
 
 @pytest.mark.parametrize("key", ["suite", "dataset", "method", "preset"])

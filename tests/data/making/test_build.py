@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metabench.data.load import dataset_identity, load_data
+from metabench.data.load import load_data, read_dataset_identity
 from metabench.data.making import build as building
 from metabench.data.making.build import build_data, delete_dataset, verify_dataset
 from metabench.data.making.plan import plan_trajectories
 from metabench.data.making.roll_out import roll_out
 from metabench.data.storage.store import open_store
-from metabench.data.trajectories import Trajectories, content_digest
+from metabench.data.trajectories import Trajectories, hash_trajectories
 from metabench.errors import DataError
 from metabench.seeding import derived_seed
 from metabench.suites import load_suite
@@ -96,7 +96,7 @@ def test_minari_alone_can_load_it(name, dataset):
     manifest = stored.storage.metadata["metabench"]
     assert (manifest["suite"], manifest["suite_digest"]) == (name, suite.digest)
     assert manifest["tasks"][1]["parameters"] == suite.tasks[1].parameters
-    assert manifest["digest"] == dataset_identity(suite, dataset).digest
+    assert manifest["digest"] == read_dataset_identity(suite, dataset).digest
 
 
 @pytest.mark.parametrize(("name", "dataset"), [("tiny", "mixed"), ("tiny-discrete", "medium")])
@@ -172,19 +172,19 @@ def test_the_store_holds_what_was_rolled_out_and_the_digest_is_of_that(name, dat
     for (key, values), stored in zip(made.arrays().items(), store.trajectories.arrays().values(), strict=True):
         np.testing.assert_array_equal(stored, values, err_msg=key)
         assert not stored.flags.writeable
-    assert identity.digest == store.header.manifest.digest == plain_digest(made) == content_digest(made)
-    assert identity == dataset_identity(suite, dataset) == verify_dataset(suite, dataset)
+    assert identity.digest == store.header.manifest.digest == plain_digest(made) == hash_trajectories(made)
+    assert identity == read_dataset_identity(suite, dataset) == verify_dataset(suite, dataset)
 
 
 def test_the_digest_depends_on_every_array():
     suite = load_suite("tiny-discrete")
     build_data(suite, "medium")
     stored = open_store(suite, "medium").trajectories
-    digests = {content_digest(stored)}
+    digests = {hash_trajectories(stored)}
     for name, values in stored.arrays().items():
         changed = values.copy()
         changed.flat[-1] = "expert" if name == "behaviours" else not changed.flat[-1] if changed.dtype == bool else 7
-        digests.add(content_digest(Trajectories.from_arrays({**stored.arrays(), name: changed})))
+        digests.add(hash_trajectories(Trajectories.from_arrays({**stored.arrays(), name: changed})))
     assert len(digests) == 1 + len(stored.arrays())
 
 
@@ -204,6 +204,14 @@ def test_a_built_dataset_is_not_built_again(monkeypatch):
     monkeypatch.setattr(building, "write_minari", None)
     monkeypatch.setattr(building, "read_minari", None)
     assert build_data("tiny", "medium") == first
+
+
+def test_a_build_does_not_read_what_it_has_just_written(folders, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "open_store", None)
+        patch.setattr(building, "read_minari", None)
+        built = build_data("tiny", "medium")
+    assert built == read_dataset_identity(load_suite("tiny"), "medium") == verify_dataset(load_suite("tiny"), "medium")
 
 
 def test_a_missing_store_is_made_again_from_the_minari_files(folders, monkeypatch):

@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from metabench import load_data, load_suite
 from metabench.data.cards.catalogue import describe_dataset, list_datasets
 from metabench.data.making.build import build_data, delete_dataset, verify_dataset
-from metabench.data.storage.manifest import recipe_digest
+from metabench.data.storage.recipe import compute_recipe_digest
 from metabench.data.storage.store import open_store
 from metabench.suites import Suite
 
@@ -163,7 +163,7 @@ def test_another_mapping_filter_or_space_is_another_recipe(walks: SimpleNamespac
     digests = set()
     for number, change in enumerate(changes):
         (tmp_path / str(number)).mkdir()
-        digests.add(recipe_digest(walks.suite(tmp_path / str(number), **change), "medium"))
+        digests.add(compute_recipe_digest(walks.suite(tmp_path / str(number), **change), "medium"))
     assert len(digests) == len(changes)
 
 
@@ -185,4 +185,4 @@ def test_another_mapping_filter_or_space_is_another_recipe(walks: SimpleNamespac
 def test_digests_of_suites_that_are_rolled_out_stay_what_they_were(name: str, suite_digest: str, medium: str) -> None:
     """Published records and built data name them."""
     assert load_suite(name).digest == suite_digest
-    assert recipe_digest(load_suite(name), "medium") == medium
+    assert compute_recipe_digest(load_suite(name), "medium") == medium

@@ -12,7 +12,7 @@ from metabench.data.load import load_data
 from metabench.data.making.build import build_data, verify_dataset
 from metabench.errors import StorageError
 from metabench.suites import load_suite
-from metabench.system.writing import check_room, storage_problem, writing
+from metabench.system.writing import check_room, explain_storage_error, writing
 
 
 def refused(capsys, *arguments):
@@ -82,7 +82,7 @@ def test_all_that_disks_do_is_told_in_a_line(tmp_path, error, said):
         raise error
     assert str(told.value).startswith(f"{tmp_path / 'file'}: cannot be written: {said}")
     assert str(told.value).endswith("then run the same command again")
-    assert said in str(storage_problem(error))
+    assert said in str(explain_storage_error(error))
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), FileNotFoundError(errno.ENOENT, "no"), KeyError("errno")])
@@ -90,7 +90,7 @@ def test_what_is_not_the_disks_fault_passes(tmp_path, error):
     with pytest.raises(type(error)) as told, writing(tmp_path):
         raise error
     assert told.value is error
-    assert storage_problem(error) is None
+    assert explain_storage_error(error) is None
 
 
 def test_another_file_that_cannot_be_read_is_not_blamed_on_the_one_that_is_written(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
 from metabench.envs import DeclaredSpaces, load_family
-from metabench.envs.gymnasium.family import registered_environment
-from metabench.envs.gymnasium.spaces import check_declared, declare_spaces, flat_observations
+from metabench.envs.gymnasium.family import find_registered_environment
+from metabench.envs.gymnasium.spaces import check_declared, declare_spaces, flatten_observations
 from metabench.errors import MetabenchError, SimulationError
 
 PENDULUM = DeclaredSpaces(observation_dim=3, action_low=(-2.0,), action_high=(2.0,))
@@ -204,7 +204,7 @@ def test_numbers_tell_tasks_where_there_are_numbers_only() -> None:
     ],
 )
 def test_what_data_say_of_their_environment_is_looked_up_only(name: Any, entry_point: Any, expected: Any) -> None:
-    assert registered_environment(name, entry_point) == expected
+    assert find_registered_environment(name, entry_point) == expected
 
 
 def test_declared_spaces_compare_bounds_as_float32() -> None:
@@ -222,9 +222,9 @@ def test_declared_spaces_compare_bounds_as_float32() -> None:
 def test_flat_observations_keep_leading_axes() -> None:
     one = np.arange(2.0).reshape(2, 1)
     many = np.stack([one, one + 2])
-    flat = flat_observations({"a": one, "b": one + 10, "c": one}, ("b", "a"), leading=0)
+    flat = flatten_observations({"a": one, "b": one + 10, "c": one}, ("b", "a"), leading=0)
     np.testing.assert_array_equal(flat, [10, 11, 0, 1])
     assert flat.dtype == np.float32
-    flat = flat_observations({"a": many, "b": many + 10}, ("b", "a"), leading=1)
+    flat = flatten_observations({"a": many, "b": many + 10}, ("b", "a"), leading=1)
     np.testing.assert_array_equal(flat, [[10, 11, 0, 1], [12, 13, 2, 3]])
-    np.testing.assert_array_equal(flat_observations(many, (), leading=1), [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(flatten_observations(many, (), leading=1), [[0, 1], [2, 3]])

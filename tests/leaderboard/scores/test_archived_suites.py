@@ -19,7 +19,7 @@ from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.suites import Suite, datasets_folder, read_suite
-from metabench.suites.edit_toml import archive_version
+from metabench.suites.edit_toml import archive_suite_version
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def bumped(tmp_path: Path) -> Suite:
     """Point-Robot at version 2, in which the experts are said to return one more; version 1 is archived."""
     folder = tmp_path / "suites/point-robot"
     shutil.copytree(datasets_folder() / "point-robot", folder)
-    archive_version(read_suite(folder))
+    archive_suite_version(read_suite(folder))
     text = (folder / "suite.toml").read_text()
     first = read_suite(folder).tasks[0].reference.expert
     (folder / "suite.toml").write_text(text.replace(f"expert = {first!r}", f"expert = {first - 1!r}", 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from metabench import Array, Spaces, TrainingData, TrainingRun
 
@@ -28,34 +29,35 @@ def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     recent = RecentLosses()
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, recent=recent):
-        loss = _loss(model, config, data.fitting, config.tasks, run.generator(STAGE, update), run.device)
+        generator = run.generator(STAGE, update)
+        loss, _ = meta_training_loss(model, config, data.fitting, config.tasks, generator, run.device)
         rate = config.learning_rate * cosine_factor(update, config.updates)
         descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         recent.values.append(float(loss.detach()))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if data.validation.num_episodes:
+                generator = run.generator(STAGE, "check")  # the same contexts and queries every time
                 with torch.no_grad():
-                    check = _loss(model, config, data.validation, CHECKS, run.generator(STAGE, "check"), run.device)
+                    check, _ = meta_training_loss(model, config, data.validation, CHECKS, generator, run.device)
                 metrics["validation_loss"] = float(check)
             run.log(**metrics)
     model.eval()
 
 
-def _loss(
+def meta_training_loss(
     model: WorldModel,
     config: OSWMMetaConfig,
     data: TrainingData,
     count: int,
     generator: np.random.Generator,
     device: str,
-) -> torch.Tensor:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum of the losses of changes, rewards and ends in `count` tasks drawn at random."""
     context, queries = draw_rows(data, count, config.largest_context, config.queries, generator)
     state_used, action_used = (flags.to(device) for flags in used_slots(model.config, data.spaces, count))
     given = model.condition(padded_rows(context, model.config, device), state_used, action_used)
-    losses = model.loss(given, padded_rows(queries, model.config, device))
-    return torch.stack(list(losses.values())).sum()
+    return model.query_loss(given, padded_rows(queries, model.config, device))
 
 
 def draw_rows(

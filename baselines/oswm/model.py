@@ -126,18 +126,19 @@ class WorldModel(nn.Module):
             ends=self._end_logits(tokens, guess).sigmoid(),
         )
 
-    def loss(self, given: Conditioned, queries: Rows) -> dict[str, Tensor]:
-        """Negative log-likelihoods of the queries: mean over used, moving slots; of rewards; of ends."""
+    def query_loss(self, given: Conditioned, queries: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Negative log-likelihoods of the queries, summed: mean over used, moving slots; of rewards; of ends."""
         rest, ends, guess = self.logits(given, queries.observations, queries.actions)
         target, counted = self.targets(given, queries, guess)
         each = self.bars.loss(rest, target) * counted
         end_loss = functional.binary_cross_entropy_with_logits(ends, queries.ends.float(), reduction="none")
         valid = queries.valid.float()
-        return {
+        info = {
             "change": each[..., :-1].sum() / counted[..., :-1].sum().clamp(min=1.0),
             "reward": each[..., -1].sum() / valid.sum().clamp(min=1.0),
             "end": (end_loss * valid).sum() / valid.sum().clamp(min=1.0),
         }
+        return torch.stack(list(info.values())).sum(), info
 
     def targets(self, given: Conditioned, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
         """`(B, M, S + 1)` what the regression misses of queries, in its units; and which of it counts, as 0 or 1."""

@@ -49,14 +49,15 @@ def pretrain(config: WorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
     recent = RecentLosses()
     for update in run.steps(STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent):
         data = draw(config, run, config.environments, "environments", update)
-        loss = pretraining_loss(model, data, context_size(run.generator("context", update)))
+        rows = context_size(run.generator("context", update))
+        loss, info = pretraining_loss(model, data, rows)
         rate = config.learning_rate * learning_rate_share(update, config.pretraining_updates)
         descend(optimizer, loss, clip=GRADIENT_CLIP, learning_rate=rate)
-        recent.values.append(loss.item())
+        recent.values.append(info["loss"].item())
         if update % config.log_interval == 0 or update == config.pretraining_updates:
             with torch.no_grad():
-                apart = pretraining_loss(model, held_out, HELD_OUT_CONTEXT)
-            run.log(loss=recent.take(), held_out_loss=apart.item())
+                _, apart = pretraining_loss(model, held_out, HELD_OUT_CONTEXT)
+            run.log(loss=recent.take(), held_out_loss=apart["loss"].item())
     return model.eval()
 
 
@@ -67,7 +68,7 @@ def draw(config: WorldModelConfig, run: TrainingRun, environments: int, *purpose
     return prior.draw(environments, ROWS).to(run.device)
 
 
-def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -> Tensor:
+def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean squared error of the queries after a context of `rows` rows, over all output slots, used or not.
 
     As published, normalisation reads the queries, too.
@@ -75,7 +76,8 @@ def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -
     inputs, outputs = Scale.of(data.inputs), Scale.of(data.outputs)
     given = model.read(data.inputs[:, :rows], data.outputs[:, :rows], scales=(inputs, outputs))
     predicted = model.scaled_outputs(given, data.inputs[:, rows:])
-    return functional.mse_loss(predicted, outputs.scaled(data.outputs[:, rows:]))
+    loss = functional.mse_loss(predicted, outputs.scaled(data.outputs[:, rows:]))
+    return loss, {"loss": loss}
 
 
 def context_size(generator: np.random.Generator) -> int:

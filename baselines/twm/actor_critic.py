@@ -1,9 +1,8 @@
-"""Actor and critic, generalised advantages, and their losses."""
+"""Actor and critic: what they see, how actions are drawn from them, and how likely actions are under them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -173,81 +172,3 @@ class ActorCritic(nn.Module):
     def _gaussian(output: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_deviation = output.chunk(2, dim=-1)
         return mean, log_deviation.clamp(*LOG_DEVIATION)
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """H steps of N trajectories, real or imagined; time comes first.
-
-    Attributes:
-        features: `(H + 1, N, inputs)`.
-        actions: `(H, N, action_dim)` as `ActorCritic.likelihood` takes them.
-        rewards: `(H, N)`.
-        discounts: `(H, N)`; they contain gamma.
-        cut: `(H, N)` bool: what follows the step is another trajectory.
-        weights: `(H, N)` weight of each step in the losses.
-    """
-
-    features: Tensor
-    actions: Tensor
-    rewards: Tensor
-    discounts: Tensor
-    cut: Tensor
-    weights: Tensor
-
-
-def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, gae_lambda: float) -> Tensor:
-    """GAE with a discount of its own at every step.
-
-    Args:
-        rewards: `(H, N)`.
-        discounts: `(H, N)`, zero where a trajectory ends.
-        values: `(H + 1, N)`.
-        gae_lambda: lambda.
-    """
-    errors = rewards + discounts * values[1:] - values[:-1]
-    advantage, advantages = torch.zeros_like(errors[0]), []
-    for error, discount in zip(errors.flip(0), discounts.flip(0), strict=True):
-        advantage = error + discount * gae_lambda * advantage
-        advantages.append(advantage)
-    return torch.stack(advantages[::-1])
-
-
-def criticise(config: TWMConfig, policy: ActorCritic, steps: Trajectories) -> tuple[Tensor, Tensor]:
-    """Advantages `(H, N)`, without gradient, and the critic's loss.
-
-    The loss is the weighted mean of half the squared error of the values against the GAE returns, in the critic's units
-    (a Gaussian's, without its constant).
-    """
-    values = policy.values(steps.features)
-    now = values.detach()
-    advantages = generalised_advantages(steps.rewards, steps.discounts * (~steps.cut), now, config.gae_lambda)
-    errors = (values[:-1] - (advantages + now[:-1])) / policy.get_buffer("value_scale")
-    return advantages, (steps.weights * 0.5 * errors.square()).mean()
-
-
-def mean_divergence(policy: ActorCritic, steps: Trajectories, divergence: Tensor) -> Tensor:
-    """Weighted mean of divergences `(H, N)` from the behaviour policy, a coordinate."""
-    return (divergence * steps.weights).sum() / steps.weights.sum() / policy.coordinates
-
-
-def actor_loss(
-    config: TWMConfig, policy: ActorCritic, steps: Trajectories, advantages: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """REINFORCE with the thresholded entropy bonus and, if configured, the anchor to the behaviour policy."""
-    features = steps.features[:-1]
-    output = policy.actor(features)
-    likelihood, entropy = policy.likelihood_under(output, steps.actions)
-    if config.normalise_advantages:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-6)
-    gain = -(steps.weights * likelihood * advantages).mean()
-    if policy.discrete:
-        missing = config.actor_entropy_threshold - (steps.weights * entropy).mean()
-    else:
-        missing = config.actor_entropy_target - entropy.mean()
-    loss = gain + config.actor_entropy_weight * missing.clamp(min=0.0)
-    parts = {"actor": gain, "actor_entropy": entropy.mean()}
-    if config.anchor_weight and policy.behaviour is not None:
-        parts["anchor"] = mean_divergence(policy, steps, policy.divergence_of(output, features))
-        loss = loss + config.anchor_weight * parts["anchor"]
-    return loss, parts

@@ -17,7 +17,7 @@ from .batches import Batch, startable_steps
 from .config import TWMConfig
 from .model.world_model import Encoded, WorldModel
 from .support import episode_sequences, pinned_support
-from .train import PolicyTrainer
+from .updates import PolicyOptimizers, update_in_imagination
 
 LARGEST = 16
 """Windows of support that are used, evenly spread: an adaptation must end in seconds."""
@@ -49,9 +49,9 @@ def fine_tuned(
         for _ in range(config.finetune_model_updates):
             loss, _ = tuned_model.prediction_loss(tuned_model.dynamics.predict(hidden), [windows])
             descend(optimizer, loss, clip=config.model_clip)
-        trainer = PolicyTrainer(config, tuned_model, tuned, config.finetune_learning_rate)
+        optimizers = PolicyOptimizers.make(config, tuned, config.finetune_learning_rate)
         for _ in range(config.finetune_policy_updates):
-            trainer.imagine(batch)
+            update_in_imagination(config, tuned_model, tuned, optimizers, batch)
     return tuned.requires_grad_(False)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .actor_critic import ActorCritic, Trajectories
+from .actor_critic import ActorCritic
 from .config import TWMConfig
+from .losses import Trajectories
 from .model.dynamics import Prediction
 from .model.memory import Memory, Pinned
 from .model.world_model import Encoded, Sequences, Support, WorldModel

@@ -46,11 +46,12 @@ class TaskRewards(nn.Module):
         output: Tensor = self.layers(torch.cat([*seen, actions, self.codes(tasks)], dim=-1))[..., 0]
         return output
 
-    def loss(self, batch: Windows) -> Tensor:
+    def reward_loss(self, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Half the mean squared error on logged transitions."""
         predicted = self(batch.observations, batch.actions, batch.next_observations, batch.tasks)
         errors: Tensor = predicted - batch.rewards / self._scale
-        return 0.5 * errors.square().mean()
+        loss = 0.5 * errors.square().mean()
+        return loss, {"reward": loss}
 
     @torch.no_grad()
     def draw_map(self, anchors: Windows) -> None:
@@ -84,11 +85,11 @@ def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData,
     total = config.task_reward_updates
     for update in run.steps("task-rewards", total, rewards=learned, optimizer=optimizer, schedule=schedule):
         index = run.generator("task-rewards", update).integers(data.num_transitions, size=config.behaviour_batch)
-        loss = rewards.loss(placed.transitions(index))
+        loss, info = rewards.reward_loss(placed.transitions(index))
         descend(optimizer, loss)
         schedule.step()
         if update % config.log_interval == 0 or update == total:
-            run.log(reward=float(loss.detach()))
+            run.log(**{name: float(value.detach()) for name, value in info.items()})
     if config.reward_map:
         index = run.generator("reward-map").integers(data.num_transitions, size=config.reward_map)
         rewards.draw_map(placed.transitions(index))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic, Trajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.batches import BalancedSampler, BatchSource
 from metabench_baselines.twm.imagination import (
     choose_starts,
     read_context,
 )
-from metabench_baselines.twm.train import logged_trajectories
+from metabench_baselines.twm.losses import Trajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm.updates import make_logged_trajectories
 
 from metabench import load_data
 
@@ -174,7 +175,7 @@ def test_nothing_is_asked_of_the_critic_beyond_the_horizon(data):
     batch = source.draw(np.random.default_rng(1))
     assert batch.windows.ended[:, -1].all(), "whole episodes of the suite's 20 steps"
     context = read_context(model, batch.windows, None, sample=False)
-    steps = logged_trajectories(policy, context)
+    steps = make_logged_trajectories(policy, context)
     assert (steps.discounts[-1] == 0).all()
     last = context.encoded.rewards[:, -5:].mean(dim=1)
     assert torch.allclose(steps.rewards[-1], context.encoded.rewards[:, -1] + last * 0.9 / 0.1, atol=1e-4)

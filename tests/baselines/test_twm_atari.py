@@ -12,7 +12,7 @@ from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.reproduction import replay as replays
 from metabench_baselines.twm.reproduction.atari import Outcome
-from metabench_baselines.twm.reproduction.online import Schedule, two_steps, update_world_model
+from metabench_baselines.twm.reproduction.online import Schedule, two_steps, update_on_sequences
 from metabench_baselines.twm.reproduction.playing import Collector, play
 from metabench_baselines.twm.reproduction.replay import Replay
 from metabench_baselines.twm.reproduction.reported import AGGREGATES
@@ -196,7 +196,7 @@ def test_the_first_step_of_a_window_has_no_loss() -> None:
         windows.rewards[:, step] += 3.0
         torch.manual_seed(1)
         still = torch.optim.SGD(model.parameters(), lr=0.0)
-        found = update_world_model(model, windows, still, still)
+        found = update_on_sequences(model, windows, still, still)
         windows.rewards[:, step] -= 3.0
         return found
 

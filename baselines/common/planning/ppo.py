@@ -117,6 +117,39 @@ def advantages(rollout: Rollout, values: Tensor, next_values: Tensor, discount: 
     return estimates
 
 
+def ppo_loss(
+    networks: ActorCritics,
+    config: ImaginationConfig,
+    observations: Tensor,
+    choices: Tensor,
+    before: Tensor,
+    gains: Tensor,
+    targets: Tensor,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The clipped surrogate and the critic's squared error on a minibatch of each group, summed over groups.
+
+    No term holds two groups, so that the sum's gradient is each group's own.
+
+    Args:
+        networks: the policies.
+        config: how far ratios count, and what the critic weighs.
+        observations: `(G, M, S)`, normalised.
+        choices: `(G, M, A)`.
+        before: `(G, M)` their log-probabilities when they were drawn.
+        gains: `(G, M)` advantages.
+        targets: `(G, M)` what the critic learns.
+    """
+    means, values = networks(observations)
+    ratio = (networks.log_probabilities(means, choices) - before).exp()
+    if gains.shape[1] > 1:  # one number has no deviation
+        gains = (gains - gains.mean(1, keepdim=True)) / (gains.std(1, keepdim=True) + 1e-8)
+    clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
+    policy_loss = -torch.minimum(ratio * gains, clipped * gains).mean(1)  # (G,)
+    value_loss = (values - targets).square().mean(1)  # (G,)
+    loss = (policy_loss + config.value_weight * value_loss).sum()
+    return loss, {"policy": policy_loss, "value": value_loss}
+
+
 class Improver:
     """Improves all groups' policies on their own rollouts."""
 
@@ -140,23 +173,11 @@ class Improver:
             order = torch.stack([torch.randperm(rows, generator=generator) for generator in generators])
             for first in range(0, rows, config.minibatch):
                 index = order[:, first : first + config.minibatch]
-                loss = self._losses(*(column[which, index] for column in flat)).sum()
+                loss, _ = ppo_loss(self._networks, config, *(column[which, index] for column in flat))
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._clip_gradients()
                 self._optimizer.step()
-
-    def _losses(self, observations: Tensor, choices: Tensor, before: Tensor, gains: Tensor, targets: Tensor) -> Tensor:
-        """`(G,)`: no term holds two groups."""
-        config = self._config
-        means, values = self._networks(observations)
-        ratio = (self._networks.log_probabilities(means, choices) - before).exp()
-        if gains.shape[1] > 1:
-            gains = (gains - gains.mean(1, keepdim=True)) / (gains.std(1, keepdim=True) + 1e-8)
-        clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
-        policy_loss = -torch.minimum(ratio * gains, clipped * gains).mean(1)
-        value_loss = (values - targets).square().mean(1)
-        return torch.as_tensor(policy_loss + config.value_weight * value_loss)
 
     def _clip_gradients(self) -> None:
         """Scale each group's gradient to the largest norm, if it is longer."""

@@ -36,7 +36,7 @@ LEAST_ERROR = 1e-12
 
 
 @dataclass(frozen=True)
-class Fitted:
+class KernelRegression:
     """Regressions of B environments with O outputs each, which share a kernel; D inputs, of which C are used by any.
 
     Attributes:
@@ -76,7 +76,7 @@ class Fitted:
 
     @staticmethod
     @torch.no_grad()
-    def of(inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool) -> Fitted:
+    def fit(inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool) -> KernelRegression:
         """Regress outputs on inputs.
 
         Args:
@@ -91,14 +91,14 @@ class Fitted:
         targets, mask = outputs.double() * keep, used[:, None, columns].double()
         number = mask.sum(2, keepdim=True).clamp(min=1.0)
         share = mask / number.sqrt()
-        best = _chosen(rows, targets, keep, number, share if sums else None)
+        best = _choose_kernel(rows, targets, keep, number, share if sums else None)
         solved, inverse, additive = best["solved"], best["inverse"] * keep, best["additive"]
-        linear, bumps = _linear(rows).transpose(1, 2), _bumps(rows, share).transpose(1, 2) * additive
+        linear, bumps = _linear_features(rows).transpose(1, 2), _bump_features(rows, share).transpose(1, 2) * additive
         square = rows.square().sum(2, keepdim=True)
         places = torch.cat([rows, -0.5 * torch.ones_like(square), -0.5 * square], 2) / (best["length"] ** 2 * number)
         largest = REACH * targets.abs().amax(1, keepdim=True) if targets.shape[1] else targets.sum(1, keepdim=True)
         largest = largest.to(outputs.dtype)
-        return Fitted(
+        return KernelRegression(
             left_out=best["left_out"].float().clamp(-largest, largest),
             leverage=best["leverage"].float(),
             largest=largest,
@@ -120,14 +120,14 @@ class Fitted:
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
         inputs = inputs[..., self.columns]
-        square, linear = inputs.square().sum(2, keepdim=True), _linear(inputs)
+        square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         value, explained = torch.bmm(linear, self.slope), torch.bmm(linear, self.linear_inverse)
         size = 1.0 + square + (1.0 - self.additive)
         if not self.additive.all():
             near = torch.bmm(torch.cat([inputs, square, linear[..., -1:]], 2), self.places).exp_()
             value, explained = value.baddbmm(near, self.radial), explained.baddbmm(near, self.radial_inverse)
         if self.additive.any():
-            bumps = _bumps(inputs, self.share)
+            bumps = _bump_features(inputs, self.share)
             value, explained = value.baddbmm(bumps, self.bumps), explained.baddbmm(bumps, self.bump_inverse)
             size = size + bumps.square().sum(2, keepdim=True) * self.additive
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
@@ -135,14 +135,16 @@ class Fitted:
         return (value * self.says).clamp(-self.largest, self.largest), leverage
 
 
-def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: Tensor | None) -> dict[str, Tensor]:
-    """Try all kernels, and keep each environment's best: its numbers, as `Fitted` has them, and its solution."""
+def _choose_kernel(
+    rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: Tensor | None
+) -> dict[str, Tensor]:
+    """Try all kernels; keep each environment's best: its numbers as `KernelRegression` has them, and its solution."""
     count, both = keep.sum(1, keepdim=True).clamp(min=1.0), keep * keep.transpose(1, 2)
     products, square = rows @ rows.transpose(1, 2), rows.square().sum(2, keepdim=True)
     apart = (square + square.transpose(1, 2) - 2.0 * products).clamp(min=0.0) / number
     candidates, alike = list(RADIAL), products
     if share is not None:
-        bumps = _bumps(rows, share)
+        bumps = _bump_features(rows, share)
         candidates += [(0.0, portion) for portion in ADDITIVE]
         alike = bumps @ bumps.transpose(1, 2)
     unit = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device).expand_as(apart)
@@ -176,12 +178,12 @@ def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: 
     return best
 
 
-def _linear(inputs: Tensor) -> Tensor:
+def _linear_features(inputs: Tensor) -> Tensor:
     """`(B, M, C + 1)` the features of the linear kernel."""
     return torch.cat([inputs, torch.ones_like(inputs[..., :1])], 2)
 
 
-def _bumps(inputs: Tensor, share: Tensor) -> Tensor:
+def _bump_features(inputs: Tensor, share: Tensor) -> Tensor:
     """`(B, M, C BUMPS)` the features of the sum of radial kernels of one input each."""
     middles = torch.linspace(-EDGE, EDGE, BUMPS, dtype=inputs.dtype, device=inputs.device)
     size = 2.0 * EDGE / (BUMPS - 1) / (LENGTH * math.sqrt(math.pi / 2.0))

@@ -13,7 +13,7 @@ from ..common.planning.rows import Rows
 from ..common.synthetic_prior.prior import Prior, SyntheticData
 from ..fitted_models.scales import measure_scales
 from .config import PretrainingConfig
-from .model import WorldModel
+from .model import OSWMWorldModel
 
 STAGE = "pretraining"
 
@@ -24,20 +24,20 @@ HELD_OUT_CONTEXTS = (0, 16, 256)
 """Context rows at which they are."""
 
 
-def pretrain(config: PretrainingConfig, run: TrainingRun) -> WorldModel:
+def pretrain(config: PretrainingConfig, run: TrainingRun) -> OSWMWorldModel:
     """Train a new model; resumes where a killed run had its last checkpoint. The curve holds held-out losses."""
     run.torch_seed("initialise")
-    model = WorldModel(config.model)
+    model = OSWMWorldModel(config.model)
     model.to(run.device)
     with torch.no_grad():
-        model.bars.fit(_typical_targets(model, config, run))
+        model.bars.fit(_collect_typical_targets(model, config, run))
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    held_out = _draw(config, run, HELD_OUT, "held-out", 0)
+    held_out = _draw_environments(config, run, HELD_OUT, "held-out", 0)
     recent = {name: RecentLosses() for name in ("change", "reward", "end")}
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, **recent):
-        data = _draw(config, run, config.environments, "environments", update)
+        data = _draw_environments(config, run, config.environments, "environments", update)
         rows = draw_context_rows(config.largest_context, run.generator("context", update))
-        context, queries = split(data, rows, config.queries, _generator(run, "rows", update))
+        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "rows", update))
         given = model.condition(context, data.state_used, data.action_used)
         loss, info = model.query_loss(given, queries)
         rate = config.learning_rate * cosine_factor(update, config.updates, last=0.01, warmup=config.warmup)
@@ -60,7 +60,7 @@ def draw_context_rows(largest: int, generator: np.random.Generator) -> int:
     return int(largest * generator.random() ** 3 + 0.5)
 
 
-def split(data: SyntheticData, rows: int, queries: int, generator: torch.Generator) -> tuple[Rows, Rows]:
+def split_rows(data: SyntheticData, rows: int, queries: int, generator: torch.Generator) -> tuple[Rows, Rows]:
     """`rows` context rows and `queries` others of each environment.
 
     Half of the time both are drawn from all episodes; else from different ones, as when a planner leaves what the
@@ -71,12 +71,12 @@ def split(data: SyntheticData, rows: int, queries: int, generator: torch.Generat
     if float(torch.rand(1, generator=generator, device=data.rewards.device)) < 0.5:
         order = order + data.episodes  # whole episodes first
     order = order.argsort(1)
-    return _take(data, order[:, :rows]), _take(data, order[:, total - queries :])
+    return _take_rows(data, order[:, :rows]), _take_rows(data, order[:, total - queries :])
 
 
 @torch.no_grad()
 def evaluate_held_out(
-    model: WorldModel, data: SyntheticData, config: PretrainingConfig, run: TrainingRun
+    model: OSWMWorldModel, data: SyntheticData, config: PretrainingConfig, run: TrainingRun
 ) -> dict[str, float]:
     """Losses in environments that are never trained on.
 
@@ -85,7 +85,7 @@ def evaluate_held_out(
     metrics = {}
     model.eval()
     for rows in HELD_OUT_CONTEXTS:
-        context, queries = split(data, rows, config.queries, _generator(run, "held-out-rows", rows))
+        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "held-out-rows", rows))
         given = model.condition(context, data.state_used, data.action_used)
         _, info = model.query_loss(given, queries)
         for name, value in info.items():
@@ -103,22 +103,24 @@ def evaluate_held_out(
     return metrics
 
 
-def _draw(config: PretrainingConfig, run: TrainingRun, environments: int, *purpose: int | str) -> SyntheticData:
-    prior = Prior(config.model.state_slots, config.model.action_slots, _generator(run, *purpose))
+def _draw_environments(
+    config: PretrainingConfig, run: TrainingRun, environments: int, *purpose: int | str
+) -> SyntheticData:
+    prior = Prior(config.model.state_slots, config.model.action_slots, _make_generator(run, *purpose))
     return prior.draw(environments, config.episodes, config.steps)
 
 
-def _generator(run: TrainingRun, *purpose: int | str) -> torch.Generator:
+def _make_generator(run: TrainingRun, *purpose: int | str) -> torch.Generator:
     seed = int(run.generator(*purpose).integers(2**62))
     return torch.Generator(run.device).manual_seed(seed)
 
 
-def _typical_targets(model: WorldModel, config: PretrainingConfig, run: TrainingRun) -> Tensor:
+def _collect_typical_targets(model: OSWMWorldModel, config: PretrainingConfig, run: TrainingRun) -> Tensor:
     """What the regression misses, as the model will meet it, for the borders of its buckets."""
     targets = []
     for part, rows in enumerate((4, 32, config.largest_context)):
-        data = _draw(config, run, 64, "targets", part)
-        context, queries = split(data, rows, config.queries, _generator(run, "target-rows", part))
+        data = _draw_environments(config, run, 64, "targets", part)
+        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "target-rows", part))
         given = model.condition(context, data.state_used, data.action_used)
         _, _, guess = model.logits(given, queries.observations, queries.actions)
         target, counted = model.targets(given, queries, guess)
@@ -126,7 +128,7 @@ def _typical_targets(model: WorldModel, config: PretrainingConfig, run: Training
     return torch.cat(targets).cpu()
 
 
-def _take(data: SyntheticData, index: Tensor) -> Rows:
+def _take_rows(data: SyntheticData, index: Tensor) -> Rows:
     def rows(values: Tensor) -> Tensor:
         if values.dim() == 2:
             return values.gather(1, index)

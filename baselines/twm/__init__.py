@@ -13,7 +13,7 @@ from .batches import BatchSource
 from .config import TWMConfig
 from .inspect.diagnostics import diagnose
 from .model.world_model import WorldModel
-from .policy import TWMPolicy, load_policy
+from .policy import TWMPolicy, load_twm_policy
 from .presets import PRESETS, VARIANTS
 from .relabelling import train_task_rewards
 from .reproduction.reproduce import ReproduceConfig, reproduce
@@ -50,7 +50,7 @@ class TWM(Method):
         Raises:
             DataError: rewards overflow, episodes are shorter than the context, or frames are expected and missing.
         """
-        config = self.config.within(data.spaces.horizon)
+        config = self.config.adapt_to_horizon(data.spaces.horizon)
         run.torch_seed("initialise")
         model = WorldModel(config, data.spaces)
         policy = ActorCritic(config, data.spaces)
@@ -71,4 +71,4 @@ class TWM(Method):
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_policy(folder, spaces)
+        return load_twm_policy(folder, spaces)

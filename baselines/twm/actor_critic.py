@@ -23,15 +23,15 @@ LARGEST_ACTION = 0.99
 """Logged actions are taken to lie within where they are squashed; the likelihood of those on the bounds is zero."""
 
 
-def _orthogonal(inputs: int, widths: tuple[int, ...], outputs: int) -> nn.Sequential:
+def _make_orthogonal_mlp(inputs: int, widths: tuple[int, ...], outputs: int) -> nn.Sequential:
     network: list[nn.Module] = []
     for width in widths:
-        network += [_orthogonal_layer(inputs, width, math.sqrt(2.0)), nn.SiLU()]
+        network += [_make_orthogonal_layer(inputs, width, math.sqrt(2.0)), nn.SiLU()]
         inputs = width
-    return nn.Sequential(*network, _orthogonal_layer(inputs, outputs, 1.0))
+    return nn.Sequential(*network, _make_orthogonal_layer(inputs, outputs, 1.0))
 
 
-def _orthogonal_layer(inputs: int, outputs: int, gain: float) -> nn.Linear:
+def _make_orthogonal_layer(inputs: int, outputs: int, gain: float) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
@@ -50,11 +50,11 @@ class ActorCritic(nn.Module):
         self.discrete, self.action_dim, self.discount = spaces.discrete, spaces.action_dim, config.discount
         inputs = self.latent_size + self.reads_hidden * config.width
         outputs = spaces.action_dim if spaces.discrete else 2 * spaces.action_dim
-        self.actor = _orthogonal(inputs, config.actor_widths, outputs)
-        self.critic = _orthogonal(inputs, config.critic_widths, 1)
+        self.actor = _make_orthogonal_mlp(inputs, config.actor_widths, outputs)
+        self.critic = _make_orthogonal_mlp(inputs, config.critic_widths, 1)
         self.behaviour: nn.Sequential | None = None
         if config.anchor == "behaviour-policy":
-            self.behaviour = _orthogonal(self.latent_size, config.actor_widths, outputs)
+            self.behaviour = _make_orthogonal_mlp(self.latent_size, config.actor_widths, outputs)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_scale", torch.ones(()))
 
@@ -79,7 +79,7 @@ class ActorCritic(nn.Module):
         self.get_buffer("value_mean").fill_(float(together.mean()))
         self.get_buffer("value_scale").fill_(max(float(together.std()), 1e-3))
 
-    def features(self, latents: Tensor, hidden: Tensor) -> Tensor:
+    def make_features(self, latents: Tensor, hidden: Tensor) -> Tensor:
         """What both read: latents `(..., size)`, beside layer-normed outputs `(..., width)` if configured."""
         if not self.reads_hidden:
             return latents
@@ -109,7 +109,7 @@ class ActorCritic(nn.Module):
         raw = mean if noise is None else mean + log_deviation.exp() * noise
         return raw.tanh() if self.squashed else raw.clamp(-1.0, 1.0), raw
 
-    def noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         """Noise `(*shape, action_dim)` with which `act` samples: Gumbel for discrete actions, else Gaussian."""
         like = next(self.actor.parameters())
         noise = torch.empty(*shape, self.action_dim, dtype=like.dtype, device=like.device)
@@ -157,7 +157,7 @@ class ActorCritic(nn.Module):
         entropy = log_deviation.mean(dim=-1) + 0.5 * math.log(2 * math.pi * math.e)
         return normal.sum(dim=-1), entropy
 
-    def raw_actions(self, actions: Tensor) -> Tensor:
+    def to_raw_actions(self, actions: Tensor) -> Tensor:
         """Logged action features as `likelihood` takes them."""
         if self.discrete or not self.squashed:
             return actions

@@ -21,7 +21,7 @@ LARGEST_EXPONENT = 3.0
 
 
 @dataclass(frozen=True)
-class Trajectories:
+class PolicyTrajectories:
     """H steps of N trajectories, real or imagined; time comes first.
 
     Attributes:
@@ -58,7 +58,7 @@ def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, g
     return torch.stack(advantages[::-1])
 
 
-def estimate_values(config: TWMConfig, policy: ActorCritic, steps: Trajectories) -> tuple[Tensor, Tensor]:
+def estimate_values(config: TWMConfig, policy: ActorCritic, steps: PolicyTrajectories) -> tuple[Tensor, Tensor]:
     """Values `(H + 1, N)`, whose gradient reaches the critic, and advantages `(H, N)` without gradient."""
     values = policy.values(steps.features)
     # Nothing follows a cut: the next row is another trajectory's, whose value must not be bootstrapped from.
@@ -67,7 +67,7 @@ def estimate_values(config: TWMConfig, policy: ActorCritic, steps: Trajectories)
 
 
 def critic_loss(
-    policy: ActorCritic, steps: Trajectories, values: Tensor, advantages: Tensor
+    policy: ActorCritic, steps: PolicyTrajectories, values: Tensor, advantages: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted mean of half the squared error of the values against the GAE returns, in the critic's units.
 
@@ -80,7 +80,7 @@ def critic_loss(
 
 
 def actor_loss(
-    config: TWMConfig, policy: ActorCritic, steps: Trajectories, advantages: Tensor
+    config: TWMConfig, policy: ActorCritic, steps: PolicyTrajectories, advantages: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """REINFORCE with the thresholded entropy bonus and, if configured, the anchor to the behaviour policy."""
     features = steps.features[:-1]
@@ -102,13 +102,13 @@ def actor_loss(
     return loss, info
 
 
-def mean_divergence(policy: ActorCritic, steps: Trajectories, divergence: Tensor) -> Tensor:
+def mean_divergence(policy: ActorCritic, steps: PolicyTrajectories, divergence: Tensor) -> Tensor:
     """Weighted mean of divergences `(H, N)` from the behaviour policy, a coordinate."""
     return (divergence * steps.weights).sum() / steps.weights.sum() / policy.coordinates
 
 
 def cloning_loss(
-    config: TWMConfig, policy: ActorCritic, steps: Trajectories, advantages: Tensor
+    config: TWMConfig, policy: ActorCritic, steps: PolicyTrajectories, advantages: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """What keeps the actor near logged steps, or first brings it there.
 
@@ -132,7 +132,7 @@ def cloning_loss(
 def behaviour_loss(model: WorldModel, policy: ActorCritic, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean negative log-likelihood of logged actions under the behaviour policy, which sees sampled latents alone."""
     with torch.no_grad():
-        logits = model.observation.encode(model.observation.scaled(batch.observations))
+        logits = model.observation.encode(model.observation.scale(batch.observations))
         latents = model.latents.sample(logits)
-    loss = -policy.behaviour_likelihood(latents, policy.raw_actions(batch.actions)).mean()
+    loss = -policy.behaviour_likelihood(latents, policy.to_raw_actions(batch.actions)).mean()
     return loss, {"behaviour": loss}

@@ -15,7 +15,7 @@ from metabench import TrainingData, TrainingRun, Windows
 
 from ..common.optimisation import descend
 from .config import TWMConfig
-from .model.observation_model import layers
+from .model.observation_model import make_mlp
 from .model.world_model import Sequences, WorldModel
 
 CODE = 16
@@ -33,23 +33,23 @@ class TaskRewards(nn.Module):
         super().__init__()
         values = model.observation.observation_dim
         self.codes = nn.Embedding(data.num_tasks, CODE)
-        self.layers = layers(2 * values + data.spaces.action_dim + CODE, WIDTHS, 1)
+        self.layers = make_mlp(2 * values + data.spaces.action_dim + CODE, WIDTHS, 1)
         self.num_tasks = data.num_tasks
         self.map = torch.zeros(data.num_tasks, 0)
         """`(tasks, anchors)` rewards of some logged transitions in each task, less their mean over tasks."""
-        self._scaled = model.observation.scaled  # a method: the model is no part of this one
-        self._scale = model.get_buffer("reward_scale")
+        self._scale_observations = model.observation.scale  # a method: the model is no part of this one
+        self._reward_scale = model.get_buffer("reward_scale")
 
     def forward(self, before: Tensor, actions: Tensor, after: Tensor, tasks: Tensor) -> Tensor:
         """Rewards `(...)`, in deviations of the data's, of transitions `(..., size)` in tasks `(...)`."""
-        seen = [self._scaled(part).flatten(tasks.ndim) for part in (before, after)]
+        seen = [self._scale_observations(part).flatten(tasks.ndim) for part in (before, after)]
         output: Tensor = self.layers(torch.cat([*seen, actions, self.codes(tasks)], dim=-1))[..., 0]
         return output
 
     def reward_loss(self, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Half the mean squared error on logged transitions."""
         predicted = self(batch.observations, batch.actions, batch.next_observations, batch.tasks)
-        errors: Tensor = predicted - batch.rewards / self._scale
+        errors: Tensor = predicted - batch.rewards / self._reward_scale
         loss = 0.5 * errors.square().mean()
         return loss, {"reward": loss}
 
@@ -62,7 +62,7 @@ class TaskRewards(nn.Module):
         self.map = rewards - rewards.mean(dim=0)
 
     @torch.no_grad()
-    def relabelled(self, steps: Sequences, own: Tensor, other: Tensor) -> Sequences:
+    def relabel(self, steps: Sequences, own: Tensor, other: Tensor) -> Sequences:
         """Sequences of tasks `own` `(B,)` with rewards as they would be in tasks `other` `(B,)`.
 
         What the reward function does not explain of them, they keep.
@@ -71,7 +71,7 @@ class TaskRewards(nn.Module):
         length = steps.rewards.shape[1]
         there, here = (self(before, steps.actions, after, tasks[:, None].expand(-1, length)) for tasks in (other, own))
         real = (steps.episodes >= 0).to(there.dtype)
-        return replace(steps, rewards=steps.rewards + self._scale * (there - here) * real)
+        return replace(steps, rewards=steps.rewards + self._reward_scale * (there - here) * real)
 
 
 def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> TaskRewards:

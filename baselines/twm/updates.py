@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ..common.optimisation import descend
 from .actor_critic import LAST_REWARDS, ActorCritic
-from .batches import Batch
+from .batches import WindowBatch
 from .config import TWMConfig
-from .imagination import Context, choose_starts, imagine, read_context, start_at
-from .losses import Trajectories, actor_loss, cloning_loss, critic_loss, estimate_values
+from .imagination import WindowContext, begin_at, choose_starts, imagine, read_context
+from .losses import PolicyTrajectories, actor_loss, cloning_loss, critic_loss, estimate_values
 from .model.world_model import WorldModel
 
 
@@ -38,7 +38,7 @@ class PolicyOptimizers:
 
 
 def update_world_model(
-    model: WorldModel, batch: Batch, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
+    model: WorldModel, batch: WindowBatch, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
 ) -> dict[str, Tensor]:
     """Update the dynamics and, if its optimiser is given, the observation model; returns what is logged."""
     windows = model.encode(batch.windows, sample=True)
@@ -53,7 +53,7 @@ def update_world_model(
 
 
 def update_on_logged(
-    config: TWMConfig, model: WorldModel, policy: ActorCritic, optimizers: PolicyOptimizers, batch: Batch
+    config: TWMConfig, model: WorldModel, policy: ActorCritic, optimizers: PolicyOptimizers, batch: WindowBatch
 ) -> dict[str, Tensor]:
     """On logged sequences the critic regresses GAE returns, and the actor clones; returns what is logged."""
     context = read_context(model, batch.windows, batch.support, sample=True)
@@ -73,14 +73,14 @@ def update_in_imagination(
     model: WorldModel,
     policy: ActorCritic,
     optimizers: PolicyOptimizers,
-    batch: Batch,
+    batch: WindowBatch,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """In imagination from steps of `batch`; the actor stays near the data if configured. Returns what is logged."""
     context = read_context(model, batch.windows, batch.support, sample=True)
     groups = 1 if context.pinned is None else context.pinned.groups
     rows, timesteps = choose_starts(batch.startable, config.starts, groups, generator)
-    start = start_at(model, context, rows, timesteps, config.horizon)
+    start = begin_at(model, context, rows, timesteps, config.horizon)
     rollouts = imagine(config, model, policy, start, config.horizon, generator)
     imagined, logged = rollouts.steps, make_logged_trajectories(policy, context)
 
@@ -111,7 +111,7 @@ def follow_actor(average: nn.Module, actor: nn.Module, kept: float) -> None:
         slow.lerp_(now.detach(), 1.0 - kept)
 
 
-def make_logged_trajectories(policy: ActorCritic, context: Context) -> Trajectories:
+def make_logged_trajectories(policy: ActorCritic, context: WindowContext) -> PolicyTrajectories:
     """Real windows as trajectories; padding has no weight.
 
     An episode that the horizon cut goes on for ever with the mean of its last rewards: the critic never learns of what
@@ -125,9 +125,9 @@ def make_logged_trajectories(policy: ActorCritic, context: Context) -> Trajector
     last = rewards[:, -LAST_REWARDS:].sum(dim=1, keepdim=True) / counted
     after = last * (policy.discount / (1.0 - policy.discount))  # the geometric series from the next step on
     cut = steps.ended & ~steps.terminated
-    return Trajectories(
-        features=policy.features(encoded.latents, context.hidden).transpose(0, 1),
-        actions=policy.raw_actions(steps.actions).transpose(0, 1),
+    return PolicyTrajectories(
+        features=policy.make_features(encoded.latents, context.hidden).transpose(0, 1),
+        actions=policy.to_raw_actions(steps.actions).transpose(0, 1),
         rewards=torch.where(cut, rewards + after, rewards).T,
         discounts=(policy.discount * (~steps.ended)).T,
         cut=steps.ended.T,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from metabench_baselines.twm.reproduction.atari import TIME_LIMIT, AtariGame
-from metabench_baselines.twm.reproduction.reported import GAMES
+from metabench_baselines.twm.reproduction.published_numbers import GAMES
 from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.twm.reproduction.reproduce_sizes import SIZES
+from metabench_baselines.twm.reproduction.sizes import SIZES
 
 from metabench import TrainingRun
 from metabench.errors import CancelledError

@@ -31,7 +31,7 @@ FAR = 10.0
 
 
 @dataclass(frozen=True)
-class Ends:
+class EndRegression:
     """Logistic regressions of G environments on F features.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ends:
 
     @staticmethod
     @torch.no_grad()
-    def fit(places: Tensor, ends: Tensor, valid: Tensor) -> Ends:
+    def fit(places: Tensor, ends: Tensor, valid: Tensor) -> EndRegression:
         """Fit by the largest posterior density.
 
         Args:
@@ -56,7 +56,7 @@ class Ends:
             ends: `(G, N)` bool: it ended the episode.
             valid: `(G, N)` bool: false rows are padding.
         """
-        features, target = _features(places).double(), ends.double()
+        features, target = _expand_features(places).double(), ends.double()
         weight, kind = valid.double(), places.dtype
         middle = features.new_zeros(len(places), 2, features.shape[2])
         middle[..., 0] = 1.0
@@ -80,7 +80,7 @@ class Ends:
         logits, likely = (features @ found)[..., 0], likely[:, 2:]
         leverage = (likely * (1.0 - likely) * variance * weight).clamp(max=1.0 - 1e-6)
         left_out = logits - weight * variance * (target - likely) / (1.0 - leverage)
-        return Ends(
+        return EndRegression(
             found.to(kind),
             inverse.to(kind),
             left_out.clamp(-LARGEST, LARGEST).to(kind),
@@ -89,11 +89,11 @@ class Ends:
 
     def logits(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M)` logits of `(G, M, S)` places, and their standard deviations."""
-        features = _features(places)
+        features = _expand_features(places)
         found = (features @ self.coefficients)[..., 0].clamp(-LARGEST, LARGEST)
         return found, (features @ self.directions).square().sum(2).sqrt()
 
 
-def _features(places: Tensor) -> Tensor:
+def _expand_features(places: Tensor) -> Tensor:
     near = places.clamp(-FAR, FAR)
     return torch.cat([torch.ones_like(near[..., :1]), near, near.square()], 2)

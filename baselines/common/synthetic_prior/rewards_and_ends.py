@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .draws import Draws
+from .draws import PriorRandomness
 from .worlds import HIDDEN, Worlds
 
 ENDING, BONUS = 0.5, 0.5
@@ -19,7 +19,7 @@ CONDITIONS = 3
 
 
 @dataclass(frozen=True)
-class Steps:
+class SyntheticSteps:
     """All steps of E environments, R rows each.
 
     Attributes:
@@ -37,10 +37,10 @@ class Steps:
     hidden_after: Tensor
 
 
-def draw_outcomes(prior: Draws, world: Worlds, steps: Steps) -> tuple[Tensor, Tensor]:
+def draw_outcomes(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> tuple[Tensor, Tensor]:
     """`(E, R)` rewards and `(E, R)` bool ends."""
-    rewards = _rewards(prior, world, steps)
-    met, bonuses = _conditions(prior, world, steps.after)
+    rewards = _draw_rewards(prior, world, steps)
+    met, bonuses = _draw_end_conditions(prior, world, steps.after)
     rewards = rewards + (met.float() * bonuses).sum(2)
     cost = prior.log_uniform(len(rewards), 1, low=1e-3, high=1.0) * prior.chance(len(rewards), 1, of=0.4)
     rewards = rewards - cost * (steps.actions.square().sum(2) * ~world.discrete[:, None])
@@ -48,10 +48,10 @@ def draw_outcomes(prior: Draws, world: Worlds, steps: Steps) -> tuple[Tensor, Te
     return (rewards + offset) * prior.log_uniform(len(rewards), 1, low=0.1, high=10.0), met.any(2)
 
 
-def _rewards(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
+def _draw_rewards(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> Tensor:
     """Distance to a goal, its square, nearness, speed, a wanted speed, 1, or a random network; 1 in size."""
     count, rows, slots = steps.after.shape
-    away = _distance(prior, world, steps)
+    away = _draw_goal_distance(prior, world, steps)
     near = away.gather(1, (prior.uniform(count, 1) * 0.2 * rows).long().clamp(max=rows - 1))  # of a row, not the best
     used = world.state_used.float()[:, None]
     spread = steps.after.std(1, keepdim=True).clamp(min=1e-6)
@@ -71,7 +71,7 @@ def _rewards(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
     return torch.where(constant, 1.0, reward / reward.std(1, keepdim=True).clamp(min=1e-3))
 
 
-def _distance(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
+def _draw_goal_distance(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> Tensor:
     """`(E, R)` squared, in what is seen or in the states behind it (angles wrapped), before or after the step."""
     count, rows, slots = steps.after.shape
     at = torch.arange(count, device=prior.device)
@@ -98,7 +98,7 @@ def _distance(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
     return torch.where(prior.chance(count, 1, of=0.5), distances[0], distances[1])
 
 
-def _conditions(prior: Draws, world: Worlds, after: Tensor) -> tuple[Tensor, Tensor]:
+def _draw_end_conditions(prior: PriorRandomness, world: Worlds, after: Tensor) -> tuple[Tensor, Tensor]:
     """`(E, R, C)` bool, and their `(E, 1, C)` rewards: beyond a limit of a dimension, or far from its mean."""
     count, rows, slots = after.shape
     shape = (count, 1, CONDITIONS)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .draws import Draws
+from .draws import PriorRandomness
 
 HIDDEN = 24
 """Width of the random networks."""
@@ -19,7 +19,7 @@ GRID, DISCRETE, WALLED, NOISY = 0.06, 0.3, 0.4, 0.3
 class Worlds:
     """The dynamics of E environments on `(E, P, L)` hidden states: L = S, pairs of position and velocity first."""
 
-    def __init__(self, prior: Draws, count: int) -> None:
+    def __init__(self, prior: PriorRandomness, count: int) -> None:
         """Draw `count` environments."""
         slots, action_slots = prior.slots
         index = torch.arange(slots, device=prior.device)
@@ -42,7 +42,7 @@ class Worlds:
         self.action_used = torch.arange(action_slots, device=prior.device) < choices[:, None]
         self._draw_forces(prior, count)
 
-    def _choose_slots(self, prior: Draws, present: Tensor) -> None:
+    def _choose_slots(self, prior: PriorRandomness, present: Tensor) -> None:
         """What is observed: every dimension (angles as cosines) and the sines of angles, in a random order."""
         count, slots = present.shape
         shown = torch.cat([present, self.angle], 1)
@@ -55,7 +55,7 @@ class Worlds:
         )
         self._prior = prior
 
-    def _draw_forces(self, prior: Draws, count: int) -> None:
+    def _draw_forces(self, prior: PriorRandomness, count: int) -> None:
         slots, action_slots = prior.slots
         moved = self.velocity | self.first
         controlled = moved & prior.chance(count, slots, of=0.7)
@@ -94,7 +94,7 @@ class Worlds:
         state = self._mean + self._spread * self._prior.normal(count, episodes, slots)
         state = torch.where(self.angle[:, None] & (self._spread > 1.0), state * math.pi, state)
         state = torch.where(self.grid[:, None, None], state.round(), state)
-        return self._within(state)[0] * (self.position | self.velocity | self.first)[:, None]
+        return self._clamp_to_walls(state)[0] * (self.position | self.velocity | self.first)[:, None]
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
         """`(E, P, L)` states after `(E, P, A)` actions."""
@@ -110,7 +110,7 @@ class Worlds:
         # Velocities first, then positions with the new ones.
         moved = torch.where(position, state + self._seconds * moved.roll(-1, 2), moved)
         moved = torch.where(self.grid[:, None, None], moved.round(), moved)
-        moved, hit = self._within(moved)
+        moved, hit = self._clamp_to_walls(moved)
         bounced = torch.where(hit.roll(1, 2) & velocity, -self._bounce * moved, moved)
         return bounced * (self.position | self.velocity | self.first)[:, None]
 
@@ -124,7 +124,7 @@ class Worlds:
             :, None
         ]
 
-    def _within(self, state: Tensor) -> tuple[Tensor, Tensor]:
+    def _clamp_to_walls(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """States within the walls, and where they have been hit; only positions and first-order dimensions have any."""
         bounded = self._walled & ((self.position & ~self.angle) | self.first)[:, None]
         inside = torch.where(bounded, state.clamp(-self._limit, self._limit), state)

@@ -46,10 +46,10 @@ class Memory:
         sequence_heads = rows[:, None] * heads + torch.arange(heads, device=rows.device)
         index = sequence_heads[:, :, None] * self.capacity + places[:, None]  # (N, heads, capacity), into flat rows
 
-        def taken(each: Tensor) -> Tensor:
+        def take(each: Tensor) -> Tensor:
             return torch.unflatten(each.flatten(0, 2).index_select(0, index.flatten()), 0, index.shape)
 
-        return Memory([taken(k) for k in self.keys], [taken(v) for v in self.values], episodes, used)
+        return Memory([take(k) for k in self.keys], [take(v) for v in self.values], episodes, used)
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Pinned:
         scores = self._gather(query) @ self.keys[layer].transpose(2, 3) + self.bias[layer]
         return self._spread(scores, query.shape[2]) + self.unseen
 
-    def attended(self, layer: int, weights: Tensor) -> Tensor:
+    def attend(self, layer: int, weights: Tensor) -> Tensor:
         """Values `(B, heads, n, width / heads)` under `(B, heads, n, S)` weights."""
         return self._spread(self._gather(weights) @ self.values[layer], weights.shape[2])
 

@@ -13,15 +13,15 @@ from metabench import Spaces, TrainingRun
 
 from ...common.optimisation import descend
 from ..actor_critic import ActorCritic
-from ..batches import BalancedSampler, Batch
+from ..batches import BalancedSampler, WindowBatch
 from ..config import TWMConfig
 from ..imagination import choose_starts
-from ..inspect.diagnostics import without_context
-from ..losses import Trajectories, critic_loss, estimate_values
-from ..model.dynamics import Prediction
+from ..inspect.diagnostics import drop_context
+from ..losses import PolicyTrajectories, critic_loss, estimate_values
+from ..model.dynamics import HeadPrediction
 from ..model.world_model import Encoded, Sequences, WorldModel
 from ..updates import PolicyOptimizers, make_adam, update_in_imagination
-from .playing import Collector, sampled_actions
+from .play import Collector, sample_actions
 
 PUBLISHED_STEPS, PUBLISHED_PREFILL, PUBLISHED_UPDATES = 100_000, 5_000, 125_000
 """Of the paper: steps in all, those at random, updates after pretraining."""
@@ -46,16 +46,16 @@ class Schedule:
     updates: int
     evaluation_interval: int
 
-    def played(self, update: int) -> int:
+    def steps_before(self, update: int) -> int:
         """Steps that precede update number `update`."""
         return self.prefill + -(-(self.steps - self.prefill) * update // self.updates)
 
-    def evaluated_between(self, before: int, after: int) -> bool:
+    def is_evaluation_due(self, before: int, after: int) -> bool:
         """Whether an evaluation is due when `after` steps were played, and was not at `before`."""
         interval = self.evaluation_interval
         return interval > 0 and after // interval > before // interval
 
-    def pretraining(self, stage: str) -> int:
+    def count_pretraining_updates(self, stage: str) -> int:
         """Updates of a stage of pretraining: so many a loop's update as in the paper."""
         return max(1, round(PRETRAINING_SHARES[stage] * self.updates / PUBLISHED_UPDATES))
 
@@ -98,32 +98,32 @@ class OnlineLearner:
     def _pretrain_observation_model(self, name: str, schedule: Schedule) -> None:
         """Encoder and decoder on single observations, all of which are as likely."""
         run, config, model = self.run, self.config, self.model
-        total = schedule.pretraining("observation-model")
+        total = schedule.count_pretraining_updates("observation-model")
         stage = f"{name}-observation-model"
         for update in run.steps(stage, total, model=model.observation, optimizer=self.observation):
             generator = run.generator(name, "observation-model", update)
             index = generator.integers(self.replay.size + 1, size=config.observation_batch)
-            observations = torch.as_tensor(self.replay.observations(index), device=run.device)
+            observations = torch.as_tensor(self.replay.stack_frames(index), device=run.device)
             loss, info = model.observation_loss(observations)
             descend(self.observation, loss, clip=config.model_clip)
             self._log(update, total, info)
 
     def _pretrain_dynamics(self, name: str, schedule: Schedule) -> None:
         """The dynamics on frozen encodings; all sequences are as likely."""
-        total = schedule.pretraining("dynamics")
+        total = schedule.count_pretraining_updates("dynamics")
         for update in self.run.steps(f"{name}-dynamics", total, model=self.model.dynamics, optimizer=self.dynamics):
             self.model.train()
-            windows = self._uniform(name, "dynamics", update)
+            windows = self._draw_windows(name, "dynamics", update)
             info = update_on_sequences(self.model, windows, self.dynamics, None)
             self._log(update, total, info)
 
     def _pretrain_policy(self, name: str, schedule: Schedule) -> None:
         """Critic and actor on real sequences; all are as likely."""
         config, policy, optimizers = self.config, self.policy, self.optimizers
-        total = schedule.pretraining("policy")
+        total = schedule.count_pretraining_updates("policy")
         parts: dict[str, Any] = {"policy": policy, "actor": optimizers.actor, "critic": optimizers.critic}
         for update in self.run.steps(f"{name}-policy", total, **parts):
-            windows = self._uniform(name, "policy", update)
+            windows = self._draw_windows(name, "policy", update)
             info = update_policy_on_sequences(config, self.model, policy, optimizers, windows)
             self._log(update, total, info)
 
@@ -145,34 +145,34 @@ class OnlineLearner:
             before = self.replay.size
             if update == 1:
                 evaluate()
-            while self.replay.size < schedule.played(update):
+            while self.replay.size < schedule.steps_before(update):
                 observation = self.collector.observation()
-                self.collector.step(int(sampled_actions(model, policy, observation[None])[0]))
+                self.collector.step(int(sample_actions(model, policy, observation[None])[0]))
             self._log(update, schedule.updates, self._update(name, update))
-            if schedule.evaluated_between(before, self.replay.size):
+            if schedule.is_evaluation_due(before, self.replay.size):
                 evaluate()
         model.eval()
 
     def _update(self, name: str, update: int) -> Mapping[str, Tensor]:
         """One update of everything; returns what is logged."""
-        config, run, possible = self.config, self.run, self.replay.starts(self.config.window)
+        config, run, possible = self.config, self.run, self.replay.count_starts(self.config.window)
         self.sampler.grow(possible)
         starts = self.sampler.draw(run.generator(name, "online", update), self._sequences)
-        windows = self.replay.sequences(starts, config.window, run.device)
+        windows = self.replay.gather_sequences(starts, config.window, run.device)
         self.model.train()
         info = update_on_sequences(self.model, windows, self.dynamics, self.observation)
         self.model.eval()  # imagination runs without dropout
-        pairs = two_steps(windows, config.starts)
+        pairs = pair_steps(windows, config.starts)
         info |= update_in_imagination(config, self.model, self.policy, self.optimizers, pairs)
         if config.ensemble == 1:
             del info["disagreement"]  # of one head with itself
-        return info | {"real_reward": self.model.transformed(windows.rewards).mean()}
+        return info | {"real_reward": self.model.transform_rewards(windows.rewards).mean()}
 
-    def _uniform(self, name: str, stage: str, update: int) -> Sequences:
+    def _draw_windows(self, name: str, stage: str, update: int) -> Sequences:
         starts = self.run.generator(name, stage, update).integers(
-            self.replay.starts(self.config.window), size=self._sequences
+            self.replay.count_starts(self.config.window), size=self._sequences
         )
-        return self.replay.sequences(starts, self.config.window, self.run.device)
+        return self.replay.gather_sequences(starts, self.config.window, self.run.device)
 
     def _log(self, update: int, total: int, info: Mapping[str, Tensor]) -> None:
         if update == 1 or update == total or update % self.config.log_interval == 0:
@@ -188,15 +188,15 @@ def update_on_sequences(
     observation. That after the last step is predicted, but not decoded.
     """
     encoded = model.encode(windows, sample=True)
-    prediction = model.dynamics.predict(model.dynamics.at_actions(encoded.tokens, windows.episodes))
+    prediction = model.dynamics.predict(model.dynamics.read_at_actions(encoded.tokens, windows.episodes))
     counted = Encoded(
         encoded.logits[:, 1:],
         encoded.latents[:, 1:],
         encoded.tokens,
-        without_context(windows, 1),
+        drop_context(windows, 1),
         encoded.rewards[:, 1:],
     )
-    later = Prediction(
+    later = HeadPrediction(
         prediction.latent_logits[:, :, 1:].flatten(1, 2),
         prediction.reward[:, 1:].flatten(),
         prediction.discount_logit[:, 1:].flatten(),
@@ -205,7 +205,7 @@ def update_on_sequences(
     descend(dynamics, loss, clip=model.config.model_clip)
     if observation is not None:
         before = Sequences(**{field.name: getattr(windows, field.name)[:, :-1] for field in fields(windows)})
-        earlier = Prediction(
+        earlier = HeadPrediction(
             prediction.latent_logits[:, :, :-1], prediction.reward[:, :-1], prediction.discount_logit[:, :-1]
         )
         loss, more = model.joint_observation_loss(before, earlier)
@@ -219,10 +219,10 @@ def update_policy_on_sequences(
 ) -> dict[str, Tensor]:
     """On real sequences the critic regresses GAE returns, the actor grows more random; returns what is logged."""
     with torch.no_grad():
-        latents = model.latents.sample(model.observation.encode(model.observation.scaled(windows.observations)))
-    rewards = model.transformed(windows.rewards)
-    steps = Trajectories(
-        features=policy.features(latents, latents).transpose(0, 1),
+        latents = model.latents.sample(model.observation.encode(model.observation.scale(windows.observations)))
+    rewards = model.transform_rewards(windows.rewards)
+    steps = PolicyTrajectories(
+        features=policy.make_features(latents, latents).transpose(0, 1),
         actions=windows.actions.transpose(0, 1),
         rewards=rewards.T,
         discounts=(config.discount * (~windows.ended)).T,
@@ -237,7 +237,7 @@ def update_policy_on_sequences(
     return info | {"actor_entropy": entropy.mean()}
 
 
-def two_steps(windows: Sequences, count: int) -> Batch:
+def pair_steps(windows: Sequences, count: int) -> WindowBatch:
     """`count` pairs of steps that follow each other in a window; imagination begins at the second of each.
 
     So it knows one real transition: the paper's.
@@ -251,4 +251,4 @@ def two_steps(windows: Sequences, count: int) -> Batch:
         parts[field.name] = tensor[rows[:, None], first[:, None] + torch.arange(length, device=tensor.device)]
     startable = torch.zeros_like(parts["ended"])
     startable[:, 1] = True
-    return Batch(Sequences(**parts), None, startable)
+    return WindowBatch(Sequences(**parts), None, startable)

@@ -11,7 +11,7 @@ from metabench import MetabenchError, Spaces, TrainingRun
 from ...common.planning.rows import Reader
 from ...fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from ...oswm_faithful.config import SMALL_PRETRAINING
-from ...oswm_faithful.policy import load_weights
+from ...oswm_faithful.policy import load_faithful_weights
 from ...oswm_faithful.reader import FaithfulReader
 from ...oswm_faithful.train import pretrain
 from ..reader import OSWMReader
@@ -55,7 +55,7 @@ def make_models(
         if name == "oswm":
             makers[name] = partial(OSWMReader, load_model(folder))
         elif folder:
-            makers[name] = partial(FaithfulReader, load_weights(Path(folder)))
+            makers[name] = partial(FaithfulReader, load_faithful_weights(Path(folder)))
         elif name == "oswm-faithful-small":
             makers[name] = partial(FaithfulReader, pretrain(SMALL_PRETRAINING["cpu"], run).cpu())
         elif name == "oswm-faithful":
@@ -64,11 +64,11 @@ def make_models(
                 "wrote; 'oswm-faithful-small' is trained on the way"
             )
         else:
-            makers[name] = partial(_fitted, FITTED[name])
+            makers[name] = partial(_make_fitted_reader, FITTED[name])
     return makers
 
 
-def _fitted(reader: type[Reader], spaces: Spaces) -> Reader:
+def _make_fitted_reader(reader: type[Reader], spaces: Spaces) -> Reader:
     """A model that is fitted to the context alone, whatever its spaces."""
     del spaces
     return reader()

@@ -34,7 +34,7 @@ def recomputed(model, context, rows, steps, rollouts, until):
         first = max(0, step - model.config.memory)
         real = encoded.tokens[row, first * each : step * each]
         gamma = model.config.discount
-        later = tokens.tokens(
+        later = tokens.embed_steps(
             rollouts.latents[:-1, n][None],
             rollouts.inputs[:, n][None],
             rollouts.rewards[:, n][None],

@@ -48,7 +48,7 @@ class ActorCritic(nn.Module):
         self.squashed = config.continuous_actions == "squashed"
         self.latent_size = config.latent_groups * config.latent_classes
         self.discrete, self.action_dim, self.discount = spaces.discrete, spaces.action_dim, config.discount
-        inputs = self.latent_size + self.reads_hidden * config.width
+        inputs = self.latent_size + (config.width if self.reads_hidden else 0)
         outputs = spaces.action_dim if spaces.discrete else 2 * spaces.action_dim
         self.actor = _make_orthogonal_mlp(inputs, config.actor_widths, outputs)
         self.critic = _make_orthogonal_mlp(inputs, config.critic_widths, 1)
@@ -153,6 +153,7 @@ class ActorCritic(nn.Module):
         mean, log_deviation = self._gaussian(output)
         normal = -0.5 * ((raw - mean) / log_deviation.exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
         if self.squashed:
+            # log(1 - tanh(raw)^2), the squashing's volume, in a form that does not overflow.
             normal = normal - 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
         entropy = log_deviation.mean(dim=-1) + 0.5 * math.log(2 * math.pi * math.e)
         return normal.sum(dim=-1), entropy

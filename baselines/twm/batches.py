@@ -56,7 +56,8 @@ class BalancedSampler:
         """`(count,)` different items from `first` to `stop`, or all of them repeatedly if they are fewer; now used."""
         chances = self.probabilities(first, stop)
         with np.errstate(divide="ignore"):
-            order = np.argsort(-(np.log(chances) + generator.gumbel(size=len(chances))))  # without replacement
+            # Gumbel noise on log-probabilities: the order of draws without replacement.
+            order = np.argsort(-(np.log(chances) + generator.gumbel(size=len(chances))))
         drawn = first + np.resize(order, count)
         np.add.at(self.uses, drawn, 1)
         return drawn

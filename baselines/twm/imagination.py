@@ -161,6 +161,7 @@ def imagine(
         hidden = read()
         prediction = dynamics.predict(hidden)
         reward, discount = prediction.reward, dynamics.predict_discount(prediction)
+        # Each step of a rollout follows one head of the ensemble, drawn anew.
         head = torch.randint(len(prediction.latent_logits), (count,), generator=generator, device=latents.device)
         chosen_logits = prediction.latent_logits[head, torch.arange(count, device=latents.device)]
         latents = model.latents.sample(chosen_logits, generator)
@@ -170,10 +171,11 @@ def imagine(
             other = torch.randint(count, (count,), generator=generator, device=latents.device)
             latents = torch.where(cut[:, None], start.latents[other], latents)
             weight = torch.where(cut, 1.0, weight)
+        # Tokens wait until the next action, so that the transformer runs once or twice a step and not once a token.
         outcome = dynamics.embed_outcomes(reward, torch.where(cut, 0.0, discount))
         unread += [*outcome, dynamics.embed_latents(latents)]
         places += [episode] * len(outcome)
-        episode = episode + cut.long()
+        episode = episode + cut.long()  # what goes on after a cut is an episode of its own
         places.append(episode)
         features.append(policy.make_features(latents, read() if policy.reads_hidden else hidden))
         doubt = disagreement(model, prediction)

@@ -50,10 +50,12 @@ class Imagination:
             seen = world(self._state, choices.clamp(-1.0, 1.0))
             self._age += 1
             self._total += seen.rewards
+            # Beyond the horizon the critic is asked for what would have followed, unless time-outs count as ends;
+            # beyond a branch always.
             ends, late = uniform[..., 0] < seen.ends, self._age >= self._horizon
             cuts = ends | late
             rewards = seen.rewards - config.penalty * world.reward * world.doubt(seen)
-            if config.scale_rewards:
+            if config.scale_rewards:  # a usual reward, earned for ever, is then worth 1
                 rewards = rewards * (1.0 - config.discount) / world.reward
             columns.append(
                 (
@@ -78,7 +80,7 @@ class Imagination:
         """`(G, T, K, 2 + A)` numbers in (0, 1): for an end, a new beginning, and the action."""
         shape = (steps, self._config.lanes, 2 + self._spaces.action_dim)
         draws = torch.stack([torch.rand(shape, generator=generator) for generator in self._generators])
-        return draws.clamp(min=1e-7)
+        return draws.clamp(min=1e-7)  # 0 has no normal or Gumbel number
 
     def _begin_episodes(self, uniform: Tensor) -> Tensor:
         """`(G, K, S)` beginnings, from `(G, K)` uniform numbers."""

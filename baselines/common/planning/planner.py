@@ -41,11 +41,12 @@ class Planner:
         shape = (groups, lanes, config.horizon, self._spaces.action_dim)
         mean = torch.zeros(shape) if last is None else self._shift_plan(last)
         for _ in range(config.iterations):
-            drawn = torch.stack([self._draw_noise(generator) for generator in noise])
-            drawn = drawn.view(groups, lanes, config.samples, config.horizon, -1)
-            candidates = (mean[:, :, None] + config.deviation * drawn).clamp(-1.0, 1.0)
+            wander = torch.stack([self._draw_noise(generator) for generator in noise])
+            wander = wander.view(groups, lanes, config.samples, config.horizon, -1)
+            candidates = (mean[:, :, None] + config.deviation * wander).clamp(-1.0, 1.0)  # (G, K, N, H, action_dim)
             candidates[:, :, 0] = mean  # what was planned before stays in the race
             returns = self._imagine_returns(model, observations, candidates)
+            # Weights do not depend on the size or the origin of rewards, so one temperature serves all suites.
             best = returns.amax(2, keepdim=True)
             spread = returns.std(2, keepdim=True).clamp(min=1e-6)
             weights = ((returns - best) / (config.temperature * spread)).softmax(2)
@@ -58,6 +59,7 @@ class Planner:
         fresh = torch.randn(config.samples, config.horizon, self._spaces.action_dim, generator=generator)
         kept = config.persistence
         for timestep in range(1, config.horizon):
+            # The second factor keeps the deviation at 1 from step to step.
             fresh[:, timestep] = kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
         return fresh
 
@@ -75,6 +77,7 @@ class Planner:
         for timestep in range(horizon):
             features = self.to_features(candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1))
             seen = model(state, features)
+            # The step's own reward is still earned where it ends the episode; what follows is not.
             total = total + going * (seen.rewards - self._config.penalty * seen.reward_deviations)
             going = going * (1.0 - seen.ends)
             state = seen.next_observations

@@ -97,9 +97,11 @@ class World:
         Probabilities of ends are stretched, so that in the context their means are 0 where episodes go on and 1 where
         they end: a model that finds ends likely everywhere would else cut every imagined episode short.
         """
+        # One by one: a batched product rounds otherwise when other groups are in it.
         asked = zip(self.models, observations[:, None], actions[:, None], strict=True)
         parts = [vars(model(state, action)) for model, state, action in asked]
         seen = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        # However far a model runs off, imagined states stay near what the context has seen (`reach`).
         seen["next_observations"] = seen["next_observations"].maximum(self.low).minimum(self.high)
         stretched = (seen["ends"] - self.end_floor) / (self.end_ceiling - self.end_floor)
         seen["ends"] = stretched.clamp(0.0, 1.0)

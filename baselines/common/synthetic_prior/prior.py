@@ -88,7 +88,7 @@ class _Behaviour:
         at = torch.arange(steps, device=prior.device)
         held = (at // hold[..., None] * hold[..., None])[..., None].expand(-1, -1, -1, action_slots)
         wandering = prior.normal(count, episodes, steps, action_slots)
-        for timestep in range(1, steps):
+        for timestep in range(1, steps):  # 0.85^2 + 0.5^2 is nearly 1: the noise keeps its size
             wandering[:, :, timestep] = 0.85 * wandering[:, :, timestep - 1] + 0.5 * wandering[:, :, timestep]
         chosen = torch.where((kind == 1)[..., None, None], drawn.gather(2, held), drawn)
         self._open = torch.where((kind == 2)[..., None, None], wandering, chosen)
@@ -100,6 +100,7 @@ class _Behaviour:
     def act(self, observation: Tensor, timestep: int) -> Tensor:
         """`(E, P, A)` for `(E, P, S)`."""
         world, open_loop = self._world, self._open[:, :, timestep]
+        # Feedback reads states without their random scale and offset: gains mean the same in every world.
         scaled = (observation - world._offset[:, None]) / world._amplitude.clamp(min=1e-6)[:, None]
         reaction = torch.einsum("eps,epsa->epa", scaled * world.state_used[:, None], self._gains) + self._level
         wanted = torch.where(self._feedback, reaction + self._noise * self._prior.normal(*reaction.shape), open_loop)

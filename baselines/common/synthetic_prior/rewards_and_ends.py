@@ -68,6 +68,7 @@ def _draw_rewards(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) 
     kind = prior.number(count, low=0, high=len(kinds) - 1)
     reward = kinds[kind, torch.arange(count, device=prior.device)]
     constant = (kind == 5)[:, None]
+    # A reward of 1 a step has no deviation to divide by: it is what surviving earns.
     return torch.where(constant, 1.0, reward / reward.std(1, keepdim=True).clamp(min=1e-3))
 
 
@@ -92,7 +93,7 @@ def _draw_goal_distance(prior: PriorRandomness, world: Worlds, steps: SyntheticS
         if angles is not None:
             apart = torch.where(angles[:, None], (apart + math.pi).remainder(2 * math.pi) - math.pi, apart)
         weights = prior.log_uniform(count, slots, low=0.03, high=1.0) * prior.chance(count, slots, of=0.5)
-        first = (prior.uniform(count, slots) * there).argmax(1)
+        first = (prior.uniform(count, slots) * there).argmax(1)  # one slot always counts, or the goal would be anywhere
         weights = (weights.scatter(1, first[:, None], 1.0) * there)[:, None]
         distances.append(((apart / spread).square() * weights).sum(2))
     return torch.where(prior.chance(count, 1, of=0.5), distances[0], distances[1])
@@ -108,10 +109,12 @@ def _draw_end_conditions(prior: PriorRandomness, world: Worlds, after: Tensor) -
     values = torch.where(side == 1, -values, values)
     values = torch.where(side == 2, (values - values.mean(1, keepdim=True)).abs(), values)
     share = prior.log_uniform(count, 1, CONDITIONS, low=0.003, high=0.15)
+    # The limit is a quantile of what was visited, so that it is crossed in the data.
     limit = values.sort(1).values.gather(1, ((1.0 - share) * (rows - 1)).long())
     # On a grid many rows lie on the limit itself: those at the edge end, elsewhere those beyond.
     met = torch.where(world.grid[:, None, None], values >= values.amax(1, keepdim=True), values > limit)
     ending = prior.chance(count, 1, 1, of=ENDING)
+    # 1 to all of the conditions count; each draws its numbers all the same.
     many = torch.arange(CONDITIONS, device=prior.device) <= prior.number(count, 1, 1, low=0, high=CONDITIONS - 1)
     bonus = prior.normal(*shape) * prior.log_uniform(*shape, low=0.5, high=10.0)
     return met & ending & many, bonus * prior.chance(count, 1, 1, of=BONUS)

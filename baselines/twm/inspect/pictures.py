@@ -100,7 +100,11 @@ def draw_attention(model: WorldModel, window: Sequences, support: Support | None
 def _draw_shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePlot:
     """How much of the attention goes to which kind of token, of support and of the episode."""
     config = model.config
-    kinds = ["latent", "action", *["reward"] * config.reward_input, *["discount"] * config.discount_input]
+    kinds = ["latent", "action"]
+    if config.reward_input:
+        kinds.append("reward")
+    if config.discount_input:
+        kinds.append("discount")
     x = np.arange(1, weights.shape[1] + 1, dtype=np.float64)
     parts = {"support": slice(0, pinned_steps), "this episode": slice(pinned_steps, None)}
     panels = {
@@ -162,13 +166,16 @@ def draw_imagined_episode(model: WorldModel, steps: Sequences, context: int) -> 
         seen, said = (part[..., place] * deviation[place] + mean[place] for part in (real, states))
         panels[f"observation {place + 1} of {real.shape[1]}"] = _compare_series(seen[1:], said, context)
     members = len(states)
+    caption = f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
+    if members > 1:
+        caption += (
+            f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
+        )
     return LinePlot(
         title="Imagined and real",
         panels=panels,
         x_label="step",
-        caption=f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
-        + f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
-        * (members > 1),
+        caption=caption,
         marks={"imagination begins": float(context) + 0.5},
     )
 

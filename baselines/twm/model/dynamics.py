@@ -52,7 +52,7 @@ class HeadEnsemble(nn.Module):
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if number:
                 hidden = self.dropout(nn.functional.silu(hidden))
-            hidden = torch.baddbmm(bias, hidden, weight)
+            hidden = torch.baddbmm(bias, hidden, weight)  # (heads, N, out)
         return torch.unflatten(hidden, 1, inputs.shape[:-1])
 
 
@@ -94,6 +94,7 @@ class Dynamics(nn.Module):
         )
         self.reward_head = make_mlp(width, config.reward_head_widths, 1, config.dropout)
         self.discount_head = make_mlp(width, config.discount_head_widths, 1, config.dropout)
+        # A logit: the released code's 0.99 makes the head begin at 0.73.
         nn.init.constant_(self.discount_head[-1].bias, config.discount_bias)  # type: ignore[arg-type]
         self.reward_map = nn.Linear(width, config.reward_map) if config.reward_map else None
 
@@ -133,7 +134,7 @@ class Dynamics(nn.Module):
             memory: steps before these, to which these are added.
         """
         count = tokens.shape[1]
-        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, :count]
+        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, :count]  # (B, tokens): the last step may be cut
         hidden: Tensor = self.transformer(tokens, each, memory=memory, pinned=pinned)
         return torch.stack([hidden[:, :: self.step_tokens], hidden[:, 1 :: self.step_tokens]], dim=2)
 
@@ -152,7 +153,7 @@ class Dynamics(nn.Module):
 
     def predict(self, hidden: Tensor) -> HeadPrediction:
         """Apply all heads to outputs at action tokens, `(..., width)`."""
-        active = nn.functional.silu(hidden)
+        active = nn.functional.silu(hidden)  # the transformer ends in a layer norm, without an activation
         return HeadPrediction(
             latent_logits=self.latent_heads(active),
             reward=self.reward_head(active)[..., 0],

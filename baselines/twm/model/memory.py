@@ -43,6 +43,7 @@ class Memory:
             nn.functional.pad(~seen, (0, capacity - used), value=True), -1
         )
         heads = self.keys[0].shape[1]
+        # Keys are viewed as rows of (sequence, head, column), so that one index serves every layer's keys and values.
         sequence_heads = rows[:, None] * heads + torch.arange(heads, device=rows.device)
         index = sequence_heads[:, :, None] * self.capacity + places[:, None]  # (N, heads, capacity), into flat rows
 
@@ -85,7 +86,7 @@ class Pinned:
         return self._spread(self._gather(weights) @ self.values[layer], weights.shape[2])
 
     def _gather(self, each: Tensor) -> Tensor:
-        """`(B, heads, n, m)` to `(G, heads, B / G * n, m)`."""
+        """`(B, heads, n, m)` to `(G, heads, B / G * n, m)`: one product a group, whose support is then not copied."""
         return torch.unflatten(each, 0, (self.groups, -1)).transpose(1, 2).flatten(2, 3)
 
     def _spread(self, together: Tensor, count: int) -> Tensor:

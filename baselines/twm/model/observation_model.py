@@ -69,10 +69,11 @@ class Latents:
         """One-hot samples; their gradient is that of the probabilities (straight-through)."""
         probabilities = self.split(self.probabilities(logits))
         summed = probabilities.detach().cumsum(dim=-1)
+        # The inverse of the cumulative sum; scaled by its last value, which rounding may have left below 1.
         uniform = torch.rand(*summed.shape[:-1], 1, generator=generator, dtype=summed.dtype, device=summed.device)
         chosen = (summed < uniform * summed[..., -1:]).sum(dim=-1)
         drawn = nn.functional.one_hot(chosen, self.classes).to(logits.dtype)
-        if logits.requires_grad:
+        if logits.requires_grad:  # straight-through: the value of the sample, the gradient of the probabilities
             drawn = drawn + probabilities - probabilities.detach()
         return drawn.flatten(-2)
 

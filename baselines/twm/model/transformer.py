@@ -127,6 +127,7 @@ class TransformerXL(nn.Module):
             `(B, rows, width)` outputs.
         """
         before = 0 if memory is None else self._make_room(memory, episodes)
+        # Whole steps: the window begins at the latent of the farthest step that the first new token sees.
         first = max(0, (before // self.step_tokens - self.memory) * self.step_tokens)
         known = episodes if memory is None else memory.episodes[:, first : memory.length]
         hidden = tokens
@@ -165,6 +166,8 @@ class TransformerXL(nn.Module):
             keys, values = block.project_keys_values(hidden)
             asking = rows if number == len(self.blocks) - 1 else slice(None)
             hidden = self._attend(number, hidden, asking, keys, values, bias, None)
+            # Support stays at one distance from all later tokens, so its positions are added to its keys once, and both
+            # biases' scores are computed once.
             positions = self._project_positions(number, sinusoids(distances, self.width))  # (heads, S, size)
             scores = (keys @ self.content_bias[:, :, None]).transpose(2, 3)  # (G, heads, 1, S)
             scores = scores + (positions @ self.position_bias[:, :, None]).transpose(1, 2)
@@ -228,6 +231,7 @@ class TransformerXL(nn.Module):
         wanted = range(tokens.shape[1])[rows]
         end = keys.shape[2] - tokens.shape[1] + wanted[-1] + 1  # no wanted token sees what comes after it
         keys, values, bias, tokens = keys[:, :, :end], values[:, :, :end], bias[:, :, rows, :end], tokens[:, rows]
+        # Transformer-XL: (query + content bias) . key + (query + position bias) . position, the latter by distance.
         query = block.project_queries(tokens)
         content = (query + self.content_bias[:, None] * self.scale) @ keys.transpose(2, 3)
         table = self.table[-end:] if end <= len(self.table) else self._encode_distances(end)
@@ -269,6 +273,8 @@ def relative_shift(scores: Tensor, stride: int = 1) -> Tensor:
         mean nothing.
     """
     rows, columns = scores.shape[-2:]
+    # Padded by `stride` columns and read with rows of the old length from here on, row i starts at its own column
+    # stride * (n - 1 - i): that is what turns distances into places, without a loop over rows.
     flat = nn.functional.pad(scores, (0, stride)).flatten(-2)
     shifted = flat[..., stride * (rows - 1) : stride * (rows - 1) + rows * columns]
     return torch.unflatten(shifted, -1, (rows, columns))

@@ -12,8 +12,8 @@ from ..common.planning.config import VARIANTS
 from .config import META_PRESETS, PRESETS, PRETRAINING, OSWMConfig, OSWMMetaConfig, PretrainingConfig
 from .meta_training import measure_one_step_errors, train_on_tasks
 from .policy import OSWMPolicy, load_oswm_policy
-from .pretrain import pretrain
-from .reproduction.reproduce import ReproduceConfig, reproduce
+from .pretrain import pretrain_world_model
+from .reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
 from .weights import load_reader, pack_state
 
 __all__ = ["OSWM", "OSWMMeta", "load_reader"]
@@ -33,7 +33,7 @@ class OSWM(Method):
     trains: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING
-    reproduction: ClassVar[type[Config] | None] = ReproduceConfig
+    reproduction: ClassVar[type[Config] | None] = OSWMReproduceConfig
     config_class: ClassVar[type[Config]] = OSWMConfig
     config: OSWMConfig
 
@@ -47,13 +47,13 @@ class OSWM(Method):
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
         """Pretrain on synthetic environments."""
         assert isinstance(config, PretrainingConfig)
-        return pack_state(pretrain(config, run))
+        return pack_state(pretrain_world_model(config, run))
 
     @classmethod
     def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
         """The paper's experiment on five small environments, with oswm, the published system and the yardsticks."""
-        assert isinstance(config, ReproduceConfig)
-        return reproduce(config, run)
+        assert isinstance(config, OSWMReproduceConfig)
+        return reproduce_oswm(config, run)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Nothing is trained; the world model's errors on validation tasks are noted."""

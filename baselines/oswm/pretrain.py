@@ -24,7 +24,7 @@ HELD_OUT_CONTEXTS = (0, 16, 256)
 """Context rows at which they are."""
 
 
-def pretrain(config: PretrainingConfig, run: TrainingRun) -> OSWMWorldModel:
+def pretrain_world_model(config: PretrainingConfig, run: TrainingRun) -> OSWMWorldModel:
     """Train a new model; resumes where a killed run had its last checkpoint. The curve holds held-out losses."""
     run.torch_seed("initialise")
     model = OSWMWorldModel(config.model)

@@ -11,7 +11,7 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 from .config import PRETRAINING, SMALL_PRETRAINING, FaithfulConfig, FaithfulWorldModelConfig, make_presets
 from .policy import FaithfulPolicy, load_faithful_policy, load_faithful_weights
 from .reader import check_widths
-from .train import pretrain
+from .train import pretrain_faithful_model
 
 
 class OSWMFaithful(Method):
@@ -35,7 +35,7 @@ class OSWMFaithful(Method):
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
         """Weights of a new world model; `config` is one of `pretraining`, perhaps with keys changed."""
         assert isinstance(config, FaithfulWorldModelConfig)
-        return {"weights": dict(pretrain(config, run).state_dict())}
+        return {"weights": dict(pretrain_faithful_model(config, run).state_dict())}
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Pretrain, unless the configuration names weights.
@@ -48,7 +48,7 @@ class OSWMFaithful(Method):
         if config.weights:
             return FaithfulPolicy(load_faithful_weights(Path(config.weights)), config, data.spaces)
         check_widths(config, data.spaces)
-        return FaithfulPolicy(pretrain(config.world_model, run).cpu(), config, data.spaces)
+        return FaithfulPolicy(pretrain_faithful_model(config.world_model, run).cpu(), config, data.spaces)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""

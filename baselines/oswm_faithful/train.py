@@ -40,7 +40,7 @@ HELD_OUT_CONTEXT = 809
 """Rows of their contexts: the mean of the sizes in training."""
 
 
-def pretrain(config: FaithfulWorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
+def pretrain_faithful_model(config: FaithfulWorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
     """Train a new model; goes on where a killed run had its last checkpoint. The curve holds a held-out loss."""
     run.torch_seed("initialise")
     model = FaithfulWorldModel(config).to(run.device)

@@ -12,7 +12,7 @@ from metabench_baselines.oswm.bars import BarDistribution
 from metabench_baselines.oswm.config import META_PRESETS, PRETRAINING, ModelConfig, OSWMConfig
 from metabench_baselines.oswm.meta_training import draw_rows
 from metabench_baselines.oswm.model import OSWMWorldModel
-from metabench_baselines.oswm.pretrain import pretrain, split_rows
+from metabench_baselines.oswm.pretrain import pretrain_world_model, split_rows
 from metabench_baselines.oswm.reader import OSWMReader
 from metabench_baselines.oswm.weights import load_reader
 from torch.utils.flop_counter import FlopCounterMode
@@ -229,15 +229,17 @@ def test_the_central_mean_is_the_mean_of_the_middle(bars):
 def test_pretraining_lowers_the_held_out_loss_and_resumes_exactly(tmp_path):
     config = PRETRAINING["tiny"].model_copy(update={"updates": 40, "learning_rate": 3e-3, "log_interval": 20})
     run = TrainingRun(0)
-    whole = pretrain(config, run)
+    whole = pretrain_world_model(config, run)
     held_out = [row["held_out_change_after_16"] for row in run.curve if "held_out_change_after_16" in row]
-    untrained = pretrain(config.model_copy(update={"updates": 1, "log_interval": 1}), first := TrainingRun(0))
+    untrained = pretrain_world_model(
+        config.model_copy(update={"updates": 1, "log_interval": 1}), first := TrainingRun(0)
+    )
     assert held_out[-1] < first.curve[-1]["held_out_change_after_16"] - 0.05
     del untrained
     calls = iter(range(1, 100))
     with pytest.raises(Exception, match="stopped"):
-        pretrain(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 15))
-    resumed = pretrain(config, TrainingRun(0, folder=tmp_path))
+        pretrain_world_model(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 15))
+    resumed = pretrain_world_model(config, TrainingRun(0, folder=tmp_path))
     for before, after in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(before, after)
 

@@ -12,7 +12,12 @@ from metabench_baselines.oswm_faithful import OSWMFaithful, OSWMFaithfulSmall
 from metabench_baselines.oswm_faithful.config import FaithfulConfig, FaithfulWorldModelConfig
 from metabench_baselines.oswm_faithful.model import FaithfulWorldModel
 from metabench_baselines.oswm_faithful.reader import FaithfulReader, check_widths
-from metabench_baselines.oswm_faithful.train import draw_context_size, draw_environments, learning_rate_share, pretrain
+from metabench_baselines.oswm_faithful.train import (
+    draw_context_size,
+    draw_environments,
+    learning_rate_share,
+    pretrain_faithful_model,
+)
 
 from metabench import DataError, MetabenchError, Policy, Spaces, Step, TrainingData, TrainingRun, load_suite
 from metabench.data.columns import Columns
@@ -73,7 +78,7 @@ def test_pretraining_learns() -> None:
     config = FaithfulWorldModelConfig(
         width=64, layers=2, heads=1, learning_rate=3e-3, environments=1, pretraining_updates=60, log_interval=30
     )
-    pretrain(config, run)
+    pretrain_faithful_model(config, run)
     outputs = draw_environments(config, TrainingRun(0), 8, "held-out").outputs.double()
     scale = outputs.std(1, keepdim=True)
     targets = ((outputs - outputs.mean(1, keepdim=True)) / torch.where(scale > 0, scale, 1.0))[:, 809:]
@@ -84,12 +89,12 @@ def test_pretraining_learns() -> None:
 
 def test_a_resumed_pretraining_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = TrainingRun(3)
-    expected = pretrain(SMALL, whole)
+    expected = pretrain_faithful_model(SMALL, whole)
     calls = iter(range(100))
     with pytest.raises(CancelledError):
-        pretrain(SMALL, TrainingRun(3, folder=tmp_path, cancelled=lambda: next(calls) == 5))
+        pretrain_faithful_model(SMALL, TrainingRun(3, folder=tmp_path, cancelled=lambda: next(calls) == 5))
     resumed = TrainingRun(3, folder=tmp_path)
-    found = pretrain(SMALL, resumed)
+    found = pretrain_faithful_model(SMALL, resumed)
     assert resumed.curve == whole.curve
     assert all(torch.equal(one, two) for one, two in zip(expected.parameters(), found.parameters(), strict=True))
 

@@ -22,7 +22,7 @@ from metabench_baselines.oswm.reproduction.environments import (
 )
 from metabench_baselines.oswm.reproduction.errors import make_error_rows, make_size_rows
 from metabench_baselines.oswm.reproduction.published_numbers import STATE_AXES
-from metabench_baselines.oswm.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.oswm.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
 from metabench_baselines.oswm.reproduction.returns import Trial
 from torch import Tensor
 
@@ -170,9 +170,9 @@ def tables(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
-    config = ReproduceConfig(**TINY, oracles="both", best_by_real=True)
+    config = OSWMReproduceConfig(**TINY, oracles="both", best_by_real=True)
     run = TrainingRun(3, folder=tmp_path)
-    rows = reproduce(config, run)
+    rows = reproduce_oswm(config, run)
     returns, losses, axes, sizes = tables(rows)
     assert [(row["learner"], row["oracles"]) for row in returns] == [
         ("published", "none"),
@@ -187,15 +187,15 @@ def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
     assert (len(losses), len(axes), [row["context_rows"] for row in sizes]) == (3, 6, [20, 40])
     assert sizes[1]["state_error_share"] < 0.1  # a linear environment
     json.dumps(rows, allow_nan=False)
-    assert reproduce(config, TrainingRun(3, folder=tmp_path)) == rows  # from the checkpoint
-    short = ReproduceConfig(**{**TINY, "error_contexts_of": "", "context_sizes": "", "learners": "tuned"})
-    (row,) = reproduce(short, TrainingRun(3))
+    assert reproduce_oswm(config, TrainingRun(3, folder=tmp_path)) == rows  # from the checkpoint
+    short = OSWMReproduceConfig(**{**TINY, "error_contexts_of": "", "context_sizes": "", "learners": "tuned"})
+    (row,) = reproduce_oswm(short, TrainingRun(3))
     assert row == {**returns[2], "best_by_real": None}
 
 
 def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(priors, "ENVIRONMENTS", 32)
-    rows = reproduce(ReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
+    rows = reproduce_oswm(OSWMReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
     share = {row["worlds"]: row["action's share, quantile 0.5"] for row in rows}
     assert list(share)[-1] == "tiny"
     assert share["prior of oswm-faithful"] < 0.03  # actions hardly matter there
@@ -205,7 +205,7 @@ def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest
 
 def test_the_planner_may_take_the_policies_place() -> None:
     parts = {"learners": "planner", "models": "gp-model", "error_contexts_of": "", "context_sizes": ""}
-    (row,) = reproduce(ReproduceConfig(**{**TINY, **parts, "seeds": 1, "episodes": 2}), TrainingRun(0))
+    (row,) = reproduce_oswm(OSWMReproduceConfig(**{**TINY, **parts, "seeds": 1, "episodes": 2}), TrainingRun(0))
     assert row["imagined"] is None
     assert row["mean"] > -60.0  # random actions: -252
 
@@ -221,10 +221,10 @@ def test_the_planner_may_take_the_policies_place() -> None:
 )
 def test_unknown_names_are_refused(key: str, value: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        ReproduceConfig(**{key: value})
+        OSWMReproduceConfig(**{key: value})
 
 
 def test_the_published_size_needs_weights() -> None:
-    config = ReproduceConfig(**{**TINY, "models": "oswm-faithful"})
+    config = OSWMReproduceConfig(**{**TINY, "models": "oswm-faithful"})
     with pytest.raises(MetabenchError, match="expected faithful_weights"):
-        reproduce(config, TrainingRun(0))
+        reproduce_oswm(config, TrainingRun(0))

@@ -16,7 +16,7 @@ from metabench_baselines.twm.reproduction.online import Schedule, pair_steps, up
 from metabench_baselines.twm.reproduction.play import Collector, play_games
 from metabench_baselines.twm.reproduction.published_numbers import AGGREGATES
 from metabench_baselines.twm.reproduction.replay import Replay
-from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
 from metabench_baselines.twm.reproduction.sizes import SIZES
 
 from metabench import DataError, Spaces, TrainingRun
@@ -73,8 +73,8 @@ class Dot:
 
 
 def rows_of(run: TrainingRun, game: type = Dot, **changes: object) -> list[dict[str, object]]:
-    config = ReproduceConfig(size="S", **{**SETTING, **changes})
-    return reproduce(config, run, make_game=game, sizes={"S": TINY})
+    config = TWMReproduceConfig(size="S", **{**SETTING, **changes})
+    return reproduce_twm(config, run, make_game=game, sizes={"S": TINY})
 
 
 def played(steps: int, run: TrainingRun | None = None) -> tuple[Collector, list[np.ndarray]]:
@@ -171,7 +171,7 @@ def test_a_checkpoint_writes_only_what_is_new(tmp_path, monkeypatch) -> None:
 
 
 def test_the_schedule_is_the_published_one() -> None:
-    schedule = ReproduceConfig().schedule
+    schedule = TWMReproduceConfig().schedule
     assert schedule == Schedule(100_000, 5_000, 125_000, 5_000)
     assert [schedule.count_pretraining_updates(stage) for stage in ("observation-model", "dynamics", "policy")] == [
         18_750,

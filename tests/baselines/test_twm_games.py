@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metabench_baselines.twm.reproduction.atari import AtariGame
 from metabench_baselines.twm.reproduction.published_numbers import GAMES, make_aggregate_rows
-from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig
+from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig
 
 from metabench import MetabenchError, load_method
 
@@ -36,14 +36,14 @@ def test_aggregates_are_computed_as_published() -> None:
 )
 def test_impossible_experiments_are_refused(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(ValueError, match=problem.replace("?", r"\?").replace("*", r"\*")):
-        ReproduceConfig(**changes)
+        TWMReproduceConfig(**changes)
 
 
 def test_games_are_named_in_any_case() -> None:
-    assert ReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
-    assert ReproduceConfig(game="all").game.split(",") == list(GAMES)
-    ReproduceConfig(steps=340)
-    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is ReproduceConfig
+    assert TWMReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
+    assert TWMReproduceConfig(game="all").game.split(",") == list(GAMES)
+    TWMReproduceConfig(steps=340)
+    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is TWMReproduceConfig
 
 
 def test_without_ale_py_there_is_one_clear_line(monkeypatch) -> None:

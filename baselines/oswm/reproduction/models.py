@@ -13,7 +13,7 @@ from ...fitted_models.model import GaussianProcessReader, KernelReader, RidgeRea
 from ...oswm_faithful.config import SMALL_PRETRAINING
 from ...oswm_faithful.policy import load_faithful_weights
 from ...oswm_faithful.reader import FaithfulReader
-from ...oswm_faithful.train import pretrain
+from ...oswm_faithful.train import pretrain_faithful_model
 from ..reader import OSWMReader
 from ..weights import load_model
 
@@ -57,7 +57,7 @@ def make_models(
         elif folder:
             makers[name] = partial(FaithfulReader, load_faithful_weights(Path(folder)))
         elif name == "oswm-faithful-small":
-            makers[name] = partial(FaithfulReader, pretrain(SMALL_PRETRAINING["cpu"], run).cpu())
+            makers[name] = partial(FaithfulReader, pretrain_faithful_model(SMALL_PRETRAINING["cpu"], run).cpu())
         elif name == "oswm-faithful":
             raise MetabenchError(
                 "model 'oswm-faithful': expected faithful_weights, the folder that `metabench pretrain oswm-faithful` "

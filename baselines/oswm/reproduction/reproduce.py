@@ -38,7 +38,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 """Keys that hold names, and the names that there are."""
 
 
-class ReproduceConfig(Config):
+class OSWMReproduceConfig(Config):
     """What to repeat; names and numbers are separated by commas, and an empty list leaves that part out."""
 
     environments: str = Field(default=",".join(STATE_AXES), description="environments")
@@ -110,7 +110,7 @@ class _Table:
         self.rows = list(state_dict["rows"])
 
 
-def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
+def reproduce_oswm(config: OSWMReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
     """Rows of the experiment's tables, the logged numbers beside ours; resumes what was stopped, row by row.
 
     Raises:
@@ -118,7 +118,7 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
         DataError: weights are missing or damaged.
     """
     if config.quick:
-        usual = ReproduceConfig()
+        usual = OSWMReproduceConfig()
         changes = {key: value for key, value in QUICK.items() if getattr(config, key) == getattr(usual, key)}
         config = config.model_copy(update=changes)
     weights = {
@@ -143,7 +143,7 @@ _Makers = Mapping[str, Callable[[Spaces], Reader]]
 _Part = Callable[[], list[dict[str, Any]]]
 
 
-def _plan_returns(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
+def _plan_returns(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
     """One row each."""
     oracles = {"none": (False,), "published": (True,), "both": (False, True)}[config.oracles]
     for environment in split_names(config.environments):
@@ -171,7 +171,7 @@ def _run_trial(trial: Trial, maker: Callable[[Spaces], Reader], run: TrainingRun
     return [trial.row(maker(trial.suite.spaces), LARGEST[trial.model], run)]
 
 
-def _plan_errors(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
+def _plan_errors(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
     """First those by kind of context, then those by its size."""
     suites = [load_suite(environment) for environment in split_names(config.environments)]
     for suite in suites:
@@ -196,7 +196,7 @@ def _plan_errors(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> 
                 yield partial(make_size_rows, suite, model, reader, LARGEST[model], int(size), config.seeds, run)
 
 
-def _plan_worlds(config: ReproduceConfig, run: TrainingRun) -> Iterable[_Part]:
+def _plan_worlds(config: OSWMReproduceConfig, run: TrainingRun) -> Iterable[_Part]:
     """The priors beside the suites."""
     suites = split_names(config.suites)
     for prior in PRIORS if suites else ():

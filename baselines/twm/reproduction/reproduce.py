@@ -36,7 +36,7 @@ GameMaker = Callable[[str, int], Game]
 """Makes a game from its name and a seed."""
 
 
-class ReproduceConfig(Config):
+class TWMReproduceConfig(Config):
     """Which games, how long, and how large a model."""
 
     game: str = Field(default="Pong", description="games of the paper, separated by commas, or `all`")
@@ -71,7 +71,7 @@ class ReproduceConfig(Config):
         return ",".join(dict.fromkeys(known[name.lower()] for name in names))
 
     @model_validator(mode="after")
-    def _refuse_too_few_steps(self) -> ReproduceConfig:
+    def _refuse_too_few_steps(self) -> TWMReproduceConfig:
         context, random = SIZES[self.size].window, round(self.steps * self.random_share)
         if random < context:
             raise ValueError(
@@ -103,8 +103,8 @@ class _Scores:
         self.scores = list(state_dict["scores"])
 
 
-def reproduce(
-    config: ReproduceConfig,
+def reproduce_twm(
+    config: TWMReproduceConfig,
     run: TrainingRun,
     make_game: GameMaker = AtariGame,
     sizes: Mapping[str, TWMConfig] = SIZES,
@@ -121,7 +121,7 @@ def reproduce(
 
 
 def _play_game(
-    config: ReproduceConfig, model_config: TWMConfig, name: str, run: TrainingRun, make_game: GameMaker
+    config: TWMReproduceConfig, model_config: TWMConfig, name: str, run: TrainingRun, make_game: GameMaker
 ) -> list[dict[str, Any]]:
     """Rows of one game; those of its final score come first."""
     schedule = config.schedule
@@ -156,7 +156,7 @@ def _play_game(
     ]
 
 
-def _make_score_rows(config: ReproduceConfig, schedule: Schedule, name: str, scores: Array) -> list[dict[str, Any]]:
+def _make_score_rows(config: TWMReproduceConfig, schedule: Schedule, name: str, scores: Array) -> list[dict[str, Any]]:
     """The final score, and the same beside those of others."""
     known, score = GAMES[name], float(scores.mean())
     ours = {
@@ -182,7 +182,7 @@ def _make_score_rows(config: ReproduceConfig, schedule: Schedule, name: str, sco
     return [ours, others]
 
 
-def _make_curve_rows(config: ReproduceConfig, name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_curve_rows(config: TWMReproduceConfig, name: str, run: TrainingRun) -> list[dict[str, Any]]:
     """Scores while learning; those after pretraining come first."""
     return [
         {

@@ -12,7 +12,7 @@ from ..common.planning.config import VARIANTS, PlannerConfig
 from ..common.planning.rows import Reader
 from .config import KERNEL_PRESETS, PRESETS
 from .model import GaussianProcessReader, KernelReader, RidgeReader
-from .policy import FittedModelPolicy, load_policy
+from .policy import FittedModelPolicy, load_fitted_policy
 
 
 class RidgeModel(Method):
@@ -41,7 +41,7 @@ class RidgeModel(Method):
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_policy(self.reader(), folder, spaces)
+        return load_fitted_policy(self.reader(), folder, spaces)
 
 
 class GPModel(RidgeModel):

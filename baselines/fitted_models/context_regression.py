@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..common.planning.rows import Rows
-from ..common.planning.termination import BELIEF, Ends
-from .regression import Fitted
-from .scales import Scales, measure_scales
+from ..common.planning.termination import BELIEF, EndRegression
+from .regression import KernelRegression
+from .scales import ContextScales, measure_scales
 
 CLIP = 10.0
 """Normalised observations are clipped to plus or minus this."""
@@ -56,75 +56,79 @@ class Regressions:
         left_out: what the other rows make of each row of the context.
     """
 
-    scales: Scales
+    scales: ContextScales
     state_used: Tensor
     action_used: Tensor
-    changes: Fitted
-    reward: Fitted
+    changes: KernelRegression
+    reward: KernelRegression
     missed: Tensor
-    ends: Ends
+    ends: EndRegression
     end_rate: Tensor
     left_out: Guess
 
     @staticmethod
-    def of(context: Rows, state_used: Tensor, action_used: Tensor, prior_weight: float) -> Regressions:
+    def fit(context: Rows, state_used: Tensor, action_used: Tensor, prior_weight: float) -> Regressions:
         """Fit them to N rows, 0 or more."""
         scales = measure_scales(context, state_used, prior_weight)
-        outcome = in_units(context, scales)
-        inputs = _inputs(context.observations, context.actions, scales, state_used, action_used)
-        reached = _places(context.next_observations, scales, state_used)
+        outcome = scale_outcomes(context, scales)
+        inputs = _make_inputs(context.observations, context.actions, scales, state_used, action_used)
+        reached = _normalise_places(context.next_observations, scales, state_used)
         used = torch.cat([state_used, action_used], 1)
-        changes = Fitted.of(inputs, outcome[..., :-1], context.valid, used, sums=False)
+        changes = KernelRegression.fit(inputs, outcome[..., :-1], context.valid, used, sums=False)
         every, seen = torch.cat([used, state_used], 1), torch.cat([inputs, reached], 2)
-        reward = Fitted.of(seen, outcome[..., -1:], context.valid, every, sums=True)
+        reward = KernelRegression.fit(seen, outcome[..., -1:], context.valid, every, sums=True)
         said = torch.cat([changes.left_out, reward.left_out], 2)
         leverage = torch.cat([changes.leverage, reward.leverage], 2)
-        missed = _missed((outcome - said) / (1.0 + leverage).sqrt(), context.valid, scales)
-        value, unit = _trusted(said, leverage, missed)
-        ends = Ends.fit(reached, context.ends, context.valid)
+        missed = _measure_missed((outcome - said) / (1.0 + leverage).sqrt(), context.valid, scales)
+        value, unit = _shrink_by_distance(said, leverage, missed)
+        ends = EndRegression.fit(reached, context.ends, context.valid)
         ended, rows = (context.ends & context.valid).sum(1, keepdim=True), context.valid.sum(1, keepdim=True)
         rate = ((ended + BELIEF[0]) / (rows - ended + BELIEF[1])).log()
-        end = _moderated(ends.left_out, ends.deviations, rate)
-        left_out = Guess(inputs, joined(value, end), joined(unit, ends.deviations))
+        end = _moderate_logits(ends.left_out, ends.deviations, rate)
+        left_out = Guess(inputs, append_column(value, end), append_column(unit, ends.deviations))
         return Regressions(scales, state_used, action_used, changes, reward, missed, ends, rate, left_out)
 
     def guess(self, observations: Tensor, actions: Tensor) -> Guess:
         """What they say of `(B, M, S)` observations and `(B, M, A)` action features."""
         scales = self.scales
-        inputs = _inputs(observations, actions, scales, self.state_used, self.action_used)
-        change, change_unit = _trusted(*self.changes.predict(inputs), self.missed[..., :-1])
-        reached = _places(observations + change * scales.change * scales.moving, scales, self.state_used)
-        reward, reward_unit = _trusted(*self.reward.predict(torch.cat([inputs, reached], 2)), self.missed[..., -1:])
+        inputs = _make_inputs(observations, actions, scales, self.state_used, self.action_used)
+        change, change_unit = _shrink_by_distance(*self.changes.predict(inputs), self.missed[..., :-1])
+        reached = _normalise_places(observations + change * scales.change * scales.moving, scales, self.state_used)
+        reward, reward_unit = _shrink_by_distance(
+            *self.reward.predict(torch.cat([inputs, reached], 2)), self.missed[..., -1:]
+        )
         logits, deviations = self.ends.logits(reached)
-        end = _moderated(logits, deviations, self.end_rate)
+        end = _moderate_logits(logits, deviations, self.end_rate)
         return Guess(
             inputs,
-            joined(torch.cat([change, reward], 2), end),
-            joined(torch.cat([change_unit, reward_unit], 2), deviations),
+            append_column(torch.cat([change, reward], 2), end),
+            append_column(torch.cat([change_unit, reward_unit], 2), deviations),
         )
 
 
-def in_units(rows: Rows, scales: Scales) -> Tensor:
+def scale_outcomes(rows: Rows, scales: ContextScales) -> Tensor:
     """`(B, N, S + 1)` changes, 0 in slots that do not move, and reward in units of the scales."""
     change = (rows.next_observations - rows.observations) / scales.change * scales.moving
-    return joined(change, (rows.rewards - scales.reward_mean) / scales.reward_spread)
+    return append_column(change, (rows.rewards - scales.reward_mean) / scales.reward_spread)
 
 
-def joined(rest: Tensor, last: Tensor) -> Tensor:
+def append_column(rest: Tensor, last: Tensor) -> Tensor:
     """`(B, M, D + 1)` of `(B, M, D)` and `(B, M)`."""
     return torch.cat([rest, last[..., None]], 2)
 
 
-def _inputs(observations: Tensor, actions: Tensor, scales: Scales, state_used: Tensor, action_used: Tensor) -> Tensor:
-    return torch.cat([_places(observations, scales, state_used), actions * action_used[:, None]], 2)
+def _make_inputs(
+    observations: Tensor, actions: Tensor, scales: ContextScales, state_used: Tensor, action_used: Tensor
+) -> Tensor:
+    return torch.cat([_normalise_places(observations, scales, state_used), actions * action_used[:, None]], 2)
 
 
-def _places(observations: Tensor, scales: Scales, used: Tensor) -> Tensor:
+def _normalise_places(observations: Tensor, scales: ContextScales, used: Tensor) -> Tensor:
     """`(B, M, S)` normalised observations, unused slots 0."""
     return ((observations - scales.mean) / scales.spread).clamp(-CLIP, CLIP) * used[:, None]
 
 
-def _missed(wrong: Tensor, valid: Tensor, scales: Scales) -> Tensor:
+def _measure_missed(wrong: Tensor, valid: Tensor, scales: ContextScales) -> Tensor:
     """`(B, 1, S + 1)`: with few rows it leans on 1, the size of what is to be predicted.
 
     Orders of size are averaged: of sizes the mean would be nearly 1 even where 20 rows fix all to a hundredth.
@@ -134,7 +138,7 @@ def _missed(wrong: Tensor, valid: Tensor, scales: Scales) -> Tensor:
     return (0.5 * scales.weight * square.clamp(min=LEAST_MISSED**2).log()).exp()
 
 
-def _trusted(said: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
+def _shrink_by_distance(said: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
     """What a regression says, less where it lies far from the context; and how much it is expected to miss there.
 
     Both are what Bayes' rule says of a regression whose outputs are of size 1; no more is ever missed than that.
@@ -143,7 +147,7 @@ def _trusted(said: Tensor, leverage: Tensor, missed: Tensor) -> tuple[Tensor, Te
     return said / (1.0 + far), (missed.square() + far).sqrt().minimum(missed.clamp(min=1.0))
 
 
-def _moderated(logits: Tensor, deviations: Tensor, rate: Tensor) -> Tensor:
+def _moderate_logits(logits: Tensor, deviations: Tensor, rate: Tensor) -> Tensor:
     """`(B, M)` logits drawn to `(B, 1)` that of the rate, where they are in doubt: after MacKay (1992), who draws to 0.
 
     A few episodes, which an end separates from all else, leave the regression far too sure: after one of 64 rows, other

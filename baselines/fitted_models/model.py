@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..common.planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
-from ..common.planning.termination import Ends
+from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows, ask_in_parts
+from ..common.planning.termination import EndRegression
 from .context_regression import Regressions
 
 PENALTY = 1e-3
@@ -26,81 +26,87 @@ PRIOR_WEIGHT = 2.0
 
 
 @dataclass(frozen=True)
-class _Normal:
+class _Standardisation:
     """Means and deviations of G environments' rows, `(G, 1, D)` each."""
 
     mean: Tensor
     deviation: Tensor
 
     @staticmethod
-    def of(values: Tensor, valid: Tensor) -> _Normal:
+    def measure(values: Tensor, valid: Tensor) -> _Standardisation:
         weight = valid[..., None].float()
         count = weight.sum(1, keepdim=True).clamp(min=1.0)
         mean = (values * weight).sum(1, keepdim=True) / count
         variance = ((values - mean).square() * weight).sum(1, keepdim=True) / count
-        return _Normal(mean, variance.sqrt().clamp(min=1e-6))
+        return _Standardisation(mean, variance.sqrt().clamp(min=1e-6))
 
-    def scaled(self, values: Tensor) -> Tensor:
+    def standardise(self, values: Tensor) -> Tensor:
         return (values - self.mean) / self.deviation
 
 
 class RidgeReader(Reader):
-    """Linear regression with a penalty: changes and reward are linear in state and action; ends are `Ends`."""
+    """Linear regression with a penalty: changes and reward are linear in state and action; ends are `EndRegression`."""
 
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """Fit one regression an environment."""
         inputs = torch.cat([context.observations, context.actions], 2)
-        outputs = _outputs(context)
-        scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
-        ends = _Ends.of(context)
+        outputs = _make_targets(context)
+        scale, target = (
+            _Standardisation.measure(inputs, context.valid),
+            _Standardisation.measure(outputs, context.valid),
+        )
+        ends = _StandardisedEnds.fit(context)
         weight = context.valid[..., None].float()
-        x, y = scale.scaled(inputs) * weight, target.scaled(outputs) * weight
+        x, y = scale.standardise(inputs) * weight, target.standardise(outputs) * weight
         gram = x.transpose(1, 2) @ x
         penalty = PENALTY * (1.0 + weight.sum(1, keepdim=True)) * torch.eye(x.shape[2])
         coefficients = torch.linalg.solve(gram + penalty, x.transpose(1, 2) @ y)
         left = ((y - x @ coefficients).square().sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)).sqrt()
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
-            scaled = scale.scaled(torch.cat([observations, actions], 2)) @ coefficients
-            return _prediction(observations, scaled, left.expand_as(scaled), target, ends)
+            scaled = scale.standardise(torch.cat([observations, actions], 2)) @ coefficients
+            return _make_prediction(observations, scaled, left.expand_as(scaled), target, ends)
 
         return predict
 
 
 class GaussianProcessReader(Reader):
-    """Gaussian processes of changes and reward, radial over normalised states and actions; ends are `Ends`.
+    """Gaussian processes of changes and reward, radial over normalised states and actions; ends are `EndRegression`.
 
     Each of the two has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
     support. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
     textbook's equations, Rasmussen and Williams 2006, algorithm 2.1.)
     """
 
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """Factor a kernel matrix for each environment, length and noise, and keep the likeliest."""
         inputs = torch.cat([context.observations, context.actions], 2)
-        outputs = _outputs(context)
-        scale, target = _Normal.of(inputs, context.valid), _Normal.of(outputs, context.valid)
-        ends = _Ends.of(context)
+        outputs = _make_targets(context)
+        scale, target = (
+            _Standardisation.measure(inputs, context.valid),
+            _Standardisation.measure(outputs, context.valid),
+        )
+        ends = _StandardisedEnds.fit(context)
         weight = context.valid[..., None].double()
-        x, y = scale.scaled(inputs).double(), target.scaled(outputs).double() * weight
-        processes = [_Process(x, part, weight) for part in (y[..., :-1], y[..., -1:])]
+        x, y = scale.standardise(inputs).double(), target.standardise(outputs).double() * weight
+        processes = [_GaussianProcess(x, part, weight) for part in (y[..., :-1], y[..., -1:])]
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
-            queries = scale.scaled(torch.cat([observations, actions], 2)).double()
+            queries = scale.standardise(torch.cat([observations, actions], 2)).double()
             means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
-            return _prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
+            return _make_prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
 
-        return in_parts(predict, AT_ONCE)
+        return ask_in_parts(predict, AT_ONCE)
 
 
 class KernelReader(Reader):
     """What `oswm` is without its transformer: its regressions, and how much they are expected to miss."""
 
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """Regress changes and reward, exactly over all rows, with kernels that the rows left out choose."""
         groups, slots, actions = len(context.rewards), context.observations.shape[2], context.actions.shape[2]
         used = torch.ones(groups, slots + actions, dtype=torch.bool)
-        regressions = Regressions.of(context, used[:, :slots], used[:, slots:], PRIOR_WEIGHT)
+        regressions = Regressions.fit(context, used[:, :slots], used[:, slots:], PRIOR_WEIGHT)
 
         scales = regressions.scales
         step = scales.change * scales.moving
@@ -115,10 +121,10 @@ class KernelReader(Reader):
                 ends=guess.value[..., -1].sigmoid(),
             )
 
-        return in_parts(predict, AT_ONCE)
+        return ask_in_parts(predict, AT_ONCE)
 
 
-class _Process:
+class _GaussianProcess:
     """Gaussian processes of G environments and O outputs; an environment's outputs share a kernel."""
 
     def __init__(self, x: Tensor, y: Tensor, weight: Tensor) -> None:
@@ -157,24 +163,28 @@ def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Ends:
+class _StandardisedEnds:
     """Where episodes end, in the units of observations."""
 
-    scale: _Normal
-    ends: Ends
+    scale: _Standardisation
+    ends: EndRegression
 
     @staticmethod
-    def of(context: Rows) -> _Ends:
-        scale = _Normal.of(context.next_observations, context.valid)
-        return _Ends(scale, Ends.fit(scale.scaled(context.next_observations), context.ends, context.valid))
+    def fit(context: Rows) -> _StandardisedEnds:
+        scale = _Standardisation.measure(context.next_observations, context.valid)
+        return _StandardisedEnds(
+            scale, EndRegression.fit(scale.standardise(context.next_observations), context.ends, context.valid)
+        )
 
 
-def _outputs(context: Rows) -> Tensor:
+def _make_targets(context: Rows) -> Tensor:
     """`(G, N, S + 1)`: change and reward."""
     return torch.cat([context.next_observations - context.observations, context.rewards[..., None]], 2)
 
 
-def _prediction(observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Normal, ends: _Ends) -> Prediction:
+def _make_prediction(
+    observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Standardisation, ends: _StandardisedEnds
+) -> Prediction:
     outputs, spread = scaled * target.deviation + target.mean, deviations * target.deviation
     reached = observations + outputs[..., :-1]
     return Prediction(
@@ -182,5 +192,5 @@ def _prediction(observations: Tensor, scaled: Tensor, deviations: Tensor, target
         deviations=spread[..., :-1],
         rewards=outputs[..., -1],
         reward_deviations=spread[..., -1],
-        ends=ends.ends.logits(ends.scale.scaled(reached))[0].sigmoid(),
+        ends=ends.ends.logits(ends.scale.standardise(reached))[0].sigmoid(),
     )

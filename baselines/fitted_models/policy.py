@@ -19,7 +19,7 @@ class FittedModelPolicy(ImaginationPolicy):
 
     def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces) -> None:
         """Act in tasks of these spaces."""
-        super().__init__(reader, config, spaces, config.imagination())
+        super().__init__(reader, config, spaces, config.make_imagination_config())
         self._saved = {"config": config.model_dump(mode="json"), "spaces": asdict(spaces)}
 
     def save(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class FittedModelPolicy(ImaginationPolicy):
         save_state(self._saved, folder / FILE)
 
 
-def load_policy(reader: Reader, folder: Path, spaces: Spaces) -> FittedModelPolicy:
+def load_fitted_policy(reader: Reader, folder: Path, spaces: Spaces) -> FittedModelPolicy:
     """Read what `FittedModelPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
     state = load_state(folder / FILE)
     try:

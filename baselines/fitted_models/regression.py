@@ -36,7 +36,7 @@ LEAST_ERROR = 1e-12
 
 
 @dataclass(frozen=True)
-class Fitted:
+class KernelRegression:
     """Regressions of B environments with O outputs each, which share a kernel; D inputs, of which C are used by any.
 
     Attributes:
@@ -76,7 +76,7 @@ class Fitted:
 
     @staticmethod
     @torch.no_grad()
-    def of(inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool) -> Fitted:
+    def fit(inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool) -> KernelRegression:
         """Regress outputs on inputs.
 
         Args:
@@ -91,14 +91,17 @@ class Fitted:
         targets, mask = outputs.double() * keep, used[:, None, columns].double()
         number = mask.sum(2, keepdim=True).clamp(min=1.0)
         share = mask / number.sqrt()
-        best = _chosen(rows, targets, keep, number, share if sums else None)
+        best = _choose_kernel(rows, targets, keep, number, share if sums else None)
         solved, inverse, additive = best["solved"], best["inverse"] * keep, best["additive"]
-        linear, bumps = _linear(rows).transpose(1, 2), _bumps(rows, share).transpose(1, 2) * additive
-        square = rows.square().sum(2, keepdim=True)
+        linear, bumps = _linear_features(rows).transpose(1, 2), _bump_features(rows, share).transpose(1, 2) * additive
+        # The exponent of a radial kernel, -|x - z|^2 / 2 l^2 = (x.z - |x|^2 / 2 - |z|^2 / 2) / l^2, is one product of
+        # [x, |x|^2, 1] with [z, -1/2, -|z|^2 / 2] / l^2: so all kernels of all queries are one matrix product.
+        square = rows.square().sum(2, keepdim=True)  # (B, N, 1)
         places = torch.cat([rows, -0.5 * torch.ones_like(square), -0.5 * square], 2) / (best["length"] ** 2 * number)
+        # Far from all rows the linear part would go on for ever. Without any row there is nothing to take a maximum of.
         largest = REACH * targets.abs().amax(1, keepdim=True) if targets.shape[1] else targets.sum(1, keepdim=True)
         largest = largest.to(outputs.dtype)
-        return Fitted(
+        return KernelRegression(
             left_out=best["left_out"].float().clamp(-largest, largest),
             leverage=best["leverage"].float(),
             largest=largest,
@@ -120,31 +123,37 @@ class Fitted:
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
         inputs = inputs[..., self.columns]
-        square, linear = inputs.square().sum(2, keepdim=True), _linear(inputs)
+        square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
+        # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
+        # of a query. The two parts of the kernel are added up, each only where some environment uses it.
         value, explained = torch.bmm(linear, self.slope), torch.bmm(linear, self.linear_inverse)
-        size = 1.0 + square + (1.0 - self.additive)
+        size = 1.0 + square + (1.0 - self.additive)  # a query's kernel with itself: linear, and 1 if radial
         if not self.additive.all():
             near = torch.bmm(torch.cat([inputs, square, linear[..., -1:]], 2), self.places).exp_()
             value, explained = value.baddbmm(near, self.radial), explained.baddbmm(near, self.radial_inverse)
         if self.additive.any():
-            bumps = _bumps(inputs, self.share)
+            bumps = _bump_features(inputs, self.share)
             value, explained = value.baddbmm(bumps, self.bumps), explained.baddbmm(bumps, self.bump_inverse)
             size = size + bumps.square().sum(2, keepdim=True) * self.additive
+        # Of single precision the difference may be a little below 0.
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
         leverage = left.clamp(min=0.0) / self.penalty * self.says
         return (value * self.says).clamp(-self.largest, self.largest), leverage
 
 
-def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: Tensor | None) -> dict[str, Tensor]:
-    """Try all kernels, and keep each environment's best: its numbers, as `Fitted` has them, and its solution."""
+def _choose_kernel(
+    rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: Tensor | None
+) -> dict[str, Tensor]:
+    """Try all kernels; keep each environment's best: its numbers as `KernelRegression` has them, and its solution."""
     count, both = keep.sum(1, keepdim=True).clamp(min=1.0), keep * keep.transpose(1, 2)
     products, square = rows @ rows.transpose(1, 2), rows.square().sum(2, keepdim=True)
     apart = (square + square.transpose(1, 2) - 2.0 * products).clamp(min=0.0) / number
     candidates, alike = list(RADIAL), products
     if share is not None:
-        bumps = _bumps(rows, share)
+        bumps = _bump_features(rows, share)
         candidates += [(0.0, portion) for portion in ADDITIVE]
         alike = bumps @ bumps.transpose(1, 2)
+    # Padding rows get a 1 on the diagonal and 0 elsewhere, so that one factorisation serves contexts of all lengths.
     unit = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device).expand_as(apart)
     fixed = (1.0 + products) * both + unit * (1.0 - keep)  # padding is independent of all
     nothing = targets.square().sum(1, keepdim=True)  # the error of predicting 0
@@ -156,9 +165,11 @@ def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: 
         inverse = torch.linalg.solve_triangular(factor, unit, upper=False)
         precision = inverse.square().sum(1)[..., None]  # the diagonal of the kernel matrix's inverse
         solved = inverse.transpose(1, 2) @ (inverse @ targets)
+        # How far each row is off when the others predict it, without fitting N times (R. & W. 2006, equation 5.12).
         wrong = solved / precision
         error = wrong.square().sum(1, keepdim=True)
         says = error < nothing
+        # The row's variance given the others is 1 / precision, of which `penalty` is noise: the rest is leverage.
         held = (penalty * precision).clamp(max=1.0)
         tried = {
             "score": (error.minimum(nothing) / count + LEAST_ERROR).log().sum(2, keepdim=True),
@@ -176,14 +187,14 @@ def _chosen(rows: Tensor, targets: Tensor, keep: Tensor, number: Tensor, share: 
     return best
 
 
-def _linear(inputs: Tensor) -> Tensor:
+def _linear_features(inputs: Tensor) -> Tensor:
     """`(B, M, C + 1)` the features of the linear kernel."""
     return torch.cat([inputs, torch.ones_like(inputs[..., :1])], 2)
 
 
-def _bumps(inputs: Tensor, share: Tensor) -> Tensor:
+def _bump_features(inputs: Tensor, share: Tensor) -> Tensor:
     """`(B, M, C BUMPS)` the features of the sum of radial kernels of one input each."""
     middles = torch.linspace(-EDGE, EDGE, BUMPS, dtype=inputs.dtype, device=inputs.device)
     size = 2.0 * EDGE / (BUMPS - 1) / (LENGTH * math.sqrt(math.pi / 2.0))
-    bumps = ((inputs[..., None] - middles) / LENGTH).square_().neg_().exp_()
+    bumps = ((inputs[..., None] - middles) / LENGTH).square_().neg_().exp_()  # (B, M, C, BUMPS)
     return torch.flatten(bumps * (size**0.5 * share)[..., None], 2)

@@ -13,7 +13,7 @@ SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
-class Scales:
+class ContextScales:
     """Normalisation of B environments: `(B, 1, S)` for states and changes, `(B, 1)` for rewards.
 
     Attributes:
@@ -35,7 +35,7 @@ class Scales:
     weight: Tensor
 
 
-def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> Scales:
+def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> ContextScales:
     """Normalisation from context rows, which counts `weight` rows of spread 1, change 0.1 and reward spread 1 more."""
     valid = rows.valid[..., None].float()
     count = valid.sum(1, keepdim=True)
@@ -49,7 +49,7 @@ def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> Scales:
     reward_variance = ((rows.rewards - reward_mean).square() * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
     moving = ((change > SMALLEST**2) | (count < 2)) & state_used[:, None]
     leaning = share[:, :, 0]
-    return Scales(
+    return ContextScales(
         mean=share * mean,
         spread=(share * variance + (1 - share)).sqrt().clamp(min=SMALLEST),
         change=(share * change + (1 - share) * 0.01).sqrt().clamp(min=SMALLEST),

@@ -10,11 +10,11 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.planning.config import VARIANTS
 from .config import META_PRESETS, PRESETS, PRETRAINING, OSWMConfig, OSWMMetaConfig, PretrainingConfig
-from .meta_training import one_step_errors, train_on_tasks
-from .policy import OSWMPolicy, load_policy
-from .pretrain import pretrain
-from .reproduction.reproduce import ReproduceConfig, reproduce
-from .weights import load_reader, model_state
+from .meta_training import measure_one_step_errors, train_on_tasks
+from .policy import OSWMPolicy, load_oswm_policy
+from .pretrain import pretrain_world_model
+from .reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
+from .weights import load_reader, pack_state
 
 __all__ = ["OSWM", "OSWMMeta", "load_reader"]
 
@@ -33,7 +33,7 @@ class OSWM(Method):
     trains: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING
-    reproduction: ClassVar[type[Config] | None] = ReproduceConfig
+    reproduction: ClassVar[type[Config] | None] = OSWMReproduceConfig
     config_class: ClassVar[type[Config]] = OSWMConfig
     config: OSWMConfig
 
@@ -47,27 +47,27 @@ class OSWM(Method):
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
         """Pretrain on synthetic environments."""
         assert isinstance(config, PretrainingConfig)
-        return model_state(pretrain(config, run))
+        return pack_state(pretrain_world_model(config, run))
 
     @classmethod
     def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
         """The paper's experiment on five small environments, with oswm, the published system and the yardsticks."""
-        assert isinstance(config, ReproduceConfig)
-        return reproduce(config, run)
+        assert isinstance(config, OSWMReproduceConfig)
+        return reproduce_oswm(config, run)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Nothing is trained; the world model's errors on validation tasks are noted."""
         reader = load_reader(data.spaces, self.config.weights)
         if data.validation.num_episodes:
             generator = run.generator("errors")
-            run.summary["world_model"] = one_step_errors(
+            run.summary["world_model"] = measure_one_step_errors(
                 reader.model, data.validation, data.spaces, generator, CONTEXTS
             )
         return OSWMPolicy(reader, self.config, data.spaces)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_policy(type(self.config), folder, spaces)
+        return load_oswm_policy(type(self.config), folder, spaces)
 
 
 class OSWMMeta(OSWM):
@@ -93,7 +93,7 @@ class OSWMMeta(OSWM):
         reader.model.cpu()
         if data.validation.num_episodes:
             generator = run.generator("errors")
-            run.summary["world_model"] = one_step_errors(
+            run.summary["world_model"] = measure_one_step_errors(
                 reader.model, data.validation, data.spaces, generator, CONTEXTS
             )
         return OSWMPolicy(reader, self.config, data.spaces)

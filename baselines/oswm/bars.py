@@ -35,7 +35,7 @@ class BarDistribution(nn.Module):
         ranked = values.flatten().double().sort().values
         borders = ranked[(at * (len(ranked) - 1)).long()]
         least = 1e-4 * float(borders[-1] - borders[0])
-        for i in range(1, len(borders)):
+        for i in range(1, len(borders)):  # each from the one before, which may have been moved itself
             borders[i] = torch.maximum(borders[i], borders[i - 1] + least)
         self.borders.copy_(borders.float())
 
@@ -52,6 +52,7 @@ class BarDistribution(nn.Module):
         wanted = below.new_tensor(levels).expand(*below.shape[:-1], -1).contiguous()
         bucket = torch.searchsorted(below, wanted).clamp(max=len(low) - 1)
         inside = mass.gather(-1, bucket)
+        # How far into the bucket the level lies: its mass is spread evenly.
         share = (wanted - below.gather(-1, bucket) + inside) / inside.clamp(min=1e-12)
         return (low[bucket] + share.clamp(0.0, 1.0) * (high - low)[bucket]).unbind(-1)
 

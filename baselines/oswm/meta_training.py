@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from metabench import Array, Spaces, TrainingData, TrainingRun
 
 from ..common.optimisation import RecentLosses, cosine_factor, descend
 from ..common.planning.rows import Rows
 from .config import OSWMMetaConfig
-from .model import WorldModel
-from .reader import padded_rows, used_slots
+from .model import OSWMWorldModel
+from .reader import mark_used_slots, pad_to_slots
 
 STAGE = "training-tasks"
 
@@ -22,40 +23,41 @@ CHECKS = 64
 """Contexts of validation tasks that the curve's losses are measured with."""
 
 
-def train_on_tasks(model: WorldModel, config: OSWMMetaConfig, data: TrainingData, run: TrainingRun) -> None:
+def train_on_tasks(model: OSWMWorldModel, config: OSWMMetaConfig, data: TrainingData, run: TrainingRun) -> None:
     """Train in place on the fitting tasks; the curve holds losses on the validation tasks."""
     model.to(run.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     recent = RecentLosses()
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, recent=recent):
-        loss = _loss(model, config, data.fitting, config.tasks, run.generator(STAGE, update), run.device)
+        generator = run.generator(STAGE, update)
+        loss, _ = meta_training_loss(model, config, data.fitting, config.tasks, generator, run.device)
         rate = config.learning_rate * cosine_factor(update, config.updates)
         descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         recent.values.append(float(loss.detach()))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if data.validation.num_episodes:
+                generator = run.generator(STAGE, "check")  # the same contexts and queries every time
                 with torch.no_grad():
-                    check = _loss(model, config, data.validation, CHECKS, run.generator(STAGE, "check"), run.device)
+                    check, _ = meta_training_loss(model, config, data.validation, CHECKS, generator, run.device)
                 metrics["validation_loss"] = float(check)
             run.log(**metrics)
     model.eval()
 
 
-def _loss(
-    model: WorldModel,
+def meta_training_loss(
+    model: OSWMWorldModel,
     config: OSWMMetaConfig,
     data: TrainingData,
     count: int,
     generator: np.random.Generator,
     device: str,
-) -> torch.Tensor:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum of the losses of changes, rewards and ends in `count` tasks drawn at random."""
     context, queries = draw_rows(data, count, config.largest_context, config.queries, generator)
-    state_used, action_used = (flags.to(device) for flags in used_slots(model.config, data.spaces, count))
-    given = model.condition(padded_rows(context, model.config, device), state_used, action_used)
-    losses = model.loss(given, padded_rows(queries, model.config, device))
-    return torch.stack(list(losses.values())).sum()
+    state_used, action_used = (flags.to(device) for flags in mark_used_slots(model.config, data.spaces, count))
+    given = model.condition(pad_to_slots(context, model.config, device), state_used, action_used)
+    return model.query_loss(given, pad_to_slots(queries, model.config, device))
 
 
 def draw_rows(
@@ -76,7 +78,7 @@ def draw_rows(
             used = 1
         else:
             used = int(generator.integers(1, min(EPISODES, len(episodes)) + 1))
-            index = np.concatenate([_steps(data, episode) for episode in episodes[:used]])
+            index = np.concatenate([_list_steps(data, episode) for episode in episodes[:used]])
             index = generator.permutation(index)[:most]
         contexts.append(index)
         others = episodes[used:] if len(episodes) > used else episodes
@@ -85,14 +87,14 @@ def draw_rows(
     longest = max(1, max(len(index) for index in contexts))
     valid = np.arange(longest) < np.array([len(index) for index in contexts])[:, None]
     index = np.stack([np.pad(index, (0, longest - len(index))) for index in contexts])
-    return _rows(data, index, valid), _rows(data, np.stack(asked), np.ones((count, queries), bool))
+    return _gather_rows(data, index, valid), _gather_rows(data, np.stack(asked), np.ones((count, queries), bool))
 
 
-def _steps(data: TrainingData, episode: int) -> Array:
+def _list_steps(data: TrainingData, episode: int) -> Array:
     return np.arange(data.columns.offsets[episode], data.columns.offsets[episode + 1])
 
 
-def _rows(data: TrainingData, index: Array, valid: Array) -> Rows:
+def _gather_rows(data: TrainingData, index: Array, valid: Array) -> Rows:
     steps = data.transitions(index)
     episodes = data.transition_episodes[index]
     ends = data.columns.terminated[episodes] & (index == data.columns.offsets[episodes + 1] - 1)
@@ -104,8 +106,8 @@ def _rows(data: TrainingData, index: Array, valid: Array) -> Rows:
     )
 
 
-def one_step_errors(
-    model: WorldModel, data: TrainingData, spaces: Spaces, generator: np.random.Generator, contexts: tuple[int, ...]
+def measure_one_step_errors(
+    model: OSWMWorldModel, data: TrainingData, spaces: Spaces, generator: np.random.Generator, contexts: tuple[int, ...]
 ) -> dict[str, float]:
     """Root mean squared error of the predicted change, in units of no change's, with contexts of so many rows.
 
@@ -124,8 +126,8 @@ def one_step_errors(
             context.valid & keep,
         )
         with torch.no_grad():
-            given = model.condition(padded_rows(context, model.config), *used_slots(model.config, spaces, CHECKS))
-            asked = padded_rows(queries, model.config)
+            given = model.condition(pad_to_slots(context, model.config), *mark_used_slots(model.config, spaces, CHECKS))
+            asked = pad_to_slots(queries, model.config)
             seen = model(given, asked.observations, asked.actions)
         wrong = (seen.next_observations - asked.next_observations).square().mean((0, 1))
         still = (asked.observations - asked.next_observations).square().mean((0, 1))

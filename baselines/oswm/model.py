@@ -18,7 +18,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from ..common.planning.rows import Prediction, Rows
-from ..fitted_models.context_regression import Guess, Regressions, in_units, joined
+from ..fitted_models.context_regression import Guess, Regressions, append_column, scale_outcomes
 from .bars import BarDistribution
 from .config import ModelConfig
 
@@ -30,7 +30,7 @@ FAR = 20.0
 
 
 @dataclass(frozen=True)
-class Conditioned:
+class ConditionedContext:
     """A context that has been read: keys and values of every layer, `(B, heads, N + 1, width / heads)` each.
 
     Attributes:
@@ -46,7 +46,7 @@ class Conditioned:
     regressions: Regressions
 
 
-class WorldModel(nn.Module):
+class OSWMWorldModel(nn.Module):
     """The transformer, with S state slots and A action slots."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -54,11 +54,11 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         slots, actions, width = config.state_slots, config.action_slots, config.width
-        self.read_input = _perceptron(2 * (slots + actions) + 2 * (slots + 2), width)
-        self.read_outcome = _perceptron(slots + 2, width)
+        self.read_input = _make_perceptron(2 * (slots + actions) + 2 * (slots + 2), width)
+        self.read_outcome = _make_perceptron(slots + 2, width)
         self.nothing = nn.Parameter(torch.zeros(width))
         self.query = nn.Parameter(torch.zeros(width))
-        self._layers = [_Layer(width, config.heads) for _ in range(config.layers)]
+        self._layers = [_ContextLayer(width, config.heads) for _ in range(config.layers)]
         self.layers = nn.ModuleList(self._layers)
         self.norm = nn.LayerNorm(width)
         self.bars = BarDistribution(config.buckets)
@@ -69,12 +69,14 @@ class WorldModel(nn.Module):
         nn.init.zeros_(self.predict_end.weight)  # it begins as the regression of ends
         nn.init.zeros_(self.predict_end.bias)
 
-    def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> Conditioned:
+    def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> ConditionedContext:
         """Read a context of N rows, 0 or more."""
-        regressions = Regressions.of(context, state_used, action_used, self.config.prior_weight)
-        guess, outcome = regressions.left_out, in_units(context, regressions.scales)
+        regressions = Regressions.fit(context, state_used, action_used, self.config.prior_weight)
+        guess, outcome = regressions.left_out, scale_outcomes(context, regressions.scales)
         rest = ((outcome - guess.value[..., :-1]) / guess.unit[..., :-1]).clamp(-CLIP, CLIP)
-        tokens = self._tokens(regressions, guess) + self.read_outcome(joined(rest, context.ends.to(rest.dtype)))
+        tokens = self._make_tokens(regressions, guess) + self.read_outcome(
+            append_column(rest, context.ends.to(rest.dtype))
+        )
         tokens = torch.cat([self.nothing.expand(len(tokens), 1, -1), tokens], 1)
         mask = functional.pad(context.valid, (1, 0), value=True)[:, None, None]
         keys, values = [], []
@@ -83,9 +85,9 @@ class WorldModel(nn.Module):
             tokens = layer(tokens, key, value, mask)
             keys.append(key)
             values.append(value)
-        return Conditioned(tuple(keys), tuple(values), mask, regressions)
+        return ConditionedContext(tuple(keys), tuple(values), mask, regressions)
 
-    def logits(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
+    def logits(self, given: ConditionedContext, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
         """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
 
         Also the logits `(B, M)` of ends, and what the regressions say.
@@ -95,7 +97,7 @@ class WorldModel(nn.Module):
         return self.predict_rest(tokens).view(shape), self._end_logits(tokens, guess), guess
 
     def forward(
-        self, given: Conditioned, observations: Tensor, actions: Tensor, slots: int | None = None
+        self, given: ConditionedContext, observations: Tensor, actions: Tensor, slots: int | None = None
     ) -> Prediction:
         """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to.
 
@@ -126,30 +128,31 @@ class WorldModel(nn.Module):
             ends=self._end_logits(tokens, guess).sigmoid(),
         )
 
-    def loss(self, given: Conditioned, queries: Rows) -> dict[str, Tensor]:
-        """Negative log-likelihoods of the queries: mean over used, moving slots; of rewards; of ends."""
+    def query_loss(self, given: ConditionedContext, queries: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Negative log-likelihoods of the queries, summed: mean over used, moving slots; of rewards; of ends."""
         rest, ends, guess = self.logits(given, queries.observations, queries.actions)
         target, counted = self.targets(given, queries, guess)
         each = self.bars.loss(rest, target) * counted
         end_loss = functional.binary_cross_entropy_with_logits(ends, queries.ends.float(), reduction="none")
         valid = queries.valid.float()
-        return {
+        info = {
             "change": each[..., :-1].sum() / counted[..., :-1].sum().clamp(min=1.0),
             "reward": each[..., -1].sum() / valid.sum().clamp(min=1.0),
             "end": (end_loss * valid).sum() / valid.sum().clamp(min=1.0),
         }
+        return torch.stack(list(info.values())).sum(), info
 
-    def targets(self, given: Conditioned, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
+    def targets(self, given: ConditionedContext, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
         """`(B, M, S + 1)` what the regression misses of queries, in its units; and which of it counts, as 0 or 1."""
         moving = given.regressions.scales.moving
-        target = (in_units(queries, given.regressions.scales) - guess.value[..., :-1]) / guess.unit[..., :-1]
+        target = (scale_outcomes(queries, given.regressions.scales) - guess.value[..., :-1]) / guess.unit[..., :-1]
         counted = torch.cat([moving, torch.ones_like(moving[..., :1])], 2) & queries.valid[..., None]
         return target.clamp(-FAR, FAR), counted.float()
 
-    def _read(self, given: Conditioned, observations: Tensor, actions: Tensor) -> tuple[Tensor, Guess]:
+    def _read(self, given: ConditionedContext, observations: Tensor, actions: Tensor) -> tuple[Tensor, Guess]:
         """`(B, M, width)` tokens of queries that have attended to the context, and what the regressions say."""
         guess = given.regressions.guess(observations, actions)
-        tokens = self._tokens(given.regressions, guess) + self.query
+        tokens = self._make_tokens(given.regressions, guess) + self.query
         for layer, keys, values in zip(self._layers, given.keys, given.values, strict=True):
             tokens = layer(tokens, keys, values, given.mask)
         return self.norm(tokens), guess
@@ -158,14 +161,14 @@ class WorldModel(nn.Module):
         """`(B, M)`."""
         return torch.as_tensor(self.predict_end(tokens)[..., 0] + guess.value[..., -1])
 
-    def _tokens(self, regressions: Regressions, guess: Guess) -> Tensor:
+    def _make_tokens(self, regressions: Regressions, guess: Guess) -> Tensor:
         flags = torch.cat([regressions.state_used, regressions.action_used], 1)[:, None]
         said = [guess.value.clamp(-CLIP, CLIP), guess.unit.log()]
         read = torch.cat([guess.inputs, flags.expand(guess.inputs.shape).to(guess.inputs.dtype), *said], 2)
         return torch.as_tensor(self.read_input(read))
 
 
-class _Layer(nn.Module):
+class _ContextLayer(nn.Module):
     """Attention to the context and a perceptron, both behind a normalisation."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -192,5 +195,5 @@ class _Layer(nn.Module):
         return torch.as_tensor(tokens + self.narrow(functional.gelu(self.widen(self.second_norm(tokens)))))
 
 
-def _perceptron(inputs: int, width: int) -> nn.Sequential:
+def _make_perceptron(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 2 * width), nn.GELU(), nn.Linear(2 * width, width))

@@ -12,9 +12,9 @@ from metabench import DataError, Picture, Spaces, TrainingData, load_state, save
 
 from ..common.planning.imagination import ImaginationPolicy
 from .config import ModelConfig, OSWMConfig
-from .pictures import prediction_pictures
+from .pictures import draw_prediction_pictures
 from .reader import OSWMReader
-from .weights import model_from_state
+from .weights import build_model
 
 FILE = "policy"
 
@@ -24,12 +24,14 @@ class OSWMPolicy(ImaginationPolicy):
 
     def __init__(self, reader: OSWMReader, config: OSWMConfig, spaces: Spaces) -> None:
         """Act in tasks of these spaces."""
-        super().__init__(reader, config, spaces, config.imagination())
+        super().__init__(reader, config, spaces, config.make_imagination_config())
         self._model, self._settings, self._saved_spaces = reader.model, config, spaces
 
     def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
         """Changes and rewards of a held-out episode, as predicted and as they were."""
-        return prediction_pictures(self.reader, self._saved_spaces, data, generator, self._settings.largest_context)
+        return draw_prediction_pictures(
+            self.reader, self._saved_spaces, data, generator, self._settings.largest_context
+        )
 
     def save(self, folder: Path) -> None:
         """Write configuration, spaces and weights."""
@@ -42,12 +44,12 @@ class OSWMPolicy(ImaginationPolicy):
         save_state(state, folder / FILE)
 
 
-def load_policy(config_class: type[OSWMConfig], folder: Path, spaces: Spaces) -> OSWMPolicy:
+def load_oswm_policy(config_class: type[OSWMConfig], folder: Path, spaces: Spaces) -> OSWMPolicy:
     """Read what `OSWMPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
     state = load_state(folder / FILE)
     try:
         config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
-        model = model_from_state(ModelConfig.model_validate(state["model"]), state["network"])
+        model = build_model(ModelConfig.model_validate(state["model"]), state["network"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: not a policy of oswm: {' '.join(str(error).split()):.200}") from error
     if saved != spaces:

@@ -10,9 +10,9 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..common.planning.rows import Dynamics, Prediction, Reader, Rows, in_parts
+from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows, ask_in_parts
 from .config import ModelConfig
-from .model import Conditioned, WorldModel
+from .model import ConditionedContext, OSWMWorldModel
 
 AT_ONCE = 2_048
 """Queries that are answered at once."""
@@ -21,7 +21,7 @@ AT_ONCE = 2_048
 class OSWMReader(Reader):
     """Pads a suite's observations and actions to the model's slots, and cuts its predictions back."""
 
-    def __init__(self, model: WorldModel, spaces: Spaces) -> None:
+    def __init__(self, model: OSWMWorldModel, spaces: Spaces) -> None:
         """Read environments of these spaces; raises `MetabenchError` if they are wider than the model."""
         self.model, self._spaces = model, spaces
         config = model.config
@@ -35,11 +35,11 @@ class OSWMReader(Reader):
                 )
 
     @torch.no_grad()
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         groups, config = len(context.rewards), self.model.config
-        used = used_slots(config, self._spaces, groups)
-        return in_parts(_ReadModel(self.model, self.model.condition(padded_rows(context, config), *used)), AT_ONCE)
+        used = mark_used_slots(config, self._spaces, groups)
+        return ask_in_parts(_ReadModel(self.model, self.model.condition(pad_to_slots(context, config), *used)), AT_ONCE)
 
     def parameter_count(self) -> int:
         """Weights and biases."""
@@ -49,37 +49,37 @@ class OSWMReader(Reader):
 class _ReadModel:
     """The model with its context."""
 
-    def __init__(self, model: WorldModel, given: Conditioned) -> None:
+    def __init__(self, model: OSWMWorldModel, given: ConditionedContext) -> None:
         self._model, self._given = model, given
 
     @torch.no_grad()
     def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
         config, dims = self._model.config, observations.shape[2]
-        padded = _padded(observations, config.state_slots), _padded(actions, config.action_slots)
+        padded = _pad(observations, config.state_slots), _pad(actions, config.action_slots)
         seen: Prediction = self._model(self._given, *padded, slots=dims)
         return replace(
             seen, next_observations=seen.next_observations[..., :dims], deviations=seen.deviations[..., :dims]
         )
 
 
-def padded_rows(rows: Rows, config: ModelConfig, device: str = "cpu") -> Rows:
+def pad_to_slots(rows: Rows, config: ModelConfig, device: str = "cpu") -> Rows:
     """Rows of a suite's widths as rows of the model's slots, on the model's device."""
     return Rows(
-        _padded(rows.observations, config.state_slots).to(device),
-        _padded(rows.actions, config.action_slots).to(device),
-        _padded(rows.next_observations, config.state_slots).to(device),
+        _pad(rows.observations, config.state_slots).to(device),
+        _pad(rows.actions, config.action_slots).to(device),
+        _pad(rows.next_observations, config.state_slots).to(device),
         rows.rewards.to(device),
         rows.ends.to(device),
         rows.valid.to(device),
     )
 
 
-def used_slots(config: ModelConfig, spaces: Spaces, groups: int) -> tuple[Tensor, Tensor]:
+def mark_used_slots(config: ModelConfig, spaces: Spaces, groups: int) -> tuple[Tensor, Tensor]:
     """`(G, S)` and `(G, A)` bool: the slots that environments of these spaces use, the first ones."""
     state = torch.arange(config.state_slots) < spaces.observation_dim
     action = torch.arange(config.action_slots) < spaces.action_dim
     return state.expand(groups, -1), action.expand(groups, -1)
 
 
-def _padded(values: Tensor, slots: int) -> Tensor:
+def _pad(values: Tensor, slots: int) -> Tensor:
     return pad(values, (0, slots - values.shape[-1]))

@@ -11,34 +11,34 @@ import torch
 from metabench import DataError, Spaces, load_state
 
 from .config import ModelConfig, PretrainingConfig
-from .model import WorldModel
+from .model import OSWMWorldModel
 from .reader import OSWMReader
 
 SHIPPED = Path(__file__).parent / "weights"
 """What `metabench pretrain oswm --preset cpu` wrote, seed 0."""
 
 
-def model_state(model: WorldModel) -> dict[str, Any]:
+def pack_state(model: OSWMWorldModel) -> dict[str, Any]:
     """Weights in half precision: half the size, and predictions that differ by less than they err."""
     state = model.state_dict()
     return {"network": {name: value if name == "bars.borders" else value.half() for name, value in state.items()}}
 
 
-def load_model(weights: str) -> WorldModel:
+def load_model(weights: str) -> OSWMWorldModel:
     """The world model of a configuration; raises `DataError` if its folder is missing or damaged, or holds another."""
     folder = SHIPPED if weights == "shipped" else Path(weights)
     state = load_state(folder)
     try:
-        model = model_from_state(PretrainingConfig.model_validate(state["config"]).model, state["network"])
+        model = build_model(PretrainingConfig.model_validate(state["config"]).model, state["network"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: not weights of oswm: {' '.join(str(error).split()):.200}") from error
     return model.eval()
 
 
-def model_from_state(config: ModelConfig, network: Mapping[str, Any]) -> WorldModel:
+def build_model(config: ModelConfig, network: Mapping[str, Any]) -> OSWMWorldModel:
     """A model with these weights, in single precision."""
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced at once
-        model = WorldModel(config)
+        model = OSWMWorldModel(config)
     model.load_state_dict({name: value.float() for name, value in network.items()})
     return model
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from .config import PRETRAINING, SMALL_PRETRAINING, FaithfulConfig, WorldModelConfig, presets
-from .policy import FaithfulPolicy, load_policy, load_weights
+from .config import PRETRAINING, SMALL_PRETRAINING, FaithfulConfig, FaithfulWorldModelConfig, make_presets
+from .policy import FaithfulPolicy, load_faithful_policy, load_faithful_weights
 from .reader import check_widths
-from .train import pretrain
+from .train import pretrain_faithful_model
 
 
 class OSWMFaithful(Method):
@@ -24,18 +24,18 @@ class OSWMFaithful(Method):
     name: ClassVar[str] = "oswm-faithful"
     config_class: ClassVar[type[Config]] = FaithfulConfig
     config: FaithfulConfig
-    pretraining: ClassVar[Mapping[str, WorldModelConfig]] = PRETRAINING
+    pretraining: ClassVar[Mapping[str, FaithfulWorldModelConfig]] = PRETRAINING
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Configurations for `suite` by preset: widened where it has more dimensions than the published slots."""
-        return presets(suite, cls.pretraining)
+        return make_presets(suite, cls.pretraining)
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
         """Weights of a new world model; `config` is one of `pretraining`, perhaps with keys changed."""
-        assert isinstance(config, WorldModelConfig)
-        return {"weights": dict(pretrain(config, run).state_dict())}
+        assert isinstance(config, FaithfulWorldModelConfig)
+        return {"weights": dict(pretrain_faithful_model(config, run).state_dict())}
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Pretrain, unless the configuration names weights.
@@ -46,17 +46,17 @@ class OSWMFaithful(Method):
         """
         config = self.config
         if config.weights:
-            return FaithfulPolicy(load_weights(Path(config.weights)), config, data.spaces)
+            return FaithfulPolicy(load_faithful_weights(Path(config.weights)), config, data.spaces)
         check_widths(config, data.spaces)
-        return FaithfulPolicy(pretrain(config.world_model, run).cpu(), config, data.spaces)
+        return FaithfulPolicy(pretrain_faithful_model(config.world_model, run).cpu(), config, data.spaces)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_policy(folder, spaces)
+        return load_faithful_policy(folder, spaces)
 
 
 class OSWMFaithfulSmall(OSWMFaithful):
     """The same at half the width, a quarter of the parameters: what a processor can pretrain."""
 
     name: ClassVar[str] = "oswm-faithful-small"
-    pretraining: ClassVar[Mapping[str, WorldModelConfig]] = SMALL_PRETRAINING
+    pretraining: ClassVar[Mapping[str, FaithfulWorldModelConfig]] = SMALL_PRETRAINING

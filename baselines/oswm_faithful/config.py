@@ -11,7 +11,7 @@ from metabench import Config
 from ..common.planning.config import PlannerConfig
 
 
-class WorldModelConfig(Config):
+class FaithfulWorldModelConfig(Config):
     """Size and pretraining of the world model; the defaults are as published."""
 
     state_slots: int = Field(default=11, ge=3, description="most observation dimensions; beyond 11 it is widened")
@@ -27,13 +27,13 @@ class WorldModelConfig(Config):
     log_interval: int = Field(default=100, ge=1, description="updates between two rows of the training curve")
 
     @model_validator(mode="after")
-    def _heads_fit(self) -> WorldModelConfig:
+    def _check_heads(self) -> FaithfulWorldModelConfig:
         if self.width % self.heads:
             raise ValueError(f"expected a width that {self.heads} heads divide, found {self.width}")
         return self
 
 
-class FaithfulConfig(PlannerConfig, WorldModelConfig):
+class FaithfulConfig(PlannerConfig, FaithfulWorldModelConfig):
     """Where the world model comes from, and how it acts."""
 
     largest_context: int = Field(default=1_000, ge=1, description="most rows of support that are read")
@@ -45,27 +45,29 @@ class FaithfulConfig(PlannerConfig, WorldModelConfig):
     )
 
     @property
-    def world_model(self) -> WorldModelConfig:
+    def world_model(self) -> FaithfulWorldModelConfig:
         """Size and pretraining alone."""
-        return WorldModelConfig(**{key: getattr(self, key) for key in WorldModelConfig.model_fields})
+        return FaithfulWorldModelConfig(**{key: getattr(self, key) for key in FaithfulWorldModelConfig.model_fields})
 
 
 SMALL = 256
 """Width of `oswm-faithful-small`: 4,046,464 parameters."""
 
 PRETRAINING = {
-    "tiny": WorldModelConfig(width=32, layers=2, heads=1, environments=1, pretraining_updates=10, log_interval=5),
-    "paper": WorldModelConfig(),
+    "tiny": FaithfulWorldModelConfig(
+        width=32, layers=2, heads=1, environments=1, pretraining_updates=10, log_interval=5
+    ),
+    "paper": FaithfulWorldModelConfig(),
 }
 """Budgets of `oswm-faithful`."""
 
-_FEW_UPDATES = WorldModelConfig(width=SMALL, environments=1, learning_rate=5e-4, pretraining_updates=1_000)
+_FEW_UPDATES = FaithfulWorldModelConfig(width=SMALL, environments=1, learning_rate=5e-4, pretraining_updates=1_000)
 
 SMALL_PRETRAINING = {
     "tiny": PRETRAINING["tiny"],
     "demo": _FEW_UPDATES.model_copy(update={"pretraining_updates": 150, "log_interval": 25}),
     "cpu": _FEW_UPDATES,
-    "paper": WorldModelConfig(width=SMALL),
+    "paper": FaithfulWorldModelConfig(width=SMALL),
 }
 """Budgets of `oswm-faithful-small`; few updates are made the most of: one environment each, ten times the step size."""
 
@@ -78,7 +80,7 @@ WIDENED = {
 """State and action slots for suites wider than the published model."""
 
 
-def presets(suite: str, pretraining: Mapping[str, WorldModelConfig]) -> Mapping[str, FaithfulConfig]:
+def make_presets(suite: str, pretraining: Mapping[str, FaithfulWorldModelConfig]) -> Mapping[str, FaithfulConfig]:
     """Configurations for `suite` by preset: the budgets of `pretraining`, widened where the suite needs it."""
     slots = dict(zip(("state_slots", "action_slots"), WIDENED.get(suite, ()), strict=False))
     planning = {"tiny": {"samples": 8, "horizon": 4}}

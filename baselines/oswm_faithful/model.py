@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .config import WorldModelConfig
+from .config import FaithfulWorldModelConfig
 
 
 @dataclass(frozen=True)
-class Scale:
+class SlotNormalisation:
     """Normalisation of G environments' slots.
 
     Attributes:
@@ -30,26 +30,26 @@ class Scale:
     deviation: Tensor
 
     @staticmethod
-    def of(values: Tensor, valid: Tensor | None = None) -> Scale:
+    def measure(values: Tensor, valid: Tensor | None = None) -> SlotNormalisation:
         """Of `(G, N, S + A)` rows, all or the `(G, N)` valid ones."""
         counted = (torch.ones(values.shape[:2], device=values.device) if valid is None else valid)[..., None].double()
         count = counted.sum(1, keepdim=True)
         exact = values.double()  # so that the deviation of a constant is 0, not a rounding error
         mean = (exact * counted).sum(1, keepdim=True) / count
         variance = ((exact - mean).square() * counted).sum(1, keepdim=True) / (count - 1.0)
-        return Scale(mean.to(values.dtype), variance.sqrt().to(values.dtype))
+        return SlotNormalisation(mean.to(values.dtype), variance.sqrt().to(values.dtype))
 
-    def scaled(self, values: Tensor) -> Tensor:
+    def normalise(self, values: Tensor) -> Tensor:
         """As published: 0 / 0 is 0, and what differs from a constant is as large as a number can be."""
         return ((values - self.mean) / self.deviation).nan_to_num()
 
-    def unscaled(self, values: Tensor) -> Tensor:
+    def denormalise(self, values: Tensor) -> Tensor:
         """The inverse; a constant's deviation of 0 lets nothing but the constant come back."""
         return values * self.deviation + self.mean
 
 
 @dataclass(frozen=True)
-class ReadContext:
+class FaithfulContext:
     """A context that has been read.
 
     Attributes:
@@ -63,27 +63,27 @@ class ReadContext:
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor | None
-    inputs: Scale
-    outputs: Scale
+    inputs: SlotNormalisation
+    outputs: SlotNormalisation
 
 
 class FaithfulWorldModel(nn.Module):
     """S state slots and A action slots; a row is `S + A` numbers in, and `S + A` numbers out, the last the reward."""
 
-    def __init__(self, config: WorldModelConfig) -> None:
+    def __init__(self, config: FaithfulWorldModelConfig) -> None:
         """Make an untrained model; of the published size it has 16,129,280 parameters."""
         super().__init__()
         self.config = config
         width = config.width
-        self.read_state = Encoder(config.state_slots, width)
-        self.read_action = Encoder(config.action_slots, width)
-        self.read_next_state = Encoder(config.state_slots, width)
-        self.read_reward = Encoder(1, width)
-        self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
-        self.predict_state = Decoder(width, config.state_slots)
-        self.predict_reward = Decoder(width, 1)
+        self.read_state = RowEncoder(config.state_slots, width)
+        self.read_action = RowEncoder(config.action_slots, width)
+        self.read_next_state = RowEncoder(config.state_slots, width)
+        self.read_reward = RowEncoder(1, width)
+        self.layers = nn.ModuleList(FaithfulLayer(width, config.heads) for _ in range(config.layers))
+        self.predict_state = RowDecoder(width, config.state_slots)
+        self.predict_reward = RowDecoder(width, 1)
 
-    def tokens(self, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
+    def make_tokens(self, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
         """`(G, N, width)` of scaled rows: of context rows with `outputs`, of queries without."""
         slots = self.config.state_slots
         before = torch.cat([self.read_state(inputs[..., :slots]), self.read_action(inputs[..., slots:])], -1)
@@ -93,8 +93,12 @@ class FaithfulWorldModel(nn.Module):
         return torch.cat([before, *after], -1)
 
     def read(
-        self, inputs: Tensor, outputs: Tensor, valid: Tensor | None = None, scales: tuple[Scale, Scale] | None = None
-    ) -> ReadContext:
+        self,
+        inputs: Tensor,
+        outputs: Tensor,
+        valid: Tensor | None = None,
+        scales: tuple[SlotNormalisation, SlotNormalisation] | None = None,
+    ) -> FaithfulContext:
         """Read a context.
 
         Args:
@@ -103,34 +107,37 @@ class FaithfulWorldModel(nn.Module):
             valid: `(G, N)` bool, which rows count; None if all do.
             scales: normalisation of inputs and outputs, if it is not that of these rows.
         """
-        of_inputs, of_outputs = scales or (Scale.of(inputs, valid), Scale.of(outputs, valid))
-        tokens = self.tokens(of_inputs.scaled(inputs), of_outputs.scaled(outputs))
+        of_inputs, of_outputs = scales or (
+            SlotNormalisation.measure(inputs, valid),
+            SlotNormalisation.measure(outputs, valid),
+        )
+        tokens = self.make_tokens(of_inputs.normalise(inputs), of_outputs.normalise(outputs))
         mask = None if valid is None or bool(valid.all()) else valid[:, None, None]
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for number, layer in enumerate(self.layers, start=1):
-            assert isinstance(layer, Layer)
+            assert isinstance(layer, FaithfulLayer)
             key, value = layer.keys_and_values(tokens)
             keys.append(key)
             values.append(value)
             if number < len(self.layers):  # what the last layer makes of the context, nobody reads
                 tokens = layer(tokens, key, value, mask)
-        return ReadContext(tuple(keys), tuple(values), mask, of_inputs, of_outputs)
+        return FaithfulContext(tuple(keys), tuple(values), mask, of_inputs, of_outputs)
 
-    def scaled_outputs(self, given: ReadContext, inputs: Tensor) -> Tensor:
+    def predict_normalised(self, given: FaithfulContext, inputs: Tensor) -> Tensor:
         """`(G, M, S + A)` predictions for as many queries, in units of the context's normalisation."""
-        tokens = self.tokens(given.inputs.scaled(inputs))
+        tokens = self.make_tokens(given.inputs.normalise(inputs))
         for layer, key, value in zip(self.layers, given.keys, given.values, strict=True):
             tokens = layer(tokens, key, value, given.mask)
         state, reward = self.predict_state(tokens), self.predict_reward(tokens)
         return torch.cat([state, state.new_zeros(*state.shape[:-1], self.config.action_slots - 1), reward], -1)
 
-    def forward(self, given: ReadContext, inputs: Tensor) -> Tensor:
+    def forward(self, given: FaithfulContext, inputs: Tensor) -> Tensor:
         """`(G, M, S + A)` predictions for as many queries: next states, zeros, rewards."""
-        return given.outputs.unscaled(self.scaled_outputs(given, inputs))
+        return given.outputs.denormalise(self.predict_normalised(given, inputs))
 
 
-class Encoder(nn.Module):
+class RowEncoder(nn.Module):
     """Five linear layers and four GELUs; the first layer's output is added after each later GELU."""
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -149,7 +156,7 @@ class Encoder(nn.Module):
         return torch.as_tensor(self.last(hidden))
 
 
-class Decoder(nn.Module):
+class RowDecoder(nn.Module):
     """The same kind of network with sigmoids, one layer less, and no biases."""
 
     def __init__(self, width: int, outputs: int) -> None:
@@ -169,7 +176,7 @@ class Decoder(nn.Module):
         return torch.as_tensor(self.last(hidden))
 
 
-class Layer(nn.Module):
+class FaithfulLayer(nn.Module):
     """Attention to the context, then a perceptron, each added and then normalised; both begin as nothing."""
 
     def __init__(self, width: int, heads: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from metabench import DataError, Spaces, load_state, save_state
 
 from ..common.planning.policy import PlanningPolicy
-from .config import FaithfulConfig, WorldModelConfig
+from .config import FaithfulConfig, FaithfulWorldModelConfig
 from .model import FaithfulWorldModel
 from .reader import FaithfulReader
 
@@ -38,34 +38,34 @@ class FaithfulPolicy(PlanningPolicy):
         save_state(self._saved, folder / FILE)
 
 
-def load_policy(folder: Path, spaces: Spaces) -> FaithfulPolicy:
+def load_faithful_policy(folder: Path, spaces: Spaces) -> FaithfulPolicy:
     """Read what `FaithfulPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
     state = load_state(folder / FILE)
     try:
         config, saved = FaithfulConfig.model_validate(state["config"]), Spaces(**state["spaces"])
-        model = _model(state["world_model"], state["weights"])
+        model = _build_model(state["world_model"], state["weights"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not a policy of oswm-faithful: {_line(error)}") from error
+        raise DataError(f"{folder}: not a policy of oswm-faithful: {_word_error(error)}") from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
     return FaithfulPolicy(model, config, spaces)
 
 
-def load_weights(folder: Path) -> FaithfulWorldModel:
+def load_faithful_weights(folder: Path) -> FaithfulWorldModel:
     """Read what `metabench pretrain` wrote; raises `DataError` if it is missing, damaged, or of another method."""
     state = load_state(folder)
     try:
-        return _model(state["config"], state["weights"])
+        return _build_model(state["config"], state["weights"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not weights of oswm-faithful: {_line(error)}") from error
+        raise DataError(f"{folder}: not weights of oswm-faithful: {_word_error(error)}") from error
 
 
-def _model(config: Any, weights: Mapping[str, Tensor]) -> FaithfulWorldModel:
+def _build_model(config: Any, weights: Mapping[str, Tensor]) -> FaithfulWorldModel:
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced at once
-        model = FaithfulWorldModel(WorldModelConfig.model_validate(config))
+        model = FaithfulWorldModel(FaithfulWorldModelConfig.model_validate(config))
     model.load_state_dict(weights)
     return model.eval()
 
 
-def _line(error: Exception) -> str:
+def _word_error(error: Exception) -> str:
     return f"{' '.join(str(error).split()):.200}"

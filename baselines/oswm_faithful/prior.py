@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .worlds import Draws, MomentumPairs, RandomNetworks
+from .worlds import FaithfulRandomness, MomentumPairs, RandomNetworks
 
 EPISODE = 51
 """Steps of an episode."""
@@ -84,7 +84,7 @@ class FaithfulPrior:
             defects: keep two errors of the released code (`MomentumPairs`).
             momentum: false leaves the networks only, and other actions: the prior of the paper's ablation.
         """
-        self._draws = Draws(generator)
+        self._draws = FaithfulRandomness(generator)
         self._states, self._slots = state_slots, action_slots
         self._defects, self._momentum = defects, momentum
 
@@ -97,15 +97,15 @@ class FaithfulPrior:
         networks = (dims - 2 * pairs)[:, None]
         kinds = torch.where((index - networks) % 2 == 0, POSITION, VELOCITY)
         kinds = torch.where(index < networks, NETWORK, kinds).masked_fill(index >= dims[:, None], UNUSED)
-        actions = self._actions(environments, episodes)
-        states = self._episodes(actions, kinds, networks, dims)
+        actions = self._draw_actions(environments, episodes)
+        states = self._simulate_episodes(actions, kinds, networks, dims)
         before, after = states[:, :, :-1].flatten(1, 2), states[:, :, 1:].flatten(1, 2)
         reward = RandomNetworks(draws, 2 * self._states + self._slots, 2 * dims + actions.dims, 1)
         earned = reward(torch.cat([before, after, actions.forces.flatten(1, 2)], 2))[..., 0]
         earned = torch.where(draws.flag(environments, 1), 1.0, earned)
-        return self._shuffled(before, actions.tokens.flatten(1, 2), after, earned, kinds, rows)
+        return self._shuffle(before, actions.tokens.flatten(1, 2), after, earned, kinds, rows)
 
-    def _episodes(self, actions: _Actions, kinds: Tensor, networks: Tensor, dims: Tensor) -> Tensor:
+    def _simulate_episodes(self, actions: _Actions, kinds: Tensor, networks: Tensor, dims: Tensor) -> Tensor:
         """Observed states, `(E, P, T + 1, S)`, network slots first; they are also what the networks read."""
         environments, episodes = actions.forces.shape[:2]
         network, used = (kinds == NETWORK)[:, None], (kinds != UNUSED)[:, None]
@@ -114,7 +114,7 @@ class FaithfulPrior:
         place = place[:, None].expand(-1, episodes, -1)
         world = MomentumPairs(self._draws, self._states // 2, actions.dims, self._defects)
         transition = RandomNetworks(self._draws, self._states + self._slots, dims + actions.dims, self._states)
-        state = self._first_states(environments, episodes)
+        state = self._draw_first_states(environments, episodes)
         position, velocity = world.start(episodes)
         observed: list[Tensor] = []
         for timestep in range(EPISODE + 1):
@@ -126,13 +126,13 @@ class FaithfulPrior:
             observed.append(torch.where(network, state, pairs.gather(2, place)) * used)
         return torch.stack(observed, 2)
 
-    def _first_states(self, environments: int, episodes: int) -> Tensor:
+    def _draw_first_states(self, environments: int, episodes: int) -> Tensor:
         draws = self._draws
         scale = STATE_SCALE * draws.uniform(environments, 1, self._states)
         offset = STATE_OFFSET * (draws.uniform(environments, 1, 1) - 0.5)
         return (draws.uniform(environments, episodes, self._states) - offset) * scale
 
-    def _actions(self, environments: int, episodes: int) -> _Actions:
+    def _draw_actions(self, environments: int, episodes: int) -> _Actions:
         """One discrete action, or a symmetric box, each in half of the environments."""
         draws, index = self._draws, torch.arange(self._slots)
         shape = (environments, episodes, EPISODE)
@@ -154,7 +154,7 @@ class FaithfulPrior:
         tokens = torch.where(which, chosen[..., None] * one, boxed)
         return _Actions(tokens, torch.where(which, force[..., None] * one, boxed), dims)
 
-    def _shuffled(
+    def _shuffle(
         self, before: Tensor, actions: Tensor, after: Tensor, rewards: Tensor, kinds: Tensor, rows: int
     ) -> FaithfulData:
         """The first `rows` rows in one order for all; slots in another order in each environment."""
@@ -163,12 +163,12 @@ class FaithfulPrior:
         slots = draws.uniform(environments, self._states).argsort(1)
         columns = draws.uniform(environments, self._slots).argsort(1)
 
-        def taken(values: Tensor, by: Tensor) -> Tensor:
+        def take(values: Tensor, by: Tensor) -> Tensor:
             return values[:, order].gather(2, by[:, None].expand(-1, rows, -1))
 
         empty = torch.zeros(environments, rows, self._slots - 1)
         return FaithfulData(
-            torch.cat([taken(before, slots), taken(actions, columns)], 2),
-            torch.cat([taken(after, slots), empty, rewards[:, order, None]], 2),
+            torch.cat([take(before, slots), take(actions, columns)], 2),
+            torch.cat([take(after, slots), empty, rewards[:, order, None]], 2),
             kinds.gather(1, slots),
         )

@@ -8,15 +8,15 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..common.planning.rows import Dynamics, Prediction, Reader, Rows
-from .config import WorldModelConfig
+from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows
+from .config import FaithfulWorldModelConfig
 from .model import FaithfulWorldModel
 
 LARGEST = 1e6
 """Predictions are clipped to plus or minus this."""
 
 
-def check_widths(config: WorldModelConfig, spaces: Spaces) -> None:
+def check_widths(config: FaithfulWorldModelConfig, spaces: Spaces) -> None:
     """Raise `MetabenchError` if environments of these spaces have more dimensions than the model has slots."""
     states, actions = spaces.observation_dim, 1 if spaces.discrete else spaces.action_dim
     if states > config.state_slots or actions > config.action_slots:
@@ -40,10 +40,10 @@ class FaithfulReader(Reader):
         self.model, self._spaces = model, spaces
 
     @torch.no_grad()
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         config = self.model.config
-        inputs = self._inputs(context.observations, context.actions)
+        inputs = self._place_in_slots(context.observations, context.actions)
         empty = (0, config.state_slots + config.action_slots - 1 - context.next_observations.shape[2])
         outputs = torch.cat([pad(context.next_observations, empty), context.rewards[..., None]], 2)
         given = self.model.read(inputs, outputs, context.valid)
@@ -52,7 +52,7 @@ class FaithfulReader(Reader):
         @torch.no_grad()
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             """Points: deviations are 0, and nothing is said of ends."""
-            seen = self.model(given, self._inputs(observations, actions))
+            seen = self.model(given, self._place_in_slots(observations, actions))
             seen = torch.where(seen.isnan(), mean, seen).clamp(-LARGEST, LARGEST)
             state, reward = seen[..., : observations.shape[2]], seen[..., -1]
             none = torch.zeros_like(reward)
@@ -64,7 +64,7 @@ class FaithfulReader(Reader):
         """Weights and biases."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+    def _place_in_slots(self, observations: Tensor, actions: Tensor) -> Tensor:
         """`(G, N, S + A)` of `(G, N, observation_dim)` and `(G, N, action_dim)`."""
         config = self.model.config
         if self._spaces.discrete:

@@ -12,8 +12,8 @@ from torch.nn import functional
 from metabench import TrainingRun
 
 from ..common.optimisation import RecentLosses, descend
-from .config import WorldModelConfig
-from .model import FaithfulWorldModel, Scale
+from .config import FaithfulWorldModelConfig
+from .model import FaithfulWorldModel, SlotNormalisation
 from .prior import FaithfulData, FaithfulPrior
 
 STAGE = "pretraining"
@@ -40,45 +40,49 @@ HELD_OUT_CONTEXT = 809
 """Rows of their contexts: the mean of the sizes in training."""
 
 
-def pretrain(config: WorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
+def pretrain_faithful_model(config: FaithfulWorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
     """Train a new model; goes on where a killed run had its last checkpoint. The curve holds a held-out loss."""
     run.torch_seed("initialise")
     model = FaithfulWorldModel(config).to(run.device)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
-    held_out = draw(config, run, HELD_OUT, "held-out")
+    held_out = draw_environments(config, run, HELD_OUT, "held-out")
     recent = RecentLosses()
     for update in run.steps(STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent):
-        data = draw(config, run, config.environments, "environments", update)
-        loss = pretraining_loss(model, data, context_size(run.generator("context", update)))
+        data = draw_environments(config, run, config.environments, "environments", update)
+        rows = draw_context_size(run.generator("context", update))
+        loss, info = pretraining_loss(model, data, rows)
         rate = config.learning_rate * learning_rate_share(update, config.pretraining_updates)
         descend(optimizer, loss, clip=GRADIENT_CLIP, learning_rate=rate)
-        recent.values.append(loss.item())
+        recent.values.append(info["loss"].item())
         if update % config.log_interval == 0 or update == config.pretraining_updates:
             with torch.no_grad():
-                apart = pretraining_loss(model, held_out, HELD_OUT_CONTEXT)
-            run.log(loss=recent.take(), held_out_loss=apart.item())
+                _, apart = pretraining_loss(model, held_out, HELD_OUT_CONTEXT)
+            run.log(loss=recent.take(), held_out_loss=apart["loss"].item())
     return model.eval()
 
 
-def draw(config: WorldModelConfig, run: TrainingRun, environments: int, *purpose: int | str) -> FaithfulData:
+def draw_environments(
+    config: FaithfulWorldModelConfig, run: TrainingRun, environments: int, *purpose: int | str
+) -> FaithfulData:
     """Transitions of new environments, the same for the same seed and purpose, on the run's device."""
     generator = torch.Generator().manual_seed(int(run.generator(*purpose).integers(2**62)))
     prior = FaithfulPrior(generator, config.state_slots, config.action_slots, config.defects, config.momentum)
     return prior.draw(environments, ROWS).to(run.device)
 
 
-def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -> Tensor:
+def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean squared error of the queries after a context of `rows` rows, over all output slots, used or not.
 
     As published, normalisation reads the queries, too.
     """
-    inputs, outputs = Scale.of(data.inputs), Scale.of(data.outputs)
+    inputs, outputs = SlotNormalisation.measure(data.inputs), SlotNormalisation.measure(data.outputs)
     given = model.read(data.inputs[:, :rows], data.outputs[:, :rows], scales=(inputs, outputs))
-    predicted = model.scaled_outputs(given, data.inputs[:, rows:])
-    return functional.mse_loss(predicted, outputs.scaled(data.outputs[:, rows:]))
+    predicted = model.predict_normalised(given, data.inputs[:, rows:])
+    loss = functional.mse_loss(predicted, outputs.normalise(data.outputs[:, rows:]))
+    return loss, {"loss": loss}
 
 
-def context_size(generator: np.random.Generator) -> int:
+def draw_context_size(generator: np.random.Generator) -> int:
     """From 500 to 999 rows, large contexts oftener."""
     return int(generator.choice(CONTEXTS, p=CONTEXT_WEIGHTS / CONTEXT_WEIGHTS.sum()))
 

@@ -21,7 +21,7 @@ SIN, COS, LEFT_RIGHT, UP_DOWN, RADIANS = range(5)
 """Kinds of pairs: three angles, two places."""
 
 
-class Draws:
+class FaithfulRandomness:
     """Shaped random numbers of one generator."""
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -49,7 +49,7 @@ class RandomNetworks:
     A linear path leads past the sines and hyperbolic tangents, so that outputs are not bounded.
     """
 
-    def __init__(self, draws: Draws, slots: int, used: Tensor, outputs: int) -> None:
+    def __init__(self, draws: FaithfulRandomness, slots: int, used: Tensor, outputs: int) -> None:
         """Draw weights as PyTorch initialises linear layers.
 
         Args:
@@ -83,7 +83,7 @@ class MomentumPairs:
     be the angle itself; both shifted by 0 or pi.
     """
 
-    def __init__(self, draws: Draws, pairs: int, controls: Tensor, defects: bool) -> None:
+    def __init__(self, draws: FaithfulRandomness, pairs: int, controls: Tensor, defects: bool) -> None:
         """Draw `pairs` pairs in each environment; `controls`, `(E,)`, says how many of the forces are used."""
         shape = (len(controls), 1, pairs)
         self._draws, self._shape, self._defects = draws, shape, defects

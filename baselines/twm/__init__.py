@@ -13,10 +13,10 @@ from .batches import BatchSource
 from .config import TWMConfig
 from .inspect.diagnostics import diagnose
 from .model.world_model import WorldModel
-from .policy import TWMPolicy, load_policy
+from .policy import TWMPolicy, load_twm_policy
 from .presets import PRESETS, VARIANTS
 from .relabelling import train_task_rewards
-from .reproduction.reproduce import ReproduceConfig, reproduce
+from .reproduction.reproduce import TWMReproduceConfig, reproduce_twm
 from .train import train_policy, train_world_model
 
 
@@ -28,7 +28,7 @@ class TWM(Method):
 
     name: ClassVar[str] = "twm"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
-    reproduction: ClassVar[type[Config] | None] = ReproduceConfig
+    reproduction: ClassVar[type[Config] | None] = TWMReproduceConfig
     config_class: ClassVar[type[Config]] = TWMConfig
     config: TWMConfig
 
@@ -41,8 +41,8 @@ class TWM(Method):
     @classmethod
     def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:
         """The paper's experiment: Atari games, played and learned from online."""
-        assert isinstance(config, ReproduceConfig)
-        return reproduce(config, run)
+        assert isinstance(config, TWMReproduceConfig)
+        return reproduce_twm(config, run)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the world model, freeze it, then actor and critic; adds diagnostics to the summary.
@@ -50,7 +50,7 @@ class TWM(Method):
         Raises:
             DataError: rewards overflow, episodes are shorter than the context, or frames are expected and missing.
         """
-        config = self.config.within(data.spaces.horizon)
+        config = self.config.adapt_to_horizon(data.spaces.horizon)
         run.torch_seed("initialise")
         model = WorldModel(config, data.spaces)
         policy = ActorCritic(config, data.spaces)
@@ -71,4 +71,4 @@ class TWM(Method):
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_policy(folder, spaces)
+        return load_twm_policy(folder, spaces)

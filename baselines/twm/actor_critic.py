@@ -1,9 +1,8 @@
-"""Actor and critic, generalised advantages, and their losses."""
+"""Actor and critic: what they see, how actions are drawn from them, and how likely actions are under them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,15 +23,15 @@ LARGEST_ACTION = 0.99
 """Logged actions are taken to lie within where they are squashed; the likelihood of those on the bounds is zero."""
 
 
-def _orthogonal(inputs: int, widths: tuple[int, ...], outputs: int) -> nn.Sequential:
+def _make_orthogonal_mlp(inputs: int, widths: tuple[int, ...], outputs: int) -> nn.Sequential:
     network: list[nn.Module] = []
     for width in widths:
-        network += [_orthogonal_layer(inputs, width, math.sqrt(2.0)), nn.SiLU()]
+        network += [_make_orthogonal_layer(inputs, width, math.sqrt(2.0)), nn.SiLU()]
         inputs = width
-    return nn.Sequential(*network, _orthogonal_layer(inputs, outputs, 1.0))
+    return nn.Sequential(*network, _make_orthogonal_layer(inputs, outputs, 1.0))
 
 
-def _orthogonal_layer(inputs: int, outputs: int, gain: float) -> nn.Linear:
+def _make_orthogonal_layer(inputs: int, outputs: int, gain: float) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
@@ -49,13 +48,13 @@ class ActorCritic(nn.Module):
         self.squashed = config.continuous_actions == "squashed"
         self.latent_size = config.latent_groups * config.latent_classes
         self.discrete, self.action_dim, self.discount = spaces.discrete, spaces.action_dim, config.discount
-        inputs = self.latent_size + self.reads_hidden * config.width
+        inputs = self.latent_size + (config.width if self.reads_hidden else 0)
         outputs = spaces.action_dim if spaces.discrete else 2 * spaces.action_dim
-        self.actor = _orthogonal(inputs, config.actor_widths, outputs)
-        self.critic = _orthogonal(inputs, config.critic_widths, 1)
+        self.actor = _make_orthogonal_mlp(inputs, config.actor_widths, outputs)
+        self.critic = _make_orthogonal_mlp(inputs, config.critic_widths, 1)
         self.behaviour: nn.Sequential | None = None
         if config.anchor == "behaviour-policy":
-            self.behaviour = _orthogonal(self.latent_size, config.actor_widths, outputs)
+            self.behaviour = _make_orthogonal_mlp(self.latent_size, config.actor_widths, outputs)
         self.register_buffer("value_mean", torch.zeros(()))
         self.register_buffer("value_scale", torch.ones(()))
 
@@ -80,7 +79,7 @@ class ActorCritic(nn.Module):
         self.get_buffer("value_mean").fill_(float(together.mean()))
         self.get_buffer("value_scale").fill_(max(float(together.std()), 1e-3))
 
-    def features(self, latents: Tensor, hidden: Tensor) -> Tensor:
+    def make_features(self, latents: Tensor, hidden: Tensor) -> Tensor:
         """What both read: latents `(..., size)`, beside layer-normed outputs `(..., width)` if configured."""
         if not self.reads_hidden:
             return latents
@@ -110,7 +109,7 @@ class ActorCritic(nn.Module):
         raw = mean if noise is None else mean + log_deviation.exp() * noise
         return raw.tanh() if self.squashed else raw.clamp(-1.0, 1.0), raw
 
-    def noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         """Noise `(*shape, action_dim)` with which `act` samples: Gumbel for discrete actions, else Gaussian."""
         like = next(self.actor.parameters())
         noise = torch.empty(*shape, self.action_dim, dtype=like.dtype, device=like.device)
@@ -154,11 +153,12 @@ class ActorCritic(nn.Module):
         mean, log_deviation = self._gaussian(output)
         normal = -0.5 * ((raw - mean) / log_deviation.exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
         if self.squashed:
+            # log(1 - tanh(raw)^2), the squashing's volume, in a form that does not overflow.
             normal = normal - 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
         entropy = log_deviation.mean(dim=-1) + 0.5 * math.log(2 * math.pi * math.e)
         return normal.sum(dim=-1), entropy
 
-    def raw_actions(self, actions: Tensor) -> Tensor:
+    def to_raw_actions(self, actions: Tensor) -> Tensor:
         """Logged action features as `likelihood` takes them."""
         if self.discrete or not self.squashed:
             return actions
@@ -173,81 +173,3 @@ class ActorCritic(nn.Module):
     def _gaussian(output: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_deviation = output.chunk(2, dim=-1)
         return mean, log_deviation.clamp(*LOG_DEVIATION)
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """H steps of N trajectories, real or imagined; time comes first.
-
-    Attributes:
-        features: `(H + 1, N, inputs)`.
-        actions: `(H, N, action_dim)` as `ActorCritic.likelihood` takes them.
-        rewards: `(H, N)`.
-        discounts: `(H, N)`; they contain gamma.
-        cut: `(H, N)` bool: what follows the step is another trajectory.
-        weights: `(H, N)` weight of each step in the losses.
-    """
-
-    features: Tensor
-    actions: Tensor
-    rewards: Tensor
-    discounts: Tensor
-    cut: Tensor
-    weights: Tensor
-
-
-def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, gae_lambda: float) -> Tensor:
-    """GAE with a discount of its own at every step.
-
-    Args:
-        rewards: `(H, N)`.
-        discounts: `(H, N)`, zero where a trajectory ends.
-        values: `(H + 1, N)`.
-        gae_lambda: lambda.
-    """
-    errors = rewards + discounts * values[1:] - values[:-1]
-    advantage, advantages = torch.zeros_like(errors[0]), []
-    for error, discount in zip(errors.flip(0), discounts.flip(0), strict=True):
-        advantage = error + discount * gae_lambda * advantage
-        advantages.append(advantage)
-    return torch.stack(advantages[::-1])
-
-
-def criticise(config: TWMConfig, policy: ActorCritic, steps: Trajectories) -> tuple[Tensor, Tensor]:
-    """Advantages `(H, N)`, without gradient, and the critic's loss.
-
-    The loss is the weighted mean of half the squared error of the values against the GAE returns, in the critic's units
-    (a Gaussian's, without its constant).
-    """
-    values = policy.values(steps.features)
-    now = values.detach()
-    advantages = generalised_advantages(steps.rewards, steps.discounts * (~steps.cut), now, config.gae_lambda)
-    errors = (values[:-1] - (advantages + now[:-1])) / policy.get_buffer("value_scale")
-    return advantages, (steps.weights * 0.5 * errors.square()).mean()
-
-
-def mean_divergence(policy: ActorCritic, steps: Trajectories, divergence: Tensor) -> Tensor:
-    """Weighted mean of divergences `(H, N)` from the behaviour policy, a coordinate."""
-    return (divergence * steps.weights).sum() / steps.weights.sum() / policy.coordinates
-
-
-def actor_loss(
-    config: TWMConfig, policy: ActorCritic, steps: Trajectories, advantages: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """REINFORCE with the thresholded entropy bonus and, if configured, the anchor to the behaviour policy."""
-    features = steps.features[:-1]
-    output = policy.actor(features)
-    likelihood, entropy = policy.likelihood_under(output, steps.actions)
-    if config.normalise_advantages:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-6)
-    gain = -(steps.weights * likelihood * advantages).mean()
-    if policy.discrete:
-        missing = config.actor_entropy_threshold - (steps.weights * entropy).mean()
-    else:
-        missing = config.actor_entropy_target - entropy.mean()
-    loss = gain + config.actor_entropy_weight * missing.clamp(min=0.0)
-    parts = {"actor": gain, "actor_entropy": entropy.mean()}
-    if config.anchor_weight and policy.behaviour is not None:
-        parts["anchor"] = mean_divergence(policy, steps, policy.divergence_of(output, features))
-        loss = loss + config.anchor_weight * parts["anchor"]
-    return loss, parts

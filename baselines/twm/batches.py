@@ -56,7 +56,8 @@ class BalancedSampler:
         """`(count,)` different items from `first` to `stop`, or all of them repeatedly if they are fewer; now used."""
         chances = self.probabilities(first, stop)
         with np.errstate(divide="ignore"):
-            order = np.argsort(-(np.log(chances) + generator.gumbel(size=len(chances))))  # without replacement
+            # Gumbel noise on log-probabilities: the order of draws without replacement.
+            order = np.argsort(-(np.log(chances) + generator.gumbel(size=len(chances))))
         drawn = first + np.resize(order, count)
         np.add.at(self.uses, drawn, 1)
         return drawn
@@ -71,7 +72,7 @@ class BalancedSampler:
 
 
 @dataclass(frozen=True)
-class Batch:
+class WindowBatch:
     """Windows and their support.
 
     Attributes:
@@ -109,7 +110,7 @@ class BatchSource:
         self._placed = data.to(device)
         self.sampler = BalancedSampler(data.num_episodes, config.sampling_temperature, config.sampling)
 
-    def draw(self, generator: np.random.Generator) -> Batch:
+    def draw(self, generator: np.random.Generator) -> WindowBatch:
         """A batch of `tasks_per_update * windows_per_task` windows."""
         config, data = self._config, self._data
         groups, each, count = config.tasks_per_update, config.windows_per_task, config.segments
@@ -126,26 +127,26 @@ class BatchSource:
         pretended = np.where(
             generator.random(groups) < config.relabelled, generator.integers(data.num_tasks, size=groups), tasks
         )
-        windows = self._relabelled(windows, np.repeat(tasks, each), np.repeat(pretended, each))
-        startable = startable_steps(windows, timesteps, config, data.spaces)
+        windows = self._relabel(windows, np.repeat(tasks, each), np.repeat(pretended, each))
+        startable = find_startable_steps(windows, timesteps, config, data.spaces)
         support = None
         if count:
             segments, _ = self._gather(np.concatenate(others), config.segment_steps, generator)
             segments.ended[:, -1] = True
-            segments = self._relabelled(segments, np.repeat(tasks, count), np.repeat(pretended, count))
+            segments = self._relabel(segments, np.repeat(tasks, count), np.repeat(pretended, count))
             hidden = np.arange(count) >= generator.integers(1, count + 1, size=(groups * each, 1))
             hidden |= generator.random((groups * each, 1)) < config.support_dropout
             support = Support(segments, count, torch.as_tensor(hidden, device=self._device))
         reward_map = None
         if self._task_rewards is not None and config.reward_map:
             reward_map = self._task_rewards.map[torch.as_tensor(np.repeat(pretended, each), device=self._device)]
-        return Batch(windows, support, startable, reward_map)
+        return WindowBatch(windows, support, startable, reward_map)
 
-    def _relabelled(self, steps: Sequences, own: Array, other: Array) -> Sequences:
+    def _relabel(self, steps: Sequences, own: Array, other: Array) -> Sequences:
         if self._task_rewards is None:
             return steps
         tasks = (torch.as_tensor(part, device=self._device) for part in (own, other))
-        return self._task_rewards.relabelled(steps, *tasks)
+        return self._task_rewards.relabel(steps, *tasks)
 
     def transitions(self, generator: np.random.Generator, count: int) -> Windows:
         """`count` single transitions of all tasks."""
@@ -161,7 +162,7 @@ class BatchSource:
         return gather_windows(self._data, self._placed, episodes, starts, length)
 
 
-def startable_steps(windows: Sequences, timesteps: Tensor, config: TWMConfig, spaces: Spaces) -> Tensor:
+def find_startable_steps(windows: Sequences, timesteps: Tensor, config: TWMConfig, spaces: Spaces) -> Tensor:
     """Where imagination may begin, `(B, T)` bool; somewhere in every window.
 
     Enough of the episode lies before in the window, or all of it; and it ends before the suite's horizon, beyond which

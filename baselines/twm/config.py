@@ -171,7 +171,7 @@ class TWMConfig(WorldModelConfig):
     finetune_policy_updates: int = Field(8, ge=0, description="updates of actor and critic an adaptation")
     finetune_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size in adaptations")
 
-    def within(self, horizon: int) -> TWMConfig:
+    def adapt_to_horizon(self, horizon: int) -> TWMConfig:
         """This configuration for episodes of `horizon` steps: gamma as `foresight` has it."""
         longest = 1.0 - 1.0 / max(2.0, self.foresight * horizon)
         return self if not self.foresight or self.discount <= longest else self.model_copy(update={"discount": longest})

@@ -13,17 +13,17 @@ from metabench import Episode, Spaces
 
 from ..common.optimisation import descend
 from .actor_critic import ActorCritic
-from .batches import Batch, startable_steps
+from .batches import WindowBatch, find_startable_steps
 from .config import TWMConfig
 from .model.world_model import Encoded, WorldModel
-from .support import episode_sequences, pinned_support
-from .train import PolicyTrainer
+from .support import make_episode_sequences, make_pinned_support
+from .updates import PolicyOptimizers, update_in_imagination
 
 LARGEST = 16
 """Windows of support that are used, evenly spread: an adaptation must end in seconds."""
 
 
-def fine_tuned(
+def fine_tune(
     config: TWMConfig,
     model: WorldModel,
     actor_critic: ActorCritic,
@@ -36,7 +36,7 @@ def fine_tuned(
     The transformer is not changed, so that all lanes can share it. The budget is a fixed number of updates. All
     randomness is of a fixed seed: the result depends on the episodes only.
     """
-    batch = support_batch(config, episodes, spaces, device)
+    batch = make_support_batch(config, episodes, spaces, device)
     tuned_model, tuned = copy.deepcopy(model), copy.deepcopy(actor_critic).requires_grad_(True)
     heads = torch.nn.ModuleList(
         [tuned_model.dynamics.latent_heads, tuned_model.dynamics.reward_head, tuned_model.dynamics.discount_head]
@@ -49,22 +49,22 @@ def fine_tuned(
         for _ in range(config.finetune_model_updates):
             loss, _ = tuned_model.prediction_loss(tuned_model.dynamics.predict(hidden), [windows])
             descend(optimizer, loss, clip=config.model_clip)
-        trainer = PolicyTrainer(config, tuned_model, tuned, config.finetune_learning_rate)
+        optimizers = PolicyOptimizers.make(config, tuned, config.finetune_learning_rate)
         for _ in range(config.finetune_policy_updates):
-            trainer.imagine(batch)
+            update_in_imagination(config, tuned_model, tuned, optimizers, batch)
     return tuned.requires_grad_(False)
 
 
 @torch.no_grad()
-def read_outputs(model: WorldModel, batch: Batch, windows: Encoded) -> Tensor:
+def read_outputs(model: WorldModel, batch: WindowBatch, windows: Encoded) -> Tensor:
     """Outputs at the windows' action tokens, `(B, T, width)`, which the heads' updates do not change."""
     pinned = None
     if batch.support is not None:
         _, pinned = model.pin(batch.support, model.encode(batch.support.segments, sample=False))
-    return model.dynamics.at_actions(windows.tokens, batch.windows.episodes, pinned)
+    return model.dynamics.read_at_actions(windows.tokens, batch.windows.episodes, pinned)
 
 
-def support_batch(config: TWMConfig, episodes: Sequence[Episode], spaces: Spaces, device: Any) -> Batch:
+def make_support_batch(config: TWMConfig, episodes: Sequence[Episode], spaces: Spaces, device: Any) -> WindowBatch:
     """Windows that cover the episodes one after another, at most `LARGEST` of them, and their pinned segments."""
     places = [
         (episode, start, min(len(episode), start + config.window))
@@ -73,9 +73,11 @@ def support_batch(config: TWMConfig, episodes: Sequence[Episode], spaces: Spaces
     ]
     places = places[:: -(-len(places) // LARGEST)]
     owners, starts, stops = (list(part) for part in zip(*places, strict=True))
-    windows = episode_sequences(owners, starts, stops, spaces, device)
+    windows = make_episode_sequences(owners, starts, stops, spaces, device)
     passed = (windows.episodes >= 0).cumsum(dim=1) - 1
     timesteps = torch.as_tensor(starts, device=passed.device)[:, None] + passed
-    startable = startable_steps(windows, timesteps, config, spaces)
-    support = pinned_support([episodes] * len(places), config, spaces, device, shared=True) if config.segments else None
-    return Batch(windows, support, startable)
+    startable = find_startable_steps(windows, timesteps, config, spaces)
+    support = (
+        make_pinned_support([episodes] * len(places), config, spaces, device, shared=True) if config.segments else None
+    )
+    return WindowBatch(windows, support, startable)

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .actor_critic import ActorCritic, Trajectories
+from .actor_critic import ActorCritic
 from .config import TWMConfig
-from .model.dynamics import Prediction
+from .losses import PolicyTrajectories
+from .model.dynamics import HeadPrediction
 from .model.memory import Memory, Pinned
 from .model.world_model import Encoded, Sequences, Support, WorldModel
 
 
 @dataclass(frozen=True)
-class Context:
+class WindowContext:
     """Real windows that the model has read.
 
     Attributes:
@@ -32,7 +33,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Start:
+class ImaginationStart:
     """Where N rollouts begin.
 
     Attributes:
@@ -49,7 +50,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Rollouts:
+class ImaginedRollouts:
     """H imagined steps of N rollouts, time first.
 
     Attributes:
@@ -61,7 +62,7 @@ class Rollouts:
         hidden: `(H, N, width)` outputs at action tokens.
     """
 
-    steps: Trajectories
+    steps: PolicyTrajectories
     rewards: Tensor
     disagreement: Tensor
     latents: Tensor
@@ -70,7 +71,7 @@ class Rollouts:
 
 
 @torch.no_grad()
-def read_context(model: WorldModel, windows: Sequences, support: Support | None, *, sample: bool) -> Context:
+def read_context(model: WorldModel, windows: Sequences, support: Support | None, *, sample: bool) -> WindowContext:
     """Run the model over real windows and their support; `sample` draws their latents."""
     encoded = model.encode(windows, sample=sample)
     pinned = None
@@ -78,13 +79,13 @@ def read_context(model: WorldModel, windows: Sequences, support: Support | None,
         _, pinned = model.pin(support, model.encode(support.segments, sample=sample))
     count = encoded.tokens.shape[1]
     memory = model.dynamics.transformer.empty_memory(len(encoded.tokens), count + 1)
-    hidden = model.dynamics.at_latents(encoded.tokens, windows.episodes, pinned, memory)
-    last = model.dynamics.latent_tokens(encoded.latents[:, -1:])
+    hidden = model.dynamics.read_at_latents(encoded.tokens, windows.episodes, pinned, memory)
+    last = model.dynamics.embed_latents(encoded.latents[:, -1:])
     after = model.dynamics.transformer(last, windows.episodes[:, -1:], memory=memory, pinned=pinned)
-    return Context(encoded, memory, pinned, torch.cat([hidden, after], dim=1))
+    return WindowContext(encoded, memory, pinned, torch.cat([hidden, after], dim=1))
 
 
-def start_at(model: WorldModel, context: Context, rows: Tensor, steps: Tensor, horizon: int) -> Start:
+def begin_at(model: WorldModel, context: WindowContext, rows: Tensor, steps: Tensor, horizon: int) -> ImaginationStart:
     """Starts at steps `(N,)` of windows `(N,)`; the memory has room for `horizon` more steps.
 
     Where support is pinned, equally many starts are of each group's windows, one group after another.
@@ -98,7 +99,7 @@ def start_at(model: WorldModel, context: Context, rows: Tensor, steps: Tensor, h
     pinned = context.pinned
     if pinned is not None:
         pinned = replace(pinned, unseen=pinned.unseen[rows])
-    return Start(context.encoded.latents[rows, steps], context.hidden[rows, steps], memory, pinned)
+    return ImaginationStart(context.encoded.latents[rows, steps], context.hidden[rows, steps], memory, pinned)
 
 
 def choose_starts(
@@ -116,7 +117,7 @@ def choose_starts(
     return index // startable.shape[1], index % startable.shape[1]
 
 
-def disagreement(model: WorldModel, prediction: Prediction) -> Tensor:
+def disagreement(model: WorldModel, prediction: HeadPrediction) -> Tensor:
     """Mean Frobenius distance `(...)` of the heads' tables of probabilities from their mean."""
     tables = model.latents.probabilities(prediction.latent_logits)
     distances: Tensor = torch.linalg.vector_norm(tables - tables.mean(dim=0), dim=-1)
@@ -128,10 +129,10 @@ def imagine(
     config: TWMConfig,
     model: WorldModel,
     policy: ActorCritic,
-    start: Start,
+    start: ImaginationStart,
     horizon: int,
     generator: torch.Generator | None = None,
-) -> Rollouts:
+) -> ImaginedRollouts:
     """Act `horizon` steps in the model; latents and actions are sampled, rewards and discounts are means.
 
     A rollout whose cumulative discount falls below `config.restart_below` ends and goes on from another's start, as an
@@ -141,7 +142,7 @@ def imagine(
     count = len(latents)
     episode = memory.episodes[:, memory.length - 1].clamp(min=0)
     weight = torch.ones(count, device=latents.device)
-    features = [policy.features(latents, start.hidden)]
+    features = [policy.make_features(latents, start.hidden)]
     made: list[tuple[Tensor, ...]] = []
     unread: list[Tensor] = []  # tokens, and the episodes that they belong to
     places: list[Tensor] = []
@@ -154,12 +155,13 @@ def imagine(
         return last
 
     for _ in range(horizon):
-        action, chosen = policy.act(features[-1], policy.noise((count,), generator))
-        unread.append(dynamics.action_tokens(action))
+        action, chosen = policy.act(features[-1], policy.draw_noise((count,), generator))
+        unread.append(dynamics.embed_actions(action))
         places.append(episode)
         hidden = read()
         prediction = dynamics.predict(hidden)
-        reward, discount = prediction.reward, dynamics.discount(prediction)
+        reward, discount = prediction.reward, dynamics.predict_discount(prediction)
+        # Each step of a rollout follows one head of the ensemble, drawn anew.
         head = torch.randint(len(prediction.latent_logits), (count,), generator=generator, device=latents.device)
         chosen_logits = prediction.latent_logits[head, torch.arange(count, device=latents.device)]
         latents = model.latents.sample(chosen_logits, generator)
@@ -169,18 +171,19 @@ def imagine(
             other = torch.randint(count, (count,), generator=generator, device=latents.device)
             latents = torch.where(cut[:, None], start.latents[other], latents)
             weight = torch.where(cut, 1.0, weight)
-        outcome = dynamics.outcome_tokens(reward, torch.where(cut, 0.0, discount))
-        unread += [*outcome, dynamics.latent_tokens(latents)]
+        # Tokens wait until the next action, so that the transformer runs once or twice a step and not once a token.
+        outcome = dynamics.embed_outcomes(reward, torch.where(cut, 0.0, discount))
+        unread += [*outcome, dynamics.embed_latents(latents)]
         places += [episode] * len(outcome)
-        episode = episode + cut.long()
+        episode = episode + cut.long()  # what goes on after a cut is an episode of its own
         places.append(episode)
-        features.append(policy.features(latents, read() if policy.reads_hidden else hidden))
+        features.append(policy.make_features(latents, read() if policy.reads_hidden else hidden))
         doubt = disagreement(model, prediction)
         made.append((action, chosen, reward, discount, cut, before, doubt, latents, hidden))
     actions, raw, rewards, discounts, cuts, weights, doubts, seen, outputs = (
         torch.stack(parts) for parts in zip(*made, strict=True)
     )
-    steps = Trajectories(
+    steps = PolicyTrajectories(
         features=torch.stack(features),
         actions=raw,
         rewards=rewards - config.disagreement_penalty * doubts,
@@ -188,4 +191,4 @@ def imagine(
         cut=cuts,
         weights=weights,
     )
-    return Rollouts(steps, rewards, doubts, torch.cat([start.latents[None], seen]), actions, outputs)
+    return ImaginedRollouts(steps, rewards, doubts, torch.cat([start.latents[None], seen]), actions, outputs)

@@ -16,12 +16,12 @@ from metabench import Array, DataError, Episode, Picture, Policy, Spaces, Step, 
 
 from .actor_critic import ActorCritic
 from .config import TWMConfig
-from .finetune import fine_tuned
+from .finetune import fine_tune
 from .imagination import read_context
-from .inspect.pictures import world_model_pictures
+from .inspect.pictures import draw_world_model_pictures
 from .model.memory import Pinned
 from .model.world_model import WorldModel
-from .support import episode_sequences, pinned_support
+from .support import make_episode_sequences, make_pinned_support
 
 ACTING = re.compile(
     r"model\.(observation\.encoder|dynamics\.(transformer|embed_\w+))\..*|actor_critic\.actor\..*"
@@ -61,7 +61,7 @@ class TWMPolicy(Policy):
             self._pinned = self._pin(given)
         if self._config.adaptation == "finetune":
             for group in set(self._groups) & set(given):
-                self._tuned[group] = fine_tuned(
+                self._tuned[group] = fine_tune(
                     self._config, self._model, self._actor_critic, given[group], self._spaces, self._device
                 )
 
@@ -70,10 +70,10 @@ class TWMPolicy(Policy):
         """One pass of the transformer over what happened since the last step, and the actor on its output."""
         model = self._model
         observation = torch.as_tensor(step.observation, device=self._device)
-        latents = model.latents.mode(model.observation.encode(model.observation.scaled(observation)))
+        latents = model.latents.mode(model.observation.encode(model.observation.scale(observation)))
         hidden = self._read(latents, step) if self._actor_critic.reads_hidden else latents
-        features = self._actor_critic.features(latents, hidden)
-        noise = self._noise(step)
+        features = self._actor_critic.make_features(latents, hidden)
+        noise = self._draw_noise(step)
         actions, _ = self._actor_critic.act(features, noise)
         for group, tuned in self._tuned.items():
             lanes = torch.as_tensor([own == group for own in self._groups], device=self._device)
@@ -83,12 +83,12 @@ class TWMPolicy(Policy):
     def _read(self, latents: Tensor, step: Step) -> Tensor:
         """The transformer's output `(lanes, width)` at the tokens of `latents`, after those of the step before."""
         dynamics = self._model.dynamics
-        tokens = [dynamics.latent_tokens(latents)]
+        tokens = [dynamics.embed_latents(latents)]
         if self._memory.length:
             features = torch.as_tensor(self._spaces.action_features(step.previous_action), device=self._device)
-            reward = self._model.transformed(torch.as_tensor(step.previous_reward, device=self._device))
-            outcome = dynamics.outcome_tokens(reward, torch.full_like(reward, self._config.discount))
-            tokens = [dynamics.action_tokens(features), *outcome, *tokens]
+            reward = self._model.transform_rewards(torch.as_tensor(step.previous_reward, device=self._device))
+            outcome = dynamics.embed_outcomes(reward, torch.full_like(reward, self._config.discount))
+            tokens = [dynamics.embed_actions(features), *outcome, *tokens]
         stacked = torch.stack(tokens, dim=1)
         episodes = torch.zeros(stacked.shape[:2], dtype=torch.int64, device=self._device)
         output: Tensor = dynamics.transformer(stacked, episodes, slice(-1, None), self._memory, self._pinned)
@@ -101,7 +101,7 @@ class TWMPolicy(Policy):
         codes = []
         for first in range(0, len(episodes), 256):
             part = slice(first, first + 256)
-            sequences = episode_sequences(episodes[part], starts[part], counts[part], self._spaces, self._device)
+            sequences = make_episode_sequences(episodes[part], starts[part], counts[part], self._spaces, self._device)
             context = read_context(self._model, sequences, None, sample=False)
             codes.append(context.hidden[:, -1].cpu().numpy())
         return np.concatenate(codes)
@@ -110,14 +110,14 @@ class TWMPolicy(Policy):
         """Where the transformer looks, imagined beside real episodes; none of a small policy, which cannot imagine."""
         if self._small:
             return ()
-        return world_model_pictures(self._config, self._model, data, generator)
+        return draw_world_model_pictures(self._config, self._model, data, generator)
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and spaces."""
         networks = {"model": self._model, "actor_critic": self._actor_critic}
         state = {
             **{
-                part: _kept(network, part) if self._small else dict(network.state_dict())
+                part: _keep_acting_weights(network, part) if self._small else dict(network.state_dict())
                 for part, network in networks.items()
             },
             "small": self._small,
@@ -126,7 +126,7 @@ class TWMPolicy(Policy):
         }
         save_state(state, folder / "policy")
 
-    def small(self) -> TWMPolicy:
+    def make_small(self) -> TWMPolicy:
         """A copy that takes a quarter of the room once it is saved: what acting reads, rounded to 16 bits.
 
         Raises:
@@ -135,8 +135,8 @@ class TWMPolicy(Policy):
         if self._config.adaptation == "finetune":
             raise ValueError("adaptation = 'finetune' needs all weights: a small policy has only what acting reads")
         model, actor_critic = copy.deepcopy((self._model, self._actor_critic))
-        model.load_state_dict(_kept(model, "model"), strict=False)
-        actor_critic.load_state_dict(_kept(actor_critic, "actor_critic"), strict=False)
+        model.load_state_dict(_keep_acting_weights(model, "model"), strict=False)
+        actor_critic.load_state_dict(_keep_acting_weights(actor_critic, "actor_critic"), strict=False)
         return TWMPolicy(self._config, model, actor_critic, self._spaces, small=True)
 
     def parameter_count(self) -> int:
@@ -148,10 +148,10 @@ class TWMPolicy(Policy):
     def _pin(self, given: Mapping[int, Sequence[Episode]]) -> Pinned:
         """Support of every lane; a lane whose group has none sees none."""
         lanes = [given.get(group, ()) for group in self._groups]
-        support = pinned_support(lanes, self._config, self._spaces, self._device)
+        support = make_pinned_support(lanes, self._config, self._spaces, self._device)
         return self._model.pin(support, self._model.encode(support.segments, sample=False))[1]
 
-    def _noise(self, step: Step) -> Tensor | None:
+    def _draw_noise(self, step: Step) -> Tensor | None:
         """Noise for lanes that sample their actions; None where all act the mode."""
         sampled = np.ones(len(step.scored), bool) if self._config.scored_actions == "sample" else ~step.scored
         if not sampled.any():
@@ -166,7 +166,7 @@ class TWMPolicy(Policy):
         return torch.as_tensor(noise, device=self._device)
 
 
-def load_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
+def load_twm_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
     """Read what `TWMPolicy.save` wrote; raises `DataError` if it is missing, damaged, or of other spaces."""
     state = load_state(folder / "policy")
     try:
@@ -175,7 +175,7 @@ def load_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
         small = bool(state.get("small", False))
         model, actor_critic = WorldModel(config, saved), ActorCritic(config, saved)
         for part, network in (("model", model), ("actor_critic", actor_critic)):
-            absent = set(network.state_dict()) - set(_kept(network, part)) if small else set()
+            absent = set(network.state_dict()) - set(_keep_acting_weights(network, part)) if small else set()
             found = network.load_state_dict(state[part], strict=False)
             if found.unexpected_keys or set(found.missing_keys) != absent:
                 raise KeyError(f"{part}: other weights than this configuration has")
@@ -186,7 +186,7 @@ def load_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
     return TWMPolicy(config, model, actor_critic, spaces, small=small)
 
 
-def _kept(network: nn.Module, part: str) -> dict[str, Tensor]:
+def _keep_acting_weights(network: nn.Module, part: str) -> dict[str, Tensor]:
     """What a small policy keeps: matrices in 16 bits; rows and numbers (biases, scales) as they are."""
     acting = {name: value for name, value in network.state_dict().items() if ACTING.fullmatch(f"{part}.{name}")}
     return {name: value.half() if value.ndim > 1 else value for name, value in acting.items()}

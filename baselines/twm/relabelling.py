@@ -15,7 +15,7 @@ from metabench import TrainingData, TrainingRun, Windows
 
 from ..common.optimisation import descend
 from .config import TWMConfig
-from .model.observation_model import layers
+from .model.observation_model import make_mlp
 from .model.world_model import Sequences, WorldModel
 
 CODE = 16
@@ -33,24 +33,25 @@ class TaskRewards(nn.Module):
         super().__init__()
         values = model.observation.observation_dim
         self.codes = nn.Embedding(data.num_tasks, CODE)
-        self.layers = layers(2 * values + data.spaces.action_dim + CODE, WIDTHS, 1)
+        self.layers = make_mlp(2 * values + data.spaces.action_dim + CODE, WIDTHS, 1)
         self.num_tasks = data.num_tasks
         self.map = torch.zeros(data.num_tasks, 0)
         """`(tasks, anchors)` rewards of some logged transitions in each task, less their mean over tasks."""
-        self._scaled = model.observation.scaled  # a method: the model is no part of this one
-        self._scale = model.get_buffer("reward_scale")
+        self._scale_observations = model.observation.scale  # a method: the model is no part of this one
+        self._reward_scale = model.get_buffer("reward_scale")
 
     def forward(self, before: Tensor, actions: Tensor, after: Tensor, tasks: Tensor) -> Tensor:
         """Rewards `(...)`, in deviations of the data's, of transitions `(..., size)` in tasks `(...)`."""
-        seen = [self._scaled(part).flatten(tasks.ndim) for part in (before, after)]
+        seen = [self._scale_observations(part).flatten(tasks.ndim) for part in (before, after)]
         output: Tensor = self.layers(torch.cat([*seen, actions, self.codes(tasks)], dim=-1))[..., 0]
         return output
 
-    def loss(self, batch: Windows) -> Tensor:
+    def reward_loss(self, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
         """Half the mean squared error on logged transitions."""
         predicted = self(batch.observations, batch.actions, batch.next_observations, batch.tasks)
-        errors: Tensor = predicted - batch.rewards / self._scale
-        return 0.5 * errors.square().mean()
+        errors: Tensor = predicted - batch.rewards / self._reward_scale
+        loss = 0.5 * errors.square().mean()
+        return loss, {"reward": loss}
 
     @torch.no_grad()
     def draw_map(self, anchors: Windows) -> None:
@@ -61,7 +62,7 @@ class TaskRewards(nn.Module):
         self.map = rewards - rewards.mean(dim=0)
 
     @torch.no_grad()
-    def relabelled(self, steps: Sequences, own: Tensor, other: Tensor) -> Sequences:
+    def relabel(self, steps: Sequences, own: Tensor, other: Tensor) -> Sequences:
         """Sequences of tasks `own` `(B,)` with rewards as they would be in tasks `other` `(B,)`.
 
         What the reward function does not explain of them, they keep.
@@ -70,7 +71,7 @@ class TaskRewards(nn.Module):
         length = steps.rewards.shape[1]
         there, here = (self(before, steps.actions, after, tasks[:, None].expand(-1, length)) for tasks in (other, own))
         real = (steps.episodes >= 0).to(there.dtype)
-        return replace(steps, rewards=steps.rewards + self._scale * (there - here) * real)
+        return replace(steps, rewards=steps.rewards + self._reward_scale * (there - here) * real)
 
 
 def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> TaskRewards:
@@ -84,11 +85,11 @@ def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData,
     total = config.task_reward_updates
     for update in run.steps("task-rewards", total, rewards=learned, optimizer=optimizer, schedule=schedule):
         index = run.generator("task-rewards", update).integers(data.num_transitions, size=config.behaviour_batch)
-        loss = rewards.loss(placed.transitions(index))
+        loss, info = rewards.reward_loss(placed.transitions(index))
         descend(optimizer, loss)
         schedule.step()
         if update % config.log_interval == 0 or update == total:
-            run.log(reward=float(loss.detach()))
+            run.log(**{name: float(value.detach()) for name, value in info.items()})
     if config.reward_map:
         index = run.generator("reward-map").integers(data.num_transitions, size=config.reward_map)
         rewards.draw_map(placed.transitions(index))

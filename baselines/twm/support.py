@@ -14,7 +14,7 @@ from .config import TWMConfig
 from .model.world_model import Sequences, Support
 
 
-def episode_sequences(
+def make_episode_sequences(
     episodes: Sequence[Episode], starts: Sequence[int], stops: Sequence[int], spaces: Spaces, device: Any
 ) -> Sequences:
     """Parts of episodes that are at hand as such: steps `starts[i]` to `stops[i]`, left-padded to the longest.
@@ -46,7 +46,7 @@ def episode_sequences(
     return Sequences(seen, acted, rewarded, terminated, ended, real.long() - 1, torch.ones_like(real))
 
 
-def support_segments(episodes: Sequence[Episode], config: TWMConfig) -> list[tuple[Episode, int, int]]:
+def choose_support_segments(episodes: Sequence[Episode], config: TWMConfig) -> list[tuple[Episode, int, int]]:
     """Episode, first step and end of the segments to pin: episodes of the highest return first, segments spread evenly.
 
     There are `config.segments`, of `config.segment_steps` steps or the whole episode if it is shorter.
@@ -62,7 +62,7 @@ def support_segments(episodes: Sequence[Episode], config: TWMConfig) -> list[tup
     return segments
 
 
-def pinned_support(
+def make_pinned_support(
     lanes: Sequence[Sequence[Episode]], config: TWMConfig, spaces: Spaces, device: Any, shared: bool = False
 ) -> Support:
     """What is pinned for lanes: segments of their support episodes.
@@ -80,10 +80,10 @@ def pinned_support(
     for episodes in lanes[:1] if shared else lanes:
         owner = episodes or some  # segments of a lane without support are hidden from it
         if id(owner) not in chosen:
-            chosen[id(owner)] = support_segments(owner, config)
+            chosen[id(owner)] = choose_support_segments(owner, config)
         flat += chosen[id(owner)]
     owners, starts, stops = (list(part) for part in zip(*flat, strict=True))
-    segments = episode_sequences(owners, starts, stops, spaces, device)
+    segments = make_episode_sequences(owners, starts, stops, spaces, device)
     segments.ended[:, -1] = True
     hidden = torch.as_tensor([[not episodes] * config.segments for episodes in lanes], device=device)
     return Support(segments, config.segments, hidden)

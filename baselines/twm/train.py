@@ -1,4 +1,9 @@
-"""Training: observation model, dynamics, both; then actor and critic on logged sequences and in imagination."""
+"""Training, stage by stage: first the world model, then, with it frozen, the policy.
+
+World model: the observation model alone, the dynamics on its frozen encodings, both together. Policy: a behaviour
+policy cloned from logged actions, actor and critic on logged sequences, actor and critic in imagination. A stage is a
+function with one loop; each draws its randomness from the run by its own name and the number of the update.
+"""
 
 from __future__ import annotations
 
@@ -7,216 +12,177 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from metabench import TrainingRun, Windows
+from metabench import TrainingRun
 
 from ..common.optimisation import descend
-from .actor_critic import LAST_REWARDS, ActorCritic, Trajectories, actor_loss, criticise, mean_divergence
-from .batches import Batch, BatchSource
+from .actor_critic import ActorCritic
+from .batches import BatchSource
 from .config import TWMConfig
-from .imagination import Context, choose_starts, imagine, read_context, start_at
+from .losses import behaviour_loss
 from .model.world_model import WorldModel
-
-LARGEST_EXPONENT = 3.0
-"""Bounds the weight of a single cloned action."""
-
-
-def adam(config: TWMConfig, module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam as all parts use it: L2 penalty, epsilon 1e-5."""
-    return torch.optim.Adam(module.parameters(), lr=learning_rate, eps=1e-5, weight_decay=config.weight_decay)
+from .updates import (
+    PolicyOptimizers,
+    follow_actor,
+    make_adam,
+    update_in_imagination,
+    update_on_logged,
+    update_world_model,
+)
 
 
 def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource, run: TrainingRun) -> None:
-    """Fit the observation model, then the dynamics on frozen encodings, then both together."""
+    """Fit the observation model, then the dynamics on frozen encodings, then both together; freeze them."""
     model.train()
-    observation = adam(config, model.observation, config.observation_learning_rate)
-    observation_total = config.observation_updates + config.joint_updates
-    steps = run.steps("observation-model", config.observation_updates, model=model.observation, optimizer=observation)
-    for update in steps:
-        slow_down(observation, config.observation_learning_rate, update, observation_total, config)
-        batch = source.transitions(run.generator("observation-model", update), config.observation_batch)
-        loss, losses = model.observation_loss(batch.next_observations)
-        descend(observation, loss, clip=config.model_clip)
-        _log(config, run, update, config.observation_updates, losses)
-
-    dynamics = adam(config, model.dynamics, config.dynamics_learning_rate)
-    dynamics_total = config.dynamics_updates + config.joint_updates
-    sampler = source.sampler
-    steps = run.steps("dynamics", config.dynamics_updates, model=model.dynamics, optimizer=dynamics, sampler=sampler)
-    for update in steps:
-        slow_down(dynamics, config.dynamics_learning_rate, update, dynamics_total, config)
-        losses = update_model(model, source.draw(run.generator("dynamics", update)), dynamics, None)
-        _log(config, run, update, config.dynamics_updates, losses)
-
-    steps = run.steps(
-        "joint", config.joint_updates, model=model, dynamics=dynamics, observation=observation, sampler=sampler
-    )
-    for update in steps:
-        left = config.joint_updates - update
-        slow_down(observation, config.observation_learning_rate, observation_total - left, observation_total, config)
-        slow_down(dynamics, config.dynamics_learning_rate, dynamics_total - left, dynamics_total, config)
-        losses = update_model(model, source.draw(run.generator("joint", update)), dynamics, observation)
-        _log(config, run, update, config.joint_updates, losses)
+    observation = make_adam(config, model.observation, config.observation_learning_rate)
+    dynamics = make_adam(config, model.dynamics, config.dynamics_learning_rate)
+    train_observation_model(config, model, observation, source, run)
+    train_dynamics(config, model, dynamics, source, run)
+    train_jointly(config, model, dynamics, observation, source, run)
     model.requires_grad_(False).eval()
 
 
-def slow_down(optimizer: torch.optim.Optimizer, rate: float, update: int, total: int, config: TWMConfig) -> None:
-    """Set the step size of the `update`-th of `total` updates, which is `rate` for the first."""
-    if config.model_schedule == "linear":
-        rate *= 1.0 - (update - 1) / total
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def train_observation_model(
+    config: TWMConfig, model: WorldModel, optimizer: torch.optim.Adam, source: BatchSource, run: TrainingRun
+) -> None:
+    """Encoder and decoder on single transitions."""
+    stage, updates = "observation-model", config.observation_updates
+    for update in run.steps(stage, updates, model=model.observation, optimizer=optimizer):
+        # The schedule goes on in the joint stage, so that the step size does not jump between the two.
+        set_step_size(config, optimizer, config.observation_learning_rate, update, updates + config.joint_updates)
+        batch = source.transitions(run.generator(stage, update), config.observation_batch)
+        loss, info = model.observation_loss(batch.next_observations)
+        descend(optimizer, loss, clip=config.model_clip)
+        _log(config, run, update, updates, info)
 
 
-def update_model(
-    model: WorldModel, batch: Batch, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
-) -> dict[str, Tensor]:
-    """Update the dynamics and, if its optimiser is given, the observation model; returns the losses."""
-    windows = model.encode(batch.windows, sample=True)
-    segments = None if batch.support is None else model.encode(batch.support.segments, sample=True)
-    loss, losses, prediction = model.dynamics_loss(windows, batch.support, segments, batch.reward_map)
-    descend(dynamics, loss, clip=model.config.model_clip)
-    if observation is not None:
-        loss, more = model.joint_observation_loss(batch.windows, prediction)
-        descend(observation, loss, clip=model.config.model_clip)
-        losses |= more
-    return losses
+def train_dynamics(
+    config: TWMConfig, model: WorldModel, optimizer: torch.optim.Adam, source: BatchSource, run: TrainingRun
+) -> None:
+    """The dynamics on windows and their support, as the observation model encodes them now."""
+    stage, updates, sampler = "dynamics", config.dynamics_updates, source.sampler
+    for update in run.steps(stage, updates, model=model.dynamics, optimizer=optimizer, sampler=sampler):
+        set_step_size(config, optimizer, config.dynamics_learning_rate, update, updates + config.joint_updates)
+        batch = source.draw(run.generator(stage, update))
+        info = update_world_model(model, batch, optimizer, None)
+        _log(config, run, update, updates, info)
 
 
-class PolicyTrainer:
-    """Actor and critic with their optimisers, and updates of both kinds."""
-
-    def __init__(self, config: TWMConfig, model: WorldModel, policy: ActorCritic, rate: float | None = None) -> None:
-        """Learn `policy` from `model`, which stays as it is; `rate` replaces the configured learning rates."""
-        self._config, self._model, self._policy = config, model, policy
-        self.actor = adam(config, policy.actor, rate or config.actor_learning_rate)
-        self.critic = adam(config, policy.critic, rate or config.critic_learning_rate)
-        self.average: nn.Module | None = None
-
-    def start_average(self) -> nn.Module:
-        """From now on, follow the actor with a running average of its weights, which is returned."""
-        self.average = copy.deepcopy(self._policy.actor).requires_grad_(False)
-        return self.average
-
-    def pretrain(self, batch: Batch) -> dict[str, Tensor]:
-        """On logged sequences: the critic regresses GAE returns, the actor clones the logged actions.
-
-        Where there is a behaviour policy the actor takes after that, whatever the history says.
-        """
-        context = read_context(self._model, batch.windows, batch.support, sample=True)
-        steps = logged_trajectories(self._policy, context)
-        policy = self._policy
-        advantages, value_loss = criticise(self._config, policy, steps)
-        descend(self.critic, value_loss, clip=self._config.policy_clip)
-        if policy.behaviour is None:
-            cloning = self._clone(steps, advantages)
-        else:
-            cloning = mean_divergence(policy, steps, policy.divergence(steps.features[:-1]))
-        descend(self.actor, cloning, clip=self._config.policy_clip)
-        return {"critic": value_loss, "anchor": cloning}
-
-    def imagine(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """In imagination from steps of `batch`; the actor stays near the data if configured."""
-        config, policy = self._config, self._policy
-        context = read_context(self._model, batch.windows, batch.support, sample=True)
-        groups = 1 if context.pinned is None else context.pinned.groups
-        rows, steps = choose_starts(batch.startable, config.starts, groups, generator)
-        start = start_at(self._model, context, rows, steps, config.horizon)
-        rollouts = imagine(config, self._model, policy, start, config.horizon, generator)
-        logged = logged_trajectories(policy, context)
-        advantages, value_loss = criticise(config, policy, rollouts.steps)
-        logged_advantages, real_loss = criticise(config, policy, logged)
-        descend(self.critic, value_loss + real_loss if config.critic_on_logged else value_loss, clip=config.policy_clip)
-        loss, losses = actor_loss(config, policy, rollouts.steps, advantages)
-        if config.anchor_weight and policy.behaviour is None:
-            losses["anchor"] = self._clone(logged, logged_advantages)
-            loss = loss + config.anchor_weight * losses["anchor"]
-        descend(self.actor, loss, clip=config.policy_clip)
-        if self.average is not None:
-            for kept, now in zip(self.average.parameters(), policy.actor.parameters(), strict=True):
-                kept.lerp_(now.detach(), 1.0 - config.actor_average)
-        return losses | {
-            "critic": value_loss,
-            "imagined_reward": rollouts.rewards.mean(),
-            "disagreement": rollouts.disagreement.mean(),
-        }
-
-    def _clone(self, steps: Trajectories, advantages: Tensor) -> Tensor:
-        """Mean negative log-likelihood of the logged actions, a coordinate, weighted by how good they turned out."""
-        likelihood, _ = self._policy.likelihood(steps.features[:-1], steps.actions)
-        weights = steps.weights
-        if self._config.anchor_selectivity:
-            real = weights > 0
-            deviation = advantages[real].std() + 1e-6
-            exponent = self._config.anchor_selectivity * (advantages - advantages[real].mean()) / deviation
-            weights = weights * exponent.clamp(max=LARGEST_EXPONENT).exp()
-        return -(likelihood * weights).sum() / weights.sum() / self._policy.coordinates
-
-
-def logged_trajectories(policy: ActorCritic, context: Context) -> Trajectories:
-    """Real windows as trajectories; padding has no weight.
-
-    An episode that the horizon cut goes on for ever with the mean of its last rewards: the critic never learns of what
-    comes after the horizon, and must not be asked for it.
-    """
-    encoded = context.encoded
-    steps = encoded.steps
-    real = (steps.episodes >= 0).float()
-    rewards = encoded.rewards * real
-    counted = real[:, -LAST_REWARDS:].sum(dim=1, keepdim=True).clamp(min=1.0)
-    after = rewards[:, -LAST_REWARDS:].sum(dim=1, keepdim=True) / counted * (policy.discount / (1.0 - policy.discount))
-    cut = steps.ended & ~steps.terminated
-    return Trajectories(
-        features=policy.features(encoded.latents, context.hidden).transpose(0, 1),
-        actions=policy.raw_actions(steps.actions).transpose(0, 1),
-        rewards=torch.where(cut, rewards + after, rewards).T,
-        discounts=(policy.discount * (~steps.ended)).T,
-        cut=steps.ended.T,
-        weights=real.T,
-    )
-
-
-def behaviour_loss(model: WorldModel, policy: ActorCritic, batch: Windows) -> Tensor:
-    """Mean negative log-likelihood of logged actions under the behaviour policy, which sees sampled latents alone."""
-    with torch.no_grad():
-        logits = model.observation.encode(model.observation.scaled(batch.observations))
-        latents = model.latents.sample(logits)
-    return -policy.behaviour_likelihood(latents, policy.raw_actions(batch.actions)).mean()
+def train_jointly(
+    config: TWMConfig,
+    model: WorldModel,
+    dynamics: torch.optim.Adam,
+    observation: torch.optim.Adam,
+    source: BatchSource,
+    run: TrainingRun,
+) -> None:
+    """Both at once, with the consistency loss; their schedules go on where the stages before left them."""
+    stage, updates = "joint", config.joint_updates
+    parts: dict[str, Any] = {
+        "model": model,
+        "dynamics": dynamics,
+        "observation": observation,
+        "sampler": source.sampler,
+    }
+    for update in run.steps(stage, updates, **parts):
+        for optimizer, rate, before in (
+            (observation, config.observation_learning_rate, config.observation_updates),
+            (dynamics, config.dynamics_learning_rate, config.dynamics_updates),
+        ):
+            set_step_size(config, optimizer, rate, before + update, before + updates)
+        batch = source.draw(run.generator(stage, update))
+        info = update_world_model(model, batch, dynamics, observation)
+        _log(config, run, update, updates, info)
 
 
 def train_policy(
     config: TWMConfig, model: WorldModel, policy: ActorCritic, source: BatchSource, run: TrainingRun
 ) -> None:
-    """Learn actor and critic with the world model frozen."""
+    """Learn the behaviour policy, then actor and critic on logged sequences and in imagination; freeze them."""
     if policy.behaviour is not None:
-        optimizer = adam(config, policy.behaviour, config.behaviour_learning_rate)
-        steps = run.steps("behaviour-policy", config.behaviour_updates, policy=policy.behaviour, optimizer=optimizer)
-        for update in steps:
-            batch = source.transitions(run.generator("behaviour-policy", update), config.behaviour_batch)
-            loss = behaviour_loss(model, policy, batch)
-            descend(optimizer, loss, clip=config.policy_clip)
-            _log(config, run, update, config.behaviour_updates, {"behaviour": loss})
-    trainer = PolicyTrainer(config, model, policy)
-    parts: dict[str, Any] = {
-        "policy": policy,
-        "actor": trainer.actor,
-        "critic": trainer.critic,
-        "sampler": source.sampler,
-    }
-    for update in run.steps("policy-pretraining", config.pretraining_updates, **parts):
-        losses = trainer.pretrain(source.draw(run.generator("policy-pretraining", update)))
-        _log(config, run, update, config.pretraining_updates, losses)
-    if config.actor_average:
-        parts["average"] = trainer.start_average()
-    for update in run.steps("policy", config.policy_updates, **parts):
-        losses = trainer.imagine(source.draw(run.generator("policy", update)))
-        _log(config, run, update, config.policy_updates, losses)
-    if trainer.average is not None:
-        policy.actor.load_state_dict(trainer.average.state_dict())
+        train_behaviour_policy(config, model, policy, source, run)
+    optimizers = PolicyOptimizers.make(config, policy)
+    pretrain_policy(config, model, policy, optimizers, source, run)
+    train_in_imagination(config, model, policy, optimizers, source, run)
     policy.requires_grad_(False).eval()
 
 
-def _log(config: TWMConfig, run: TrainingRun, update: int, total: int, losses: Mapping[str, Tensor]) -> None:
-    if update % config.log_interval == 0 or update == total:
-        run.log(**{name: float(loss.detach()) for name, loss in losses.items()})
+def train_behaviour_policy(
+    config: TWMConfig, model: WorldModel, policy: ActorCritic, source: BatchSource, run: TrainingRun
+) -> None:
+    """Clone logged actions from latents alone: what the actor begins from and is held to."""
+    assert policy.behaviour is not None
+    stage, updates = "behaviour-policy", config.behaviour_updates
+    optimizer = make_adam(config, policy.behaviour, config.behaviour_learning_rate)
+    for update in run.steps(stage, updates, policy=policy.behaviour, optimizer=optimizer):
+        batch = source.transitions(run.generator(stage, update), config.behaviour_batch)
+        loss, info = behaviour_loss(model, policy, batch)
+        descend(optimizer, loss, clip=config.policy_clip)
+        _log(config, run, update, updates, info)
+
+
+def pretrain_policy(
+    config: TWMConfig,
+    model: WorldModel,
+    policy: ActorCritic,
+    optimizers: PolicyOptimizers,
+    source: BatchSource,
+    run: TrainingRun,
+) -> None:
+    """Actor and critic on logged sequences."""
+    stage, updates = "policy-pretraining", config.pretraining_updates
+    parts: dict[str, Any] = {
+        "policy": policy,
+        "actor": optimizers.actor,
+        "critic": optimizers.critic,
+        "sampler": source.sampler,
+    }
+    for update in run.steps(stage, updates, **parts):
+        batch = source.draw(run.generator(stage, update))
+        info = update_on_logged(config, model, policy, optimizers, batch)
+        _log(config, run, update, updates, info)
+
+
+def train_in_imagination(
+    config: TWMConfig,
+    model: WorldModel,
+    policy: ActorCritic,
+    optimizers: PolicyOptimizers,
+    source: BatchSource,
+    run: TrainingRun,
+) -> None:
+    """Actor and critic in imagination; if configured, a running average of the actor takes its place in the end."""
+    stage, updates = "policy", config.policy_updates
+    parts: dict[str, Any] = {
+        "policy": policy,
+        "actor": optimizers.actor,
+        "critic": optimizers.critic,
+        "sampler": source.sampler,
+    }
+    average = None
+    if config.actor_average:
+        # From one update to the next the actor's score jumps by tens of points; its average's does not.
+        average = copy.deepcopy(policy.actor).requires_grad_(False)
+        parts["average"] = average
+    for update in run.steps(stage, updates, **parts):
+        batch = source.draw(run.generator(stage, update))
+        info = update_in_imagination(config, model, policy, optimizers, batch)
+        if average is not None:
+            follow_actor(average, policy.actor, config.actor_average)
+        _log(config, run, update, updates, info)
+    if average is not None:
+        policy.actor.load_state_dict(average.state_dict())
+
+
+def set_step_size(config: TWMConfig, optimizer: torch.optim.Optimizer, rate: float, update: int, updates: int) -> None:
+    """Set the step size of the `update`-th of `updates` updates, which is `rate` for the first."""
+    if config.model_schedule == "linear":
+        rate *= 1.0 - (update - 1) / updates
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _log(config: TWMConfig, run: TrainingRun, update: int, updates: int, info: Mapping[str, Tensor]) -> None:
+    if update % config.log_interval == 0 or update == updates:
+        run.log(**{name: float(value.detach()) for name, value in info.items()})

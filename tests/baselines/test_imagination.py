@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.common.planning.config import ImaginationConfig, PlannerConfig
-from metabench_baselines.common.planning.imagination import Imagination, ImaginationPolicy, learn
-from metabench_baselines.common.planning.ppo import ActorCritics, Rollout, advantages
-from metabench_baselines.common.planning.rows import Dynamics, Prediction, Reader, Rows, Transitions
+from metabench_baselines.common.planning.imagination import Imagination, ImaginationPolicy, learn_policies
+from metabench_baselines.common.planning.ppo import GroupedActorCritics, GroupedRollout, estimate_advantages
+from metabench_baselines.common.planning.rows import DynamicsModel, Prediction, Reader, Rows, Transitions
 from metabench_baselines.common.planning.world import World
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 from torch import Tensor
@@ -31,7 +31,7 @@ def direction(features: Any) -> Any:
     return features if features.shape[-1] == 1 else features[..., :1] - features[..., 1:2]
 
 
-class Line(Dynamics):
+class Line(DynamicsModel):
     """A point moves by its action times its group's gain; far from 0 is bad. It remembers what it saw."""
 
     def __init__(self, gain: Tensor, ends: float = 0.0, speed: float = 1.0) -> None:
@@ -49,7 +49,7 @@ class Line(Dynamics):
 class LineReader(Reader):
     """Finds the gain in the support."""
 
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         moved = (context.next_observations - context.observations)[..., 0]
         return Line(torch.sign((moved * direction(context.actions)[..., 0]).sum(1)))
 
@@ -133,17 +133,19 @@ def test_without_support_it_plans_as_its_parent() -> None:
 
 
 def world_of(model: Line, config: ImaginationConfig, groups: int = 1) -> tuple[World, list[Transitions]]:
-    contexts = [Transitions.of([line_episode(1.0, g), line_episode(1.0, 50 + g)], LINE) for g in range(groups)]
+    contexts = [
+        Transitions.from_episodes([line_episode(1.0, g), line_episode(1.0, 50 + g)], LINE) for g in range(groups)
+    ]
     starts = [each.observations[[0, LINE.horizon]] for each in contexts]
-    made = World.of([model] * groups, contexts, starts, config)
+    made = World.from_contexts([model] * groups, contexts, starts, config)
     model.asked.clear()
     return made, contexts
 
 
-def rolled_out(model: Line, config: ImaginationConfig, steps: int) -> tuple[Rollout, World, list[Transitions]]:
+def rolled_out(model: Line, config: ImaginationConfig, steps: int) -> tuple[GroupedRollout, World, list[Transitions]]:
     made, contexts = world_of(model, config)
     generators = [torch.Generator().manual_seed(3)]
-    networks = ActorCritics(LINE, config, generators)
+    networks = GroupedActorCritics(LINE, config, generators)
     return Imagination(made, config, LINE, generators).act(networks, steps), made, contexts
 
 
@@ -223,8 +225,8 @@ def test_probabilities_of_ends_are_measured_by_the_context(seen_to: float, expec
     episodes = [
         Episode(np.array([[at], [at]]), still, np.array([-abs(at)]), bool(at > 2.0), not at > 2.0) for at in places
     ]
-    context = Transitions.of(episodes, LINE)
-    made = World.of([Alarmed(torch.ones(1))], [context], [context.observations], SMALL)
+    context = Transitions.from_episodes(episodes, LINE)
+    made = World.from_contexts([Alarmed(torch.ones(1))], [context], [context.observations], SMALL)
     asked = torch.tensor([-1.0, 1.9, 2.1, 2.9])[None, :, None]
     torch.testing.assert_close(made(asked, torch.zeros(1, 4, 1)).ends, torch.tensor([expected]))
 
@@ -233,7 +235,7 @@ def test_the_last_policy_is_returned_and_improves() -> None:
     made, _ = world_of(Line(torch.ones(1)), SMALL, groups=2)
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
     watched: list[dict[str, Tensor]] = []
-    learned = learn(
+    learned = learn_policies(
         made,
         SMALL,
         LINE,
@@ -255,7 +257,9 @@ def test_advantages_are_discounted_sums_of_surprises() -> None:
     ends = torch.rand(shape, generator=generator) < 0.2
     cuts = ends | (torch.rand(shape, generator=generator) < 0.2)
     empty = torch.zeros(*shape, 1)
-    found = advantages(Rollout(empty, empty, values, rewards, empty, ends, cuts), values, after, discount, trace)
+    found = estimate_advantages(
+        GroupedRollout(empty, empty, values, rewards, empty, ends, cuts), values, after, discount, trace
+    )
     for group, first, lane in np.ndindex(shape):
         expected, weight = 0.0, 1.0
         for step in range(first, shape[1]):

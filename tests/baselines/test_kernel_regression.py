@@ -4,9 +4,9 @@ import pytest
 import torch
 from metabench_baselines.common.planning.rows import Rows
 from metabench_baselines.fitted_models.model import KernelReader
-from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, Fitted, _bumps
+from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, KernelRegression, _bump_features
 from metabench_baselines.oswm.config import ModelConfig
-from metabench_baselines.oswm.model import WorldModel
+from metabench_baselines.oswm.model import OSWMWorldModel
 from metabench_baselines.oswm.reader import OSWMReader
 
 from metabench import Spaces
@@ -24,7 +24,9 @@ CANDIDATES = [(*kernel, False) for kernel in RADIAL] + [(LENGTH, penalty, True) 
 
 def fit(inputs, outputs, sums=True, valid=None):
     valid = torch.ones(inputs.shape[:2], dtype=torch.bool) if valid is None else valid
-    return Fitted.of(inputs, outputs, valid, torch.ones(len(inputs), inputs.shape[2], dtype=torch.bool), sums)
+    return KernelRegression.fit(
+        inputs, outputs, valid, torch.ones(len(inputs), inputs.shape[2], dtype=torch.bool), sums
+    )
 
 
 @pytest.mark.parametrize("name", ["product", "sum", "noise"])
@@ -108,7 +110,9 @@ def test_padding_unused_inputs_other_environments_and_the_order_of_rows_change_n
     wider = torch.nn.functional.pad(inputs, (0, 1)), torch.nn.functional.pad(queries, (0, 1))
     both = torch.cat([wider[0], torch.randn(1, 20, 4)]), torch.cat([outputs, torch.randn(1, 20, 1)])
     used = torch.tensor([[True, True, True, False], [True] * 4])
-    beside = Fitted.of(*both, torch.ones(2, 20, dtype=torch.bool), used, True).predict(wider[1].expand(2, -1, -1))
+    beside = KernelRegression.fit(*both, torch.ones(2, 20, dtype=torch.bool), used, True).predict(
+        wider[1].expand(2, -1, -1)
+    )
     for found, expected in zip((*padded, *shuffled, *(part[:1] for part in beside)), plain * 3, strict=True):
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=5e-2)
 
@@ -138,7 +142,7 @@ def test_the_regression_trusts_itself_less_far_away():
 
 def test_bumps_make_a_radial_kernel_to_a_ten_thousandth():
     places = torch.linspace(-3.0, 3.0, 61)
-    bumps = _bumps(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
+    bumps = _bump_features(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
     radial = torch.exp(-0.5 * ((places[:, None] - places[None]) / LENGTH).square().double())
     assert float((bumps[0] @ bumps[0].T - radial).abs().max()) < 1e-4
 
@@ -151,7 +155,7 @@ def test_the_kernel_model_is_what_oswm_starts_from():
     context = Rows(
         observations, torch.rand(2, 20, 2), observations.roll(1, 2), observations.square().sum(2), ended, valid
     )
-    model = WorldModel(ModelConfig(state_slots=5, action_slots=4, width=16, layers=1, heads=1, buckets=8)).eval()
+    model = OSWMWorldModel(ModelConfig(state_slots=5, action_slots=4, width=16, layers=1, heads=1, buckets=8)).eval()
     with torch.no_grad():
         for parameter in (*model.predict_rest.parameters(), *model.predict_end.parameters()):
             parameter.zero_()

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import Rows, Transitions, batched
+from metabench_baselines.common.planning.rows import Rows, Transitions, batch_transitions
 from metabench_baselines.common.synthetic_prior.prior import Prior
 from metabench_baselines.oswm import OSWM, OSWMMeta
 from metabench_baselines.oswm.bars import BarDistribution
 from metabench_baselines.oswm.config import META_PRESETS, PRETRAINING, ModelConfig, OSWMConfig
 from metabench_baselines.oswm.meta_training import draw_rows
-from metabench_baselines.oswm.model import WorldModel
-from metabench_baselines.oswm.pretrain import pretrain, split
+from metabench_baselines.oswm.model import OSWMWorldModel
+from metabench_baselines.oswm.pretrain import pretrain_world_model, split_rows
 from metabench_baselines.oswm.reader import OSWMReader
 from metabench_baselines.oswm.weights import load_reader
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,7 +27,7 @@ SPACES = Spaces(observation_dim=4, horizon=20, action_low=(-1.0, -1.0), action_h
 def model():
     """A small model whose weights are all in play: as it is made, each layer is the identity."""
     torch.manual_seed(0)
-    made = WorldModel(SMALL)
+    made = OSWMWorldModel(SMALL)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -136,7 +136,7 @@ def test_padding_is_inert(model):
 
 def test_a_cached_query_takes_a_thousandth_of_the_operations():
     """Counted by torch, at 1,000 rows: reading them again for a query, or answering from the cache."""
-    model = WorldModel(ModelConfig()).eval()
+    model = OSWMWorldModel(ModelConfig()).eval()
     slots, features = ModelConfig().state_slots, ModelConfig().action_slots
     context, query = (rows(1, count, state=slots, action=features) for count in (1000, 1))
     used = torch.ones(1, slots, dtype=torch.bool), torch.ones(1, features, dtype=torch.bool)
@@ -172,11 +172,11 @@ def test_what_is_constant_in_the_context_is_predicted_to_stay(model):
 def test_contexts_beyond_use_are_refused():
     episode = Episode(np.zeros((4, 4), np.float32), np.zeros((3, 2), np.float32), np.full(3, np.nan, "f"), False, True)
     with pytest.raises(MetabenchError, match="context 0: rewards: expected finite numbers"):
-        batched([Transitions.of([episode], SPACES)])
+        batch_transitions([Transitions.from_episodes([episode], SPACES)])
     with pytest.raises(MetabenchError, match="oswm: 4 observations, expected at most 3"):
-        OSWMReader(WorldModel(SMALL.model_copy(update={"state_slots": 3})), SPACES)
+        OSWMReader(OSWMWorldModel(SMALL.model_copy(update={"state_slots": 3})), SPACES)
     with pytest.raises(MetabenchError, match="oswm: 2 action features, expected at most 1"):
-        OSWMReader(WorldModel(SMALL.model_copy(update={"action_slots": 1})), SPACES)
+        OSWMReader(OSWMWorldModel(SMALL.model_copy(update={"action_slots": 1})), SPACES)
 
 
 def test_too_many_rows_are_thinned_and_ends_kept():
@@ -185,11 +185,11 @@ def test_too_many_rows_are_thinned_and_ends_kept():
     ends[[77, 499]] = True
     values = np.arange(length, dtype=np.float32)
     whole = Transitions(values[:, None], values[:, None], values[:, None], values, ends)
-    kept = whole.thinned(100)
+    kept = whole.thin(100)
     assert len(kept) == 100
     assert {77.0, 499.0} <= set(kept.rewards)
     assert np.all(np.diff(kept.rewards) <= 6)
-    assert whole.thinned(500) is whole
+    assert whole.thin(500) is whole
 
 
 @pytest.fixture
@@ -229,15 +229,17 @@ def test_the_central_mean_is_the_mean_of_the_middle(bars):
 def test_pretraining_lowers_the_held_out_loss_and_resumes_exactly(tmp_path):
     config = PRETRAINING["tiny"].model_copy(update={"updates": 40, "learning_rate": 3e-3, "log_interval": 20})
     run = TrainingRun(0)
-    whole = pretrain(config, run)
+    whole = pretrain_world_model(config, run)
     held_out = [row["held_out_change_after_16"] for row in run.curve if "held_out_change_after_16" in row]
-    untrained = pretrain(config.model_copy(update={"updates": 1, "log_interval": 1}), first := TrainingRun(0))
+    untrained = pretrain_world_model(
+        config.model_copy(update={"updates": 1, "log_interval": 1}), first := TrainingRun(0)
+    )
     assert held_out[-1] < first.curve[-1]["held_out_change_after_16"] - 0.05
     del untrained
     calls = iter(range(1, 100))
     with pytest.raises(Exception, match="stopped"):
-        pretrain(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 15))
-    resumed = pretrain(config, TrainingRun(0, folder=tmp_path))
+        pretrain_world_model(config, TrainingRun(0, folder=tmp_path, cancelled=lambda: next(calls) >= 15))
+    resumed = pretrain_world_model(config, TrainingRun(0, folder=tmp_path))
     for before, after in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(before, after)
 
@@ -246,7 +248,7 @@ def test_contexts_and_queries_of_synthetic_environments_do_not_overlap():
     data = Prior(6, 3, torch.Generator().manual_seed(0)).draw(4, 6, 20)
     numbered = dataclasses.replace(data, rewards=torch.arange(120.0).expand(4, -1))
     for seed in range(6):
-        context, queries = split(numbered, 60, 40, torch.Generator().manual_seed(seed))
+        context, queries = split_rows(numbered, 60, 40, torch.Generator().manual_seed(seed))
         for environment in range(4):
             seen, asked = set(context.rewards[environment].tolist()), set(queries.rewards[environment].tolist())
             assert len(seen) == 60

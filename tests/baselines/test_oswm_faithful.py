@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import Transitions, batched
+from metabench_baselines.common.planning.rows import Transitions, batch_transitions
 from metabench_baselines.oswm_faithful import OSWMFaithful, OSWMFaithfulSmall
-from metabench_baselines.oswm_faithful.config import WorldModelConfig
+from metabench_baselines.oswm_faithful.config import FaithfulWorldModelConfig
 from metabench_baselines.oswm_faithful.model import FaithfulWorldModel
 from metabench_baselines.oswm_faithful.reader import LARGEST, FaithfulReader
-from metabench_baselines.oswm_faithful.train import draw, pretraining_loss
+from metabench_baselines.oswm_faithful.train import draw_environments, pretraining_loss
 from torch.nn import functional
 
 from metabench import (
@@ -25,10 +25,10 @@ from metabench import (
 
 CONTINUOUS = Spaces(4, 30, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 DISCRETE = Spaces(2, 30, num_actions=4)
-SMALL = WorldModelConfig(width=64, layers=3, environments=2, pretraining_updates=8, log_interval=4)
+SMALL = FaithfulWorldModelConfig(width=64, layers=3, environments=2, pretraining_updates=8, log_interval=4)
 
 
-def lively(config: WorldModelConfig = SMALL) -> FaithfulWorldModel:
+def lively(config: FaithfulWorldModelConfig = SMALL) -> FaithfulWorldModel:
     """A model that attends: untrained ones begin with layers that change nothing."""
     torch.manual_seed(0)
     model = FaithfulWorldModel(config).eval()
@@ -46,7 +46,7 @@ def transitions(rows: int, spaces: Spaces = CONTINUOUS, seed: int = 0) -> Transi
     seen = generator.normal(size=(rows + 1, spaces.observation_dim)).astype(np.float32)
     rewards = generator.normal(size=rows).astype(np.float32)
     acted = spaces.uniform_actions(generator, (rows,))
-    return Transitions.of([Episode(seen, acted, rewards, terminated=False, truncated=True)], spaces)
+    return Transitions.from_episodes([Episode(seen, acted, rewards, terminated=False, truncated=True)], spaces)
 
 
 def queries(count: int, groups: int = 1, spaces: Spaces = CONTINUOUS) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +61,9 @@ def apart(one: object, other: object) -> float:
 
 def uncached(model: FaithfulWorldModel, inputs: torch.Tensor, outputs: torch.Tensor, context: int) -> torch.Tensor:
     """Scaled predictions of the rows after the context: all tokens through all layers, masked, as published."""
-    tokens = torch.cat([model.tokens(inputs[:, :context], outputs[:, :context]), model.tokens(inputs[:, context:])], 1)
+    tokens = torch.cat(
+        [model.make_tokens(inputs[:, :context], outputs[:, :context]), model.make_tokens(inputs[:, context:])], 1
+    )
     allowed = (torch.arange(tokens.shape[1]) < context).expand(tokens.shape[1], -1)
     for layer in model.layers:
         queried, (key, value) = layer.ask(tokens), layer.answer(tokens).chunk(2, 2)
@@ -87,12 +89,12 @@ def test_sizes(method: type, parameters: int) -> None:
 
 
 def test_cached_equals_uncached() -> None:
-    model, data = lively(), draw(SMALL, TrainingRun(0), 3, "data")
+    model, data = lively(), draw_environments(SMALL, TrainingRun(0), 3, "data")
     inputs, outputs = (scaled(values.double().numpy(), 600) for values in (data.inputs, data.outputs))
     whole = uncached(model.double(), torch.from_numpy(inputs[:, :700]), torch.from_numpy(outputs[:, :700]), 600)
     model.float()
     given = model.read(data.inputs[:, :600], data.outputs[:, :600])
-    assert (model.scaled_outputs(given, data.inputs[:, 600:700]) - whole).abs().max() < 1e-4
+    assert (model.predict_normalised(given, data.inputs[:, 600:700]) - whole).abs().max() < 1e-4
     mean, deviation = data.outputs[:, :600].mean(1, keepdim=True), data.outputs[:, :600].std(1, keepdim=True)
     assert torch.allclose(
         model(given, data.inputs[:, 600:700]).double(), whole * deviation + mean, rtol=1e-4, atol=1e-3
@@ -100,26 +102,32 @@ def test_cached_equals_uncached() -> None:
 
 
 def test_the_pretraining_loss_counts_every_slot_and_scales_by_all_rows() -> None:
-    model, data = lively(), draw(SMALL, TrainingRun(0), 2, "data")
+    model, data = lively(), draw_environments(SMALL, TrainingRun(0), 2, "data")
     inputs, outputs = (scaled(values.double().numpy(), 1_001) for values in (data.inputs, data.outputs))
     predicted = uncached(model.double(), torch.from_numpy(inputs), torch.from_numpy(outputs), 900).detach().numpy()
     assert predicted.shape == (2, 101, 14)
     expected = np.mean((predicted - outputs[:, 900:]) ** 2)
-    assert pretraining_loss(model.float(), data, 900).item() == pytest.approx(expected, rel=1e-4)
+    assert pretraining_loss(model.float(), data, 900)[0].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_order_of_context_rows_means_nothing() -> None:
     reader, rows = FaithfulReader(lively(), CONTINUOUS), transitions(80)
     asked = queries(20)
-    shuffled = rows.chosen(np.random.default_rng(1).permutation(80))
-    assert apart(reader.read(batched([rows]))(*asked), reader.read(batched([shuffled]))(*asked)) < 1e-5
+    shuffled = rows.select(np.random.default_rng(1).permutation(80))
     assert (
-        apart(reader.read(batched([rows]))(*asked), reader.read(batched([rows.chosen(np.arange(79))]))(*asked)) > 1e-3
+        apart(reader.read(batch_transitions([rows]))(*asked), reader.read(batch_transitions([shuffled]))(*asked)) < 1e-5
+    )
+    assert (
+        apart(
+            reader.read(batch_transitions([rows]))(*asked),
+            reader.read(batch_transitions([rows.select(np.arange(79))]))(*asked),
+        )
+        > 1e-3
     )
 
 
 def test_queries_do_not_touch_each_other() -> None:
-    model = FaithfulReader(lively(), CONTINUOUS).read(batched([transitions(80)]))
+    model = FaithfulReader(lively(), CONTINUOUS).read(batch_transitions([transitions(80)]))
     states, actions = queries(20)
     together, changed = model(states, actions), states.clone()
     changed[:, 1:] *= 7.0
@@ -131,7 +139,7 @@ def test_queries_do_not_touch_each_other() -> None:
 
 def test_groups_of_other_sizes_and_padding_change_nothing() -> None:
     reader, groups = FaithfulReader(lively(), CONTINUOUS), [transitions(n, seed=n) for n in (50, 7, 80)]
-    asked, rows = queries(9, groups=3), batched(groups)
+    asked, rows = queries(9, groups=3), batch_transitions(groups)
     padding = ~rows.valid
     spoilt = dataclasses.replace(
         rows,
@@ -142,7 +150,7 @@ def test_groups_of_other_sizes_and_padding_change_nothing() -> None:
     together = reader.read(rows)(*asked)
     assert apart(together, reader.read(spoilt)(*asked)) == 0.0
     for number, group in enumerate(groups):
-        alone = reader.read(batched([group]))(*(part[number : number + 1] for part in asked))
+        alone = reader.read(batch_transitions([group]))(*(part[number : number + 1] for part in asked))
         assert torch.allclose(alone.next_observations, together.next_observations[number], atol=1e-5)
         assert torch.allclose(alone.rewards, together.rewards[number], atol=1e-5)
 
@@ -155,7 +163,7 @@ def test_a_suite_is_read_as_published() -> None:
     question = torch.zeros(1, 5, 14)
     question[..., :2], question[..., 11] = asked[0], asked[1].argmax(2)
     expected = model(model.read(*given), question)
-    found = FaithfulReader(model, DISCRETE).read(batched([rows]))(*asked)
+    found = FaithfulReader(model, DISCRETE).read(batch_transitions([rows]))(*asked)
     assert torch.allclose(found.next_observations, expected[..., :2], atol=1e-6)
     assert torch.allclose(found.rewards, expected[..., 13], atol=1e-6)
     assert not any(part.any() for part in (found.ends, found.deviations, found.reward_deviations))
@@ -171,7 +179,7 @@ def test_what_is_constant_in_the_context_stays_so(rows: int) -> None:
     )
     states, actions = queries(6)
     states[:, :3, 1] = 0.3  # the others leave a constant: their inputs are as large as numbers can be
-    seen = FaithfulReader(lively(), CONTINUOUS).read(batched([context]))(states, actions)
+    seen = FaithfulReader(lively(), CONTINUOUS).read(batch_transitions([context]))(states, actions)
     assert (seen.next_observations[..., 2] == np.float32(0.1)).all()
     assert (seen.rewards == 1.0).all()
     assert torch.isfinite(seen.next_observations).all()
@@ -182,13 +190,13 @@ def test_what_is_constant_in_the_context_stays_so(rows: int) -> None:
 def test_contexts_of_no_row_and_of_one() -> None:
     reader, asked = FaithfulReader(lively(), CONTINUOUS), queries(4)
     one = transitions(1)
-    seen = reader.read(batched([one]))(*asked)
+    seen = reader.read(batch_transitions([one]))(*asked)
     assert torch.equal(seen.next_observations, torch.tensor(one.next_observations).expand(1, 4, 4))
     assert torch.equal(seen.rewards, torch.tensor(one.rewards).expand(1, 4))
-    nothing = reader.read(batched([transitions(0)]))(*asked)
+    nothing = reader.read(batch_transitions([transitions(0)]))(*asked)
     assert not nothing.next_observations.any()
     assert not nothing.rewards.any()
-    mixed = reader.read(batched([transitions(0), one]))(*queries(4, groups=2))
+    mixed = reader.read(batch_transitions([transitions(0), one]))(*queries(4, groups=2))
     assert not mixed.next_observations[0].any()
     with pytest.raises(MetabenchError, match="rewards: expected finite numbers"):
-        batched([dataclasses.replace(one, rewards=one.rewards * np.nan)])
+        batch_transitions([dataclasses.replace(one, rewards=one.rewards * np.nan)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.oswm_faithful.prior import EPISODE, NETWORK, POSITION, UNUSED, VELOCITY, FaithfulPrior
-from metabench_baselines.oswm_faithful.worlds import Draws, RandomNetworks
+from metabench_baselines.oswm_faithful.worlds import FaithfulRandomness, RandomNetworks
 from torch import nn
 
 ENVIRONMENTS, ROWS, STATES, ACTIONS = 200, 510, 11, 3
@@ -177,7 +177,7 @@ def test_random_networks_are_initialised_by_their_own_inputs() -> None:
     with torch.no_grad():
         expected = torch.stack([Reference(4, kinds)(values)[:, 0] for _ in range(2_000)])
     padded = torch.cat([values, torch.zeros(40, 10)], 1)
-    found = RandomNetworks(Draws(generator()), 14, torch.full((400,), 4), 5)(padded.expand(400, -1, -1))
+    found = RandomNetworks(FaithfulRandomness(generator()), 14, torch.full((400,), 4), 5)(padded.expand(400, -1, -1))
     found = found.transpose(1, 2).flatten(0, 1)
     assert found.shape == expected.shape
     for quantile in (0.5, 0.9):

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.oswm_faithful import OSWMFaithful, OSWMFaithfulSmall
-from metabench_baselines.oswm_faithful.config import FaithfulConfig, WorldModelConfig
+from metabench_baselines.oswm_faithful.config import FaithfulConfig, FaithfulWorldModelConfig
 from metabench_baselines.oswm_faithful.model import FaithfulWorldModel
 from metabench_baselines.oswm_faithful.reader import FaithfulReader, check_widths
-from metabench_baselines.oswm_faithful.train import context_size, draw, learning_rate_share, pretrain
+from metabench_baselines.oswm_faithful.train import (
+    draw_context_size,
+    draw_environments,
+    learning_rate_share,
+    pretrain_faithful_model,
+)
 
 from metabench import DataError, MetabenchError, Policy, Spaces, Step, TrainingData, TrainingRun, load_suite
 from metabench.data.columns import Columns
@@ -22,7 +27,7 @@ from metabench.suites import list_suites
 
 CONTINUOUS = Spaces(4, 30, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 DISCRETE = Spaces(2, 30, num_actions=4)
-SMALL = WorldModelConfig(width=32, layers=2, environments=1, pretraining_updates=8, log_interval=4)
+SMALL = FaithfulWorldModelConfig(width=32, layers=2, environments=1, pretraining_updates=8, log_interval=4)
 
 WIDE = Spaces(17, 30, action_low=(-1.0,) * 6, action_high=(1.0,) * 6)
 
@@ -42,7 +47,7 @@ def test_environments_wider_than_the_model_are_refused_at_once() -> None:
     with pytest.raises(MetabenchError, match=problem):
         OSWMFaithfulSmall(OSWMFaithfulSmall.presets("point-robot")["paper"]).train(logged(WIDE), run)
     assert not run.curve
-    check_widths(WorldModelConfig(state_slots=17, action_slots=6), WIDE)
+    check_widths(FaithfulWorldModelConfig(state_slots=17, action_slots=6), WIDE)
 
 
 @pytest.mark.parametrize("suite", list_suites())
@@ -62,7 +67,7 @@ def test_the_published_schedule() -> None:
     assert shares[2_900] == pytest.approx(0.5, abs=1e-3)  # half-way between epochs 12 and 50
     assert min(shares) < 1e-6
     assert 0.005 < shares[-1] < 0.01
-    sizes = np.array([context_size(np.random.default_rng(seed)) for seed in range(4_000)])
+    sizes = np.array([draw_context_size(np.random.default_rng(seed)) for seed in range(4_000)])
     assert (sizes.min() >= 500, sizes.max() <= 999) == (True, True)
     assert sizes.mean() == pytest.approx(809, abs=10)
     assert (sizes >= 900).mean() == pytest.approx(0.37, abs=0.03)
@@ -70,11 +75,11 @@ def test_the_published_schedule() -> None:
 
 def test_pretraining_learns() -> None:
     run = TrainingRun(0)
-    config = WorldModelConfig(
+    config = FaithfulWorldModelConfig(
         width=64, layers=2, heads=1, learning_rate=3e-3, environments=1, pretraining_updates=60, log_interval=30
     )
-    pretrain(config, run)
-    outputs = draw(config, TrainingRun(0), 8, "held-out").outputs.double()
+    pretrain_faithful_model(config, run)
+    outputs = draw_environments(config, TrainingRun(0), 8, "held-out").outputs.double()
     scale = outputs.std(1, keepdim=True)
     targets = ((outputs - outputs.mean(1, keepdim=True)) / torch.where(scale > 0, scale, 1.0))[:, 809:]
     first, last = (row["held_out_loss"] for row in run.curve)
@@ -84,12 +89,12 @@ def test_pretraining_learns() -> None:
 
 def test_a_resumed_pretraining_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = TrainingRun(3)
-    expected = pretrain(SMALL, whole)
+    expected = pretrain_faithful_model(SMALL, whole)
     calls = iter(range(100))
     with pytest.raises(CancelledError):
-        pretrain(SMALL, TrainingRun(3, folder=tmp_path, cancelled=lambda: next(calls) == 5))
+        pretrain_faithful_model(SMALL, TrainingRun(3, folder=tmp_path, cancelled=lambda: next(calls) == 5))
     resumed = TrainingRun(3, folder=tmp_path)
-    found = pretrain(SMALL, resumed)
+    found = pretrain_faithful_model(SMALL, resumed)
     assert resumed.curve == whole.curve
     assert all(torch.equal(one, two) for one, two in zip(expected.parameters(), found.parameters(), strict=True))
 

@@ -7,7 +7,7 @@ import torch
 from metabench_baselines.common.planning.rows import Prediction, Reader
 from metabench_baselines.oswm import OSWM
 from metabench_baselines.oswm.config import PRESETS
-from metabench_baselines.oswm.pictures import prediction_pictures
+from metabench_baselines.oswm.pictures import draw_prediction_pictures
 
 from metabench import LinePlot, TrainingRun, load_data
 
@@ -27,7 +27,7 @@ class Counting(Reader):
 
 def test_predictions_lie_beside_what_was_logged():
     data = load_data("tiny", "medium").validation
-    (picture,) = prediction_pictures(Counting(), data.spaces, data, np.random.default_rng(3), 7)
+    (picture,) = draw_prediction_pictures(Counting(), data.spaces, data, np.random.default_rng(3), 7)
     columns = data.columns
     logged = [columns.rewards[a:b] for a, b in zip(columns.offsets[:-1], columns.offsets[1:], strict=True)]
     real, read, bare = picture.panels["reward"]

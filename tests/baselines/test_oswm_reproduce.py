@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import Dynamics, Prediction, Reader, Rows
-from metabench_baselines.oswm.reproduction import reproduce_priors
-from metabench_baselines.oswm.reproduction.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.oswm.reproduction.reproduce_environments import (
+from metabench_baselines.common.planning.rows import DynamicsModel, Prediction, Reader, Rows
+from metabench_baselines.oswm.reproduction import priors
+from metabench_baselines.oswm.reproduction.environments import (
     CUT,
     ENDED,
     MIXTURES,
-    Collected,
-    collect,
-    real_returns,
-    real_starts,
+    CollectedContext,
+    collect_context,
+    draw_real_starts,
+    measure_real_returns,
 )
-from metabench_baselines.oswm.reproduction.reproduce_errors import error_rows, size_rows
-from metabench_baselines.oswm.reproduction.reproduce_logged import STATE_AXES
-from metabench_baselines.oswm.reproduction.reproduce_returns import Trial
+from metabench_baselines.oswm.reproduction.errors import make_error_rows, make_size_rows
+from metabench_baselines.oswm.reproduction.published_numbers import STATE_AXES
+from metabench_baselines.oswm.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
+from metabench_baselines.oswm.reproduction.returns import Trial
 from torch import Tensor
 
 from metabench import MetabenchError, TrainingRun, load_suite
@@ -48,7 +48,7 @@ class StayingReader(Reader):
     def __init__(self) -> None:
         self.asked: list[Tensor] = []
 
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             self.asked.append(observations)
             none = torch.zeros(observations.shape[:2])
@@ -57,8 +57,8 @@ class StayingReader(Reader):
         return predict
 
 
-def context(name: str, kind: str, rows: int) -> Collected:
-    return collect(load_suite(name), kind, rows, np.random.default_rng(1))
+def context(name: str, kind: str, rows: int) -> CollectedContext:
+    return collect_context(load_suite(name), kind, rows, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("name", STATE_AXES)
@@ -75,7 +75,7 @@ def test_contexts_are_short_episodes_of_the_real_task(name: str, kind: str) -> N
     for episode in episodes:
         assert episode.observations.shape == (len(episode) + 1, suite.spaces.observation_dim)
         assert not (episode.terminated and episode.truncated)
-    again = collect(suite, kind, rows, random).episodes
+    again = collect_context(suite, kind, rows, random).episodes
     assert not np.array_equal(episodes[0].observations, again[0].observations)
 
 
@@ -119,13 +119,13 @@ def test_hand_written_ends_are_those_of_the_environment(name: str) -> None:
 
 def test_real_returns_stop_at_the_end_and_at_the_horizon() -> None:
     grid, car = load_suite("grid-world"), load_suite("mountain-car")
-    right = real_returns(grid, lambda step: np.zeros(len(step.observation), np.int64), [1, 2, 3])
+    right = measure_real_returns(grid, lambda step: np.zeros(len(step.observation), np.int64), [1, 2, 3])
     np.testing.assert_allclose(right, sum(-1 + 0.01 * x for x in (2, 3, 4, 5, 6)) + 10)
-    left = real_returns(grid, lambda step: np.ones(len(step.observation), np.int64), [1])
+    left = measure_real_returns(grid, lambda step: np.ones(len(step.observation), np.int64), [1])
     np.testing.assert_allclose(left, [-11.0])
-    idle = real_returns(car, lambda step: np.ones(len(step.observation), np.int64), [1, 2])
+    idle = measure_real_returns(car, lambda step: np.ones(len(step.observation), np.int64), [1, 2])
     assert idle.tolist() == [-200.0, -200.0]
-    swinging = real_returns(car, lambda step: np.where(step.observation[:, 1] < 0, 0, 2), list(range(20)))
+    swinging = measure_real_returns(car, lambda step: np.where(step.observation[:, 1] < 0, 0, 2), list(range(20)))
     assert float(swinging.mean()) == pytest.approx(-119.5, abs=5.0)
 
 
@@ -136,8 +136,8 @@ def test_real_resets_serve_the_oracle_only(oracles: bool) -> None:
     row = trial.row(reader, 1_000, run)
     assert row["oracles"] == ("published" if oracles else "none")
     for seed, begun in enumerate(asked[0].numpy() for asked in reader.asked[2:4]):  # after the two contexts
-        context = collect(suite, "random", 100, run.generator("context", "pendulum", "random", seed)).starts
-        resets = real_starts(suite, 1_000, run.generator("resets", "pendulum", seed))
+        context = collect_context(suite, "random", 100, run.generator("context", "pendulum", "random", seed)).starts
+        resets = draw_real_starts(suite, 1_000, run.generator("resets", "pendulum", seed))
         assert len(begun) == 64
         assert among(begun, resets if oracles else context).all()
         assert not among(begun, context if oracles else resets).any()
@@ -149,7 +149,7 @@ def among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def test_a_model_in_which_all_stays_errs_as_no_model() -> None:
     suite, run = load_suite("pendulum"), TrainingRun(0)
-    rows = error_rows(suite, "staying", StayingReader(), 1_000, "random", 100, 2, run)
+    rows = make_error_rows(suite, "staying", StayingReader(), 1_000, "random", 100, 2, run)
     losses, axes = rows[:3], rows[3:]
     assert [row["random_actions"] for row in losses] == [1.0, 0.5, 0.0]
     assert losses[0]["logged_proxy_loss"] == 0.0305
@@ -159,7 +159,7 @@ def test_a_model_in_which_all_stays_errs_as_no_model() -> None:
         for row in same[:3]:
             assert row["squared_error"] == pytest.approx(row["without_model"], rel=1e-6)
         assert loss["proxy_loss"] == pytest.approx(sum(row["squared_error"] for row in same) / 14)
-    (size,) = size_rows(suite, "staying", StayingReader(), 30, 50, 2, run)
+    (size,) = make_size_rows(suite, "staying", StayingReader(), 30, 50, 2, run)
     assert (size["context_rows"], size["rows_read"]) == (50, 30)
     assert size["state_error_share"] == pytest.approx(1.0)
 
@@ -170,9 +170,9 @@ def tables(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
-    config = ReproduceConfig(**TINY, oracles="both", best_by_real=True)
+    config = OSWMReproduceConfig(**TINY, oracles="both", best_by_real=True)
     run = TrainingRun(3, folder=tmp_path)
-    rows = reproduce(config, run)
+    rows = reproduce_oswm(config, run)
     returns, losses, axes, sizes = tables(rows)
     assert [(row["learner"], row["oracles"]) for row in returns] == [
         ("published", "none"),
@@ -187,15 +187,15 @@ def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
     assert (len(losses), len(axes), [row["context_rows"] for row in sizes]) == (3, 6, [20, 40])
     assert sizes[1]["state_error_share"] < 0.1  # a linear environment
     json.dumps(rows, allow_nan=False)
-    assert reproduce(config, TrainingRun(3, folder=tmp_path)) == rows  # from the checkpoint
-    short = ReproduceConfig(**{**TINY, "error_contexts_of": "", "context_sizes": "", "learners": "tuned"})
-    (row,) = reproduce(short, TrainingRun(3))
+    assert reproduce_oswm(config, TrainingRun(3, folder=tmp_path)) == rows  # from the checkpoint
+    short = OSWMReproduceConfig(**{**TINY, "error_contexts_of": "", "context_sizes": "", "learners": "tuned"})
+    (row,) = reproduce_oswm(short, TrainingRun(3))
     assert row == {**returns[2], "best_by_real": None}
 
 
 def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reproduce_priors, "ENVIRONMENTS", 32)
-    rows = reproduce(ReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
+    monkeypatch.setattr(priors, "ENVIRONMENTS", 32)
+    rows = reproduce_oswm(OSWMReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
     share = {row["worlds"]: row["action's share, quantile 0.5"] for row in rows}
     assert list(share)[-1] == "tiny"
     assert share["prior of oswm-faithful"] < 0.03  # actions hardly matter there
@@ -205,7 +205,7 @@ def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest
 
 def test_the_planner_may_take_the_policies_place() -> None:
     parts = {"learners": "planner", "models": "gp-model", "error_contexts_of": "", "context_sizes": ""}
-    (row,) = reproduce(ReproduceConfig(**{**TINY, **parts, "seeds": 1, "episodes": 2}), TrainingRun(0))
+    (row,) = reproduce_oswm(OSWMReproduceConfig(**{**TINY, **parts, "seeds": 1, "episodes": 2}), TrainingRun(0))
     assert row["imagined"] is None
     assert row["mean"] > -60.0  # random actions: -252
 
@@ -221,10 +221,10 @@ def test_the_planner_may_take_the_policies_place() -> None:
 )
 def test_unknown_names_are_refused(key: str, value: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        ReproduceConfig(**{key: value})
+        OSWMReproduceConfig(**{key: value})
 
 
 def test_the_published_size_needs_weights() -> None:
-    config = ReproduceConfig(**{**TINY, "models": "oswm-faithful"})
+    config = OSWMReproduceConfig(**{**TINY, "models": "oswm-faithful"})
     with pytest.raises(MetabenchError, match="expected faithful_weights"):
-        reproduce(config, TrainingRun(0))
+        reproduce_oswm(config, TrainingRun(0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from metabench_baselines.common.planning.config import PlannerConfig
 from metabench_baselines.common.planning.planner import Planner
-from metabench_baselines.common.planning.rows import Prediction, Transitions, batched
+from metabench_baselines.common.planning.rows import Prediction, Transitions, batch_transitions
 from metabench_baselines.fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 
@@ -103,8 +103,8 @@ def test_fitted_models_learn_linear_dynamics(reader):
     after = state + 0.1 * action + 0.02 * state[:, ::-1]
     reward = state[:, 0] - action[:, 1]
     rows = Transitions(*(x.astype(np.float32) for x in (state, action, after, reward)), np.zeros(60, bool))
-    model = reader().read(batched([rows.chosen(np.arange(40)), rows.chosen(np.arange(30))]))
-    asked = batched([rows.chosen(np.arange(40, 60))] * 2)
+    model = reader().read(batch_transitions([rows.select(np.arange(40)), rows.select(np.arange(30))]))
+    asked = batch_transitions([rows.select(np.arange(40, 60))] * 2)
     found = model(asked.observations, asked.actions)
     for group in range(2):
         wrong = (found.next_observations[group] - asked.next_observations[group]).square().mean()
@@ -120,9 +120,9 @@ def test_padding_rows_change_nothing_in_fitted_models(reader):
         *(generator.normal(size=size).astype(np.float32) for size in ((20, 2), (20, 2), (20, 2), 20)),
         np.zeros(20, bool),
     )
-    alone = reader().read(batched([rows.chosen(np.arange(12))]))
-    padded = reader().read(batched([rows.chosen(np.arange(12)), rows]))
-    asked = batched([rows])
+    alone = reader().read(batch_transitions([rows.select(np.arange(12))]))
+    padded = reader().read(batch_transitions([rows.select(np.arange(12)), rows]))
+    asked = batch_transitions([rows])
     first = alone(asked.observations, asked.actions).next_observations
     second = padded(*(x.expand(2, -1, -1) for x in (asked.observations, asked.actions))).next_observations[:1]
     torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
@@ -134,7 +134,7 @@ def test_one_or_two_equal_rows_are_a_context(reader, count):
     rows = Transitions(
         *(np.ones(size, np.float32) for size in ((count, 2), (count, 2), (count, 2), count)), np.zeros(count, bool)
     )
-    found = reader().read(batched([rows]))(torch.randn(1, 5, 2), torch.randn(1, 5, 2))
+    found = reader().read(batch_transitions([rows]))(torch.randn(1, 5, 2), torch.randn(1, 5, 2))
     assert found.next_observations.isfinite().all()
     assert found.rewards.isfinite().all()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.termination import BELIEF, PENALTY, Ends
+from metabench_baselines.common.planning.termination import BELIEF, PENALTY, EndRegression
 from scipy.optimize import minimize
 
 from metabench import load_suite
@@ -34,18 +34,18 @@ def optimised(places: np.ndarray, ends: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rows", [8, 60, 500])
 def test_it_finds_the_largest_posterior_density(rows):
     places, ends, valid = drawn(rows)
-    found = Ends.fit(places, ends, valid).coefficients[0, :, 0].numpy()
+    found = EndRegression.fit(places, ends, valid).coefficients[0, :, 0].numpy()
     np.testing.assert_allclose(found, optimised(places[0].numpy(), ends[0].numpy()), atol=1e-3)
 
 
 def test_rows_are_left_out():
     """One step of Newton's method stands for a refit, so it is near and on the same side, not equal."""
     places, ends, valid = drawn(80)
-    said = Ends.fit(places, ends, valid)
+    said = EndRegression.fit(places, ends, valid)
     exact = []
     for row in range(80):
         rest = [other for other in range(80) if other != row]
-        without = Ends.fit(places[:, rest], ends[:, rest], valid[:, rest])
+        without = EndRegression.fit(places[:, rest], ends[:, rest], valid[:, rest])
         exact.append(float(without.logits(places[:, [row]])[0]))
     within, _ = said.logits(places)
     exact = np.array(exact)
@@ -56,13 +56,13 @@ def test_rows_are_left_out():
 def test_padding_changes_nothing_and_groups_are_apart():
     places, ends, valid = drawn(30, groups=2)
     asked = drawn(5, seed=1, groups=2)[0]
-    both = Ends.fit(places, ends, valid).logits(asked)
-    padded = Ends.fit(
+    both = EndRegression.fit(places, ends, valid).logits(asked)
+    padded = EndRegression.fit(
         torch.cat([places, 1e3 * torch.ones(2, 4, 3)], 1),
         torch.cat([ends, torch.ones(2, 4, dtype=torch.bool)], 1),
         torch.cat([valid, torch.zeros(2, 4, dtype=torch.bool)], 1),
     ).logits(asked)
-    alone = Ends.fit(places[:1], ends[:1], valid[:1]).logits(asked[:1])
+    alone = EndRegression.fit(places[:1], ends[:1], valid[:1]).logits(asked[:1])
     for column in range(2):
         torch.testing.assert_close(padded[column], both[column])
         torch.testing.assert_close(alone[column], both[column][:1])
@@ -71,7 +71,7 @@ def test_padding_changes_nothing_and_groups_are_apart():
 @pytest.mark.parametrize("rows", [0, 1, 40])
 def test_where_nothing_ended_ends_are_unlikely_everywhere(rows):
     places, _, valid = drawn(rows)
-    likely = Ends.fit(places, torch.zeros_like(valid), valid).logits(drawn(50, seed=1)[0])[0].sigmoid()
+    likely = EndRegression.fit(places, torch.zeros_like(valid), valid).logits(drawn(50, seed=1)[0])[0].sigmoid()
     assert float(likely.max()) < 0.2
     if rows > 1:
         assert float(likely.max()) < 0.05
@@ -92,7 +92,9 @@ def test_three_ends_tell_where_danger_lies():
                 break
     places = torch.from_numpy(np.stack(seen))
     mean, spread = places.mean(0), places.std(0)
-    ends = Ends.fit(((places - mean) / spread)[None], torch.tensor([ended]), torch.ones(1, len(seen), dtype=torch.bool))
+    ends = EndRegression.fit(
+        ((places - mean) / spread)[None], torch.tensor([ended]), torch.ones(1, len(seen), dtype=torch.bool)
+    )
     asked = torch.zeros(1, 5, 4)
     asked[0, :, 2] = torch.tensor([0.0, 0.1, 0.2, 0.3, 0.6])
     likely = ends.logits((asked - mean) / spread)[0][0].sigmoid()

@@ -11,9 +11,9 @@ import pytest
 import torch
 from metabench_baselines.twm import TWM
 from metabench_baselines.twm.imagination import read_context
-from metabench_baselines.twm.inspect.diagnostics import open_loop
+from metabench_baselines.twm.inspect.diagnostics import measure_open_loop
 from metabench_baselines.twm.presets import VARIANTS
-from metabench_baselines.twm.support import episode_sequences, pinned_support, support_segments
+from metabench_baselines.twm.support import choose_support_segments, make_episode_sequences, make_pinned_support
 
 from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data, load_state
 from metabench.errors import CancelledError
@@ -161,11 +161,11 @@ def test_acting_step_by_step_reads_what_one_pass_reads(data, trained, shots):
     model, actor_critic, config = trained._model, trained._actor_critic, trained._config
     length = len(episodes[0])
     for lane, episode in enumerate(episodes):
-        sequences = episode_sequences([episode], [0], [length], data.spaces, "cpu")
+        sequences = make_episode_sequences([episode], [0], [length], data.spaces, "cpu")
         sequences.ended[:] = False
-        pinned = pinned_support([support[1]], config, data.spaces, "cpu") if support and lane != 1 else None
+        pinned = make_pinned_support([support[1]], config, data.spaces, "cpu") if support and lane != 1 else None
         context = read_context(model, sequences, pinned, sample=False)
-        features = actor_critic.features(context.encoded.latents, context.hidden)[0, :-1]
+        features = actor_critic.make_features(context.encoded.latents, context.hidden)[0, :-1]
         expected = data.spaces.actions_from_features(actor_critic.act(features, None)[0].numpy())
         assert np.allclose(acted[:, lane], expected, atol=1e-4)
     if shots:
@@ -173,7 +173,7 @@ def test_acting_step_by_step_reads_what_one_pass_reads(data, trained, shots):
 
 
 def test_a_small_policy_takes_a_quarter_of_the_room_and_acts_nearly_the_same(data, trained, tmp_path):
-    small = trained.small()
+    small = trained.make_small()
     episodes = [episode_of(data, number) for number in (0, 1)]
     support = {5: [episode_of(data, 2)]}
     acted = live_through(small, episodes, support)
@@ -187,7 +187,7 @@ def test_a_small_policy_takes_a_quarter_of_the_room_and_acts_nearly_the_same(dat
     sizes = [(tmp_path / name / "policy" / "tensors.safetensors").stat().st_size for name in ("small", "whole")]
     assert sizes[0] < 0.5 * sizes[1]
     with pytest.raises(ValueError, match="adaptation = 'finetune' needs all weights"):
-        TWM(tiny(**VARIANTS["finetune"])).train(data, TrainingRun(0)).small()
+        TWM(tiny(**VARIANTS["finetune"])).train(data, TrainingRun(0)).make_small()
 
 
 def test_unscored_steps_are_sampled_from_each_lanes_seed(data, trained):
@@ -203,26 +203,26 @@ def test_segments_are_spread_over_the_best_episodes_first():
     episodes = [
         Episode(np.zeros((21, 1)), np.zeros((20, 1)), np.full(20, reward), False, True) for reward in (1.0, 3.0, 2.0)
     ]
-    chosen = support_segments(episodes, tiny(segments=4, segment_steps=5))
+    chosen = choose_support_segments(episodes, tiny(segments=4, segment_steps=5))
     assert [episode.rewards[0] for episode, _, _ in chosen] == [3.0, 2.0, 1.0, 3.0]
     assert [(start, stop) for _, start, stop in chosen] == [(4, 9), (8, 13), (8, 13), (11, 16)]
     short = dataclasses.replace(
         episodes[0], observations=np.zeros((4, 1)), actions=np.zeros((3, 1)), rewards=np.ones(3)
     )
-    assert {(start, stop) for _, start, stop in support_segments([short], tiny(segments=2, segment_steps=5))} == {
-        (0, 3)
-    }
+    assert {
+        (start, stop) for _, start, stop in choose_support_segments([short], tiny(segments=2, segment_steps=5))
+    } == {(0, 3)}
 
 
 def test_open_loop_prediction_starts_after_its_context(data, trained):
     """One step ahead it equals the heads' reading of one pass over all real steps."""
     model = trained._model
     episodes = [episode_of(data, number) for number in (0, 5)]
-    sequences = episode_sequences(episodes, [0, 0], [7, 7], data.spaces, "cpu")
-    _, errors, predicted = open_loop(model, sequences, 6)
+    sequences = make_episode_sequences(episodes, [0, 0], [7, 7], data.spaces, "cpu")
+    _, errors, predicted = measure_open_loop(model, sequences, 6)
     encoded = model.encode(sequences, sample=False)
     hidden = model.dynamics(encoded.tokens, sequences.episodes)[:, 6, 1]
-    expected = model.rewards_of(model.dynamics.predict(hidden).reward)
+    expected = model.restore_rewards(model.dynamics.predict(hidden).reward)
     assert torch.allclose(predicted[0], expected, atol=1e-5)
     assert torch.allclose(errors[0], expected - sequences.rewards[:, 6], atol=1e-5)
     assert errors.shape == (1, 2)

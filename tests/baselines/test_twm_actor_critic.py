@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic, Trajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.batches import BalancedSampler, BatchSource
 from metabench_baselines.twm.imagination import (
     choose_starts,
     read_context,
 )
-from metabench_baselines.twm.train import logged_trajectories
+from metabench_baselines.twm.losses import PolicyTrajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm.updates import make_logged_trajectories
 
 from metabench import load_data
 
@@ -39,7 +40,7 @@ def test_advantages_with_lambda_one_are_returns_minus_values():
 def test_likelihoods_are_those_of_the_distributions():
     features = 0.3 * torch.randn(50, 4 * 8 + 16)
     policy = ActorCritic(tiny(continuous_actions="squashed"), CONTINUOUS)
-    action, raw = policy.act(features, policy.noise((50,)))
+    action, raw = policy.act(features, policy.draw_noise((50,)))
     mean, log_deviation = policy.actor(features).chunk(2, -1)
     normal = torch.distributions.Normal(mean, log_deviation.clamp(-5, 2).exp())
     squashed = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform())
@@ -48,18 +49,18 @@ def test_likelihoods_are_those_of_the_distributions():
     assert torch.allclose(entropy, normal.entropy().mean(-1), atol=1e-5)
     assert torch.equal(policy.act(features, None)[0], mean.tanh())
     inside = action.abs() < 0.98
-    assert torch.allclose(policy.raw_actions(action)[inside], raw[inside], atol=1e-4)
+    assert torch.allclose(policy.to_raw_actions(action)[inside], raw[inside], atol=1e-4)
     clipped = ActorCritic(tiny(continuous_actions="clipped"), CONTINUOUS)
     clipped.load_state_dict(policy.state_dict())
     assert torch.allclose(clipped.likelihood(features, raw)[0], normal.log_prob(raw).sum(-1), atol=1e-4)
     assert torch.equal(clipped.act(5 * features, None)[0], clipped.act(5 * features, None)[1].clamp(-1, 1))
     policy = ActorCritic(tiny(), DISCRETE)
     categorical = torch.distributions.Categorical(logits=policy.actor(features))
-    action, raw = policy.act(features, policy.noise((50,)))
+    action, raw = policy.act(features, policy.draw_noise((50,)))
     likelihood, entropy = policy.likelihood(features, raw)
     assert torch.allclose(likelihood, categorical.log_prob(action.argmax(-1)), atol=1e-5)
     assert torch.allclose(entropy, categorical.entropy() / np.log(4), atol=1e-5)
-    drawn = policy.act(features[:1].expand(20_000, -1), policy.noise((20_000,)))[0].mean(0)
+    drawn = policy.act(features[:1].expand(20_000, -1), policy.draw_noise((20_000,)))[0].mean(0)
     assert torch.allclose(drawn, categorical.probs[0], atol=0.015)
 
 
@@ -77,7 +78,7 @@ def test_the_anchor_is_the_divergence_from_a_policy_of_latents_alone():
             pair = [torch.distributions.Normal(mean, log.clamp(-5, 2).exp()) for mean, log in halves]
             expected = torch.distributions.kl_divergence(*pair).sum(-1)
         assert torch.allclose(policy.divergence(features), expected, atol=1e-4)
-        raw = policy.act(features, policy.noise((50,)))[1]
+        raw = policy.act(features, policy.draw_noise((50,)))[1]
         logs = pair[1].log_prob(raw.argmax(-1)) if spaces.discrete else pair[1].log_prob(raw).sum(-1)
         assert torch.allclose(policy.behaviour_likelihood(features[:, :32], raw), logs, atol=1e-4)
     assert ActorCritic(tiny(anchor="logged-actions"), DISCRETE).behaviour is None
@@ -90,7 +91,7 @@ def test_the_entropy_bonus_acts_below_its_threshold_only():
         for threshold in (acting, idle):
             config = tiny(**{name: threshold}, anchor_weight=0.0)
             policy = ActorCritic(config, spaces)
-            steps = Trajectories(features, torch.zeros(2, 4, spaces.action_dim), *[torch.ones(2, 4)] * 4)
+            steps = PolicyTrajectories(features, torch.zeros(2, 4, spaces.action_dim), *[torch.ones(2, 4)] * 4)
             loss, parts = actor_loss(config, policy, steps, torch.zeros(2, 4))
             missing = threshold - parts["actor_entropy"].item()
             assert (missing > 0) == (threshold == acting)
@@ -174,7 +175,7 @@ def test_nothing_is_asked_of_the_critic_beyond_the_horizon(data):
     batch = source.draw(np.random.default_rng(1))
     assert batch.windows.ended[:, -1].all(), "whole episodes of the suite's 20 steps"
     context = read_context(model, batch.windows, None, sample=False)
-    steps = logged_trajectories(policy, context)
+    steps = make_logged_trajectories(policy, context)
     assert (steps.discounts[-1] == 0).all()
     last = context.encoded.rewards[:, -5:].mean(dim=1)
     assert torch.allclose(steps.rewards[-1], context.encoded.rewards[:, -1] + last * 0.9 / 0.1, atol=1e-4)

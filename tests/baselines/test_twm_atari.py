@@ -11,13 +11,13 @@ import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.reproduction import replay as replays
-from metabench_baselines.twm.reproduction.atari import Outcome
-from metabench_baselines.twm.reproduction.online import Schedule, two_steps, update_world_model
-from metabench_baselines.twm.reproduction.playing import Collector, play
+from metabench_baselines.twm.reproduction.atari import GameOutcome
+from metabench_baselines.twm.reproduction.online import Schedule, pair_steps, update_on_sequences
+from metabench_baselines.twm.reproduction.play import Collector, play_games
+from metabench_baselines.twm.reproduction.published_numbers import AGGREGATES
 from metabench_baselines.twm.reproduction.replay import Replay
-from metabench_baselines.twm.reproduction.reported import AGGREGATES
-from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.twm.reproduction.reproduce_sizes import SIZES
+from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm.reproduction.sizes import SIZES
 
 from metabench import DataError, Spaces, TrainingRun
 
@@ -54,10 +54,10 @@ class Dot:
         self.place, self.games = no_ops % 5, self.games + 1
         return self.frame()
 
-    def step(self, action: int) -> Outcome:
+    def step(self, action: int) -> GameOutcome:
         self.place += 1
         over = self.place == 15
-        return Outcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over, False)
+        return GameOutcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over, False)
 
     def frame(self) -> np.ndarray:
         frame = np.zeros((64, 64), np.uint8)
@@ -73,8 +73,8 @@ class Dot:
 
 
 def rows_of(run: TrainingRun, game: type = Dot, **changes: object) -> list[dict[str, object]]:
-    config = ReproduceConfig(size="S", **{**SETTING, **changes})
-    return reproduce(config, run, make_game=game, sizes={"S": TINY})
+    config = TWMReproduceConfig(size="S", **{**SETTING, **changes})
+    return reproduce_twm(config, run, make_game=game, sizes={"S": TINY})
 
 
 def played(steps: int, run: TrainingRun | None = None) -> tuple[Collector, list[np.ndarray]]:
@@ -96,13 +96,13 @@ def test_stacks_are_those_of_a_player_with_a_memory_of_four_frames() -> None:
         np.testing.assert_array_equal(observation, np.stack(stack))
         outcome = game.step(step % 2)
         stack = [game.reset()] * 4 if outcome.over else [*stack[1:], outcome.frame]  # a life lost changes nothing
-    np.testing.assert_array_equal(collector.replay.observations(np.arange(41)), np.stack(seen))
+    np.testing.assert_array_equal(collector.replay.stack_frames(np.arange(41)), np.stack(seen))
 
 
 def test_sequences_know_where_lives_end() -> None:
     collector, seen = played(40)
     replay = collector.replay
-    steps = replay.sequences(np.array([0, 12]), 8, "cpu")
+    steps = replay.gather_sequences(np.array([0, 12]), 8, "cpu")
     np.testing.assert_array_equal(steps.observations[1], np.stack(seen[12:21]))
     assert steps.observations.dtype == torch.uint8
     assert steps.ended[0].tolist() == [number in (4,) for number in range(8)]
@@ -111,11 +111,11 @@ def test_sequences_know_where_lives_end() -> None:
     assert torch.equal(steps.next_known, ~steps.ended)
     np.testing.assert_array_equal(steps.rewards[0], [0, 0.5] * 4)
     np.testing.assert_array_equal(steps.actions[0].argmax(dim=-1), [0, 1] * 4)
-    assert (replay.starts(8), replay.starts(41)) == (33, 0)
-    assert replay.whole(3).tolist() == [
+    assert (replay.count_starts(8), replay.count_starts(41)) == (33, 0)
+    assert replay.find_whole(3).tolist() == [
         first for first in range(38) if first // 5 == (first + 2) // 5 and first % 5 < 2
     ]
-    assert replay.whole(41).tolist() == []
+    assert replay.find_whole(41).tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_a_checkpoint_writes_only_what_is_new(tmp_path, monkeypatch) -> None:
         again.load_state_dict(state)
         index = np.arange(steps + 1)
         assert again.replay.size == steps
-        np.testing.assert_array_equal(again.replay.observations(index), collector.replay.observations(index))
-        before, after = (part.replay.sequences(np.array([0]), steps, "cpu") for part in (collector, again))
+        np.testing.assert_array_equal(again.replay.stack_frames(index), collector.replay.stack_frames(index))
+        before, after = (part.replay.gather_sequences(np.array([0]), steps, "cpu") for part in (collector, again))
         assert torch.equal(before.rewards, after.rewards)
         assert torch.equal(before.ended, after.ended)
     assert len(run.curve) == 2
@@ -171,18 +171,18 @@ def test_a_checkpoint_writes_only_what_is_new(tmp_path, monkeypatch) -> None:
 
 
 def test_the_schedule_is_the_published_one() -> None:
-    schedule = ReproduceConfig().schedule
+    schedule = TWMReproduceConfig().schedule
     assert schedule == Schedule(100_000, 5_000, 125_000, 5_000)
-    assert [schedule.pretraining(stage) for stage in ("observation-model", "dynamics", "policy")] == [
+    assert [schedule.count_pretraining_updates(stage) for stage in ("observation-model", "dynamics", "policy")] == [
         18_750,
         9_400,
         21_875,
     ]
-    assert [schedule.played(update) for update in (1, 125_000)] == [5_001, 100_000]
-    steps = np.array([schedule.played(update) for update in range(1, 125_001)])
+    assert [schedule.steps_before(update) for update in (1, 125_000)] == [5_001, 100_000]
+    steps = np.array([schedule.steps_before(update) for update in range(1, 125_001)])
     np.testing.assert_array_equal(steps, 5_000 + np.ceil(np.arange(1, 125_001) * 0.76 - 1e-9))
-    assert not schedule.evaluated_between(9_998, 9_999)
-    assert schedule.evaluated_between(9_998, 10_000)
+    assert not schedule.is_evaluation_due(9_998, 9_999)
+    assert schedule.is_evaluation_due(9_998, 10_000)
 
 
 def test_the_first_step_of_a_window_has_no_loss() -> None:
@@ -190,13 +190,13 @@ def test_the_first_step_of_a_window_has_no_loss() -> None:
     torch.manual_seed(0)
     model = WorldModel(config, Spaces(4 * 64 * 64, 100, num_actions=2))
     replay = played(30)[0].replay
-    windows = replay.sequences(np.array([0, 7]), 4, "cpu")
+    windows = replay.gather_sequences(np.array([0, 7]), 4, "cpu")
 
     def losses(step: int) -> dict[str, torch.Tensor]:
         windows.rewards[:, step] += 3.0
         torch.manual_seed(1)
         still = torch.optim.SGD(model.parameters(), lr=0.0)
-        found = update_world_model(model, windows, still, still)
+        found = update_on_sequences(model, windows, still, still)
         windows.rewards[:, step] -= 3.0
         return found
 
@@ -211,14 +211,14 @@ def test_the_first_step_of_a_window_has_no_loss() -> None:
 def test_new_lives_are_decoded_but_not_compared_with_what_came_before() -> None:
     torch.manual_seed(0)
     model = WorldModel(TINY, Spaces(4 * 64 * 64, 100, num_actions=2))
-    windows = played(30)[0].replay.sequences(np.array([2]), 4, "cpu")  # of steps 2 to 5, 4 ends a life
+    windows = played(30)[0].replay.gather_sequences(np.array([2]), 4, "cpu")  # of steps 2 to 5, 4 ends a life
     encoded = model.encode(windows, sample=False)
-    prediction = model.dynamics.predict(model.dynamics.at_actions(encoded.tokens, windows.episodes))
+    prediction = model.dynamics.predict(model.dynamics.read_at_actions(encoded.tokens, windows.episodes))
     torch.manual_seed(2)
     _, losses = model.joint_observation_loss(windows, prediction)
-    frames = model.observation.scaled(windows.observations[0, 1:])
+    frames = model.observation.scale(windows.observations[0, 1:])
     torch.manual_seed(2)
-    decoder, _, logits = model.observation.loss(frames)
+    decoder, _, logits = model.observation.reconstruction_loss(frames)
     assert losses["decoder"].item() == pytest.approx(decoder.item())
     prior = prediction.latent_logits[0, 0].unflatten(-1, (4, 4)).softmax(dim=-1)
     crossed = -(prior * logits.unflatten(-1, (4, 4)).log_softmax(dim=-1)).sum(dim=(1, 2))
@@ -226,8 +226,8 @@ def test_new_lives_are_decoded_but_not_compared_with_what_came_before() -> None:
 
 
 def test_imagination_begins_after_one_real_step() -> None:
-    windows = played(30)[0].replay.sequences(np.array([0, 7]), 4, "cpu")
-    batch = two_steps(windows, 6)
+    windows = played(30)[0].replay.gather_sequences(np.array([0, 7]), 4, "cpu")
+    batch = pair_steps(windows, 6)
     assert batch.startable.tolist() == [[False, True]] * 6
     pairs = {tuple(pair.flatten().tolist()) for pair in batch.windows.observations[:, :2]}
     possible = [row[first : first + 2] for row in windows.observations for first in range(3)]
@@ -267,4 +267,4 @@ def test_all_games_are_waited_for() -> None:
     model, policy = WorldModel(TINY, spaces), ActorCritic(TINY, spaces)
     with torch.no_grad():
         policy.actor[-1].bias[1] = 1e4  # always the paying action
-    assert play(model, policy, [Dot(seed=1), Dot(seed=2)], 3).tolist() == [7.5, 7.5]
+    assert play_games(model, policy, [Dot(seed=1), Dot(seed=2)], 3).tolist() == [7.5, 7.5]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from metabench_baselines.twm.reproduction.atari import TIME_LIMIT, AtariGame
-from metabench_baselines.twm.reproduction.reported import GAMES
-from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig, reproduce
-from metabench_baselines.twm.reproduction.reproduce_sizes import SIZES
+from metabench_baselines.twm.reproduction.published_numbers import GAMES
+from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm.reproduction.sizes import SIZES
 
 from metabench import TrainingRun
 from metabench.errors import CancelledError
@@ -95,10 +95,10 @@ def test_a_stopped_run_of_a_real_game_ends_the_same(tmp_path) -> None:
     """Stopped while it acts at random, between the stages of pretraining, and in the loop."""
     small = {"tasks_per_update": 1, "window": 4, "horizon": 2, "starts": 2, "observation_batch": 2, "layers": 1}
     sizes = {"S": SIZES["S"].model_copy(update=small)}
-    config = ReproduceConfig(
+    config = TWMReproduceConfig(
         game="breakout", size="S", steps=60, random_share=0.2, updates_per_step=0.06, episodes=1, interval_episodes=1
     )
-    whole = reproduce(config, TrainingRun(5), sizes=sizes)
+    whole = reproduce_twm(config, TrainingRun(5), sizes=sizes)
     assert whole[0]["game"] == "Breakout"
     assert 0.0 <= whole[0]["score"] == whole[1]["score"] < 30.0
     for stop in (("Breakout-prefill", 5), ("Breakout-policy", 1), ("Breakout-online", 2)):
@@ -112,5 +112,5 @@ def test_a_stopped_run_of_a_real_game_ends_the_same(tmp_path) -> None:
 
         run = TrainingRun(5, folder=tmp_path, progress=progress, cancelled=cancelled)
         with pytest.raises(CancelledError):
-            reproduce(config, run, sizes=sizes)
-    assert reproduce(config, TrainingRun(5, folder=tmp_path), sizes=sizes) == whole
+            reproduce_twm(config, run, sizes=sizes)
+    assert reproduce_twm(config, TrainingRun(5, folder=tmp_path), sizes=sizes) == whole

@@ -38,13 +38,13 @@ def test_frames_go_through_convolutions_and_back():
     config = TWMConfig(**PUBLISHED_FRAMES)
     model = ObservationModel(config, FRAMES.observation_dim)
     frames = torch.randint(256, (2, 3, 4, 64, 64), dtype=torch.uint8)
-    scaled = model.scaled(frames)
+    scaled = model.scale(frames)
     assert scaled.max() <= 1.0
-    assert torch.equal(model.scaled(frames.flatten(2)), scaled)
+    assert torch.equal(model.scale(frames.flatten(2)), scaled)
     logits = model.encode(scaled)
     assert logits.shape == (2, 3, 1024)
     assert model.decode(model.latents.sample(logits)).shape == scaled.shape
-    decoder, _, _ = model.loss(scaled)
+    decoder, _, _ = model.reconstruction_loss(scaled)
     assert 100 < decoder.item() < 10_000, "summed over the 16,384 values of an observation"
     intended = ObservationModel(
         config.model_copy(update={"decoder_initialisation": "intended"}), FRAMES.observation_dim
@@ -56,8 +56,8 @@ def test_frames_go_through_convolutions_and_back():
 def test_frames_of_another_shape_are_refused(shape):
     model = ObservationModel(TWMConfig(**PUBLISHED_FRAMES), FRAMES.observation_dim)
     with pytest.raises(DataError, match=r"frames of shape .* expected \(..., 4, 64, 64\)"):
-        model.scaled(torch.zeros(shape))
+        model.scale(torch.zeros(shape))
     with pytest.raises(DataError, match="observations of 3 values, expected 16384"):
         WorldModel(tiny(front="frames"), CONTINUOUS)
     with pytest.raises(DataError, match=r"observations of shape \(5, 4\), expected \(..., 3\)"):
-        WorldModel(tiny(), CONTINUOUS).observation.scaled(torch.zeros(5, 4))
+        WorldModel(tiny(), CONTINUOUS).observation.scale(torch.zeros(5, 4))

@@ -7,22 +7,22 @@ import sys
 import numpy as np
 import pytest
 from metabench_baselines.twm.reproduction.atari import AtariGame
-from metabench_baselines.twm.reproduction.reported import GAMES, aggregate_rows
-from metabench_baselines.twm.reproduction.reproduce import ReproduceConfig
+from metabench_baselines.twm.reproduction.published_numbers import GAMES, make_aggregate_rows
+from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig
 
 from metabench import MetabenchError, load_method
 
 
 def test_aggregates_are_computed_as_published() -> None:
     scores = np.array([-0.5, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 3.0])
-    ours = {row["aggregate"]: row["ours"] for row in aggregate_rows(scores)}
+    ours = {row["aggregate"]: row["ours"] for row in make_aggregate_rows(scores)}
     assert ours["mean"] == pytest.approx(5.5 / 8)
     assert ours["median"] == pytest.approx(0.5)
     assert ours["interquartile mean"] == pytest.approx(0.5)
     assert ours["optimality gap"] == pytest.approx((1.5 + 1.0 + 0.8 + 0.6 + 0.4 + 0.2) / 8)
     assert ours["games above the human"] == 1
     for game in GAMES.values():
-        assert (game.normalised(game.random), game.normalised(game.human)) == (0.0, 1.0)
+        assert (game.normalise(game.random), game.normalise(game.human)) == (0.0, 1.0)
     assert len(GAMES) == 26
 
 
@@ -36,14 +36,14 @@ def test_aggregates_are_computed_as_published() -> None:
 )
 def test_impossible_experiments_are_refused(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(ValueError, match=problem.replace("?", r"\?").replace("*", r"\*")):
-        ReproduceConfig(**changes)
+        TWMReproduceConfig(**changes)
 
 
 def test_games_are_named_in_any_case() -> None:
-    assert ReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
-    assert ReproduceConfig(game="all").game.split(",") == list(GAMES)
-    ReproduceConfig(steps=340)
-    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is ReproduceConfig
+    assert TWMReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
+    assert TWMReproduceConfig(game="all").game.split(",") == list(GAMES)
+    TWMReproduceConfig(steps=340)
+    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is TWMReproduceConfig
 
 
 def test_without_ale_py_there_is_one_clear_line(monkeypatch) -> None:

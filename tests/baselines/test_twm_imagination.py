@@ -7,11 +7,11 @@ import time
 import pytest
 import torch
 from metabench_baselines.twm.imagination import (
+    begin_at,
     choose_starts,
     disagreement,
     imagine,
     read_context,
-    start_at,
 )
 
 from metabench import load_data
@@ -34,7 +34,7 @@ def recomputed(model, context, rows, steps, rollouts, until):
         first = max(0, step - model.config.memory)
         real = encoded.tokens[row, first * each : step * each]
         gamma = model.config.discount
-        later = tokens.tokens(
+        later = tokens.embed_steps(
             rollouts.latents[:-1, n][None],
             rollouts.inputs[:, n][None],
             rollouts.rewards[:, n][None],
@@ -64,7 +64,7 @@ def test_imagination_equals_recomputing(data, overrides):
     context = read_context(model, batch.windows, batch.support, sample=True)
     rows = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
     steps = torch.tensor([0, 3, 2, 7, 5, 1, 6, 4])
-    start = start_at(model, context, rows, steps, 6)
+    start = begin_at(model, context, rows, steps, 6)
     rollouts = imagine(config, model, policy, start, 6)
     expected = recomputed(model, context, rows, steps, rollouts, 6)
     assert torch.allclose(rollouts.hidden, expected, atol=1e-5)
@@ -78,7 +78,7 @@ def test_imagination_is_five_times_quicker_than_recomputing(data):
     rows, steps = torch.arange(4).repeat(8), torch.full((32,), 19)
 
     def cached():
-        return imagine(config, model, policy, start_at(model, context, rows, steps, 15), 15)
+        return imagine(config, model, policy, begin_at(model, context, rows, steps, 15), 15)
 
     rollouts = cached()
     real = context.encoded.tokens[rows, : 19 * 4]
@@ -89,7 +89,7 @@ def test_imagination_is_five_times_quicker_than_recomputing(data):
     def anew():
         for step in range(15):
             for half in (1, 2):  # the action's output, and that at the next latent
-                later = model.dynamics.tokens(*(x[:, : step + half] for x in parts))
+                later = model.dynamics.embed_steps(*(x[:, : step + half] for x in parts))
                 whole = torch.cat([real, later], dim=1)
                 episodes = torch.zeros(32, whole.shape[1] // 4, dtype=torch.int64)
                 hidden = model.dynamics(whole, episodes)[:, -1]
@@ -111,7 +111,7 @@ def test_weights_are_the_cumulative_discount(data):
     model.dynamics.discount_head[-1].bias.fill_(float(torch.logit(torch.tensor(0.99, dtype=torch.float64))))
     context = read_context(model, batch.windows, batch.support, sample=True)
     rows, steps = choose_starts(batch.startable, 8, 2)
-    rollouts = imagine(config, model, policy, start_at(model, context, rows, steps, 12), 12)
+    rollouts = imagine(config, model, policy, begin_at(model, context, rows, steps, 12), 12)
     expected = (0.99 ** torch.arange(12))[:, None].expand(12, 8)
     assert torch.allclose(rollouts.steps.weights, expected, atol=1e-4)
     assert not rollouts.steps.cut.any()
@@ -125,14 +125,14 @@ def test_rollouts_that_are_over_start_anew(data):
     model.dynamics.discount_head[-1].bias.zero_()  # every discount is one half: over after four steps
     context = read_context(model, batch.windows, None, sample=True)
     rows, steps = choose_starts(batch.startable, 6)
-    start = start_at(model, context, rows, steps, 9)
+    start = begin_at(model, context, rows, steps, 9)
     rollouts = imagine(config, model, policy, start, 9)
     assert rollouts.steps.cut.any(dim=1).tolist() == [False, False, False, True] * 2 + [False]
     assert rollouts.steps.weights[:, 0].tolist() == [1, 0.5, 0.25, 0.125] * 2 + [1]
     for latent in rollouts.latents[4]:
         assert (latent == start.latents).all(dim=1).any()
     again = model.dynamics(
-        model.dynamics.tokens(*(x.transpose(0, 1) for x in _second_episodes(rollouts))), torch.zeros(6, 4).long()
+        model.dynamics.embed_steps(*(x.transpose(0, 1) for x in _second_episodes(rollouts))), torch.zeros(6, 4).long()
     )
     assert torch.allclose(again[:, :, 1].transpose(0, 1), rollouts.hidden[4:8], atol=1e-5), "the past is out of sight"
 
@@ -166,6 +166,6 @@ def test_imagined_rewards_lose_the_penalty(data):
     config, model, policy, batch = setting(data, disagreement_penalty=2.0)
     context = read_context(model, batch.windows, batch.support, sample=True)
     rows, steps = choose_starts(batch.startable, 8, 2)
-    rollouts = imagine(config, model, policy, start_at(model, context, rows, steps, 3), 3)
+    rollouts = imagine(config, model, policy, begin_at(model, context, rows, steps, 3), 3)
     assert torch.allclose(rollouts.steps.rewards, rollouts.rewards - 2.0 * rollouts.disagreement)
     assert (rollouts.disagreement > 0).all()

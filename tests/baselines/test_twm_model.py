@@ -222,7 +222,7 @@ def test_the_best_discount_prediction_is_gamma():
         model = WorldModel(tiny(discount_target=target, discount=0.99), CONTINUOUS)
         prediction = model.dynamics.predict(torch.zeros(1, 16))
         prediction.discount_logit.data.fill_(math.log(9.0))
-        assert model.dynamics.discount(prediction).item() == pytest.approx(expected)
+        assert model.dynamics.predict_discount(prediction).item() == pytest.approx(expected)
 
 
 def test_the_losses_of_the_dynamics_are_the_formulas_and_leave_the_encoder_alone():

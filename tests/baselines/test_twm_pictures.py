@@ -9,13 +9,13 @@ from metabench_baselines.twm import TWM
 from metabench_baselines.twm.batches import gather_windows
 from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.imagination import read_context
-from metabench_baselines.twm.inspect.diagnostics import open_loop, windows_of, without_context
+from metabench_baselines.twm.inspect.diagnostics import draw_windows, drop_context, measure_open_loop
 from metabench_baselines.twm.inspect.pictures import (
-    attention,
-    attention_pictures,
-    imagined_members,
-    imagined_picture,
-    open_loop_picture,
+    draw_attention,
+    draw_imagined_episode,
+    draw_open_loop_errors,
+    imagine_with_each_head,
+    record_attention,
 )
 from metabench_baselines.twm.model.world_model import Sequences, Support, WorldModel
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
@@ -51,7 +51,7 @@ def support_of(data, config, episodes):
 def test_attention_adds_up_and_sees_nothing_later_nor_beyond_its_window(data):
     config = tiny(memory=4)
     model, steps = model_of(config, data), 12
-    weights, pinned = attention(model, steps_of(data, [0], [0], steps), support_of(data, config, [1, 2]))
+    weights, pinned = record_attention(model, steps_of(data, [0], [0], steps), support_of(data, config, [1, 2]))
     each = model.dynamics.step_tokens
     assert weights.shape == (config.layers, config.heads, steps, 2 * config.segment_steps + steps, each)
     assert pinned == 2 * config.segment_steps
@@ -69,7 +69,7 @@ def test_watching_changes_nothing_and_leaves_no_hook(data):
     config = tiny()
     model, window = model_of(config, data), steps_of(data, [0], [0], 6)
     before = read_context(model, window, None, sample=False).hidden
-    maps = attention_pictures(model, window, None)
+    maps = draw_attention(model, window, None)
     assert torch.equal(read_context(model, window, None, sample=False).hidden, before)
     assert not model.dynamics.transformer.dropout._forward_pre_hooks
     assert [type(each) for each in maps] == [HeatMap, HeatMap, LinePlot]
@@ -80,9 +80,9 @@ def test_watching_changes_nothing_and_leaves_no_hook(data):
 
 def test_one_head_imagines_what_the_diagnostics_do(data):
     model, window = model_of(tiny(ensemble=1), data), steps_of(data, [3], [2], 10)
-    states, rewards = imagined_members(model, window, 4)
-    errors, reward_errors, expected = open_loop(model, window, 4)
-    truth = model.observation.scaled(window.observations)[0, 5:]
+    states, rewards = imagine_with_each_head(model, window, 4)
+    errors, reward_errors, expected = measure_open_loop(model, window, 4)
+    truth = model.observation.scale(window.observations)[0, 5:]
     assert np.allclose(rewards[0], expected[:, 0], atol=1e-6)
     assert np.allclose(states[0], truth + errors[:, 0], atol=1e-5)
     assert np.allclose(rewards[0] - window.rewards[0, 4:].numpy(), reward_errors[:, 0], atol=1e-6)
@@ -90,7 +90,7 @@ def test_one_head_imagines_what_the_diagnostics_do(data):
 
 def test_the_plot_has_what_was_logged_in_its_own_units_and_the_spread_of_the_heads(data):
     model, window = model_of(tiny(ensemble=3), data), steps_of(data, [3], [0], 10)
-    picture = imagined_picture(model, window, 4)
+    picture = draw_imagined_episode(model, window, 4)
     real, imagined = picture.panels["reward"]
     assert np.array_equal(real.y, window.rewards[0])
     assert (real.reference, len(real.x), list(imagined.x)) == (True, 10, [5, 6, 7, 8, 9, 10])
@@ -128,14 +128,14 @@ def test_errors_of_imagination_are_of_the_same_steps_whatever_came_before():
     )
     long = TrainingData(columns, Spaces(3, steps, action_low=(-1.0, -1.0), action_high=(1.0, 1.0)))
     model = model_of(tiny(), long)
-    state, reward = open_loop_picture(model, long, np.random.default_rng(1)).panels.values()
+    state, reward = draw_open_loop_errors(model, long, np.random.default_rng(1)).panels.values()
     names = ["predicting the mean", "after 0 real steps", "after 16 real steps"]
     assert [line.name for line in state] == [line.name for line in reward] == names
-    windows = windows_of(long, 31, np.random.default_rng(1), "cpu")
-    of_states, of_rewards, _ = open_loop(model, windows, 16)
+    windows = draw_windows(long, 31, np.random.default_rng(1), "cpu")
+    of_states, of_rewards, _ = measure_open_loop(model, windows, 16)
     assert np.allclose(state[2].y, of_states.square().mean(dim=(1, 2)).sqrt(), atol=1e-5)
     assert np.allclose(reward[2].y, of_rewards.square().mean(dim=1).sqrt(), atol=1e-5)
-    _, bare, _ = open_loop(model, without_context(windows, 16), 0)
+    _, bare, _ = measure_open_loop(model, drop_context(windows, 16), 0)
     assert np.allclose(reward[1].y, bare.square().mean(dim=1).sqrt(), atol=1e-5)
     last = windows.rewards[:, 16:]
     assert np.allclose(reward[0].y, (last - last.mean()).square().mean(dim=0).sqrt(), atol=1e-5)
@@ -151,7 +151,7 @@ def test_frames_are_shown_as_frames():
     ones = torch.ones(1, 5, dtype=torch.bool)
     frames = torch.rand(1, 6, spaces.observation_dim)
     window = Sequences(frames, torch.zeros(1, 5, 2), torch.zeros(1, 5), ~ones, ~ones, torch.zeros(1, 5).long(), ones)
-    picture = imagined_picture(model, window, 2)
+    picture = draw_imagined_episode(model, window, 2)
     assert isinstance(picture, ImageStrip)
     assert picture.images.shape == (2, 3, 64, 64)
     newest = frames[0, 3:].reshape(3, 4, 64, 64)[:, -1].numpy()

@@ -54,7 +54,7 @@ def fitted(data):
 def test_rewards_become_those_of_the_other_task_and_keep_their_noise(data, fitted):
     steps, _ = gather_windows(data, data.to("cpu"), np.array([0, 40, 70, 5]), np.zeros(4, np.int64), LENGTH + 2)
     own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 0])
-    changed = fitted.relabelled(steps, own, other)
+    changed = fitted.relabel(steps, own, other)
     slopes = torch.as_tensor(SLOPES, dtype=torch.float32)
     change = (steps.observations[:, 1:] * (slopes[other] - slopes[own])[:, None]).sum(-1)
     expected = steps.rewards + change
@@ -162,8 +162,8 @@ def test_step_sizes_of_the_world_model_fall_linearly_over_all_updates_of_each_pa
 )
 def test_gamma_looks_no_farther_than_its_share_of_the_horizon(foresight, horizon, expected):
     config = tiny(discount=0.97, foresight=foresight)
-    assert config.within(horizon).discount == pytest.approx(expected)
-    assert config.within(horizon).model_copy(update={"discount": 0.97}) == config
+    assert config.adapt_to_horizon(horizon).discount == pytest.approx(expected)
+    assert config.adapt_to_horizon(horizon).model_copy(update={"discount": 0.97}) == config
 
 
 def test_a_trained_policy_keeps_the_gamma_of_its_suite(data, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.batches import Batch, BatchSource
+from metabench_baselines.twm.batches import BatchSource, WindowBatch
 from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
@@ -23,7 +23,9 @@ def tiny(**overrides: Any) -> TWMConfig:
     return TWMConfig(**{**PRESETS["tiny"].model_dump(), **overrides})
 
 
-def setting(data: TrainingData, seed: int = 0, **overrides: Any) -> tuple[TWMConfig, WorldModel, ActorCritic, Batch]:
+def setting(
+    data: TrainingData, seed: int = 0, **overrides: Any
+) -> tuple[TWMConfig, WorldModel, ActorCritic, WindowBatch]:
     """An untrained model, a policy and a batch of real windows."""
     torch.manual_seed(seed)
     config = tiny(**overrides)

@@ -13,7 +13,12 @@ from metabench_baselines.twm.batches import BatchSource
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.relabelling import train_task_rewards
-from metabench_baselines.twm.train import PolicyTrainer, adam, update_model
+from metabench_baselines.twm.updates import (
+    PolicyOptimizers,
+    make_adam,
+    update_in_imagination,
+    update_world_model,
+)
 
 from metabench import TrainingRun, load_data
 
@@ -44,13 +49,13 @@ def test_update(benchmark: Callable, report: Callable, threads: int) -> None:
     run = TrainingRun(0)
     source = BatchSource(config, data, run.device, train_task_rewards(config, model, data, run))
     batches = [source.draw(np.random.default_rng(number)) for number in range(UPDATES)]
-    dynamics, observation = adam(config, model.dynamics, 1e-3), adam(config, model.observation, 1e-3)
-    of_dynamics = seconds_of(lambda number: update_model(model, batches[number], dynamics, None))
-    of_both = seconds_of(lambda number: update_model(model, batches[number], dynamics, observation))
+    dynamics, observation = make_adam(config, model.dynamics, 1e-3), make_adam(config, model.observation, 1e-3)
+    of_dynamics = seconds_of(lambda number: update_world_model(model, batches[number], dynamics, None))
+    of_both = seconds_of(lambda number: update_world_model(model, batches[number], dynamics, observation))
     model.requires_grad_(False).eval()
-    trainer = PolicyTrainer(config, model, policy)
-    of_policy = seconds_of(lambda number: trainer.imagine(batches[number]))
-    benchmark.pedantic(lambda: trainer.imagine(batches[0]), rounds=1)
+    optimizers = PolicyOptimizers.make(config, policy)
+    of_policy = seconds_of(lambda number: update_in_imagination(config, model, policy, optimizers, batches[number]))
+    benchmark.pedantic(lambda: update_in_imagination(config, model, policy, optimizers, batches[0]), rounds=1)
     report(
         f"twm, size S, {threads} threads: dynamics {of_dynamics:.3f} s, with the observation model {of_both:.3f} s, "
         f"imagination, actor and critic {of_policy:.3f} s: together {of_dynamics + of_policy:.3f} to "

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import Transitions, batched
+from metabench_baselines.common.planning.rows import Transitions, batch_transitions
 from metabench_baselines.common.synthetic_prior.prior import Prior
 from metabench_baselines.oswm.config import ModelConfig
-from metabench_baselines.oswm.model import WorldModel
+from metabench_baselines.oswm.model import OSWMWorldModel
 from metabench_baselines.oswm.reader import OSWMReader
 
 from metabench import Spaces
@@ -51,7 +51,7 @@ def test_imagination(benchmark: Callable, report: Callable) -> None:
     generator = np.random.default_rng(0)
     shapes = ((1000, 4), (1000, 2), (1000, 4), 1000)
     context = Transitions(*(generator.normal(size=s).astype(np.float32) for s in shapes), np.zeros(1000, bool))
-    model = OSWMReader(WorldModel(ModelConfig()).eval(), SPACES).read(batched([context]))
+    model = OSWMReader(OSWMWorldModel(ModelConfig()).eval(), SPACES).read(batch_transitions([context]))
     steps = 10
 
     def imagine() -> None:

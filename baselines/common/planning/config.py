@@ -28,7 +28,7 @@ class PlannerConfig(Config):
         default=0, ge=0, description="with support, learn a policy by so many imagined steps, in place of planning"
     )
 
-    def imagination(self) -> ImaginationConfig | None:
+    def make_imagination_config(self) -> ImaginationConfig | None:
         """How a policy is learned from the support; None if it plans."""
         return TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
 

@@ -15,8 +15,8 @@ from metabench import Array, Episode, Spaces, Step
 
 from .config import ImaginationConfig, PlannerConfig
 from .policy import PlanningPolicy
-from .ppo import ActorCritics, Improver, Rollout
-from .rows import Reader, Transitions, batched
+from .ppo import GroupedActorCritics, GroupedRollout, Improver
+from .rows import Reader, Transitions, batch_transitions
 from .world import World
 
 REMEMBERED = 100
@@ -33,27 +33,29 @@ class Imagination:
         self._world, self._config, self._spaces, self._generators = world, config, spaces, generators
         self._horizon = config.branch or spaces.horizon
         shape = (len(generators), config.lanes)
-        self._state = self._begun(self._uniform(1)[:, 0, :, 0])
+        self._state = self._begin_episodes(self._draw_uniform(1)[:, 0, :, 0])
         self._age = torch.zeros(shape, dtype=torch.int64)
         self._total = torch.zeros(shape)
         self._returns: list[list[float]] = [[] for _ in generators]
 
     @torch.no_grad()
-    def act(self, networks: ActorCritics, steps: int) -> Rollout:
+    def act(self, networks: GroupedActorCritics, steps: int) -> GroupedRollout:
         """Some steps of all lanes; where an episode is over, another one begins."""
         config, world = self._config, self._world
         columns: list[tuple[Tensor, ...]] = []
-        for uniform in self._uniform(steps).unbind(1):
-            before = world.normalised(self._state)
+        for uniform in self._draw_uniform(steps).unbind(1):
+            before = world.normalise(self._state)
             means, _ = networks(before)
             choices = networks.choose(means, uniform[..., 2:])
             seen = world(self._state, choices.clamp(-1.0, 1.0))
             self._age += 1
             self._total += seen.rewards
+            # Beyond the horizon the critic is asked for what would have followed, unless time-outs count as ends;
+            # beyond a branch always.
             ends, late = uniform[..., 0] < seen.ends, self._age >= self._horizon
             cuts = ends | late
             rewards = seen.rewards - config.penalty * world.reward * world.doubt(seen)
-            if config.scale_rewards:
+            if config.scale_rewards:  # a usual reward, earned for ever, is then worth 1
                 rewards = rewards * (1.0 - config.discount) / world.reward
             columns.append(
                 (
@@ -61,26 +63,26 @@ class Imagination:
                     choices,
                     networks.log_probabilities(means, choices),
                     rewards,
-                    world.normalised(seen.next_observations),
+                    world.normalise(seen.next_observations),
                     cuts if config.final_time_outs and not config.branch else ends,
                     cuts,
                 )
             )
-            self._state = torch.where(cuts[..., None], self._begun(uniform[..., 1]), seen.next_observations)
+            self._state = torch.where(cuts[..., None], self._begin_episodes(uniform[..., 1]), seen.next_observations)
             self._remember(cuts)
-        return Rollout(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
+        return GroupedRollout(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
 
-    def returns(self) -> list[float]:
+    def mean_returns(self) -> list[float]:
         """Mean return of each group's last imagined episodes, rewards as the model has them; NaN before the first."""
         return [math.fsum(each) / len(each) if each else math.nan for each in self._returns]
 
-    def _uniform(self, steps: int) -> Tensor:
+    def _draw_uniform(self, steps: int) -> Tensor:
         """`(G, T, K, 2 + A)` numbers in (0, 1): for an end, a new beginning, and the action."""
         shape = (steps, self._config.lanes, 2 + self._spaces.action_dim)
         draws = torch.stack([torch.rand(shape, generator=generator) for generator in self._generators])
-        return draws.clamp(min=1e-7)
+        return draws.clamp(min=1e-7)  # 0 has no normal or Gumbel number
 
-    def _begun(self, uniform: Tensor) -> Tensor:
+    def _begin_episodes(self, uniform: Tensor) -> Tensor:
         """`(G, K, S)` beginnings, from `(G, K)` uniform numbers."""
         drawn = zip(self._world.starts, uniform, strict=True)
         return torch.stack([starts[(each * len(starts)).long()] for starts, each in drawn])
@@ -93,7 +95,7 @@ class Imagination:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedPolicies:
     """Policies learned in imagination.
 
     Attributes:
@@ -101,17 +103,17 @@ class Learned:
         imagined_returns: one a group: the mean of its last imagined episodes; NaN where none was finished.
     """
 
-    networks: ActorCritics
+    networks: GroupedActorCritics
     imagined_returns: list[float]
 
 
-def learn(
+def learn_policies(
     world: World,
     config: ImaginationConfig,
     spaces: Spaces,
     generators: Sequence[torch.Generator],
-    watch: Callable[[ActorCritics], None] | None = None,
-) -> Learned:
+    watch: Callable[[GroupedActorCritics], None] | None = None,
+) -> LearnedPolicies:
     """Learn a policy for each of G groups.
 
     Args:
@@ -126,14 +128,14 @@ def learn(
     """
     groups = torch.arange(len(generators))
     if len(generators) == 1:
-        world, generators = world.accompanied(), [*generators, torch.Generator().manual_seed(0)]
-    networks = ActorCritics(spaces, config, generators)
+        world, generators = world.add_idle_group(), [*generators, torch.Generator().manual_seed(0)]
+    networks = GroupedActorCritics(spaces, config, generators)
     improver, imagination = Improver(networks, config), Imagination(world, config, spaces, generators)
     for _ in range(math.ceil(config.steps / (config.lanes * config.rollout))):
         improver.improve(imagination.act(networks, config.rollout), generators)
         if watch is not None:
-            watch(networks.copies(groups))
-    return Learned(networks.copies(groups), imagination.returns()[: len(groups)])
+            watch(networks.copy_groups(groups))
+    return LearnedPolicies(networks.copy_groups(groups), imagination.mean_returns()[: len(groups)])
 
 
 class ImaginationPolicy(PlanningPolicy):
@@ -153,7 +155,7 @@ class ImaginationPolicy(PlanningPolicy):
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
         super().reset(groups, seeds)
-        self._learned: _LaneNetworks | None = None
+        self._learned: _LaneActors | None = None
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Read each group's support, and learn in imagination."""
@@ -161,16 +163,16 @@ class ImaginationPolicy(PlanningPolicy):
             super().adapt(support)
             return
         groups = sorted(set(self._groups))
-        contexts = [Transitions.of(support[group], self._spaces) for group in groups]
+        contexts = [Transitions.from_episodes(support[group], self._spaces) for group in groups]
         starts = [np.stack([episode.observations[0] for episode in support[group]]) for group in groups]
         with torch.no_grad():
-            read = [context.thinned(self._config.largest_context) for context in contexts]
-            models = [self.reader.read(batched([each])) for each in read]
-        world = World.of(models, contexts, starts, self._imagination)
-        generators = [torch.Generator().manual_seed(_seed(context)) for context in contexts]
-        learned = learn(world, self._imagination, self._spaces, generators)
+            read = [context.thin(self._config.largest_context) for context in contexts]
+            models = [self.reader.read(batch_transitions([each])) for each in read]
+        world = World.from_contexts(models, contexts, starts, self._imagination)
+        generators = [torch.Generator().manual_seed(_derive_seed(context)) for context in contexts]
+        learned = learn_policies(world, self._imagination, self._spaces, generators)
         lanes = torch.tensor([groups.index(group) for group in self._groups])
-        self._learned = _LaneNetworks(learned.networks.copies(lanes), world.mean[lanes], world.spread[lanes])
+        self._learned = _LaneActors(learned.networks.copy_groups(lanes), world.mean[lanes], world.spread[lanes])
 
     def act(self, step: Step) -> Array:
         """What was learned; without support, the plan."""
@@ -180,10 +182,10 @@ class ImaginationPolicy(PlanningPolicy):
 
 
 @dataclass(frozen=True)
-class _LaneNetworks:
+class _LaneActors:
     """For each lane the networks and scales of its group."""
 
-    networks: ActorCritics
+    networks: GroupedActorCritics
     mean: Tensor
     spread: Tensor
 
@@ -195,7 +197,7 @@ class _LaneNetworks:
         return np.asarray(means[:, 0].numpy())
 
 
-def _seed(context: Transitions) -> int:
+def _derive_seed(context: Transitions) -> int:
     """From every number of a context."""
     digest = hashlib.sha256()
     for name in ("observations", "actions", "next_observations", "rewards", "ends"):

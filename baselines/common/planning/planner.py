@@ -12,7 +12,7 @@ from torch import Tensor
 from metabench import Spaces
 
 from .config import PlannerConfig
-from .rows import Dynamics
+from .rows import DynamicsModel
 
 
 class Planner:
@@ -23,7 +23,9 @@ class Planner:
         self._config, self._spaces = config, spaces
 
     @torch.no_grad()
-    def plan(self, model: Dynamics, observations: Tensor, last: Tensor | None, noise: list[torch.Generator]) -> Tensor:
+    def plan(
+        self, model: DynamicsModel, observations: Tensor, last: Tensor | None, noise: list[torch.Generator]
+    ) -> Tensor:
         """Scores of actions for the next steps.
 
         Args:
@@ -37,48 +39,51 @@ class Planner:
         """
         config, (groups, lanes) = self._config, observations.shape[:2]
         shape = (groups, lanes, config.horizon, self._spaces.action_dim)
-        mean = torch.zeros(shape) if last is None else self._shifted(last)
+        mean = torch.zeros(shape) if last is None else self._shift_plan(last)
         for _ in range(config.iterations):
-            drawn = torch.stack([self._draw(generator) for generator in noise])
-            drawn = drawn.view(groups, lanes, config.samples, config.horizon, -1)
-            candidates = (mean[:, :, None] + config.deviation * drawn).clamp(-1.0, 1.0)
+            wander = torch.stack([self._draw_noise(generator) for generator in noise])
+            wander = wander.view(groups, lanes, config.samples, config.horizon, -1)
+            candidates = (mean[:, :, None] + config.deviation * wander).clamp(-1.0, 1.0)  # (G, K, N, H, action_dim)
             candidates[:, :, 0] = mean  # what was planned before stays in the race
-            returns = self._imagine(model, observations, candidates)
+            returns = self._imagine_returns(model, observations, candidates)
+            # Weights do not depend on the size or the origin of rewards, so one temperature serves all suites.
             best = returns.amax(2, keepdim=True)
             spread = returns.std(2, keepdim=True).clamp(min=1e-6)
             weights = ((returns - best) / (config.temperature * spread)).softmax(2)
             mean = (weights[..., None, None] * candidates).sum(2)
         return mean
 
-    def _draw(self, generator: torch.Generator) -> Tensor:
+    def _draw_noise(self, generator: torch.Generator) -> Tensor:
         """`(samples, H, action_dim)`: noise that wanders, so that a sequence goes somewhere."""
         config = self._config
         fresh = torch.randn(config.samples, config.horizon, self._spaces.action_dim, generator=generator)
         kept = config.persistence
         for timestep in range(1, config.horizon):
+            # The second factor keeps the deviation at 1 from step to step.
             fresh[:, timestep] = kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
         return fresh
 
-    def _shifted(self, last: Tensor) -> Tensor:
+    def _shift_plan(self, last: Tensor) -> Tensor:
         """The rest of the last plan; beyond it nothing is planned."""
         steps = min(self._config.replan, last.shape[2])
         return torch.cat([last[:, :, steps:], torch.zeros_like(last[:, :, :steps])], 2)
 
-    def _imagine(self, model: Dynamics, observations: Tensor, candidates: Tensor) -> Tensor:
+    def _imagine_returns(self, model: DynamicsModel, observations: Tensor, candidates: Tensor) -> Tensor:
         """`(G, K, N)` penalised returns of `(G, K, N, H, action_dim)` sequences."""
         groups, lanes, samples, horizon, _ = candidates.shape
         state = observations[:, :, None].expand(-1, -1, samples, -1).reshape(groups, lanes * samples, -1)
         going = torch.ones(groups, lanes * samples)  # the probability that the episode still goes on
         total = torch.zeros(groups, lanes * samples)
         for timestep in range(horizon):
-            features = self.features(candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1))
+            features = self.to_features(candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1))
             seen = model(state, features)
+            # The step's own reward is still earned where it ends the episode; what follows is not.
             total = total + going * (seen.rewards - self._config.penalty * seen.reward_deviations)
             going = going * (1.0 - seen.ends)
             state = seen.next_observations
         return total.view(groups, lanes, samples)
 
-    def features(self, scores: Tensor) -> Tensor:
+    def to_features(self, scores: Tensor) -> Tensor:
         """`(..., action_dim)` action features of as many scores: themselves, or one-hot the largest."""
         if not self._spaces.discrete:
             return scores

@@ -14,7 +14,7 @@ from metabench import Array, Episode, Policy, Spaces, Step
 
 from .config import PlannerConfig
 from .planner import Planner
-from .rows import Dynamics, Reader, Transitions, batched
+from .rows import DynamicsModel, Reader, Transitions, batch_transitions
 
 
 class PlanningPolicy(Policy):
@@ -34,7 +34,7 @@ class PlanningPolicy(Policy):
         self._groups = list(groups)
         self._noise = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
         self._uniform = [np.random.default_rng(seed) for seed in seeds]
-        self._models: list[tuple[Dynamics, list[list[int]]]] | None = None
+        self._models: list[tuple[DynamicsModel, list[list[int]]]] | None = None
         self._plans: Tensor | None = None
         self._planned_at = self._time = 0
         shape = (len(groups), self._spaces.horizon)
@@ -52,8 +52,8 @@ class PlanningPolicy(Policy):
             by_size.setdefault(len(lanes), []).append(group)
         self._models = []
         for same in by_size.values():
-            rows = [Transitions.of(support[group], self._spaces) for group in same]
-            self._models.append((self._read(rows), [members[group] for group in same]))
+            rows = [Transitions.from_episodes(support[group], self._spaces) for group in same]
+            self._models.append((self._read_contexts(rows), [members[group] for group in same]))
 
     @torch.no_grad()
     def act(self, step: Step) -> Array:
@@ -67,7 +67,7 @@ class PlanningPolicy(Policy):
         if self._models is None and time < self._config.least_rows:
             return np.stack([self._spaces.uniform_actions(generator, ()) for generator in self._uniform])
         if self._plans is None or time - self._planned_at >= self._config.replan:
-            self._plans, self._planned_at = self._planned(step.observation, step.active), time
+            self._plans, self._planned_at = self._plan_lanes(step.observation, step.active), time
         return self._spaces.actions_from_features(self._plans[:, time - self._planned_at].numpy())
 
     def parameter_count(self) -> int:
@@ -78,13 +78,13 @@ class PlanningPolicy(Policy):
     def save(self, folder: Path) -> None:
         """Write the reader."""
 
-    def _planned(self, observation: Array, active: Array) -> Tensor:
+    def _plan_lanes(self, observation: Array, active: Array) -> Tensor:
         """`(lanes, H, action_dim)` plans; lanes that have ended keep theirs."""
         going = np.flatnonzero(active).tolist()
         models = self._models
         if models is None:
-            own = [self._own(lane) for lane in going]
-            models = [(self._read(own), [[lane] for lane in going])]
+            own = [self._gather_own_episode(lane) for lane in going]
+            models = [(self._read_contexts(own), [[lane] for lane in going])]
         lanes, now = len(self._groups), torch.from_numpy(np.ascontiguousarray(observation))
         plans = torch.zeros(lanes, self._config.horizon, self._spaces.action_dim)
         for model, members in models:
@@ -94,11 +94,13 @@ class PlanningPolicy(Policy):
             plans[index] = self._planner.plan(model, now[index], last, noise)
         return plans
 
-    def _read(self, transitions: Sequence[Transitions]) -> Dynamics:
+    def _read_contexts(self, transitions: Sequence[Transitions]) -> DynamicsModel:
         with torch.no_grad():
-            return self.reader.read(batched([each.thinned(self._config.largest_context) for each in transitions]))
+            return self.reader.read(
+                batch_transitions([each.thin(self._config.largest_context) for each in transitions])
+            )
 
-    def _own(self, lane: int) -> Transitions:
+    def _gather_own_episode(self, lane: int) -> Transitions:
         """The lane's episode so far; nothing in it has ended it."""
         time = self._time - 1
         return Transitions(

@@ -54,7 +54,7 @@ class Prediction:
     ends: Tensor
 
 
-class Dynamics(Protocol):
+class DynamicsModel(Protocol):
     """A model of G environments that has read its context."""
 
     def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
@@ -62,7 +62,7 @@ class Dynamics(Protocol):
         ...
 
 
-def in_parts(model: Dynamics, queries: int) -> Dynamics:
+def ask_in_parts(model: DynamicsModel, queries: int) -> DynamicsModel:
     """A model that is asked at most so many queries at once, all groups together.
 
     What is computed of them then stays in the processor's cache, which is twice as fast.
@@ -81,7 +81,7 @@ class Reader(ABC):
     """Makes models of environments from some of their transitions."""
 
     @abstractmethod
-    def read(self, context: Rows) -> Dynamics:
+    def read(self, context: Rows) -> DynamicsModel:
         """A model of each of the G environments of `context`, which may have no rows."""
 
     def parameter_count(self) -> int:
@@ -112,7 +112,7 @@ class Transitions:
         return len(self.rewards)
 
     @staticmethod
-    def of(episodes: Sequence[Episode], spaces: Spaces) -> Transitions:
+    def from_episodes(episodes: Sequence[Episode], spaces: Spaces) -> Transitions:
         """All steps of one or more episodes."""
         ends = [np.zeros(len(episode), bool) for episode in episodes]
         for flags, episode in zip(ends, episodes, strict=True):
@@ -125,7 +125,7 @@ class Transitions:
             np.concatenate(ends),
         )
 
-    def chosen(self, index: Array) -> Transitions:
+    def select(self, index: Array) -> Transitions:
         """Some of them."""
         return Transitions(
             self.observations[index],
@@ -135,17 +135,17 @@ class Transitions:
             self.ends[index],
         )
 
-    def thinned(self, most: int) -> Transitions:
+    def thin(self, most: int) -> Transitions:
         """At most `most` of them: all, or every n-th, so that all parts of all episodes remain, and every end."""
         if len(self) <= most:
             return self
         ends = np.flatnonzero(self.ends)[:most]
         others = np.flatnonzero(~self.ends)
         kept = others[np.linspace(0, len(others) - 1, most - len(ends)).round().astype(np.int64)]
-        return self.chosen(np.sort(np.concatenate([ends, kept])))
+        return self.select(np.sort(np.concatenate([ends, kept])))
 
 
-def batched(transitions: Sequence[Transitions]) -> Rows:
+def batch_transitions(transitions: Sequence[Transitions]) -> Rows:
     """Transitions of G environments of equal spaces, padded to the longest.
 
     Raises:
@@ -157,17 +157,17 @@ def batched(transitions: Sequence[Transitions]) -> Rows:
                 raise MetabenchError(f"context {number}: {name}: expected finite numbers, found NaN or infinity")
     longest = max(len(each) for each in transitions)
 
-    def padded(arrays: Sequence[Array]) -> Tensor:
+    def pad_rows(arrays: Sequence[Array]) -> Tensor:
         whole = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), arrays[0].dtype)
         for row, array in zip(whole, arrays, strict=True):
             row[: len(array)] = array
         return torch.from_numpy(whole)
 
     return Rows(
-        padded([each.observations for each in transitions]),
-        padded([each.actions for each in transitions]),
-        padded([each.next_observations for each in transitions]),
-        padded([each.rewards for each in transitions]),
-        padded([each.ends for each in transitions]),
-        padded([np.ones(len(each), bool) for each in transitions]),
+        pad_rows([each.observations for each in transitions]),
+        pad_rows([each.actions for each in transitions]),
+        pad_rows([each.next_observations for each in transitions]),
+        pad_rows([each.rewards for each in transitions]),
+        pad_rows([each.ends for each in transitions]),
+        pad_rows([np.ones(len(each), bool) for each in transitions]),
     )

@@ -31,7 +31,7 @@ FAR = 10.0
 
 
 @dataclass(frozen=True)
-class Ends:
+class EndRegression:
     """Logistic regressions of G environments on F features.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ends:
 
     @staticmethod
     @torch.no_grad()
-    def fit(places: Tensor, ends: Tensor, valid: Tensor) -> Ends:
+    def fit(places: Tensor, ends: Tensor, valid: Tensor) -> EndRegression:
         """Fit by the largest posterior density.
 
         Args:
@@ -56,31 +56,35 @@ class Ends:
             ends: `(G, N)` bool: it ended the episode.
             valid: `(G, N)` bool: false rows are padding.
         """
-        features, target = _features(places).double(), ends.double()
+        features, target = _expand_features(places).double(), ends.double()
         weight, kind = valid.double(), places.dtype
         middle = features.new_zeros(len(places), 2, features.shape[2])
         middle[..., 0] = 1.0
         believed = torch.tensor(BELIEF).to(weight).expand(len(places), 2)
         outcome = torch.tensor([1.0, 0.0]).to(weight).expand(len(places), 2)
+        # Two rows in the middle of the context, one that ended and one that went on, each with its share of a row's
+        # weight: a context without ends is not taken for a proof that there are none.
         x = torch.cat([middle, features], 1)
         y, w = torch.cat([outcome, target], 1), torch.cat([believed, weight], 1)
         penalty = torch.full((x.shape[2],), PENALTY).to(weight)
-        penalty[0] = 0.0
+        penalty[0] = 0.0  # the intercept is held by the two rows above
         found = x.new_zeros(len(places), x.shape[2], 1)
         for _ in range(STEPS):
             likely = (x @ found)[..., 0].clamp(-LARGEST, LARGEST).sigmoid()
             slope = x.transpose(1, 2) @ (w * (y - likely))[..., None] - penalty[:, None] * found
             curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(1, 2) @ x + penalty.diag()
             change = torch.linalg.solve(curvature, slope)
+            # No coefficient moves further than LONGEST: the whole step is shortened, its direction kept.
             found = found + change / (change.abs().amax(1, keepdim=True) / LONGEST).clamp(min=1.0)
         likely = (x @ found)[..., 0].clamp(-LARGEST, LARGEST).sigmoid()
         curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(1, 2) @ x + penalty.diag()
         inverse = torch.linalg.inv(torch.linalg.cholesky(curvature)).transpose(1, 2)
-        variance = (features @ inverse).square().sum(2)
+        variance = (features @ inverse).square().sum(2)  # (G, N) of each row's logit
         logits, likely = (features @ found)[..., 0], likely[:, 2:]
+        # One Newton step away from the fit: what the logit would be had the row not counted.
         leverage = (likely * (1.0 - likely) * variance * weight).clamp(max=1.0 - 1e-6)
         left_out = logits - weight * variance * (target - likely) / (1.0 - leverage)
-        return Ends(
+        return EndRegression(
             found.to(kind),
             inverse.to(kind),
             left_out.clamp(-LARGEST, LARGEST).to(kind),
@@ -89,11 +93,11 @@ class Ends:
 
     def logits(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M)` logits of `(G, M, S)` places, and their standard deviations."""
-        features = _features(places)
+        features = _expand_features(places)
         found = (features @ self.coefficients)[..., 0].clamp(-LARGEST, LARGEST)
         return found, (features @ self.directions).square().sum(2).sqrt()
 
 
-def _features(places: Tensor) -> Tensor:
+def _expand_features(places: Tensor) -> Tensor:
     near = places.clamp(-FAR, FAR)
     return torch.cat([torch.ones_like(near[..., :1]), near, near.square()], 2)

@@ -11,7 +11,7 @@ from torch import Tensor
 from metabench import Array
 
 from .config import ImaginationConfig
-from .rows import Dynamics, Prediction, Transitions
+from .rows import DynamicsModel, Prediction, Transitions
 
 SMALLEST = 1e-6
 """Scales below this are taken for those of something constant."""
@@ -38,7 +38,7 @@ class World:
             model's probabilities; None for every policy that is told no such rule.
     """
 
-    models: Sequence[Dynamics]
+    models: Sequence[DynamicsModel]
     starts: Sequence[Tensor]
     mean: Tensor
     spread: Tensor
@@ -52,8 +52,8 @@ class World:
     ended: Callable[[Tensor], Tensor] | None = None
 
     @staticmethod
-    def of(
-        models: Sequence[Dynamics],
+    def from_contexts(
+        models: Sequence[DynamicsModel],
         contexts: Sequence[Transitions],
         starts: Sequence[Array],
         config: ImaginationConfig,
@@ -71,23 +71,23 @@ class World:
         if config.branch:
             starts = [context.observations for context in contexts]
         begun = [torch.from_numpy(each) for each in starts]
-        scales = [_scales(context, config.reach) for context in contexts]
+        scales = [_measure_scales(context, config.reach) for context in contexts]
         mean, spread, low, high, units, reward = (torch.stack(column) for column in zip(*scales, strict=True))
-        at_home = [_at_home(*each) for each in zip(models, contexts, units, strict=True)]
+        at_home = [_measure_on_context(*each) for each in zip(models, contexts, units, strict=True)]
         usual, floor, ceiling = (torch.stack(column) for column in zip(*at_home, strict=True))
         return World(models, begun, mean, spread, low, high, units, usual, floor, ceiling, reward, ended)
 
-    def accompanied(self) -> World:
+    def add_idle_group(self) -> World:
         """A lone group and another, in which nothing happens.
 
         Batches of one are computed by other kernels than larger ones, which round otherwise: so no group is ever alone.
         """
         assert len(self.models) == 1
         twice = {name: torch.cat([value, value]) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        models, starts = [*self.models, _nothing_happens], [*self.starts, *self.starts]
+        models, starts = [*self.models, _predict_standstill], [*self.starts, *self.starts]
         return World(models=models, starts=starts, ended=self.ended, **twice)
 
-    def normalised(self, observations: Tensor) -> Tensor:
+    def normalise(self, observations: Tensor) -> Tensor:
         """As the networks read `(G, K, S)` observations."""
         return (observations - self.mean) / self.spread
 
@@ -97,9 +97,11 @@ class World:
         Probabilities of ends are stretched, so that in the context their means are 0 where episodes go on and 1 where
         they end: a model that finds ends likely everywhere would else cut every imagined episode short.
         """
+        # One by one: a batched product rounds otherwise when other groups are in it.
         asked = zip(self.models, observations[:, None], actions[:, None], strict=True)
         parts = [vars(model(state, action)) for model, state, action in asked]
         seen = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        # However far a model runs off, imagined states stay near what the context has seen (`reach`).
         seen["next_observations"] = seen["next_observations"].maximum(self.low).minimum(self.high)
         stretched = (seen["ends"] - self.end_floor) / (self.end_ceiling - self.end_floor)
         seen["ends"] = stretched.clamp(0.0, 1.0)
@@ -112,14 +114,14 @@ class World:
         return (_relative_doubt(seen, self.units) - self.usual_doubt).clamp(min=0.0).amax(-1)
 
 
-def _nothing_happens(observations: Tensor, actions: Tensor) -> Prediction:
+def _predict_standstill(observations: Tensor, actions: Tensor) -> Prediction:
     """A model of a world that stays as it is."""
     del actions
     none = torch.zeros(observations.shape[:2])
     return Prediction(observations, torch.zeros_like(observations), none, none, none)
 
 
-def _scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
+def _measure_scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
     """Of one group, as `World` has them: mean, spread, low, high, units, reward."""
     seen, after = torch.from_numpy(context.observations), torch.from_numpy(context.next_observations)
     both, rewards = torch.cat([seen, after]), torch.from_numpy(context.rewards)[:, None]
@@ -139,7 +141,7 @@ def _scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def _at_home(model: Dynamics, context: Transitions, units: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _measure_on_context(model: DynamicsModel, context: Transitions, units: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of one group's model where its context is: usual doubt, floor and ceiling of ends, as `World` has them."""
     seen = model(torch.from_numpy(context.observations)[None], torch.from_numpy(context.actions)[None])
     ended, likely = torch.from_numpy(context.ends), seen.ends[0]

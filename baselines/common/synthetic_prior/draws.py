@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Draws:
+class PriorRandomness:
     """Everything is drawn from the generator that is passed in, on its device."""
 
     def __init__(self, state_slots: int, action_slots: int, generator: torch.Generator) -> None:

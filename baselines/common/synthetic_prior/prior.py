@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .draws import Draws
-from .rewards_and_ends import Steps, draw_outcomes
+from .draws import PriorRandomness
+from .rewards_and_ends import SyntheticSteps, draw_outcomes
 from .worlds import Worlds
 
 
@@ -45,7 +45,7 @@ class SyntheticData:
     action_used: Tensor
 
 
-class Prior(Draws):
+class Prior(PriorRandomness):
     """Draws environments and acts in them, many at once."""
 
     def draw(self, environments: int, episodes: int, steps: int) -> SyntheticData:
@@ -60,8 +60,8 @@ class Prior(Draws):
             acted.append(action)
             states.append(state)
             seen.append(world.observe(state))
-        before, after = _both_ends(seen)
-        taken = Steps(before, torch.stack(acted, 2).flatten(1, 2), after, *_both_ends(states))
+        before, after = _split_before_and_after(seen)
+        taken = SyntheticSteps(before, torch.stack(acted, 2).flatten(1, 2), after, *_split_before_and_after(states))
         rewards, ends = draw_outcomes(self, world, taken)
         return SyntheticData(
             observations=before,
@@ -78,7 +78,7 @@ class Prior(Draws):
 class _Behaviour:
     """What acts: each episode uniformly at random, holding actions, wandering, or by random feedback."""
 
-    def __init__(self, prior: Draws, world: Worlds, episodes: int, steps: int) -> None:
+    def __init__(self, prior: PriorRandomness, world: Worlds, episodes: int, steps: int) -> None:
         count, (slots, action_slots) = len(world.discrete), prior.slots
         self._world, self._prior = world, prior
         kind = prior.number(count, episodes, low=0, high=3)
@@ -88,7 +88,7 @@ class _Behaviour:
         at = torch.arange(steps, device=prior.device)
         held = (at // hold[..., None] * hold[..., None])[..., None].expand(-1, -1, -1, action_slots)
         wandering = prior.normal(count, episodes, steps, action_slots)
-        for timestep in range(1, steps):
+        for timestep in range(1, steps):  # 0.85^2 + 0.5^2 is nearly 1: the noise keeps its size
             wandering[:, :, timestep] = 0.85 * wandering[:, :, timestep - 1] + 0.5 * wandering[:, :, timestep]
         chosen = torch.where((kind == 1)[..., None, None], drawn.gather(2, held), drawn)
         self._open = torch.where((kind == 2)[..., None, None], wandering, chosen)
@@ -100,6 +100,7 @@ class _Behaviour:
     def act(self, observation: Tensor, timestep: int) -> Tensor:
         """`(E, P, A)` for `(E, P, S)`."""
         world, open_loop = self._world, self._open[:, :, timestep]
+        # Feedback reads states without their random scale and offset: gains mean the same in every world.
         scaled = (observation - world._offset[:, None]) / world._amplitude.clamp(min=1e-6)[:, None]
         reaction = torch.einsum("eps,epsa->epa", scaled * world.state_used[:, None], self._gains) + self._level
         wanted = torch.where(self._feedback, reaction + self._noise * self._prior.normal(*reaction.shape), open_loop)
@@ -109,7 +110,7 @@ class _Behaviour:
         return torch.where(world.discrete[:, None, None], one_hot, wanted.clamp(-1.0, 1.0) * used)
 
 
-def _both_ends(seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _split_before_and_after(seen: list[Tensor]) -> tuple[Tensor, Tensor]:
     """`(E, R, D)` each: what was there before and after every step, of `(E, P, D)` at T + 1 times."""
     over_time = torch.stack(seen, 2)
     return over_time[:, :, :-1].flatten(1, 2), over_time[:, :, 1:].flatten(1, 2)

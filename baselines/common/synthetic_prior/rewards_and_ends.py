@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .draws import Draws
+from .draws import PriorRandomness
 from .worlds import HIDDEN, Worlds
 
 ENDING, BONUS = 0.5, 0.5
@@ -19,7 +19,7 @@ CONDITIONS = 3
 
 
 @dataclass(frozen=True)
-class Steps:
+class SyntheticSteps:
     """All steps of E environments, R rows each.
 
     Attributes:
@@ -37,10 +37,10 @@ class Steps:
     hidden_after: Tensor
 
 
-def draw_outcomes(prior: Draws, world: Worlds, steps: Steps) -> tuple[Tensor, Tensor]:
+def draw_outcomes(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> tuple[Tensor, Tensor]:
     """`(E, R)` rewards and `(E, R)` bool ends."""
-    rewards = _rewards(prior, world, steps)
-    met, bonuses = _conditions(prior, world, steps.after)
+    rewards = _draw_rewards(prior, world, steps)
+    met, bonuses = _draw_end_conditions(prior, world, steps.after)
     rewards = rewards + (met.float() * bonuses).sum(2)
     cost = prior.log_uniform(len(rewards), 1, low=1e-3, high=1.0) * prior.chance(len(rewards), 1, of=0.4)
     rewards = rewards - cost * (steps.actions.square().sum(2) * ~world.discrete[:, None])
@@ -48,10 +48,10 @@ def draw_outcomes(prior: Draws, world: Worlds, steps: Steps) -> tuple[Tensor, Te
     return (rewards + offset) * prior.log_uniform(len(rewards), 1, low=0.1, high=10.0), met.any(2)
 
 
-def _rewards(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
+def _draw_rewards(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> Tensor:
     """Distance to a goal, its square, nearness, speed, a wanted speed, 1, or a random network; 1 in size."""
     count, rows, slots = steps.after.shape
-    away = _distance(prior, world, steps)
+    away = _draw_goal_distance(prior, world, steps)
     near = away.gather(1, (prior.uniform(count, 1) * 0.2 * rows).long().clamp(max=rows - 1))  # of a row, not the best
     used = world.state_used.float()[:, None]
     spread = steps.after.std(1, keepdim=True).clamp(min=1e-6)
@@ -68,10 +68,11 @@ def _rewards(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
     kind = prior.number(count, low=0, high=len(kinds) - 1)
     reward = kinds[kind, torch.arange(count, device=prior.device)]
     constant = (kind == 5)[:, None]
+    # A reward of 1 a step has no deviation to divide by: it is what surviving earns.
     return torch.where(constant, 1.0, reward / reward.std(1, keepdim=True).clamp(min=1e-3))
 
 
-def _distance(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
+def _draw_goal_distance(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> Tensor:
     """`(E, R)` squared, in what is seen or in the states behind it (angles wrapped), before or after the step."""
     count, rows, slots = steps.after.shape
     at = torch.arange(count, device=prior.device)
@@ -92,13 +93,13 @@ def _distance(prior: Draws, world: Worlds, steps: Steps) -> Tensor:
         if angles is not None:
             apart = torch.where(angles[:, None], (apart + math.pi).remainder(2 * math.pi) - math.pi, apart)
         weights = prior.log_uniform(count, slots, low=0.03, high=1.0) * prior.chance(count, slots, of=0.5)
-        first = (prior.uniform(count, slots) * there).argmax(1)
+        first = (prior.uniform(count, slots) * there).argmax(1)  # one slot always counts, or the goal would be anywhere
         weights = (weights.scatter(1, first[:, None], 1.0) * there)[:, None]
         distances.append(((apart / spread).square() * weights).sum(2))
     return torch.where(prior.chance(count, 1, of=0.5), distances[0], distances[1])
 
 
-def _conditions(prior: Draws, world: Worlds, after: Tensor) -> tuple[Tensor, Tensor]:
+def _draw_end_conditions(prior: PriorRandomness, world: Worlds, after: Tensor) -> tuple[Tensor, Tensor]:
     """`(E, R, C)` bool, and their `(E, 1, C)` rewards: beyond a limit of a dimension, or far from its mean."""
     count, rows, slots = after.shape
     shape = (count, 1, CONDITIONS)
@@ -108,10 +109,12 @@ def _conditions(prior: Draws, world: Worlds, after: Tensor) -> tuple[Tensor, Ten
     values = torch.where(side == 1, -values, values)
     values = torch.where(side == 2, (values - values.mean(1, keepdim=True)).abs(), values)
     share = prior.log_uniform(count, 1, CONDITIONS, low=0.003, high=0.15)
+    # The limit is a quantile of what was visited, so that it is crossed in the data.
     limit = values.sort(1).values.gather(1, ((1.0 - share) * (rows - 1)).long())
     # On a grid many rows lie on the limit itself: those at the edge end, elsewhere those beyond.
     met = torch.where(world.grid[:, None, None], values >= values.amax(1, keepdim=True), values > limit)
     ending = prior.chance(count, 1, 1, of=ENDING)
+    # 1 to all of the conditions count; each draws its numbers all the same.
     many = torch.arange(CONDITIONS, device=prior.device) <= prior.number(count, 1, 1, low=0, high=CONDITIONS - 1)
     bonus = prior.normal(*shape) * prior.log_uniform(*shape, low=0.5, high=10.0)
     return met & ending & many, bonus * prior.chance(count, 1, 1, of=BONUS)

@@ -35,7 +35,7 @@ def action_shares(states: Tensor, actions: Tensor, following: Tensor) -> Tensor:
     return torch.where(variance > 1e-12, share, torch.nan).float()
 
 
-def describe(correlations: Tensor, shares: Tensor) -> dict[str, float]:
+def summarise_quartiles(correlations: Tensor, shares: Tensor) -> dict[str, float]:
     """Quartiles over environments and dimensions."""
     described = {}
     for name, values in (("lag-1 correlation", correlations), ("action's share", shares)):
@@ -49,7 +49,7 @@ def describe_prior(data: SyntheticData) -> dict[str, float]:
     """Of synthetic environments, used slots only."""
     correlations = lag_correlations(data.observations, data.next_observations)
     shares = action_shares(data.observations, data.actions, data.next_observations)
-    return describe(correlations[data.state_used], shares[data.state_used])
+    return summarise_quartiles(correlations[data.state_used], shares[data.state_used])
 
 
 def describe_data(data: TrainingData, generator: np.random.Generator, rows: int = 1000) -> dict[str, float]:
@@ -62,4 +62,4 @@ def describe_data(data: TrainingData, generator: np.random.Generator, rows: int 
         before, actions, after = (torch.as_tensor(values)[None] for values in columns)
         correlations.append(lag_correlations(before, after))
         shares.append(action_shares(before, actions, after))
-    return describe(torch.cat(correlations), torch.cat(shares))
+    return summarise_quartiles(torch.cat(correlations), torch.cat(shares))

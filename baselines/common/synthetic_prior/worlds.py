@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .draws import Draws
+from .draws import PriorRandomness
 
 HIDDEN = 24
 """Width of the random networks."""
@@ -19,7 +19,7 @@ GRID, DISCRETE, WALLED, NOISY = 0.06, 0.3, 0.4, 0.3
 class Worlds:
     """The dynamics of E environments on `(E, P, L)` hidden states: L = S, pairs of position and velocity first."""
 
-    def __init__(self, prior: Draws, count: int) -> None:
+    def __init__(self, prior: PriorRandomness, count: int) -> None:
         """Draw `count` environments."""
         slots, action_slots = prior.slots
         index = torch.arange(slots, device=prior.device)
@@ -32,6 +32,7 @@ class Worlds:
         self.position, self.velocity = paired & (index % 2 == 0), paired & (index % 2 == 1)
         present = index < total[:, None]
         self.present, self.first = present, present & ~paired
+        # Position and velocity of a pair lie side by side, so that `roll` finds a slot's partner.
         # An angle is shown as two numbers, as long as there are slots for them.
         self.angle = self.position & prior.chance(count, slots, of=0.4)
         self.angle &= (total[:, None] + self.angle.cumsum(1)) <= slots
@@ -42,7 +43,7 @@ class Worlds:
         self.action_used = torch.arange(action_slots, device=prior.device) < choices[:, None]
         self._draw_forces(prior, count)
 
-    def _choose_slots(self, prior: Draws, present: Tensor) -> None:
+    def _choose_slots(self, prior: PriorRandomness, present: Tensor) -> None:
         """What is observed: every dimension (angles as cosines) and the sines of angles, in a random order."""
         count, slots = present.shape
         shown = torch.cat([present, self.angle], 1)
@@ -55,17 +56,20 @@ class Worlds:
         )
         self._prior = prior
 
-    def _draw_forces(self, prior: Draws, count: int) -> None:
+    def _draw_forces(self, prior: PriorRandomness, count: int) -> None:
         slots, action_slots = prior.slots
         moved = self.velocity | self.first
         controlled = moved & prior.chance(count, slots, of=0.7)
+        # The action always does something: where chance left nothing controlled, all that moves is.
         controlled |= moved & ~controlled.any(1, keepdim=True)
         directions = prior.normal(count, slots, action_slots) * prior.chance(count, slots, action_slots, of=0.6)
         directions = directions / directions.norm(dim=2, keepdim=True).clamp(min=1e-6)
         gain = prior.log_uniform(count, slots, 1, low=0.5, high=5.0)
         self._force = directions * gain * controlled[:, :, None] * self.action_used[:, None]
+        # On a grid each axis is moved by one of the actions, by one field.
         moves = torch.where(directions.abs() == directions.abs().amax(1, keepdim=True), directions.sign(), 0.0)
         self._force = torch.where(self.grid[:, None, None], moves * self.first[:, :, None], self._force)
+        # Divided by the root of what it reads, so that the network is as strong in worlds of many dimensions.
         fan = (self.position | moved).sum(1).float()[:, None, None]
         self._inward = prior.normal(count, slots, HIDDEN) * 1.5 / fan.sqrt()
         self._action_inward = prior.normal(count, action_slots, HIDDEN) * 0.5
@@ -94,11 +98,11 @@ class Worlds:
         state = self._mean + self._spread * self._prior.normal(count, episodes, slots)
         state = torch.where(self.angle[:, None] & (self._spread > 1.0), state * math.pi, state)
         state = torch.where(self.grid[:, None, None], state.round(), state)
-        return self._within(state)[0] * (self.position | self.velocity | self.first)[:, None]
+        return self._clamp_to_walls(state)[0] * (self.position | self.velocity | self.first)[:, None]
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
         """`(E, P, L)` states after `(E, P, A)` actions."""
-        position, velocity = self.position[:, None], self.velocity[:, None]
+        position, velocity = self.position[:, None], self.velocity[:, None]  # (E, 1, L)
         inward = torch.where(self.angle[:, None], state.sin(), state.clamp(-5, 5))
         hidden = torch.tanh(inward @ self._inward + action @ self._action_inward + self._bias)
         rate = hidden @ self._outward + action @ self._force.transpose(1, 2)
@@ -110,7 +114,8 @@ class Worlds:
         # Velocities first, then positions with the new ones.
         moved = torch.where(position, state + self._seconds * moved.roll(-1, 2), moved)
         moved = torch.where(self.grid[:, None, None], moved.round(), moved)
-        moved, hit = self._within(moved)
+        moved, hit = self._clamp_to_walls(moved)
+        # What hits a wall comes back with a share of its speed; `roll` carries the hit from position to velocity.
         bounced = torch.where(hit.roll(1, 2) & velocity, -self._bounce * moved, moved)
         return bounced * (self.position | self.velocity | self.first)[:, None]
 
@@ -124,7 +129,7 @@ class Worlds:
             :, None
         ]
 
-    def _within(self, state: Tensor) -> tuple[Tensor, Tensor]:
+    def _clamp_to_walls(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """States within the walls, and where they have been hit; only positions and first-order dimensions have any."""
         bounded = self._walled & ((self.position & ~self.angle) | self.first)[:, None]
         inside = torch.where(bounded, state.clamp(-self._limit, self._limit), state)

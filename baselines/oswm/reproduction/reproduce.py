@@ -16,12 +16,12 @@ from pydantic import Field, field_validator
 from metabench import Config, Spaces, TrainingRun, load_suite
 
 from ...common.planning.rows import Reader
-from .reproduce_environments import MIXTURES
-from .reproduce_errors import error_rows, size_rows
-from .reproduce_logged import STATE_AXES
-from .reproduce_models import LARGEST, make_models
-from .reproduce_priors import PRIORS, prior_row, suite_row
-from .reproduce_returns import LEARNERS, Trial
+from .environments import MIXTURES
+from .errors import make_error_rows, make_size_rows
+from .models import LARGEST, make_models
+from .priors import PRIORS, make_prior_row, make_suite_row
+from .published_numbers import STATE_AXES
+from .returns import LEARNERS, Trial
 
 STAGE = "reproduction"
 
@@ -38,7 +38,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 """Keys that hold names, and the names that there are."""
 
 
-class ReproduceConfig(Config):
+class OSWMReproduceConfig(Config):
     """What to repeat; names and numbers are separated by commas, and an empty list leaves that part out."""
 
     environments: str = Field(default=",".join(STATE_AXES), description="environments")
@@ -75,10 +75,10 @@ class ReproduceConfig(Config):
 
     @field_validator(*ALLOWED)
     @classmethod
-    def _known(cls, value: str, info: Any) -> str:
+    def _refuse_unknown(cls, value: str, info: Any) -> str:
         """Refuse unknown names."""
         allowed = ALLOWED[info.field_name]
-        for name in names(value):
+        for name in split_names(value):
             if name not in allowed:
                 nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
                 hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(allowed)}"
@@ -87,15 +87,15 @@ class ReproduceConfig(Config):
 
     @field_validator("context_sizes")
     @classmethod
-    def _sizes(cls, value: str) -> str:
+    def _refuse_other_than_sizes(cls, value: str) -> str:
         """Refuse what is not a size."""
-        for size in names(value):
+        for size in split_names(value):
             if not size.isdecimal() or int(size) < 2:
                 raise ValueError(f"expected numbers of rows, at least 2, separated by commas; found {size!r}")
         return value
 
 
-class _Rows:
+class _Table:
     """The rows so far: what a stopped run goes on with."""
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class _Rows:
         self.rows = list(state_dict["rows"])
 
 
-def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
+def reproduce_oswm(config: OSWMReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
     """Rows of the experiment's tables, the logged numbers beside ours; resumes what was stopped, row by row.
 
     Raises:
@@ -118,7 +118,7 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
         DataError: weights are missing or damaged.
     """
     if config.quick:
-        usual = ReproduceConfig()
+        usual = OSWMReproduceConfig()
         changes = {key: value for key, value in QUICK.items() if getattr(config, key) == getattr(usual, key)}
         config = config.model_copy(update=changes)
     weights = {
@@ -126,15 +126,15 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
         "oswm-faithful": config.faithful_weights,
         "oswm-faithful-small": config.faithful_small_weights,
     }
-    makers = make_models(names(config.models), weights, run)
-    parts = [*_returns(config, makers, run), *_errors(config, makers, run), *_worlds(config, run)]
-    table = _Rows()
+    makers = make_models(split_names(config.models), weights, run)
+    parts = [*_plan_returns(config, makers, run), *_plan_errors(config, makers, run), *_plan_worlds(config, run)]
+    table = _Table()
     for number in run.steps(STAGE, len(parts), rows=table):
         table.rows.extend(parts[number - 1]())
     return table.rows
 
 
-def names(value: str) -> list[str]:
+def split_names(value: str) -> list[str]:
     """The parts of a list with commas."""
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -143,14 +143,14 @@ _Makers = Mapping[str, Callable[[Spaces], Reader]]
 _Part = Callable[[], list[dict[str, Any]]]
 
 
-def _returns(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
+def _plan_returns(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
     """One row each."""
     oracles = {"none": (False,), "published": (True,), "both": (False, True)}[config.oracles]
-    for environment in names(config.environments):
+    for environment in split_names(config.environments):
         suite = load_suite(environment)
         for model, maker in makers.items():
-            for context in names(config.contexts):
-                for learner in names(config.learners):
+            for context in split_names(config.contexts):
+                for learner in split_names(config.learners):
                     for told in oracles if learner in LEARNERS else oracles[:1]:
                         trial = Trial(
                             suite=suite,
@@ -164,22 +164,22 @@ def _returns(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Iter
                             seeds=config.seeds,
                             episodes=config.episodes,
                         )
-                        yield partial(_trial_rows, trial, maker, run)
+                        yield partial(_run_trial, trial, maker, run)
 
 
-def _trial_rows(trial: Trial, maker: Callable[[Spaces], Reader], run: TrainingRun) -> list[dict[str, Any]]:
+def _run_trial(trial: Trial, maker: Callable[[Spaces], Reader], run: TrainingRun) -> list[dict[str, Any]]:
     return [trial.row(maker(trial.suite.spaces), LARGEST[trial.model], run)]
 
 
-def _errors(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
+def _plan_errors(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
     """First those by kind of context, then those by its size."""
-    suites = [load_suite(environment) for environment in names(config.environments)]
+    suites = [load_suite(environment) for environment in split_names(config.environments)]
     for suite in suites:
         for model, maker in makers.items():
             reader = maker(suite.spaces)
-            for kind in names(config.error_contexts_of):
+            for kind in split_names(config.error_contexts_of):
                 yield partial(
-                    error_rows,
+                    make_error_rows,
                     suite,
                     model,
                     reader,
@@ -191,15 +191,15 @@ def _errors(config: ReproduceConfig, makers: _Makers, run: TrainingRun) -> Itera
                 )
     for suite in suites:
         for model, maker in makers.items():
-            for size in names(config.context_sizes):
+            for size in split_names(config.context_sizes):
                 reader = maker(suite.spaces)
-                yield partial(size_rows, suite, model, reader, LARGEST[model], int(size), config.seeds, run)
+                yield partial(make_size_rows, suite, model, reader, LARGEST[model], int(size), config.seeds, run)
 
 
-def _worlds(config: ReproduceConfig, run: TrainingRun) -> Iterable[_Part]:
+def _plan_worlds(config: OSWMReproduceConfig, run: TrainingRun) -> Iterable[_Part]:
     """The priors beside the suites."""
-    suites = names(config.suites)
+    suites = split_names(config.suites)
     for prior in PRIORS if suites else ():
-        yield partial(prior_row, prior, run)
+        yield partial(make_prior_row, prior, run)
     for suite in suites:
-        yield partial(suite_row, suite, run)
+        yield partial(make_suite_row, suite, run)

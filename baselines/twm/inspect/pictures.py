@@ -14,9 +14,9 @@ from metabench import Array, HeatMap, ImageStrip, LinePlot, Picture, Series, Tra
 
 from ..batches import gather_windows
 from ..config import TWMConfig
-from ..model.dynamics import Prediction
+from ..model.dynamics import HeadPrediction
 from ..model.world_model import Sequences, Support, WorldModel
-from .diagnostics import CONTEXTS, HORIZONS, open_loop, open_loop_steps, windows_of, without_context
+from .diagnostics import CONTEXTS, HORIZONS, draw_windows, drop_context, measure_open_loop, predict_open_loop
 
 STEPS = 40
 """Steps of an episode whose attention is shown."""
@@ -31,7 +31,7 @@ FRAMES = 8
 """Imagined frames that are shown."""
 
 
-def world_model_pictures(
+def draw_world_model_pictures(
     config: TWMConfig, model: WorldModel, data: TrainingData, generator: np.random.Generator
 ) -> list[Picture]:
     """Attention in one episode with support of its task, another imagined under its logged actions, errors of many."""
@@ -41,15 +41,15 @@ def world_model_pictures(
         return gather_windows(data, placed, np.array([episode]), np.zeros(1, np.int64), length)[0]
 
     episode = int(generator.integers(data.num_episodes))
-    support = _support(config, data, placed, episode, generator)
-    attended = attention_pictures(model, beginning(episode, min(STEPS, int(data.lengths[episode]))), support)
+    support = _choose_support(config, data, placed, episode, generator)
+    attended = draw_attention(model, beginning(episode, min(STEPS, int(data.lengths[episode]))), support)
     length = min(CONTEXT + HORIZON, int(data.lengths.max()))
     other = int(generator.choice(np.flatnonzero(data.lengths >= length)))
-    imagined = imagined_picture(model, beginning(other, length), min(CONTEXT, length // 2))
-    return [*attended, imagined, open_loop_picture(model, data, generator)]
+    imagined = draw_imagined_episode(model, beginning(other, length), min(CONTEXT, length // 2))
+    return [*attended, imagined, draw_open_loop_errors(model, data, generator)]
 
 
-def _support(
+def _choose_support(
     config: TWMConfig, data: TrainingData, placed: TrainingData, episode: int, generator: np.random.Generator
 ) -> Support | None:
     """Segments of other episodes of the same task; None where nothing is ever pinned, or there is no other."""
@@ -67,7 +67,7 @@ def _support(
 
 
 @torch.no_grad()
-def attention_pictures(model: WorldModel, window: Sequences, support: Support | None) -> list[Picture]:
+def draw_attention(model: WorldModel, window: Sequences, support: Support | None) -> list[Picture]:
     """Where predictions look: at which steps, layer by layer, and at which kinds of tokens.
 
     Args:
@@ -75,7 +75,7 @@ def attention_pictures(model: WorldModel, window: Sequences, support: Support | 
         window: one sequence of T steps, none of them padding.
         support: what is pinned for it, or None.
     """
-    weights, pinned_steps = attention(model, window, support)
+    weights, pinned_steps = record_attention(model, window, support)
     weights = weights.mean(axis=1)  # (layers, T, seen steps, tokens a step)
     groups = [("this episode", weights.shape[1])]
     if support is not None:
@@ -94,13 +94,17 @@ def attention_pictures(model: WorldModel, window: Sequences, support: Support | 
         )
         for layer in sorted({0, len(by_step) - 1})
     ]
-    return [*maps, _shares(model, weights, pinned_steps)]
+    return [*maps, _draw_shares(model, weights, pinned_steps)]
 
 
-def _shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePlot:
+def _draw_shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePlot:
     """How much of the attention goes to which kind of token, of support and of the episode."""
     config = model.config
-    kinds = ["latent", "action", *["reward"] * config.reward_input, *["discount"] * config.discount_input]
+    kinds = ["latent", "action"]
+    if config.reward_input:
+        kinds.append("reward")
+    if config.discount_input:
+        kinds.append("discount")
     x = np.arange(1, weights.shape[1] + 1, dtype=np.float64)
     parts = {"support": slice(0, pinned_steps), "this episode": slice(pinned_steps, None)}
     panels = {
@@ -115,7 +119,7 @@ def _shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePlot:
 
 
 @torch.no_grad()
-def attention(model: WorldModel, window: Sequences, support: Support | None) -> tuple[Array, int]:
+def record_attention(model: WorldModel, window: Sequences, support: Support | None) -> tuple[Array, int]:
     """Attention weights at the action tokens of one sequence.
 
     Returns:
@@ -125,7 +129,7 @@ def attention(model: WorldModel, window: Sequences, support: Support | None) -> 
     if support is not None:
         _, pinned = model.pin(support, model.encode(support.segments, sample=False))
     encoded = model.encode(window, sample=False)
-    with _watched(model.dynamics.transformer.dropout) as found:
+    with _watch_attention(model.dynamics.transformer.dropout) as found:
         model.dynamics(encoded.tokens, window.episodes, pinned)
     each = model.dynamics.step_tokens
     weights = torch.stack(found)[:, 0, :, 1::each]
@@ -134,7 +138,7 @@ def attention(model: WorldModel, window: Sequences, support: Support | None) -> 
 
 
 @contextmanager
-def _watched(dropout: nn.Module) -> Iterator[list[Tensor]]:
+def _watch_attention(dropout: nn.Module) -> Iterator[list[Tensor]]:
     """The attention weights `(B, heads, n, m)` of all layers: they pass through the transformer's dropout."""
     found: list[Tensor] = []
 
@@ -149,31 +153,34 @@ def _watched(dropout: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def imagined_picture(model: WorldModel, steps: Sequences, context: int) -> Picture:
+def draw_imagined_episode(model: WorldModel, steps: Sequences, context: int) -> Picture:
     """One sequence imagined on under its logged actions after `context` real steps, beside what really happened."""
-    states, rewards = imagined_members(model, steps, context)
-    real = model.observation.scaled(steps.observations)[0].cpu().numpy()
+    states, rewards = imagine_with_each_head(model, steps, context)
+    real = model.observation.scale(steps.observations)[0].cpu().numpy()
     if model.config.front == "frames":
-        return _frames(real[context + 1 :], states.mean(axis=0))
-    panels = {"reward": _compared(steps.rewards[0].cpu().numpy(), rewards, context)}
+        return _draw_frames(real[context + 1 :], states.mean(axis=0))
+    panels = {"reward": _compare_series(steps.rewards[0].cpu().numpy(), rewards, context)}
     mean, deviation = (model.observation.get_buffer(name).cpu().numpy() for name in ("mean", "deviation"))
     moving = np.sort(np.argsort(-real.std(axis=0), kind="stable")[:COORDINATES])
     for place in moving.tolist():
         seen, said = (part[..., place] * deviation[place] + mean[place] for part in (real, states))
-        panels[f"observation {place + 1} of {real.shape[1]}"] = _compared(seen[1:], said, context)
+        panels[f"observation {place + 1} of {real.shape[1]}"] = _compare_series(seen[1:], said, context)
     members = len(states)
+    caption = f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
+    if members > 1:
+        caption += (
+            f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
+        )
     return LinePlot(
         title="Imagined and real",
         panels=panels,
         x_label="step",
-        caption=f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
-        + f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
-        * (members > 1),
+        caption=caption,
         marks={"imagination begins": float(context) + 0.5},
     )
 
 
-def _compared(real: Array, members: Array, context: int) -> list[Series]:
+def _compare_series(real: Array, members: Array, context: int) -> list[Series]:
     """What followed each step: `(T,)` really, `(members, T - context)` as imagined."""
     x = np.arange(1, len(real) + 1, dtype=np.float64)
     middle, low, high = members.mean(axis=0), members.min(axis=0), members.max(axis=0)
@@ -181,7 +188,7 @@ def _compared(real: Array, members: Array, context: int) -> list[Series]:
     return [Series("real", x, real, reference=True), Series("imagined", x[context:], middle, *band)]
 
 
-def _frames(real: Array, imagined: Array) -> ImageStrip:
+def _draw_frames(real: Array, imagined: Array) -> ImageStrip:
     """The newest frame of each stack, real above imagined."""
     places = np.unique(np.linspace(0, len(real) - 1, FRAMES).round().astype(int))
     shown = np.stack([real[places, -1], imagined[places, -1]])
@@ -194,14 +201,14 @@ def _frames(real: Array, imagined: Array) -> ImageStrip:
     )
 
 
-def open_loop_picture(model: WorldModel, data: TrainingData, generator: np.random.Generator) -> LinePlot:
+def draw_open_loop_errors(model: WorldModel, data: TrainingData, generator: np.random.Generator) -> LinePlot:
     """How far off imagination is under the logged actions, by how many real steps came before."""
     horizon = min(HORIZONS[-1], int(data.lengths.max()))
     contexts = [count for count in CONTEXTS if count + horizon <= data.lengths.max()]
     device = str(model.get_buffer("reward_scale").device)
-    windows = windows_of(data, contexts[-1] + horizon, generator, device)
-    asked = without_context(windows, contexts[-1])
-    truth = model.observation.scaled(asked.observations)[:, 1:]
+    windows = draw_windows(data, contexts[-1] + horizon, generator, device)
+    asked = drop_context(windows, contexts[-1])
+    truth = model.observation.scale(asked.observations)[:, 1:]
     x = np.arange(1, horizon + 1, dtype=np.float64)
     panels: dict[str, list[Series]] = {"state": [], "reward": []}
 
@@ -213,7 +220,7 @@ def open_loop_picture(model: WorldModel, data: TrainingData, generator: np.rando
     centres = truth.mean(dim=(0, 1)), asked.rewards.mean()
     add("predicting the mean", (truth - centres[0]).transpose(0, 1), (asked.rewards - centres[1]).T, reference=True)
     for context in contexts:
-        state, reward, _ = open_loop(model, without_context(windows, contexts[-1] - context), context)
+        state, reward, _ = measure_open_loop(model, drop_context(windows, contexts[-1] - context), context)
         add(f"after {context} real steps", state, reward)
     return LinePlot(
         title="How far off imagination is",
@@ -225,7 +232,7 @@ def open_loop_picture(model: WorldModel, data: TrainingData, generator: np.rando
 
 
 @torch.no_grad()
-def imagined_members(model: WorldModel, steps: Sequences, context: int) -> tuple[Array, Array]:
+def imagine_with_each_head(model: WorldModel, steps: Sequences, context: int) -> tuple[Array, Array]:
     """Predict on after `context` steps of one sequence, once with each head of the ensemble; latents are modes.
 
     Returns:
@@ -237,8 +244,8 @@ def imagined_members(model: WorldModel, steps: Sequences, context: int) -> tuple
     )
     own = torch.arange(heads, device=steps.rewards.device)
 
-    def of_its_head(prediction: Prediction) -> Tensor:
+    def take_own_head(prediction: HeadPrediction) -> Tensor:
         return model.latents.mode(prediction.latent_logits[own, own])
 
-    states, rewards = zip(*open_loop_steps(model, copies, context, of_its_head), strict=True)
+    states, rewards = zip(*predict_open_loop(model, copies, context, take_own_head), strict=True)
     return torch.stack(states, dim=1).cpu().numpy(), torch.stack(rewards, dim=1).cpu().numpy()

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ..config import WorldModelConfig
 from .memory import Memory, Pinned
-from .observation_model import Latents, kaiming, layers
+from .observation_model import Latents, initialise_kaiming, make_mlp
 from .transformer import TransformerXL
 
 
 @dataclass(frozen=True)
-class Prediction:
+class HeadPrediction:
     """What the heads make of outputs at action tokens, `(..., width)`.
 
     Attributes:
@@ -41,7 +41,7 @@ class HeadEnsemble(nn.Module):
         for number, (before, after) in enumerate(itertools.pairwise(sizes)):
             drawn = [nn.Linear(before, after) for _ in range(heads)]
             for layer in drawn:
-                kaiming(layer, linear=number == len(widths))
+                initialise_kaiming(layer, linear=number == len(widths))
             self.weights.append(nn.Parameter(torch.stack([layer.weight.detach().T for layer in drawn])))
             self.biases.append(nn.Parameter(torch.zeros(heads, 1, after)))
         self.dropout = nn.Dropout(dropout)
@@ -52,7 +52,7 @@ class HeadEnsemble(nn.Module):
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if number:
                 hidden = self.dropout(nn.functional.silu(hidden))
-            hidden = torch.baddbmm(bias, hidden, weight)
+            hidden = torch.baddbmm(bias, hidden, weight)  # (heads, N, out)
         return torch.unflatten(hidden, 1, inputs.shape[:-1])
 
 
@@ -69,15 +69,15 @@ class Dynamics(nn.Module):
         self.config, self.latents = config, latents
         width = config.width
         self.step_tokens = 2 + config.reward_input + config.discount_input
-        self.embed_latent = _embedding(latents.size, width)
+        self.embed_latent = _make_embedding(latents.size, width)
         # A table without bias; drawn as an embedding table is.
-        self.embed_action = nn.Linear(action_dim, width, bias=False) if discrete else _embedding(action_dim, width)
+        self.embed_action = nn.Linear(action_dim, width, bias=False) if discrete else _make_embedding(action_dim, width)
         if discrete:
             nn.init.normal_(self.embed_action.weight)  # type: ignore[arg-type]
         if config.reward_input:
-            self.embed_reward = _embedding(1, width)
+            self.embed_reward = _make_embedding(1, width)
         if config.discount_input:
-            self.embed_discount = _embedding(1, width)
+            self.embed_discount = _make_embedding(1, width)
         self.transformer = TransformerXL(
             width,
             config.layers,
@@ -92,22 +92,23 @@ class Dynamics(nn.Module):
         self.latent_heads = HeadEnsemble(
             config.ensemble, width, config.latent_head_widths, latents.size, config.dropout
         )
-        self.reward_head = layers(width, config.reward_head_widths, 1, config.dropout)
-        self.discount_head = layers(width, config.discount_head_widths, 1, config.dropout)
+        self.reward_head = make_mlp(width, config.reward_head_widths, 1, config.dropout)
+        self.discount_head = make_mlp(width, config.discount_head_widths, 1, config.dropout)
+        # A logit: the released code's 0.99 makes the head begin at 0.73.
         nn.init.constant_(self.discount_head[-1].bias, config.discount_bias)  # type: ignore[arg-type]
         self.reward_map = nn.Linear(width, config.reward_map) if config.reward_map else None
 
-    def latent_tokens(self, latents: Tensor) -> Tensor:
+    def embed_latents(self, latents: Tensor) -> Tensor:
         """Tokens `(..., width)` of latents `(..., size)`."""
         tokens: Tensor = self.embed_latent(latents)
         return tokens
 
-    def action_tokens(self, actions: Tensor) -> Tensor:
+    def embed_actions(self, actions: Tensor) -> Tensor:
         """Tokens `(..., width)` of action features `(..., action_dim)`."""
         tokens: Tensor = self.embed_action(actions)
         return tokens
 
-    def outcome_tokens(self, rewards: Tensor, discounts: Tensor) -> list[Tensor]:
+    def embed_outcomes(self, rewards: Tensor, discounts: Tensor) -> list[Tensor]:
         """Tokens of transformed rewards `(...)` and of discounts `(...)`, as far as they are inputs."""
         tokens = []
         if self.config.reward_input:
@@ -116,9 +117,9 @@ class Dynamics(nn.Module):
             tokens.append(self.embed_discount(discounts[..., None]))
         return tokens
 
-    def tokens(self, latents: Tensor, actions: Tensor, rewards: Tensor, discounts: Tensor) -> Tensor:
+    def embed_steps(self, latents: Tensor, actions: Tensor, rewards: Tensor, discounts: Tensor) -> Tensor:
         """All tokens of `(B, T, ...)` steps: `(B, T * step_tokens, width)`."""
-        parts = [self.latent_tokens(latents), self.action_tokens(actions), *self.outcome_tokens(rewards, discounts)]
+        parts = [self.embed_latents(latents), self.embed_actions(actions), *self.embed_outcomes(rewards, discounts)]
         return torch.stack(parts, dim=2).flatten(1, 2)
 
     def forward(
@@ -133,43 +134,43 @@ class Dynamics(nn.Module):
             memory: steps before these, to which these are added.
         """
         count = tokens.shape[1]
-        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, :count]
+        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, :count]  # (B, tokens): the last step may be cut
         hidden: Tensor = self.transformer(tokens, each, memory=memory, pinned=pinned)
         return torch.stack([hidden[:, :: self.step_tokens], hidden[:, 1 :: self.step_tokens]], dim=2)
 
-    def at_latents(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None, memory: Memory) -> Tensor:
+    def read_at_latents(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None, memory: Memory) -> Tensor:
         """Outputs `(B, T, width)` at the latent tokens only; all tokens are added to `memory`."""
         each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]
         rows = slice(None, None, self.step_tokens)
         hidden: Tensor = self.transformer(tokens, each, rows, memory, pinned)
         return hidden
 
-    def at_actions(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None) -> Tensor:
+    def read_at_actions(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None) -> Tensor:
         """Outputs `(B, T, width)` at the action tokens only."""
         each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]
         hidden: Tensor = self.transformer(tokens, each, rows=slice(1, None, self.step_tokens), pinned=pinned)
         return hidden
 
-    def predict(self, hidden: Tensor) -> Prediction:
+    def predict(self, hidden: Tensor) -> HeadPrediction:
         """Apply all heads to outputs at action tokens, `(..., width)`."""
-        active = nn.functional.silu(hidden)
-        return Prediction(
+        active = nn.functional.silu(hidden)  # the transformer ends in a layer norm, without an activation
+        return HeadPrediction(
             latent_logits=self.latent_heads(active),
             reward=self.reward_head(active)[..., 0],
             discount_logit=self.discount_head(active)[..., 0],
         )
 
-    def told_map(self, hidden: Tensor) -> Tensor:
+    def tell_reward_map(self, hidden: Tensor) -> Tensor:
         """Rewards `(..., anchors)` of the anchors in the task at hand, as outputs `(..., width)` at any tokens tell."""
         assert self.reward_map is not None
         told: Tensor = self.reward_map(nn.functional.layer_norm(hidden, hidden.shape[-1:]))
         return told
 
-    def discount(self, prediction: Prediction) -> Tensor:
+    def predict_discount(self, prediction: HeadPrediction) -> Tensor:
         """Predicted discounts `(...)`, in [0, 1]."""
         probability = prediction.discount_logit.sigmoid()
         return probability if self.config.discount_target == "soft" else self.config.discount * probability
 
 
-def _embedding(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(kaiming(nn.Linear(inputs, width)), nn.SiLU())
+def _make_embedding(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(initialise_kaiming(nn.Linear(inputs, width)), nn.SiLU())

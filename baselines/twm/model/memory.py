@@ -43,13 +43,14 @@ class Memory:
             nn.functional.pad(~seen, (0, capacity - used), value=True), -1
         )
         heads = self.keys[0].shape[1]
+        # Keys are viewed as rows of (sequence, head, column), so that one index serves every layer's keys and values.
         sequence_heads = rows[:, None] * heads + torch.arange(heads, device=rows.device)
         index = sequence_heads[:, :, None] * self.capacity + places[:, None]  # (N, heads, capacity), into flat rows
 
-        def taken(each: Tensor) -> Tensor:
+        def take(each: Tensor) -> Tensor:
             return torch.unflatten(each.flatten(0, 2).index_select(0, index.flatten()), 0, index.shape)
 
-        return Memory([taken(k) for k in self.keys], [taken(v) for v in self.values], episodes, used)
+        return Memory([take(k) for k in self.keys], [take(v) for v in self.values], episodes, used)
 
 
 @dataclass
@@ -80,12 +81,12 @@ class Pinned:
         scores = self._gather(query) @ self.keys[layer].transpose(2, 3) + self.bias[layer]
         return self._spread(scores, query.shape[2]) + self.unseen
 
-    def attended(self, layer: int, weights: Tensor) -> Tensor:
+    def attend(self, layer: int, weights: Tensor) -> Tensor:
         """Values `(B, heads, n, width / heads)` under `(B, heads, n, S)` weights."""
         return self._spread(self._gather(weights) @ self.values[layer], weights.shape[2])
 
     def _gather(self, each: Tensor) -> Tensor:
-        """`(B, heads, n, m)` to `(G, heads, B / G * n, m)`."""
+        """`(B, heads, n, m)` to `(G, heads, B / G * n, m)`: one product a group, whose support is then not copied."""
         return torch.unflatten(each, 0, (self.groups, -1)).transpose(1, 2).flatten(2, 3)
 
     def _spread(self, together: Tensor, count: int) -> Tensor:

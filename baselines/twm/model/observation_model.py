@@ -19,22 +19,22 @@ FRAMES = (4, 64, 64)
 _CHANNELS = (4, 48, 96, 192, 384)
 
 
-def layers(inputs: int, widths: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
+def make_mlp(inputs: int, widths: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
     """An MLP with SiLU: Kaiming-uniform weights (gain of ReLU, of a linear layer for the last one), zero biases."""
-    return nn.Sequential(*_layers(inputs, widths, outputs, dropout))
+    return nn.Sequential(*_list_layers(inputs, widths, outputs, dropout))
 
 
-def _layers(inputs: int, widths: Sequence[int], outputs: int, dropout: float) -> Iterator[nn.Module]:
+def _list_layers(inputs: int, widths: Sequence[int], outputs: int, dropout: float) -> Iterator[nn.Module]:
     for width in widths:
-        yield kaiming(nn.Linear(inputs, width))
+        yield initialise_kaiming(nn.Linear(inputs, width))
         yield nn.SiLU()
         if dropout:
             yield nn.Dropout(dropout)
         inputs = width
-    yield kaiming(nn.Linear(inputs, outputs), linear=True)
+    yield initialise_kaiming(nn.Linear(inputs, outputs), linear=True)
 
 
-def kaiming(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, linear: bool = False) -> nn.Module:
+def initialise_kaiming(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, linear: bool = False) -> nn.Module:
     """Initialise a layer; `linear` where no SiLU follows."""
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear" if linear else "relu")
     if layer.bias is not None:
@@ -69,10 +69,11 @@ class Latents:
         """One-hot samples; their gradient is that of the probabilities (straight-through)."""
         probabilities = self.split(self.probabilities(logits))
         summed = probabilities.detach().cumsum(dim=-1)
+        # The inverse of the cumulative sum; scaled by its last value, which rounding may have left below 1.
         uniform = torch.rand(*summed.shape[:-1], 1, generator=generator, dtype=summed.dtype, device=summed.device)
         chosen = (summed < uniform * summed[..., -1:]).sum(dim=-1)
         drawn = nn.functional.one_hot(chosen, self.classes).to(logits.dtype)
-        if logits.requires_grad:
+        if logits.requires_grad:  # straight-through: the value of the sample, the gradient of the probabilities
             drawn = drawn + probabilities - probabilities.detach()
         return drawn.flatten(-2)
 
@@ -103,8 +104,8 @@ class ObservationModel(nn.Module):
         self.register_buffer("mean", torch.zeros(observation_dim))
         self.register_buffer("deviation", torch.ones(observation_dim))
         if config.front == "vector":
-            self.encoder = layers(observation_dim, widths, self.latents.size)
-            self.decoder = layers(self.latents.size, widths[::-1], observation_dim)
+            self.encoder = make_mlp(observation_dim, widths, self.latents.size)
+            self.decoder = make_mlp(self.latents.size, widths[::-1], observation_dim)
             return
         if observation_dim != math.prod(FRAMES):
             raise DataError(
@@ -113,10 +114,12 @@ class ObservationModel(nn.Module):
             )
         convolutions: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(_CHANNELS):
-            convolutions += [kaiming(nn.Conv2d(inputs, outputs, 4, stride=2)), nn.SiLU()]
-        self.encoder = nn.Sequential(*convolutions, nn.Flatten(), *layers(_CHANNELS[-1] * 4, widths, self.latents.size))
+            convolutions += [initialise_kaiming(nn.Conv2d(inputs, outputs, 4, stride=2)), nn.SiLU()]
+        self.encoder = nn.Sequential(
+            *convolutions, nn.Flatten(), *make_mlp(_CHANNELS[-1] * 4, widths, self.latents.size)
+        )
         self.decoder = nn.Sequential(
-            kaiming(nn.Linear(self.latents.size, 2 * _CHANNELS[-1])),
+            initialise_kaiming(nn.Linear(self.latents.size, 2 * _CHANNELS[-1])),
             nn.SiLU(),
             nn.Unflatten(1, (2 * _CHANNELS[-1], 1, 1)),
             nn.ConvTranspose2d(2 * _CHANNELS[-1], 192, 5, stride=2),
@@ -130,10 +133,10 @@ class ObservationModel(nn.Module):
         if config.decoder_initialisation == "intended":
             transposed = [layer for layer in self.decoder if isinstance(layer, nn.ConvTranspose2d)]
             for layer in transposed:
-                kaiming(layer, linear=layer is transposed[-1])
-            nn.init.constant_(_bias_of(transposed[-1]), 0.5)
+                initialise_kaiming(layer, linear=layer is transposed[-1])
+            nn.init.constant_(_get_bias(transposed[-1]), 0.5)
 
-    def scaled(self, observations: Tensor) -> Tensor:
+    def scale(self, observations: Tensor) -> Tensor:
         """What the encoder reads and the decoder predicts: standardised vectors, or frames in [0, 1].
 
         Args:
@@ -157,13 +160,13 @@ class ObservationModel(nn.Module):
 
     def encode(self, observations: Tensor) -> Tensor:
         """Logits `(..., size)` of the latents of `scaled` observations."""
-        return self._mapped(self.encoder, observations, self._value_axes)
+        return self._apply_to_leading_axes(self.encoder, observations, self._value_axes)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Mean `scaled` observations of latents `(..., size)`."""
-        return self._mapped(self.decoder, latents, 1)
+        return self._apply_to_leading_axes(self.decoder, latents, 1)
 
-    def loss(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def reconstruction_loss(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decoder and entropy losses of `scaled` observations, and the encoder's logits.
 
         The Gaussians have unit variance; their constant is left out.
@@ -184,13 +187,13 @@ class ObservationModel(nn.Module):
         return 1 if self.config.front == "vector" else 3
 
     @staticmethod
-    def _mapped(network: nn.Module, values: Tensor, axes: int) -> Tensor:
+    def _apply_to_leading_axes(network: nn.Module, values: Tensor, axes: int) -> Tensor:
         """`network`, which takes one leading axis, on any leading axes."""
         leading = values.shape[:-axes]
         output: Tensor = network(values.flatten(0, len(leading) - 1))
         return torch.unflatten(output, 0, leading)
 
 
-def _bias_of(layer: nn.ConvTranspose2d) -> Tensor:
+def _get_bias(layer: nn.ConvTranspose2d) -> Tensor:
     assert layer.bias is not None
     return layer.bias

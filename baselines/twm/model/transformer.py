@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .memory import Memory, Pinned
 
 
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """Attention and two feed-forward layers, each followed by a layer norm of the sum (post-norm)."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, scale: float) -> None:
@@ -26,19 +26,19 @@ class Block(nn.Module):
         self.feedforward_norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def split(self, vectors: Tensor) -> Tensor:
+    def split_heads(self, vectors: Tensor) -> Tensor:
         """`(B, n, width)` to `(B, heads, n, width / heads)`."""
         return torch.unflatten(vectors, -1, (self.heads, -1)).transpose(1, 2)
 
-    def query(self, tokens: Tensor) -> Tensor:
+    def project_queries(self, tokens: Tensor) -> Tensor:
         """Scaled queries."""
         width = tokens.shape[-1]
-        return self.split(nn.functional.linear(tokens, self.project.weight[:width]) * self.scale)
+        return self.split_heads(nn.functional.linear(tokens, self.project.weight[:width]) * self.scale)
 
-    def keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def project_keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values."""
         keys, values = nn.functional.linear(tokens, self.project.weight[tokens.shape[-1] :]).chunk(2, dim=-1)
-        return self.split(keys), self.split(values)
+        return self.split_heads(keys), self.split_heads(values)
 
     def finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
         """The block's output from its input and the attended values `(B, heads, n, width / heads)`."""
@@ -82,14 +82,14 @@ class TransformerXL(nn.Module):
         self.across_episodes = across_episodes
         scale = 1.0 / math.sqrt(width // heads if head_scale else width)
         self.scale = scale
-        self.blocks = nn.ModuleList(Block(width, heads, feedforward, dropout, scale) for _ in range(layers))
+        self.blocks = nn.ModuleList(AttentionBlock(width, heads, feedforward, dropout, scale) for _ in range(layers))
         self.content_bias = nn.Parameter(torch.empty(heads, width // heads))
         self.position_bias = nn.Parameter(torch.empty(heads, width // heads))
         nn.init.xavier_uniform_(self.content_bias)
         nn.init.xavier_uniform_(self.position_bias)
         self.dropout = nn.Dropout(dropout)
         self.table: Tensor  # sinusoids of the distances in a full window, the farthest first
-        self.register_buffer("table", self._distances(self.reach), persistent=False)
+        self.register_buffer("table", self._encode_distances(self.reach), persistent=False)
 
     @property
     def reach(self) -> int:
@@ -127,13 +127,14 @@ class TransformerXL(nn.Module):
             `(B, rows, width)` outputs.
         """
         before = 0 if memory is None else self._make_room(memory, episodes)
+        # Whole steps: the window begins at the latent of the farthest step that the first new token sees.
         first = max(0, (before // self.step_tokens - self.memory) * self.step_tokens)
         known = episodes if memory is None else memory.episodes[:, first : memory.length]
         hidden = tokens
-        bias = self._bias(before - first, episodes, known)
+        bias = self._attention_bias(before - first, episodes, known)
         for number, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            keys, values = block.keys_values(hidden)
+            assert isinstance(block, AttentionBlock)
+            keys, values = block.project_keys_values(hidden)
             if memory is not None:
                 for store, new in ((memory.keys[number], keys), (memory.values[number], values)):
                     store[:, :, before : memory.length] = new
@@ -155,17 +156,19 @@ class TransformerXL(nn.Module):
         Returns:
             Outputs `(G, rows, width)`, and what later tokens see.
         """
-        hidden, pinned = tokens, Pinned([], [], [], _hidden_where(unseen, tokens)[:, None, None])
+        hidden, pinned = tokens, Pinned([], [], [], _mask_scores(unseen, tokens)[:, None, None])
         count = tokens.shape[1]
         distances = self.reach + count - torch.arange(count, device=tokens.device)
-        padding = _hidden_where(episodes < 0, tokens)[:, None, None]
-        bias = self._bias(0, episodes, episodes)
+        padding = _mask_scores(episodes < 0, tokens)[:, None, None]
+        bias = self._attention_bias(0, episodes, episodes)
         for number, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            keys, values = block.keys_values(hidden)
+            assert isinstance(block, AttentionBlock)
+            keys, values = block.project_keys_values(hidden)
             asking = rows if number == len(self.blocks) - 1 else slice(None)
             hidden = self._attend(number, hidden, asking, keys, values, bias, None)
-            positions = self._projected(number, sinusoids(distances, self.width))  # (heads, S, size)
+            # Support stays at one distance from all later tokens, so its positions are added to its keys once, and both
+            # biases' scores are computed once.
+            positions = self._project_positions(number, sinusoids(distances, self.width))  # (heads, S, size)
             scores = (keys @ self.content_bias[:, :, None]).transpose(2, 3)  # (G, heads, 1, S)
             scores = scores + (positions @ self.position_bias[:, :, None]).transpose(1, 2)
             pinned.keys.append((keys + positions).contiguous())  # or each later product would copy them
@@ -188,7 +191,7 @@ class TransformerXL(nn.Module):
         memory.episodes[:, before : memory.length] = episodes
         return before
 
-    def _bias(self, past: int, episodes: Tensor, known: Tensor) -> Tensor:
+    def _attention_bias(self, past: int, episodes: Tensor, known: Tensor) -> Tensor:
         """What is added to scores `(B, 1, n, past + n)`: minus infinity where a token must not see another.
 
         `past` columns come before the new tokens, whose `episodes` are `(B, n)`; `known` are all columns' episodes.
@@ -200,17 +203,17 @@ class TransformerXL(nn.Module):
         if not self.across_episodes:
             visible &= known[:, None] == episodes[:, :, None]
         visible |= column == query  # padding sees itself: softmax needs something
-        return _hidden_where(~visible, self.content_bias)[:, None]
+        return _mask_scores(~visible, self.content_bias)[:, None]
 
-    def _distances(self, count: int) -> Tensor:
+    def _encode_distances(self, count: int) -> Tensor:
         """Sinusoids `(count, width)` of the distances count-1, ..., 0."""
         return sinusoids(torch.arange(count - 1, -1, -1, device=self.content_bias.device), self.width)
 
-    def _projected(self, number: int, table: Tensor) -> Tensor:
+    def _project_positions(self, number: int, table: Tensor) -> Tensor:
         """Positions `(R, width)` as a block's keys have them: `(heads, R, width / heads)`."""
         block = self.blocks[number]
-        assert isinstance(block, Block)
-        return block.split(block.project_positions(self.dropout(table))[None])[0]
+        assert isinstance(block, AttentionBlock)
+        return block.split_heads(block.project_positions(self.dropout(table))[None])[0]
 
     def _attend(
         self,
@@ -224,15 +227,16 @@ class TransformerXL(nn.Module):
     ) -> Tensor:
         """A block's output for `rows` of `tokens`, the last of which are the last of `keys`."""
         block = self.blocks[number]
-        assert isinstance(block, Block)
+        assert isinstance(block, AttentionBlock)
         wanted = range(tokens.shape[1])[rows]
         end = keys.shape[2] - tokens.shape[1] + wanted[-1] + 1  # no wanted token sees what comes after it
         keys, values, bias, tokens = keys[:, :, :end], values[:, :, :end], bias[:, :, rows, :end], tokens[:, rows]
-        query = block.query(tokens)
+        # Transformer-XL: (query + content bias) . key + (query + position bias) . position, the latter by distance.
+        query = block.project_queries(tokens)
         content = (query + self.content_bias[:, None] * self.scale) @ keys.transpose(2, 3)
-        table = self.table[-end:] if end <= len(self.table) else self._distances(end)
+        table = self.table[-end:] if end <= len(self.table) else self._encode_distances(end)
         asking = (query + self.position_bias[:, None] * self.scale).transpose(0, 1)  # (heads, B, rows, size)
-        position = asking.flatten(1, 2) @ self._projected(number, table).transpose(1, 2)
+        position = asking.flatten(1, 2) @ self._project_positions(number, table).transpose(1, 2)
         position = torch.unflatten(position, 1, asking.shape[1:3]).transpose(0, 1)
         scores = content + relative_shift(position, wanted.step) + bias
         if pinned is None:
@@ -241,7 +245,7 @@ class TransformerXL(nn.Module):
             supported = pinned.scores(number, query)
             weights = self.dropout(torch.cat([supported, scores], dim=-1).softmax(dim=-1))
             of_support, of_window = weights.split([supported.shape[-1], scores.shape[-1]], dim=-1)
-            attended = pinned.attended(number, of_support) + of_window @ values
+            attended = pinned.attend(number, of_support) + of_window @ values
         return block.finish(tokens, attended)
 
 
@@ -252,7 +256,7 @@ def sinusoids(distances: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def _hidden_where(hidden: Tensor, like: Tensor) -> Tensor:
+def _mask_scores(hidden: Tensor, like: Tensor) -> Tensor:
     """What is added to scores: minus infinity where `hidden` is true, else zero."""
     return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, -math.inf)
 
@@ -269,6 +273,8 @@ def relative_shift(scores: Tensor, stride: int = 1) -> Tensor:
         mean nothing.
     """
     rows, columns = scores.shape[-2:]
+    # Padded by `stride` columns and read with rows of the old length from here on, row i starts at its own column
+    # stride * (n - 1 - i): that is what turns distances into places, without a loop over rows.
     flat = nn.functional.pad(scores, (0, stride)).flatten(-2)
     shifted = flat[..., stride * (rows - 1) : stride * (rows - 1) + rows * columns]
     return torch.unflatten(shifted, -1, (rows, columns))

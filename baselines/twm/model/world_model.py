@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metabench import DataError, Spaces, TrainingData
 
 from ..config import WorldModelConfig
-from .dynamics import Dynamics, Prediction
+from .dynamics import Dynamics, HeadPrediction
 from .memory import Pinned
 from .observation_model import ObservationModel
 
@@ -107,11 +107,11 @@ class WorldModel(nn.Module):
         if self.config.reward_transform == "scaled":
             self.get_buffer("reward_scale").fill_(float(deviation) if deviation > 1e-8 else 1.0)
 
-    def transformed(self, rewards: Tensor) -> Tensor:
+    def transform_rewards(self, rewards: Tensor) -> Tensor:
         """Rewards as the dynamics read and predict them."""
         return rewards.tanh() if self.config.reward_transform == "tanh" else rewards / self.get_buffer("reward_scale")
 
-    def rewards_of(self, transformed: Tensor) -> Tensor:
+    def restore_rewards(self, transformed: Tensor) -> Tensor:
         """The inverse of `transformed`; squashed rewards are kept from the ends of their range."""
         if self.config.reward_transform == "tanh":
             return transformed.clamp(-0.999, 0.999).atanh()
@@ -120,11 +120,11 @@ class WorldModel(nn.Module):
     def encode(self, steps: Sequences, *, sample: bool, gradient: bool = False) -> Encoded:
         """Encode sequences; `sample` draws the latents, `gradient` keeps that of the logits."""
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
-            logits = self.observation.encode(self.observation.scaled(steps.observations))
+            logits = self.observation.encode(self.observation.scale(steps.observations))
         latents = self.latents.sample(logits.detach()) if sample else self.latents.mode(logits.detach())
-        rewards = self.transformed(steps.rewards)
+        rewards = self.transform_rewards(steps.rewards)
         discounts = self.config.discount * (~steps.ended).to(rewards.dtype)
-        tokens = self.dynamics.tokens(latents[:, :-1], steps.actions, rewards, discounts)
+        tokens = self.dynamics.embed_steps(latents[:, :-1], steps.actions, rewards, discounts)
         return Encoded(logits, latents, tokens, steps, rewards)
 
     def pin(self, support: Support, encoded: Encoded) -> tuple[Tensor, Pinned]:
@@ -150,7 +150,7 @@ class WorldModel(nn.Module):
         support: Support | None = None,
         segments: Encoded | None = None,
         reward_map: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor], Prediction]:
+    ) -> tuple[Tensor, dict[str, Tensor], HeadPrediction]:
         """The dynamics' loss on windows and on the support they see.
 
         Args:
@@ -170,7 +170,7 @@ class WorldModel(nn.Module):
             outputs.append(hidden.flatten(0, 1))
             read.append(segments)
         if reward_map is None:
-            hidden = self.dynamics.at_actions(windows.tokens, windows.steps.episodes, pinned)
+            hidden = self.dynamics.read_at_actions(windows.tokens, windows.steps.episodes, pinned)
         else:
             both = self.dynamics(windows.tokens, windows.steps.episodes, pinned)
             hidden = both[:, :, 1]
@@ -180,14 +180,14 @@ class WorldModel(nn.Module):
             parts["reward_map"] = self._reward_map_loss(both, reward_map, windows.steps.episodes >= 0)
             loss = loss + self.config.reward_map_weight * parts["reward_map"]
         count, shape = windows.rewards.numel(), hidden.shape[:2]
-        of_windows = Prediction(
+        of_windows = HeadPrediction(
             torch.unflatten(prediction.latent_logits[:, -count:], 1, shape),
             torch.unflatten(prediction.reward[-count:], 0, shape),
             torch.unflatten(prediction.discount_logit[-count:], 0, shape),
         )
         return loss, parts, of_windows
 
-    def prediction_loss(self, prediction: Prediction, read: Sequence[Encoded]) -> tuple[Tensor, dict[str, Tensor]]:
+    def prediction_loss(self, prediction: HeadPrediction, read: Sequence[Encoded]) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the dynamics' losses, and its parts.
 
         Args:
@@ -204,9 +204,9 @@ class WorldModel(nn.Module):
         label = going * config.discount if config.discount_target == "soft" else going
         bernoulli = nn.functional.binary_cross_entropy_with_logits(prediction.discount_logit, label, reduction="none")
         parts = {
-            "latent": _mean(-crossed.sum(dim=-1).mean(dim=0), known),
-            "reward": _mean(0.5 * (prediction.reward - reward).square(), real),
-            "discount": _mean(bernoulli, real),
+            "latent": _masked_mean(-crossed.sum(dim=-1).mean(dim=0), known),
+            "reward": _masked_mean(0.5 * (prediction.reward - reward).square(), real),
+            "discount": _masked_mean(bernoulli, real),
         }
         loss = (
             config.latent_weight * parts["latent"]
@@ -217,22 +217,24 @@ class WorldModel(nn.Module):
 
     def _reward_map_loss(self, hidden: Tensor, reward_map: Tensor, real: Tensor) -> Tensor:
         """Half the mean squared error of what the map says at latents' and actions' tokens `(B, T, 2, width)`."""
-        told = self.dynamics.told_map(hidden)
-        return _mean(0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real)
+        told = self.dynamics.tell_reward_map(hidden)
+        return _masked_mean(0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real)
 
     def observation_loss(self, observations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder and entropy losses of observations `(N, ...)`."""
-        decoder, entropy, _ = self.observation.loss(self.observation.scaled(observations))
+        decoder, entropy, _ = self.observation.reconstruction_loss(self.observation.scale(observations))
         return decoder + entropy, {"decoder": decoder, "entropy": entropy}
 
-    def joint_observation_loss(self, steps: Sequences, prediction: Prediction) -> tuple[Tensor, dict[str, Tensor]]:
+    def joint_observation_loss(self, steps: Sequences, prediction: HeadPrediction) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder, entropy and consistency losses of what follows the real steps of windows.
 
         `prediction` is what the dynamics made of these steps. The first observation of a new episode, which it cannot
         know, is decoded, but not compared with it.
         """
         real = steps.episodes >= 0
-        decoder, entropy, logits = self.observation.loss(self.observation.scaled(steps.observations[:, 1:][real]))
+        decoder, entropy, logits = self.observation.reconstruction_loss(
+            self.observation.scale(steps.observations[:, 1:][real])
+        )
         logits = logits[steps.next_known[real]]
         prior = prediction.latent_logits[:, real & steps.next_known].detach()
         if self.config.consistency_order == "dynamics-first":
@@ -244,6 +246,6 @@ class WorldModel(nn.Module):
         return decoder + entropy + consistency, parts
 
 
-def _mean(values: Tensor, counted: Tensor) -> Tensor:
+def _masked_mean(values: Tensor, counted: Tensor) -> Tensor:
     """Mean of `values` where `counted` is true."""
     return (values * counted).sum() / counted.sum().clamp(min=1)

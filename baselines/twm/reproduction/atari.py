@@ -10,7 +10,7 @@ import numpy as np
 
 from metabench import Array, MetabenchError
 
-from .reported import GAMES
+from .published_numbers import GAMES
 
 SIDE = 64
 """Height and width of a frame."""
@@ -23,7 +23,7 @@ TIME_LIMIT = 27_000
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GameOutcome:
     """What one step led to.
 
     Attributes:
@@ -51,7 +51,7 @@ class Game(Protocol):
         """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
         ...
 
-    def step(self, action: int) -> Outcome:
+    def step(self, action: int) -> GameOutcome:
         """Hold action number `action` for one step."""
         ...
 
@@ -103,7 +103,7 @@ class AtariGame:
     def reset(self, no_ops: int = 0) -> Array:
         """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
         self._begin()
-        frame = self._shrunk(self._emulator.getScreenGrayscale())
+        frame = self._shrink_screen(self._emulator.getScreenGrayscale())
         for _ in range(no_ops):
             outcome = self.step(0)  # the first of the minimal actions is to do nothing, in every game
             frame = outcome.frame
@@ -112,7 +112,7 @@ class AtariGame:
         self._steps = 0
         return frame
 
-    def step(self, action: int) -> Outcome:
+    def step(self, action: int) -> GameOutcome:
         """Hold action number `action` for one step."""
         reward, over, screens = 0.0, False, []
         for frame in range(FRAME_SKIP):
@@ -124,8 +124,8 @@ class AtariGame:
                 break
         self._steps += 1
         before, self._lives = self._lives, self._emulator.lives()
-        return Outcome(
-            frame=self._shrunk(np.max(screens, axis=0)),
+        return GameOutcome(
+            frame=self._shrink_screen(np.max(screens, axis=0)),
             reward=float(reward),
             life_lost=self._lives < before,
             over=over,
@@ -148,7 +148,7 @@ class AtariGame:
         self._emulator.reset_game()
         self._lives = self._emulator.lives()
 
-    def _shrunk(self, screen: Array) -> Array:
+    def _shrink_screen(self, screen: Array) -> Array:
         """Means over areas, `(64, 64)` bytes."""
         return np.asarray(np.rint(self._rows @ screen.astype(np.float32) @ self._columns), np.uint8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,15 +12,16 @@ from torch import Tensor
 from metabench import Spaces, TrainingRun
 
 from ...common.optimisation import descend
-from ..actor_critic import ActorCritic, Trajectories, criticise
-from ..batches import BalancedSampler, Batch
+from ..actor_critic import ActorCritic
+from ..batches import BalancedSampler, WindowBatch
 from ..config import TWMConfig
 from ..imagination import choose_starts
-from ..inspect.diagnostics import without_context
-from ..model.dynamics import Prediction
+from ..inspect.diagnostics import drop_context
+from ..losses import PolicyTrajectories, critic_loss, estimate_values
+from ..model.dynamics import HeadPrediction
 from ..model.world_model import Encoded, Sequences, WorldModel
-from ..train import PolicyTrainer, adam
-from .playing import Collector, sampled_actions
+from ..updates import PolicyOptimizers, make_adam, update_in_imagination
+from .play import Collector, sample_actions
 
 PUBLISHED_STEPS, PUBLISHED_PREFILL, PUBLISHED_UPDATES = 100_000, 5_000, 125_000
 """Of the paper: steps in all, those at random, updates after pretraining."""
@@ -44,16 +46,16 @@ class Schedule:
     updates: int
     evaluation_interval: int
 
-    def played(self, update: int) -> int:
+    def steps_before(self, update: int) -> int:
         """Steps that precede update number `update`."""
         return self.prefill + -(-(self.steps - self.prefill) * update // self.updates)
 
-    def evaluated_between(self, before: int, after: int) -> bool:
+    def is_evaluation_due(self, before: int, after: int) -> bool:
         """Whether an evaluation is due when `after` steps were played, and was not at `before`."""
         interval = self.evaluation_interval
         return interval > 0 and after // interval > before // interval
 
-    def pretraining(self, stage: str) -> int:
+    def count_pretraining_updates(self, stage: str) -> int:
         """Updates of a stage of pretraining: so many a loop's update as in the paper."""
         return max(1, round(PRETRAINING_SHARES[stage] * self.updates / PUBLISHED_UPDATES))
 
@@ -67,157 +69,175 @@ class OnlineLearner:
         self.config, self.run, self.collector, self.replay = config, run, collector, collector.replay
         self.model = WorldModel(config, spaces).to(run.device)
         self.policy = ActorCritic(config, spaces).to(run.device)
-        self.observation = adam(config, self.model.observation, config.observation_learning_rate)
-        self.dynamics = adam(config, self.model.dynamics, config.dynamics_learning_rate)
-        self.trainer = PolicyTrainer(config, self.model, self.policy)
+        self.observation = make_adam(config, self.model.observation, config.observation_learning_rate)
+        self.dynamics = make_adam(config, self.model.dynamics, config.dynamics_learning_rate)
+        self.optimizers = PolicyOptimizers.make(config, self.policy)
         self.sampler = BalancedSampler(0, config.sampling_temperature, config.sampling)
         self._sequences = config.tasks_per_update * config.windows_per_task
 
     def train(self, name: str, schedule: Schedule, evaluate: Callable[[], None]) -> None:
-        """Play at random, pretrain, then alternate.
+        """Play at random, pretrain, then alternate between playing and learning.
 
         Args:
             name: begins the names of the stages.
             schedule: how long.
             evaluate: called after pretraining, and then as the schedule says.
         """
-        run, model, policy = self.run, self.model, self.policy
-        for step in run.steps(f"{name}-prefill", schedule.prefill, collector=self.collector):
+        self._play_at_random(name, schedule)
+        self._pretrain_observation_model(name, schedule)
+        self._pretrain_dynamics(name, schedule)
+        self._pretrain_policy(name, schedule)
+        self._play_and_learn(name, schedule, evaluate)
+
+    def _play_at_random(self, name: str, schedule: Schedule) -> None:
+        actions = self.policy.action_dim
+        for step in self.run.steps(f"{name}-prefill", schedule.prefill, collector=self.collector):
             self.collector.observation()
-            self.collector.step(int(run.generator(name, "prefill", step).integers(policy.action_dim)))
-        self._pretrain(name, schedule)
-        steps = run.steps(
-            f"{name}-online",
-            schedule.updates,
-            model=model,
-            policy=policy,
-            observation=self.observation,
-            dynamics=self.dynamics,
-            actor=self.trainer.actor,
-            critic=self.trainer.critic,
-            sampler=self.sampler,
-            collector=self.collector,
-        )
-        for update in steps:
+            self.collector.step(int(self.run.generator(name, "prefill", step).integers(actions)))
+
+    def _pretrain_observation_model(self, name: str, schedule: Schedule) -> None:
+        """Encoder and decoder on single observations, all of which are as likely."""
+        run, config, model = self.run, self.config, self.model
+        total = schedule.count_pretraining_updates("observation-model")
+        stage = f"{name}-observation-model"
+        for update in run.steps(stage, total, model=model.observation, optimizer=self.observation):
+            generator = run.generator(name, "observation-model", update)
+            index = generator.integers(self.replay.size + 1, size=config.observation_batch)
+            observations = torch.as_tensor(self.replay.stack_frames(index), device=run.device)
+            loss, info = model.observation_loss(observations)
+            descend(self.observation, loss, clip=config.model_clip)
+            self._log(update, total, info)
+
+    def _pretrain_dynamics(self, name: str, schedule: Schedule) -> None:
+        """The dynamics on frozen encodings; all sequences are as likely."""
+        total = schedule.count_pretraining_updates("dynamics")
+        for update in self.run.steps(f"{name}-dynamics", total, model=self.model.dynamics, optimizer=self.dynamics):
+            self.model.train()
+            windows = self._draw_windows(name, "dynamics", update)
+            info = update_on_sequences(self.model, windows, self.dynamics, None)
+            self._log(update, total, info)
+
+    def _pretrain_policy(self, name: str, schedule: Schedule) -> None:
+        """Critic and actor on real sequences; all are as likely."""
+        config, policy, optimizers = self.config, self.policy, self.optimizers
+        total = schedule.count_pretraining_updates("policy")
+        parts: dict[str, Any] = {"policy": policy, "actor": optimizers.actor, "critic": optimizers.critic}
+        for update in self.run.steps(f"{name}-policy", total, **parts):
+            windows = self._draw_windows(name, "policy", update)
+            info = update_policy_on_sequences(config, self.model, policy, optimizers, windows)
+            self._log(update, total, info)
+
+    def _play_and_learn(self, name: str, schedule: Schedule, evaluate: Callable[[], None]) -> None:
+        """Play until the update is due, then update everything; evaluate before the first and as scheduled."""
+        run, model, policy = self.run, self.model, self.policy
+        parts: dict[str, Any] = {
+            "model": model,
+            "policy": policy,
+            "observation": self.observation,
+            "dynamics": self.dynamics,
+            "actor": self.optimizers.actor,
+            "critic": self.optimizers.critic,
+            "sampler": self.sampler,
+            "collector": self.collector,
+        }
+        for update in run.steps(f"{name}-online", schedule.updates, **parts):
             model.eval()
             before = self.replay.size
             if update == 1:
                 evaluate()
-            while self.replay.size < schedule.played(update):
-                self.collector.step(int(sampled_actions(model, policy, self.collector.observation()[None])[0]))
+            while self.replay.size < schedule.steps_before(update):
+                observation = self.collector.observation()
+                self.collector.step(int(sample_actions(model, policy, observation[None])[0]))
             self._log(update, schedule.updates, self._update(name, update))
-            if schedule.evaluated_between(before, self.replay.size):
+            if schedule.is_evaluation_due(before, self.replay.size):
                 evaluate()
         model.eval()
 
-    def _pretrain(self, name: str, schedule: Schedule) -> None:
-        """Observation model, dynamics on frozen encodings, then critic and actor; all sequences are as likely."""
-        run, config, model, policy, trainer = self.run, self.config, self.model, self.policy, self.trainer
-        total = schedule.pretraining("observation-model")
-        steps = run.steps(f"{name}-observation-model", total, model=model.observation, optimizer=self.observation)
-        for update in steps:
-            index = run.generator(name, "observation-model", update).integers(
-                self.replay.size + 1, size=config.observation_batch
-            )
-            observations = torch.as_tensor(self.replay.observations(index), device=run.device)
-            loss, losses = model.observation_loss(observations)
-            descend(self.observation, loss, clip=config.model_clip)
-            self._log(update, total, losses)
-        total = schedule.pretraining("dynamics")
-        steps = run.steps(f"{name}-dynamics", total, model=model.dynamics, optimizer=self.dynamics)
-        for update in steps:
-            model.train()
-            losses = update_world_model(model, self._uniform(name, "dynamics", update), self.dynamics, None)
-            self._log(update, total, losses)
-        total = schedule.pretraining("policy")
-        steps = run.steps(f"{name}-policy", total, policy=policy, actor=trainer.actor, critic=trainer.critic)
-        for update in steps:
-            losses = pretrain_policy(config, model, trainer, policy, self._uniform(name, "policy", update))
-            self._log(update, total, losses)
-
     def _update(self, name: str, update: int) -> Mapping[str, Tensor]:
-        """One update of everything; the losses."""
-        config, run, possible = self.config, self.run, self.replay.starts(self.config.window)
+        """One update of everything; returns what is logged."""
+        config, run, possible = self.config, self.run, self.replay.count_starts(self.config.window)
         self.sampler.grow(possible)
         starts = self.sampler.draw(run.generator(name, "online", update), self._sequences)
-        windows = self.replay.sequences(starts, config.window, run.device)
+        windows = self.replay.gather_sequences(starts, config.window, run.device)
         self.model.train()
-        losses = update_world_model(self.model, windows, self.dynamics, self.observation)
-        self.model.eval()
-        losses |= self.trainer.imagine(two_steps(windows, config.starts))
+        info = update_on_sequences(self.model, windows, self.dynamics, self.observation)
+        self.model.eval()  # imagination runs without dropout
+        pairs = pair_steps(windows, config.starts)
+        info |= update_in_imagination(config, self.model, self.policy, self.optimizers, pairs)
         if config.ensemble == 1:
-            del losses["disagreement"]  # of one head with itself
-        return losses | {"real_reward": self.model.transformed(windows.rewards).mean()}
+            del info["disagreement"]  # of one head with itself
+        return info | {"real_reward": self.model.transform_rewards(windows.rewards).mean()}
 
-    def _uniform(self, name: str, stage: str, update: int) -> Sequences:
+    def _draw_windows(self, name: str, stage: str, update: int) -> Sequences:
         starts = self.run.generator(name, stage, update).integers(
-            self.replay.starts(self.config.window), size=self._sequences
+            self.replay.count_starts(self.config.window), size=self._sequences
         )
-        return self.replay.sequences(starts, self.config.window, self.run.device)
+        return self.replay.gather_sequences(starts, self.config.window, self.run.device)
 
-    def _log(self, update: int, total: int, losses: Mapping[str, Tensor]) -> None:
+    def _log(self, update: int, total: int, info: Mapping[str, Tensor]) -> None:
         if update == 1 or update == total or update % self.config.log_interval == 0:
-            self.run.log(**{key: float(loss.detach()) for key, loss in losses.items()})
+            self.run.log(**{name: float(value.detach()) for name, value in info.items()})
 
 
-def update_world_model(
+def update_on_sequences(
     model: WorldModel, windows: Sequences, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
 ) -> dict[str, Tensor]:
-    """Update the dynamics and then, if its optimiser is given, the observation model; returns the losses.
+    """Update the dynamics and then, if its optimiser is given, the observation model; returns what is logged.
 
     The first step of a window is context: it has no loss, but what it predicts serves the consistency of the next
     observation. That after the last step is predicted, but not decoded.
     """
     encoded = model.encode(windows, sample=True)
-    prediction = model.dynamics.predict(model.dynamics.at_actions(encoded.tokens, windows.episodes))
+    prediction = model.dynamics.predict(model.dynamics.read_at_actions(encoded.tokens, windows.episodes))
     counted = Encoded(
         encoded.logits[:, 1:],
         encoded.latents[:, 1:],
         encoded.tokens,
-        without_context(windows, 1),
+        drop_context(windows, 1),
         encoded.rewards[:, 1:],
     )
-    later = Prediction(
+    later = HeadPrediction(
         prediction.latent_logits[:, :, 1:].flatten(1, 2),
         prediction.reward[:, 1:].flatten(),
         prediction.discount_logit[:, 1:].flatten(),
     )
-    loss, losses = model.prediction_loss(later, [counted])
+    loss, info = model.prediction_loss(later, [counted])
     descend(dynamics, loss, clip=model.config.model_clip)
     if observation is not None:
         before = Sequences(**{field.name: getattr(windows, field.name)[:, :-1] for field in fields(windows)})
-        earlier = Prediction(
+        earlier = HeadPrediction(
             prediction.latent_logits[:, :, :-1], prediction.reward[:, :-1], prediction.discount_logit[:, :-1]
         )
         loss, more = model.joint_observation_loss(before, earlier)
         descend(observation, loss, clip=model.config.model_clip)
-        losses |= more
-    return losses
+        info |= more
+    return info
 
 
-def pretrain_policy(
-    config: TWMConfig, model: WorldModel, trainer: PolicyTrainer, policy: ActorCritic, windows: Sequences
+def update_policy_on_sequences(
+    config: TWMConfig, model: WorldModel, policy: ActorCritic, optimizers: PolicyOptimizers, windows: Sequences
 ) -> dict[str, Tensor]:
-    """On real sequences: the critic regresses GAE returns, the actor grows more random; returns the losses."""
+    """On real sequences the critic regresses GAE returns, the actor grows more random; returns what is logged."""
     with torch.no_grad():
-        latents = model.latents.sample(model.observation.encode(model.observation.scaled(windows.observations)))
-    rewards = model.transformed(windows.rewards)
-    steps = Trajectories(
-        features=policy.features(latents, latents).transpose(0, 1),
+        latents = model.latents.sample(model.observation.encode(model.observation.scale(windows.observations)))
+    rewards = model.transform_rewards(windows.rewards)
+    steps = PolicyTrajectories(
+        features=policy.make_features(latents, latents).transpose(0, 1),
         actions=windows.actions.transpose(0, 1),
         rewards=rewards.T,
         discounts=(config.discount * (~windows.ended)).T,
         cut=windows.ended.T,
         weights=torch.ones_like(rewards.T),
     )
-    _, value_loss = criticise(config, policy, steps)
-    descend(trainer.critic, value_loss, clip=config.policy_clip)
+    values, advantages = estimate_values(config, policy, steps)
+    value_loss, info = critic_loss(policy, steps, values, advantages)
+    descend(optimizers.critic, value_loss, clip=config.policy_clip)
     _, entropy = policy.likelihood(steps.features[:-1], steps.actions)
-    descend(trainer.actor, -config.actor_entropy_weight * entropy.mean(), clip=config.policy_clip)
-    return {"critic": value_loss, "actor_entropy": entropy.mean()}
+    descend(optimizers.actor, -config.actor_entropy_weight * entropy.mean(), clip=config.policy_clip)
+    return info | {"actor_entropy": entropy.mean()}
 
 
-def two_steps(windows: Sequences, count: int) -> Batch:
+def pair_steps(windows: Sequences, count: int) -> WindowBatch:
     """`count` pairs of steps that follow each other in a window; imagination begins at the second of each.
 
     So it knows one real transition: the paper's.
@@ -231,4 +251,4 @@ def two_steps(windows: Sequences, count: int) -> Batch:
         parts[field.name] = tensor[rows[:, None], first[:, None] + torch.arange(length, device=tensor.device)]
     startable = torch.zeros_like(parts["ended"])
     startable[:, 1] = True
-    return Batch(Sequences(**parts), None, startable)
+    return WindowBatch(Sequences(**parts), None, startable)

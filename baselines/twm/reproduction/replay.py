@@ -85,29 +85,29 @@ class Replay:
         columns["actions"][row], columns["rewards"][row] = action, reward
         columns["terminated"][row], columns["ended"][row] = terminated, terminated or truncated
 
-    def observations(self, index: Array) -> Array:
+    def stack_frames(self, index: Array) -> Array:
         """Stacks `(..., 4, 64, 64)` of bytes that end with frames `index`; a game's first frame is repeated."""
         back = np.arange(1 - FRAMES[0], 1)
         stacked = np.maximum(index[..., None] + back, self._columns["first"][index][..., None])
         return np.asarray(self._columns["frames"][stacked])
 
-    def starts(self, length: int) -> int:
+    def count_starts(self, length: int) -> int:
         """Number of steps at which `length` steps may begin: 0 to one below it."""
         return max(0, self.size - length + 1)
 
-    def whole(self, length: int) -> Array:
+    def find_whole(self, length: int) -> Array:
         """Steps from which `length` steps lie in one episode; its last step is not one of them."""
         ends = np.concatenate([[0], np.cumsum(self._columns["ended"][: self.size])])
         return np.flatnonzero(ends[length:] == ends[: len(ends) - length]) if self.size >= length else ends[:0]
 
-    def sequences(self, starts: Array, length: int, device: str) -> Sequences:
+    def gather_sequences(self, starts: Array, length: int, device: str) -> Sequences:
         """`length` steps from each of `starts` on; a step that ends a life or a game is followed by a new episode."""
         index = starts[:, None] + np.arange(length + 1)
         columns, steps = self._columns, index[:, :-1]
         ended = columns["ended"][steps]
         features = np.eye(self._num_actions, dtype=np.float32)[columns["actions"][steps]]
         parts = (
-            self.observations(index),
+            self.stack_frames(index),
             features,
             columns["rewards"][steps],
             columns["terminated"][steps],

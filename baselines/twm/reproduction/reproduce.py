@@ -17,14 +17,14 @@ from pydantic import Field, field_validator, model_validator
 from metabench import Array, Config, Spaces, TrainingRun
 
 from ..config import TWMConfig
-from ..inspect.diagnostics import imagined_return
+from ..inspect.diagnostics import measure_imagined_return
 from ..model.observation_model import FRAMES
 from .atari import TIME_LIMIT, AtariGame, Game
 from .online import PUBLISHED_PREFILL, PUBLISHED_STEPS, PUBLISHED_UPDATES, OnlineLearner, Schedule
-from .playing import Collector, play
+from .play import Collector, play_games
+from .published_numbers import GAMES, make_aggregate_rows
 from .replay import Replay
-from .reported import GAMES, aggregate_rows
-from .reproduce_sizes import SIZES
+from .sizes import SIZES
 
 TOGETHER = 10
 """Games that are played at the same time for a score."""
@@ -36,7 +36,7 @@ GameMaker = Callable[[str, int], Game]
 """Makes a game from its name and a seed."""
 
 
-class ReproduceConfig(Config):
+class TWMReproduceConfig(Config):
     """Which games, how long, and how large a model."""
 
     game: str = Field(default="Pong", description="games of the paper, separated by commas, or `all`")
@@ -59,7 +59,7 @@ class ReproduceConfig(Config):
 
     @field_validator("game")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _refuse_unknown(cls, value: str) -> str:
         """Refuse unknown games; upper and lower case are the same."""
         known = {name.lower(): name for name in GAMES}
         names = list(GAMES) if value.strip().lower() == "all" else [part.strip() for part in value.split(",")]
@@ -71,7 +71,7 @@ class ReproduceConfig(Config):
         return ",".join(dict.fromkeys(known[name.lower()] for name in names))
 
     @model_validator(mode="after")
-    def _long_enough(self) -> ReproduceConfig:
+    def _refuse_too_few_steps(self) -> TWMReproduceConfig:
         context, random = SIZES[self.size].window, round(self.steps * self.random_share)
         if random < context:
             raise ValueError(
@@ -103,8 +103,8 @@ class _Scores:
         self.scores = list(state_dict["scores"])
 
 
-def reproduce(
-    config: ReproduceConfig,
+def reproduce_twm(
+    config: TWMReproduceConfig,
     run: TrainingRun,
     make_game: GameMaker = AtariGame,
     sizes: Mapping[str, TWMConfig] = SIZES,
@@ -115,13 +115,13 @@ def reproduce(
         MetabenchError: ale-py is not installed.
         DataError: a game's frames or rewards are not what is expected, or a checkpoint is damaged.
     """
-    games = [_game_rows(config, sizes[config.size], name, run, make_game) for name in config.game.split(",")]
+    games = [_play_game(config, sizes[config.size], name, run, make_game) for name in config.game.split(",")]
     normalised = np.array([compared["human_normalised"] for _, compared, *_ in games])
-    return [row for rows in games for row in rows] + aggregate_rows(normalised)
+    return [row for rows in games for row in rows] + make_aggregate_rows(normalised)
 
 
-def _game_rows(
-    config: ReproduceConfig, model_config: TWMConfig, name: str, run: TrainingRun, make_game: GameMaker
+def _play_game(
+    config: TWMReproduceConfig, model_config: TWMConfig, name: str, run: TrainingRun, make_game: GameMaker
 ) -> list[dict[str, Any]]:
     """Rows of one game; those of its final score come first."""
     schedule = config.schedule
@@ -130,15 +130,15 @@ def _game_rows(
     replay = Replay(schedule.steps, game.num_actions, run, name)
     learner = OnlineLearner(model_config, spaces, Collector(game, replay, run, config.no_ops), run)
 
-    def scores(count: int, *purpose: int | str) -> Array:
+    def score_games(count: int, *purpose: int | str) -> Array:
         """Of `count` games with seeds of their own."""
         generator = run.generator(name, "play", *purpose)
         games = [make_game(name, int(generator.integers(2**31))) for _ in range(count)]
-        return play(learner.model, learner.policy, games, int(generator.integers(2**31)))
+        return play_games(learner.model, learner.policy, games, int(generator.integers(2**31)))
 
     def evaluate() -> None:
         parts = [
-            scores(min(TOGETHER, config.interval_episodes - first), replay.size, first)
+            score_games(min(TOGETHER, config.interval_episodes - first), replay.size, first)
             for first in range(0, config.interval_episodes, TOGETHER)
         ]
         run.log(env_steps=replay.size, score=float(np.concatenate(parts).mean()))
@@ -147,16 +147,16 @@ def _game_rows(
     final = _Scores()
     for part in run.steps(f"{name}-evaluation", -(-config.episodes // TOGETHER), final=final):
         left = config.episodes - len(final.scores)
-        final.scores += scores(min(TOGETHER, left), "final", part).tolist()
+        final.scores += score_games(min(TOGETHER, left), "final", part).tolist()
     return [
-        *_score_rows(config, schedule, name, np.array(final.scores)),
-        *_curve_rows(config, name, run),
-        *_loss_rows(name, run),
-        *_imagined_rows(model_config, learner, name, run),
+        *_make_score_rows(config, schedule, name, np.array(final.scores)),
+        *_make_curve_rows(config, name, run),
+        *_make_loss_rows(name, run),
+        *_make_imagined_rows(model_config, learner, name, run),
     ]
 
 
-def _score_rows(config: ReproduceConfig, schedule: Schedule, name: str, scores: Array) -> list[dict[str, Any]]:
+def _make_score_rows(config: TWMReproduceConfig, schedule: Schedule, name: str, scores: Array) -> list[dict[str, Any]]:
     """The final score, and the same beside those of others."""
     known, score = GAMES[name], float(scores.mean())
     ours = {
@@ -173,7 +173,7 @@ def _score_rows(config: ReproduceConfig, schedule: Schedule, name: str, scores: 
     others = {
         "game": name,
         "score": score,
-        "human_normalised": known.normalised(score),
+        "human_normalised": known.normalise(score),
         "random": known.random,
         "human": known.human,
         "reported_low": known.lowest_seed,
@@ -182,7 +182,7 @@ def _score_rows(config: ReproduceConfig, schedule: Schedule, name: str, scores: 
     return [ours, others]
 
 
-def _curve_rows(config: ReproduceConfig, name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_curve_rows(config: TWMReproduceConfig, name: str, run: TrainingRun) -> list[dict[str, Any]]:
     """Scores while learning; those after pretraining come first."""
     return [
         {
@@ -190,14 +190,14 @@ def _curve_rows(config: ReproduceConfig, name: str, run: TrainingRun) -> list[di
             "steps": int(row["env_steps"]),
             "games": config.interval_episodes,
             "score": row["score"],
-            "human_normalised": GAMES[name].normalised(row["score"]),
+            "human_normalised": GAMES[name].normalise(row["score"]),
         }
         for row in run.curve
         if row["stage"] == f"{name}-online" and "score" in row
     ]
 
 
-def _loss_rows(name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_loss_rows(name: str, run: TrainingRun) -> list[dict[str, Any]]:
     """Each loss at its first update of all, and at the first and last updates of the loop (means of tenths)."""
     stages = [row for row in run.curve if row["stage"].startswith(f"{name}-") and "score" not in row]
     loop = [row for row in stages if row["stage"] == f"{name}-online"]
@@ -215,12 +215,14 @@ def _loss_rows(name: str, run: TrainingRun) -> list[dict[str, Any]]:
     ]
 
 
-def _imagined_rows(config: TWMConfig, learner: OnlineLearner, name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_imagined_rows(config: TWMConfig, learner: OnlineLearner, name: str, run: TrainingRun) -> list[dict[str, Any]]:
     """Sums of rewards over a horizon in one episode: real, imagined under the same actions, and under the actor's."""
     length = config.burn_in + config.horizon
-    starts = run.generator(name, "imagined").permutation(learner.replay.whole(length))[:COMPARED]
+    starts = run.generator(name, "imagined").permutation(learner.replay.find_whole(length))[:COMPARED]
     if not len(starts):  # all episodes are shorter
         return []
-    windows = learner.replay.sequences(starts, length, run.device)
-    compared = imagined_return(config, learner.model, learner.policy, windows, config.burn_in, config.horizon, run)
+    windows = learner.replay.gather_sequences(starts, length, run.device)
+    compared = measure_imagined_return(
+        config, learner.model, learner.policy, windows, config.burn_in, config.horizon, run
+    )
     return [{"game": name, "sequences": len(starts), **compared}]

@@ -11,10 +11,10 @@ from metabench import TrainingRun, load_data
 from ...common.synthetic_prior.prior import Prior
 from ...common.synthetic_prior.statistics import (
     action_shares,
-    describe,
     describe_data,
     describe_prior,
     lag_correlations,
+    summarise_quartiles,
 )
 from ...oswm_faithful.prior import UNUSED, FaithfulPrior
 from ..config import PRETRAINING
@@ -25,7 +25,7 @@ ENVIRONMENTS, ROWS = 256, 1_000
 """Synthetic environments that are described, and transitions of each of them, or of each task of a suite."""
 
 
-def prior_row(prior: str, run: TrainingRun) -> list[dict[str, Any]]:
+def make_prior_row(prior: str, run: TrainingRun) -> list[dict[str, Any]]:
     """The row of one of `PRIORS`."""
     generator = torch.Generator().manual_seed(int(run.generator("prior", prior).integers(2**62)))
     if prior == "oswm":
@@ -37,10 +37,12 @@ def prior_row(prior: str, run: TrainingRun) -> list[dict[str, Any]]:
         used = data.kinds != UNUSED
         states, actions = torch.split(data.inputs, [used.shape[1], data.inputs.shape[2] - used.shape[1]], 2)
         following = data.outputs[..., : used.shape[1]]
-        described = describe(lag_correlations(states, following)[used], action_shares(states, actions, following)[used])
+        described = summarise_quartiles(
+            lag_correlations(states, following)[used], action_shares(states, actions, following)[used]
+        )
     return [{"worlds": f"prior of {prior}", **described}]
 
 
-def suite_row(suite: str, run: TrainingRun) -> list[dict[str, Any]]:
+def make_suite_row(suite: str, run: TrainingRun) -> list[dict[str, Any]]:
     """The row of a suite's training tasks in its `medium` data, which is built if missing."""
     return [{"worlds": suite, **describe_data(load_data(suite, "medium"), run.generator("prior", suite), ROWS)}]

@@ -18,14 +18,14 @@ from .replay import Replay
 
 
 @torch.no_grad()
-def sampled_actions(
+def sample_actions(
     model: WorldModel, policy: ActorCritic, observations: Array, generator: torch.Generator | None = None
 ) -> Array:
     """`(n,)` sampled actions in `(n, 4, 64, 64)` bytes, whose latents are modes."""
     device = model.get_buffer("reward_scale").device
-    scaled = model.observation.scaled(torch.as_tensor(observations, device=device))
+    scaled = model.observation.scale(torch.as_tensor(observations, device=device))
     latents = model.latents.mode(model.observation.encode(scaled))
-    actions, _ = policy.act(latents, policy.noise((len(latents),), generator))
+    actions, _ = policy.act(latents, policy.draw_noise((len(latents),), generator))
     return np.asarray(actions.argmax(dim=-1).cpu().numpy())
 
 
@@ -41,7 +41,7 @@ class Collector:
         """What the next action sees: the last four frames, `(4, 64, 64)` bytes."""
         if not self.replay.begun:
             self.replay.begin(self._reset())
-        return self.replay.observations(np.asarray(self.replay.size))
+        return self.replay.stack_frames(np.asarray(self.replay.size))
 
     def step(self, action: int) -> None:
         """Act once, after `observation`."""
@@ -72,7 +72,7 @@ class Collector:
         return self._game.reset(int(generator.integers(1, self._no_ops + 1)))
 
 
-def play(model: WorldModel, policy: ActorCritic, games: Sequence[Game], seed: int) -> Array:
+def play_games(model: WorldModel, policy: ActorCritic, games: Sequence[Game], seed: int) -> Array:
     """Play each game once to its end, all at the same time.
 
     A life lost ends nothing, nothing is done at the beginning, and all are waited for: short games count no more often.
@@ -90,7 +90,7 @@ def play(model: WorldModel, policy: ActorCritic, games: Sequence[Game], seed: in
     stacks = np.stack([np.repeat(game.reset()[None], FRAMES[0], axis=0) for game in games])
     scores, playing = np.zeros(len(games)), np.ones(len(games), bool)
     while playing.any():
-        actions = sampled_actions(model, policy, stacks, generator)
+        actions = sample_actions(model, policy, stacks, generator)
         for lane in np.flatnonzero(playing).tolist():
             outcome = games[lane].step(int(actions[lane]))
             scores[lane] += outcome.reward

@@ -40,7 +40,7 @@ LANES = 16
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedContext:
     """Some steps in a real environment.
 
     Attributes:
@@ -52,7 +52,7 @@ class Collected:
     starts: Array
 
 
-def collect(suite: Suite, kind: str, rows: int, generator: np.random.Generator) -> Collected:
+def collect_context(suite: Suite, kind: str, rows: int, generator: np.random.Generator) -> CollectedContext:
     """A context of `rows` steps of the suite's test task, of one of the kinds of `MIXTURES`."""
     parts = MIXTURES[kind]
     sizes = [rows * (part + 1) // len(parts) - rows * part // len(parts) for part in range(len(parts))]
@@ -60,7 +60,7 @@ def collect(suite: Suite, kind: str, rows: int, generator: np.random.Generator) 
     collected = [
         collect_steps(suite, fraction, size, generator, after) for fraction, size in zip(parts, sizes, strict=True)
     ]
-    return Collected(
+    return CollectedContext(
         [episode for each in collected for episode in each.episodes],
         np.concatenate([each.starts for each in collected]),
     )
@@ -68,7 +68,7 @@ def collect(suite: Suite, kind: str, rows: int, generator: np.random.Generator) 
 
 def collect_steps(
     suite: Suite, fraction: float, rows: int, generator: np.random.Generator, after: int = 0
-) -> Collected:
+) -> CollectedContext:
     """Steps of the suite's test task.
 
     Args:
@@ -82,24 +82,24 @@ def collect_steps(
     starts: list[Array] = []
     left = rows
     while left > 0:
-        for lane in _lanes(suite, fraction, generator, after):
+        for lane in _collect_lanes(suite, fraction, generator, after):
             for number, episode in enumerate(lane):
                 if left <= 0:
                     break
                 if number == 0:
                     starts.append(episode.observations[0])
-                episodes.append(_shortened(episode, left))
+                episodes.append(_shorten(episode, left))
                 left -= len(episodes[-1])
-    return Collected(episodes, np.stack(starts))
+    return CollectedContext(episodes, np.stack(starts))
 
 
-def real_starts(suite: Suite, count: int, generator: np.random.Generator) -> Array:
+def draw_real_starts(suite: Suite, count: int, generator: np.random.Generator) -> Array:
     """`(count, S)` observations after as many real resets."""
     seeds = generator.integers(2**31, size=count).tolist()
     return suite.environment().reset([suite.split("test")[0].parameters] * count, seeds)
 
 
-def real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequence[int]) -> Array:
+def measure_real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequence[int]) -> Array:
     """`(lanes,)` returns of one real episode a seed, all acted in at once."""
     environment, lanes = suite.environment(), len(seeds)
     observation = environment.reset([suite.split("test")[0].parameters] * lanes, seeds)
@@ -117,7 +117,7 @@ def real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequence[int
     return total
 
 
-def _lanes(suite: Suite, fraction: float, generator: np.random.Generator, after: int) -> list[list[Episode]]:
+def _collect_lanes(suite: Suite, fraction: float, generator: np.random.Generator, after: int) -> list[list[Episode]]:
     """A lane's episode until it ends or is cut, then one of one step for each that it goes on for."""
     environment, teacher, spaces = suite.environment(), suite.teacher(), suite.spaces
     tasks = [suite.split("test")[0].parameters] * LANES
@@ -150,7 +150,7 @@ def _lanes(suite: Suite, fraction: float, generator: np.random.Generator, after:
     return lanes
 
 
-def _shortened(episode: Episode, steps: int) -> Episode:
+def _shorten(episode: Episode, steps: int) -> Episode:
     """Its first steps."""
     if len(episode) <= steps:
         return episode

@@ -30,7 +30,7 @@ class ReportedGame:
     lowest_seed: float | None = None
     highest_seed: float | None = None
 
-    def normalised(self, score: float) -> float:
+    def normalise(self, score: float) -> float:
         """Human-normalised score: 0 as random actions, 1 as the human."""
         return (score - self.random) / (self.human - self.random)
 
@@ -75,7 +75,7 @@ AGGREGATES: Mapping[str, tuple[float, float | None, float | None]] = {
 """Human-normalised scores of the paper over 26 games and five seeds, with 95 % bootstrap intervals over seeds."""
 
 
-def aggregate_rows(normalised: Array) -> list[dict[str, Any]]:
+def make_aggregate_rows(normalised: Array) -> list[dict[str, Any]]:
     """The paper's aggregates over all games beside those of `(games,)` human-normalised scores of ours."""
     ours = {
         "mean": normalised.mean(),

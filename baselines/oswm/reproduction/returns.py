@@ -13,13 +13,13 @@ import torch
 from metabench import Array, Step, Suite, TrainingRun
 
 from ...common.planning.config import TUNED, ImaginationConfig, PlannerConfig
-from ...common.planning.imagination import learn
+from ...common.planning.imagination import learn_policies
 from ...common.planning.policy import PlanningPolicy
-from ...common.planning.ppo import ActorCritics
-from ...common.planning.rows import Reader, Transitions, batched
+from ...common.planning.ppo import GroupedActorCritics
+from ...common.planning.rows import Reader, Transitions, batch_transitions
 from ...common.planning.world import World
-from .reproduce_environments import ENDED, Collected, collect, real_returns, real_starts
-from .reproduce_logged import RANDOM_POLICY, REAL_POLICY, SOLVED, logged_return
+from .environments import ENDED, CollectedContext, collect_context, draw_real_starts, measure_real_returns
+from .published_numbers import RANDOM_POLICY, REAL_POLICY, SOLVED, find_logged_return
 
 LEARNERS = {"published": ImaginationConfig(final_time_outs=True), "tuned": TUNED}
 """How policies are learned in imagination."""
@@ -72,14 +72,14 @@ class Trial:
         """
         name, seeds = self.suite.name, range(self.seeds)
         contexts = [
-            collect(self.suite, self.context, self.rows, run.generator("context", name, self.context, seed))
+            collect_context(self.suite, self.context, self.rows, run.generator("context", name, self.context, seed))
             for seed in seeds
         ]
         if self.learner == "planner":
-            returns, imagined, best = self._planned(reader, contexts, run), None, None
+            returns, imagined, best = self._plan_and_act(reader, contexts, run), None, None
         else:
-            returns, imagined, best = self._learned(reader, largest, contexts, run)
-        logged = logged_return(name, self.context)
+            returns, imagined, best = self._learn_and_act(reader, largest, contexts, run)
+        logged = find_logged_return(name, self.context)
         return {
             "environment": name,
             "model": self.model,
@@ -100,84 +100,92 @@ class Trial:
             "solved": SOLVED.get(name),
         }
 
-    def _learned(
-        self, reader: Reader, largest: int, contexts: Sequence[Collected], run: TrainingRun
+    def _learn_and_act(
+        self, reader: Reader, largest: int, contexts: Sequence[CollectedContext], run: TrainingRun
     ) -> tuple[Array, float | None, float | None]:
         """Each seed's mean real return; the mean imagined one; what the best on the way earn, if that is asked for."""
         suite, name = self.suite, self.suite.name
-        rows = [Transitions.of(each.episodes, suite.spaces) for each in contexts]
+        rows = [Transitions.from_episodes(each.episodes, suite.spaces) for each in contexts]
         with torch.no_grad():
-            models = [reader.read(batched([each.thinned(largest)])) for each in rows]
+            models = [reader.read(batch_transitions([each.thin(largest)])) for each in rows]
         starts, ended = [each.starts for each in contexts], None
         if self.oracles:
-            starts = [real_starts(suite, RESETS, run.generator("resets", name, seed)) for seed in range(self.seeds)]
+            starts = [
+                draw_real_starts(suite, RESETS, run.generator("resets", name, seed)) for seed in range(self.seeds)
+            ]
             ended = ENDED[name]
         config = LEARNERS[self.learner].model_copy(update={"steps": self.steps})
-        world = World.of(models, rows, starts, config, ended)
-        best = _Best(self, world, run) if self.selected else None
-        generators = [torch.Generator().manual_seed(_seed(run, "policy", name, seed)) for seed in range(self.seeds)]
-        learned = learn(world, config, suite.spaces, generators, best)
+        world = World.from_contexts(models, rows, starts, config, ended)
+        best = _BestOnTheWay(self, world, run) if self.selected else None
+        generators = [
+            torch.Generator().manual_seed(_draw_seed(run, "policy", name, seed)) for seed in range(self.seeds)
+        ]
+        learned = learn_policies(world, config, suite.spaces, generators, best)
         imagined = [value for value in learned.imagined_returns if np.isfinite(value)]
         return (
-            self.judged(learned.networks, world, self.episodes, run, "judge"),
+            self.judge(learned.networks, world, self.episodes, run, "judge"),
             float(np.mean(imagined)) if imagined else None,
-            best.judged_anew() if best else None,
+            best.judge_anew() if best else None,
         )
 
-    def judged(self, networks: ActorCritics, world: World, episodes: int, run: TrainingRun, purpose: str) -> Array:
+    def judge(
+        self, networks: GroupedActorCritics, world: World, episodes: int, run: TrainingRun, purpose: str
+    ) -> Array:
         """`(seeds,)` mean real returns; the same resets for every seed and trial."""
         resets = run.generator(purpose, self.suite.name).integers(2**31, size=episodes).tolist()
 
         @torch.no_grad()
         def act(step: Step) -> Array:
             seen = torch.from_numpy(step.observation).view(self.seeds, episodes, -1)
-            means, _ = networks(world.normalised(seen))
+            means, _ = networks(world.normalise(seen))
             return self.suite.spaces.actions_from_features(means.flatten(0, 1).numpy())
 
-        return np.asarray(real_returns(self.suite, act, resets * self.seeds).reshape(self.seeds, -1).mean(1))
+        return np.asarray(measure_real_returns(self.suite, act, resets * self.seeds).reshape(self.seeds, -1).mean(1))
 
-    def _planned(self, reader: Reader, contexts: Sequence[Collected], run: TrainingRun) -> Array:
+    def _plan_and_act(self, reader: Reader, contexts: Sequence[CollectedContext], run: TrainingRun) -> Array:
         """Each seed's mean real return of the planner."""
-        policy = _Planning(reader, PLANNER, self.suite.spaces)
+        policy = _UnsavedPlanner(reader, PLANNER, self.suite.spaces)
         resets = run.generator("judge", self.suite.name).integers(2**31, size=self.episodes).tolist()
         groups = np.repeat(np.arange(self.seeds), self.episodes).tolist()
-        policy.reset(groups, [_seed(run, "planner", lane) for lane in range(len(groups))])
+        policy.reset(groups, [_draw_seed(run, "planner", lane) for lane in range(len(groups))])
         policy.adapt({seed: context.episodes for seed, context in enumerate(contexts)})
-        return np.asarray(real_returns(self.suite, policy.act, resets * self.seeds).reshape(self.seeds, -1).mean(1))
+        return np.asarray(
+            measure_real_returns(self.suite, policy.act, resets * self.seeds).reshape(self.seeds, -1).mean(1)
+        )
 
 
-class _Planning(PlanningPolicy):
+class _UnsavedPlanner(PlanningPolicy):
     """Planning that is not kept."""
 
     def save(self, folder: Path) -> None:
         """There is nothing that a trial needs again."""
 
 
-class _Best:
+class _BestOnTheWay:
     """Remembers the best networks on the way, each seed's by real episodes."""
 
     def __init__(self, trial: Trial, world: World, run: TrainingRun) -> None:
         self._trial, self._world, self._run = trial, world, run
         self._returns = np.full(trial.seeds, -np.inf)
-        self._networks: ActorCritics | None = None
+        self._networks: GroupedActorCritics | None = None
 
-    def __call__(self, networks: ActorCritics) -> None:
+    def __call__(self, networks: GroupedActorCritics) -> None:
         """Look at the networks after a rollout."""
-        returns = self._trial.judged(networks, self._world, TRIED, self._run, "select")
+        returns = self._trial.judge(networks, self._world, TRIED, self._run, "select")
         if self._networks is None:
-            self._networks = networks.copies(torch.arange(self._trial.seeds))
+            self._networks = networks.copy_groups(torch.arange(self._trial.seeds))
         better = torch.from_numpy(returns > self._returns)
         for kept, now in zip(self._networks.parameters(), networks.parameters(), strict=True):
             kept[better] = now.detach()[better]
         self._returns = np.maximum(returns, self._returns)
 
-    def judged_anew(self) -> float | None:
+    def judge_anew(self) -> float | None:
         """Mean return of the best in other episodes than chose them."""
         if self._networks is None:
             return None
         trial = self._trial
-        return float(trial.judged(self._networks, self._world, trial.episodes, self._run, "judge").mean())
+        return float(trial.judge(self._networks, self._world, trial.episodes, self._run, "judge").mean())
 
 
-def _seed(run: TrainingRun, *purpose: int | str) -> int:
+def _draw_seed(run: TrainingRun, *purpose: int | str) -> int:
     return int(run.generator(*purpose).integers(2**62))

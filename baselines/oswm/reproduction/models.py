@@ -11,9 +11,9 @@ from metabench import MetabenchError, Spaces, TrainingRun
 from ...common.planning.rows import Reader
 from ...fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from ...oswm_faithful.config import SMALL_PRETRAINING
-from ...oswm_faithful.policy import load_weights
+from ...oswm_faithful.policy import load_faithful_weights
 from ...oswm_faithful.reader import FaithfulReader
-from ...oswm_faithful.train import pretrain
+from ...oswm_faithful.train import pretrain_faithful_model
 from ..reader import OSWMReader
 from ..weights import load_model
 
@@ -55,20 +55,20 @@ def make_models(
         if name == "oswm":
             makers[name] = partial(OSWMReader, load_model(folder))
         elif folder:
-            makers[name] = partial(FaithfulReader, load_weights(Path(folder)))
+            makers[name] = partial(FaithfulReader, load_faithful_weights(Path(folder)))
         elif name == "oswm-faithful-small":
-            makers[name] = partial(FaithfulReader, pretrain(SMALL_PRETRAINING["cpu"], run).cpu())
+            makers[name] = partial(FaithfulReader, pretrain_faithful_model(SMALL_PRETRAINING["cpu"], run).cpu())
         elif name == "oswm-faithful":
             raise MetabenchError(
                 "model 'oswm-faithful': expected faithful_weights, the folder that `metabench pretrain oswm-faithful` "
                 "wrote; 'oswm-faithful-small' is trained on the way"
             )
         else:
-            makers[name] = partial(_fitted, FITTED[name])
+            makers[name] = partial(_make_fitted_reader, FITTED[name])
     return makers
 
 
-def _fitted(reader: type[Reader], spaces: Spaces) -> Reader:
+def _make_fitted_reader(reader: type[Reader], spaces: Spaces) -> Reader:
     """A model that is fitted to the context alone, whatever its spaces."""
     del spaces
     return reader()

@@ -92,13 +92,13 @@ PROXY_SLOTS = 14
 """Squared errors are averaged over so many slots, used or not."""
 
 
-def logged_return(environment: str, context: str) -> LoggedReturn | None:
+def find_logged_return(environment: str, context: str) -> LoggedReturn | None:
     """What the paper's logs have for an environment and a kind of context; None where they have nothing."""
     table = {"random": RANDOM_CONTEXT, "p-expert": INFORMED_CONTEXT, "mixture": INFORMED_CONTEXT}.get(context, {})
     return table.get(environment)
 
 
-def logged_proxy(environment: str, context: str, fraction: float) -> float | None:
+def find_logged_proxy(environment: str, context: str, fraction: float) -> float | None:
     """The logged proxy loss; None where there is none."""
     losses = PROXY_LOSSES.get(context, {}).get(environment)
     return None if losses is None else losses[RANDOM_FRACTIONS.index(fraction)]

@@ -53,12 +53,18 @@ class SimulationError(MetabenchError):
     """A lane whose simulation diverged; the message names task, lane and step."""
 
     def __init__(
-        self, lane: int, step: int, parameters: Mapping[str, Any] | None = None, task: str | None = None
+        self,
+        lane: int,
+        step: int,
+        parameters: Mapping[str, Any] | None = None,
+        task: str | None = None,
     ) -> None:
         """Name the lane, the step (counted from 1) and, if known, the task: as `task`, or by its parameters."""
         if task is None and parameters is not None:
             task = f"task {dict(parameters)!r:.200}"
-        super().__init__(f"the simulation of lane {lane} diverged at step {step}{f' in {task}' if task else ''}")
+        super().__init__(
+            f"the simulation of lane {lane} diverged at step {step}{f' in {task}' if task else ''}"
+        )
         self.lane = lane
         self.step = step
         self.parameters = parameters
@@ -66,7 +72,9 @@ class SimulationError(MetabenchError):
 
     def in_task(self, suite: str, task: int) -> SimulationError:
         """The same error with the task named by suite and id: its parameters may be too many to read."""
-        return SimulationError(self.lane, self.step, self.parameters, f"task {task} of suite {suite}")
+        return SimulationError(
+            self.lane, self.step, self.parameters, f"task {task} of suite {suite}"
+        )
 
     def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
         """Pickle by what it is made of."""
@@ -91,7 +99,9 @@ def key_and_problem(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     tells = first["type"] in ("missing", "value_error", "json_invalid")
-    return key, first["msg"].removeprefix("Value error, ") + ("" if tells else f", found {_short(first['input'])}")
+    return key, first["msg"].removeprefix("Value error, ") + (
+        "" if tells else f", found {_short(first['input'])}"
+    )
 
 
 def first_problem(error: ValidationError, whole: str = "(whole file)") -> str:

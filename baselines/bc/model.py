@@ -20,7 +20,9 @@ class BCNetwork(nn.Module):
         self.discrete = spaces.discrete
         self.register_buffer("mean", torch.zeros(spaces.observation_dim))
         self.register_buffer("deviation", torch.ones(spaces.observation_dim))
-        self.layers = nn.Sequential(*_make_layers(spaces.observation_dim + 1, width, depth, spaces.action_dim))
+        self.layers = nn.Sequential(
+            *_make_layers(spaces.observation_dim + 1, width, depth, spaces.action_dim)
+        )
 
     def normalise_by(self, mean: Array, deviation: Array) -> None:
         """Take the mean and standard deviation of observations, each `(observation_dim,)`."""

@@ -30,12 +30,16 @@ def train_network(config: BCConfig, data: TrainingData, run: TrainingRun) -> BCN
     network = BCNetwork(data.spaces, config.width, config.depth)
     network.normalise_by(*data.fitting.observation_statistics)
     network.to(run.device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.updates)
     fitting = data.fitting.to(run.device)
     held_out = draw_held_out(data, run)
 
-    for update in run.steps("policy", config.updates, network=network, optimizer=optimizer, schedule=schedule):
+    for update in run.steps(
+        "policy", config.updates, network=network, optimizer=optimizer, schedule=schedule
+    ):
         generator = run.generator("batch", update)
         index = generator.integers(fitting.num_transitions, size=config.batch_size)
         loss, info = action_loss(network, fitting.transitions(index))

@@ -10,7 +10,11 @@ from torch import Tensor
 
 
 def descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, *, clip: float | None = None, learning_rate: float | None = None
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    *,
+    clip: float | None = None,
+    learning_rate: float | None = None,
 ) -> None:
     """Take one step down the gradient of `loss`.
 
@@ -26,14 +30,19 @@ def descend(
 
 
 def take_step(
-    optimizer: torch.optim.Optimizer, *, clip: float | None = None, learning_rate: float | None = None
+    optimizer: torch.optim.Optimizer,
+    *,
+    clip: float | None = None,
+    learning_rate: float | None = None,
 ) -> None:
     """As `descend`, with gradients that are there already: of a batch that went through in parts."""
     if learning_rate is not None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
     if clip is not None:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = [
+            parameter for group in optimizer.param_groups for parameter in group["params"]
+        ]
         torch.nn.utils.clip_grad_norm_(parameters, clip)
     optimizer.step()
 

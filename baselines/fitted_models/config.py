@@ -11,5 +11,9 @@ PRESETS = {
     "paper": PlannerConfig(samples=128, iterations=4, replan=1, largest_context=1000),
 }
 
-KERNEL_PRESETS = {**PRESETS, "demo": PlannerConfig(largest_context=256), "cpu": PlannerConfig(largest_context=256)}
+KERNEL_PRESETS = {
+    **PRESETS,
+    "demo": PlannerConfig(largest_context=256),
+    "cpu": PlannerConfig(largest_context=256),
+}
 """As much context as `oswm` reads."""

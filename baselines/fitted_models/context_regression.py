@@ -67,11 +67,15 @@ class Regressions:
     left_out: Guess
 
     @staticmethod
-    def fit(context: Rows, state_used: Tensor, action_used: Tensor, prior_weight: float) -> Regressions:
+    def fit(
+        context: Rows, state_used: Tensor, action_used: Tensor, prior_weight: float
+    ) -> Regressions:
         """Fit them to N rows, 0 or more."""
         scales = measure_scales(context, state_used, prior_weight)
         outcome = scale_outcomes(context, scales)
-        inputs = _make_inputs(context.observations, context.actions, scales, state_used, action_used)
+        inputs = _make_inputs(
+            context.observations, context.actions, scales, state_used, action_used
+        )
         reached = _normalise_places(context.next_observations, scales, state_used)
         used = torch.cat([state_used, action_used], 1)
         changes = KernelRegression.fit(inputs, outcome[..., :-1], context.valid, used, sums=False)
@@ -82,18 +86,27 @@ class Regressions:
         missed = _measure_missed((outcome - said) / (1.0 + leverage).sqrt(), context.valid, scales)
         value, unit = _shrink_by_distance(said, leverage, missed)
         ends = EndRegression.fit(reached, context.ends, context.valid)
-        ended, rows = (context.ends & context.valid).sum(1, keepdim=True), context.valid.sum(1, keepdim=True)
+        ended, rows = (
+            (context.ends & context.valid).sum(1, keepdim=True),
+            context.valid.sum(1, keepdim=True),
+        )
         rate = ((ended + BELIEF[0]) / (rows - ended + BELIEF[1])).log()
         end = _moderate_logits(ends.left_out, ends.deviations, rate)
         left_out = Guess(inputs, append_column(value, end), append_column(unit, ends.deviations))
-        return Regressions(scales, state_used, action_used, changes, reward, missed, ends, rate, left_out)
+        return Regressions(
+            scales, state_used, action_used, changes, reward, missed, ends, rate, left_out
+        )
 
     def guess(self, observations: Tensor, actions: Tensor) -> Guess:
         """What they say of `(B, M, S)` observations and `(B, M, A)` action features."""
         scales = self.scales
         inputs = _make_inputs(observations, actions, scales, self.state_used, self.action_used)
-        change, change_unit = _shrink_by_distance(*self.changes.predict(inputs), self.missed[..., :-1])
-        reached = _normalise_places(observations + change * scales.change * scales.moving, scales, self.state_used)
+        change, change_unit = _shrink_by_distance(
+            *self.changes.predict(inputs), self.missed[..., :-1]
+        )
+        reached = _normalise_places(
+            observations + change * scales.change * scales.moving, scales, self.state_used
+        )
         reward, reward_unit = _shrink_by_distance(
             *self.reward.predict(torch.cat([inputs, reached], 2)), self.missed[..., -1:]
         )
@@ -118,9 +131,15 @@ def append_column(rest: Tensor, last: Tensor) -> Tensor:
 
 
 def _make_inputs(
-    observations: Tensor, actions: Tensor, scales: ContextScales, state_used: Tensor, action_used: Tensor
+    observations: Tensor,
+    actions: Tensor,
+    scales: ContextScales,
+    state_used: Tensor,
+    action_used: Tensor,
 ) -> Tensor:
-    return torch.cat([_normalise_places(observations, scales, state_used), actions * action_used[:, None]], 2)
+    return torch.cat(
+        [_normalise_places(observations, scales, state_used), actions * action_used[:, None]], 2
+    )
 
 
 def _normalise_places(observations: Tensor, scales: ContextScales, used: Tensor) -> Tensor:

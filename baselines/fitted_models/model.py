@@ -14,7 +14,16 @@ from .context_regression import Regressions
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""
 
-KERNELS = ((0.5, 1e-2), (1.0, 1e-2), (1.0, 1e-4), (2.0, 1e-4), (4.0, 1e-4), (4.0, 1e-6), (8.0, 1e-4), (8.0, 1e-6))
+KERNELS = (
+    (0.5, 1e-2),
+    (1.0, 1e-2),
+    (1.0, 1e-4),
+    (2.0, 1e-4),
+    (4.0, 1e-4),
+    (4.0, 1e-6),
+    (8.0, 1e-4),
+    (8.0, 1e-6),
+)
 """Length, in units of the square root of the number of inputs, and variance of the noise."""
 
 
@@ -61,7 +70,10 @@ class RidgeReader(Reader):
         gram = x.transpose(1, 2) @ x
         penalty = PENALTY * (1.0 + weight.sum(1, keepdim=True)) * torch.eye(x.shape[2])
         coefficients = torch.linalg.solve(gram + penalty, x.transpose(1, 2) @ y)
-        left = ((y - x @ coefficients).square().sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)).sqrt()
+        left = (
+            (y - x @ coefficients).square().sum(1, keepdim=True)
+            / weight.sum(1, keepdim=True).clamp(min=1)
+        ).sqrt()
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             scaled = scale.standardise(torch.cat([observations, actions], 2)) @ coefficients
@@ -93,8 +105,12 @@ class GaussianProcessReader(Reader):
 
         def predict(observations: Tensor, actions: Tensor) -> Prediction:
             queries = scale.standardise(torch.cat([observations, actions], 2)).double()
-            means, deviations = zip(*(process.predict(queries) for process in processes), strict=True)
-            return _make_prediction(observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends)
+            means, deviations = zip(
+                *(process.predict(queries) for process in processes), strict=True
+            )
+            return _make_prediction(
+                observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends
+            )
 
         return ask_in_parts(predict, AT_ONCE)
 
@@ -104,7 +120,11 @@ class KernelReader(Reader):
 
     def read(self, context: Rows) -> DynamicsModel:
         """Regress changes and reward, exactly over all rows, with kernels that the rows left out choose."""
-        groups, slots, actions = len(context.rewards), context.observations.shape[2], context.actions.shape[2]
+        groups, slots, actions = (
+            len(context.rewards),
+            context.observations.shape[2],
+            context.actions.shape[2],
+        )
         used = torch.ones(groups, slots + actions, dtype=torch.bool)
         regressions = Regressions.fit(context, used[:, :slots], used[:, slots:], PRIOR_WEIGHT)
 
@@ -144,13 +164,19 @@ class _GaussianProcess:
         best, group = torch.stack(likelihoods).argmax(0), torch.arange(len(x))
         self._x, self._weight = x, weight.transpose(1, 2)
         self._length = torch.tensor(lengths, dtype=torch.float64)[best][:, None, None]
-        factor, self._solved = torch.stack(factors)[best, group], torch.stack(solutions)[best, group]
+        factor, self._solved = (
+            torch.stack(factors)[best, group],
+            torch.stack(solutions)[best, group],
+        )
         # Single precision does for deviations, and is what they cost most.
         self._inverse = torch.linalg.inv(factor).transpose(1, 2).float().contiguous()
 
     def predict(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M, O)` means and deviations."""
-        kernel = torch.exp(_squared_distances(queries, self._x) * (-0.5 / self._length.square())) * self._weight
+        kernel = (
+            torch.exp(_squared_distances(queries, self._x) * (-0.5 / self._length.square()))
+            * self._weight
+        )
         mean = (kernel @ self._solved).float()
         explained = (kernel.float() @ self._inverse).square().sum(2)
         return mean, (1.0 - explained).clamp(min=0.0).sqrt()[..., None].expand_as(mean)
@@ -173,17 +199,26 @@ class _StandardisedEnds:
     def fit(context: Rows) -> _StandardisedEnds:
         scale = _Standardisation.measure(context.next_observations, context.valid)
         return _StandardisedEnds(
-            scale, EndRegression.fit(scale.standardise(context.next_observations), context.ends, context.valid)
+            scale,
+            EndRegression.fit(
+                scale.standardise(context.next_observations), context.ends, context.valid
+            ),
         )
 
 
 def _make_targets(context: Rows) -> Tensor:
     """`(G, N, S + 1)`: change and reward."""
-    return torch.cat([context.next_observations - context.observations, context.rewards[..., None]], 2)
+    return torch.cat(
+        [context.next_observations - context.observations, context.rewards[..., None]], 2
+    )
 
 
 def _make_prediction(
-    observations: Tensor, scaled: Tensor, deviations: Tensor, target: _Standardisation, ends: _StandardisedEnds
+    observations: Tensor,
+    scaled: Tensor,
+    deviations: Tensor,
+    target: _Standardisation,
+    ends: _StandardisedEnds,
 ) -> Prediction:
     outputs, spread = scaled * target.deviation + target.mean, deviations * target.deviation
     reached = observations + outputs[..., :-1]

@@ -33,7 +33,9 @@ def load_fitted_policy(reader: Reader, folder: Path, spaces: Spaces) -> FittedMo
     try:
         config, saved = PlannerConfig.model_validate(state["config"]), Spaces(**state["spaces"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not a policy of a fitted model: {' '.join(str(error).split())}") from error
+        raise DataError(
+            f"{folder}: not a policy of a fitted model: {' '.join(str(error).split())}"
+        ) from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
     return FittedModelPolicy(reader, config, spaces)

@@ -76,7 +76,9 @@ class KernelRegression:
 
     @staticmethod
     @torch.no_grad()
-    def fit(inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool) -> KernelRegression:
+    def fit(
+        inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool
+    ) -> KernelRegression:
         """Regress outputs on inputs.
 
         Args:
@@ -93,13 +95,22 @@ class KernelRegression:
         share = mask / number.sqrt()
         best = _choose_kernel(rows, targets, keep, number, share if sums else None)
         solved, inverse, additive = best["solved"], best["inverse"] * keep, best["additive"]
-        linear, bumps = _linear_features(rows).transpose(1, 2), _bump_features(rows, share).transpose(1, 2) * additive
+        linear, bumps = (
+            _linear_features(rows).transpose(1, 2),
+            _bump_features(rows, share).transpose(1, 2) * additive,
+        )
         # The exponent of a radial kernel, -|x - z|^2 / 2 l^2 = (x.z - |x|^2 / 2 - |z|^2 / 2) / l^2, is one product of
         # [x, |x|^2, 1] with [z, -1/2, -|z|^2 / 2] / l^2: so all kernels of all queries are one matrix product.
         square = rows.square().sum(2, keepdim=True)  # (B, N, 1)
-        places = torch.cat([rows, -0.5 * torch.ones_like(square), -0.5 * square], 2) / (best["length"] ** 2 * number)
+        places = torch.cat([rows, -0.5 * torch.ones_like(square), -0.5 * square], 2) / (
+            best["length"] ** 2 * number
+        )
         # Far from all rows the linear part would go on for ever. Without any row there is nothing to take a maximum of.
-        largest = REACH * targets.abs().amax(1, keepdim=True) if targets.shape[1] else targets.sum(1, keepdim=True)
+        largest = (
+            REACH * targets.abs().amax(1, keepdim=True)
+            if targets.shape[1]
+            else targets.sum(1, keepdim=True)
+        )
         largest = largest.to(outputs.dtype)
         return KernelRegression(
             left_out=best["left_out"].float().clamp(-largest, largest),
@@ -127,13 +138,21 @@ class KernelRegression:
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
         # of a query. The two parts of the kernel are added up, each only where some environment uses it.
         value, explained = torch.bmm(linear, self.slope), torch.bmm(linear, self.linear_inverse)
-        size = 1.0 + square + (1.0 - self.additive)  # a query's kernel with itself: linear, and 1 if radial
+        size = (
+            1.0 + square + (1.0 - self.additive)
+        )  # a query's kernel with itself: linear, and 1 if radial
         if not self.additive.all():
             near = torch.bmm(torch.cat([inputs, square, linear[..., -1:]], 2), self.places).exp_()
-            value, explained = value.baddbmm(near, self.radial), explained.baddbmm(near, self.radial_inverse)
+            value, explained = (
+                value.baddbmm(near, self.radial),
+                explained.baddbmm(near, self.radial_inverse),
+            )
         if self.additive.any():
             bumps = _bump_features(inputs, self.share)
-            value, explained = value.baddbmm(bumps, self.bumps), explained.baddbmm(bumps, self.bump_inverse)
+            value, explained = (
+                value.baddbmm(bumps, self.bumps),
+                explained.baddbmm(bumps, self.bump_inverse),
+            )
             size = size + bumps.square().sum(2, keepdim=True) * self.additive
         # Of single precision the difference may be a little below 0.
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
@@ -163,7 +182,9 @@ def _choose_kernel(
         penalty = portion * count
         factor = torch.linalg.cholesky(kernel * both + fixed + penalty * unit * keep)
         inverse = torch.linalg.solve_triangular(factor, unit, upper=False)
-        precision = inverse.square().sum(1)[..., None]  # the diagonal of the kernel matrix's inverse
+        precision = inverse.square().sum(1)[
+            ..., None
+        ]  # the diagonal of the kernel matrix's inverse
         solved = inverse.transpose(1, 2) @ (inverse @ targets)
         # How far each row is off when the others predict it, without fitting N times (R. & W. 2006, equation 5.12).
         wrong = solved / precision
@@ -183,7 +204,9 @@ def _choose_kernel(
             "leverage": ((1.0 - held) / held * keep).expand_as(wrong) * says,
         }
         better = tried["score"] < best["score"]
-        best = {name: torch.where(better, value, best.get(name, value)) for name, value in tried.items()}
+        best = {
+            name: torch.where(better, value, best.get(name, value)) for name, value in tried.items()
+        }
     return best
 
 

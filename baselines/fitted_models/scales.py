@@ -41,12 +41,16 @@ def measure_scales(rows: Rows, state_used: Tensor, weight: float) -> ContextScal
     count = valid.sum(1, keepdim=True)
     share = count / (count + weight)
     mean = (rows.observations * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
-    variance = ((rows.observations - mean).square() * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
+    variance = ((rows.observations - mean).square() * valid).sum(1, keepdim=True) / count.clamp(
+        min=1.0
+    )
     change = (rows.next_observations - rows.observations).square()
     change = (change * valid).sum(1, keepdim=True) / count.clamp(min=1.0)
     flat, single = rows.valid.float(), count[:, :, 0]
     reward_mean = (rows.rewards * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
-    reward_variance = ((rows.rewards - reward_mean).square() * flat).sum(1, keepdim=True) / single.clamp(min=1.0)
+    reward_variance = ((rows.rewards - reward_mean).square() * flat).sum(
+        1, keepdim=True
+    ) / single.clamp(min=1.0)
     moving = ((change > SMALLEST**2) | (count < 2)) & state_used[:, None]
     leaning = share[:, :, 0]
     return ContextScales(

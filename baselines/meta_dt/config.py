@@ -7,14 +7,21 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..common.decision_transformer.config import SMALL_BUDGET, SUITES, CodePlacement, TransformerConfig
+from ..common.decision_transformer.config import (
+    SMALL_BUDGET,
+    SUITES,
+    CodePlacement,
+    TransformerConfig,
+)
 
 
 class TaskCodeConfig(TransformerConfig):
     """A prompted transformer with codes of the task from a world model: what Meta-DT shares with what builds on it."""
 
     no_context: bool = Field(False, description="ablation: no task code")
-    no_complementary_prompt: bool = Field(False, description="ablation: a random segment of a random support episode")
+    no_complementary_prompt: bool = Field(
+        False, description="ablation: a random segment of a random support episode"
+    )
     no_prompt: bool = Field(False, description="ablation: no prompt at any number of shots")
     separate_zero_shot: bool = Field(
         False, description="train a second model without prompts for zero shots, as the paper does"
@@ -30,19 +37,26 @@ class TaskCodeConfig(TransformerConfig):
         "probability proportional to its error (released code)",
     )
     decoders: Literal["both", "reward", "transition"] = Field(
-        "both", description="what is predicted: reward and transition (paper), or one (released code, by family)"
+        "both",
+        description="what is predicted: reward and transition (paper), or one (released code, by family)",
     )
     code_dim: int = Field(16, ge=1, description="length of the task code")
-    model_width: int = Field(128, ge=1, description="width of the world model's encoder and decoders")
+    model_width: int = Field(
+        128, ge=1, description="width of the world model's encoder and decoders"
+    )
     model_updates: int = Field(100_000, ge=1, description="world-model updates")
     model_batch_size: int = Field(128, ge=1, description="transitions an update of the world model")
-    model_learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate for the world model")
+    model_learning_rate: float = Field(
+        1e-3, gt=0, description="Adam's learning rate for the world model"
+    )
 
 
 class MetaDTConfig(TaskCodeConfig):
     """Meta-DT as its paper says; where its released code differs, a field chooses."""
 
-    context_horizon: int = Field(4, ge=1, description="h: transitions that the code reads, the last ones")
+    context_horizon: int = Field(
+        4, ge=1, description="h: transitions that the code reads, the last ones"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -84,7 +98,8 @@ def drop_fixed_fields(values: Any, fixed: Mapping[str, Any], method: str) -> Any
 
 
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    name: {name: True} for name in ("no_context", "no_complementary_prompt", "no_prompt", "separate_zero_shot")
+    name: {name: True}
+    for name in ("no_context", "no_complementary_prompt", "no_prompt", "separate_zero_shot")
 }
 """Named variants: `meta-dt/no_context`."""
 

@@ -17,7 +17,9 @@ STEPS = (0, 1, 4, 16, 64)
 
 
 @torch.no_grad()
-def diagnose_world_model(model: TaskCodeModel, data: TrainingData, run: TrainingRun) -> dict[str, Any]:
+def diagnose_world_model(
+    model: TaskCodeModel, data: TrainingData, run: TrainingRun
+) -> dict[str, Any]:
     """How much the codes know of held-out training tasks: reward error at *other* places of the same task.
 
     Root mean squared errors in reward units, after 1, 4, 16 ... steps of one episode, beside two controls: predicting
@@ -38,10 +40,14 @@ def diagnose_world_model(model: TaskCodeModel, data: TrainingData, run: Training
     tasks = held_out.columns.tasks[episodes]
     others = None  # for each row, one of another task
     if held_out.num_tasks > 1:
-        others = np.array([generator.permutation(np.flatnonzero(tasks != task))[0] for task in tasks])
+        others = np.array(
+            [generator.permutation(np.flatnonzero(tasks != task))[0] for task in tasks]
+        )
     report: dict[str, Any] = {"mean_reward": float(target["rewards"].pow(2).mean().sqrt()) * unit}
     for count in checked:
-        codes = model.encode_after(read, torch.as_tensor(np.minimum(count, lengths)))  # (512, code_dim)
+        codes = model.encode_after(
+            read, torch.as_tensor(np.minimum(count, lengths))
+        )  # (512, code_dim)
         reward, _ = compute_squared_errors(model.decoders, target, codes)
         report[f"after_{count}_steps"] = float(reward.mean().sqrt()) * unit
         if others is not None and count:

@@ -29,7 +29,11 @@ class TransitionScales(nn.Module):
     def __init__(self, observation_dim: int) -> None:
         """Make buffers; `measure` fills them."""
         super().__init__()
-        for name, size in (("observation", observation_dim), ("change", observation_dim), ("reward", 1)):
+        for name, size in (
+            ("observation", observation_dim),
+            ("change", observation_dim),
+            ("reward", 1),
+        ):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_deviation", torch.ones(size))
 
@@ -40,7 +44,11 @@ class TransitionScales(nn.Module):
         # by as many rows as there are episodes before its own.
         index = np.arange(data.num_transitions) + data.transition_episodes
         before, after = columns.observations[index], columns.observations[index + 1]
-        values = {"observation": before, "change": after - before, "reward": columns.rewards[:, None]}
+        values = {
+            "observation": before,
+            "change": after - before,
+            "reward": columns.rewards[:, None],
+        }
         for name, value in values.items():
             mean = value.mean(axis=0, dtype=np.float64)
             getattr(self, f"{name}_mean").copy_(torch.as_tensor(mean))
@@ -48,11 +56,14 @@ class TransitionScales(nn.Module):
             deviation = np.maximum(value.std(axis=0, dtype=np.float64), 1e-6)
             getattr(self, f"{name}_deviation").copy_(torch.as_tensor(deviation))
 
-    def forward(self, observations: Any, actions: Any, rewards: Any, next_observations: Any) -> Transitions:
+    def forward(
+        self, observations: Any, actions: Any, rewards: Any, next_observations: Any
+    ) -> Transitions:
         """Scale raw `(..., size)` arrays, `rewards` `(...,)`; actions are features already."""
         device = self.reward_mean.device
         before, after = (
-            torch.as_tensor(x, dtype=torch.float32, device=device) for x in (observations, next_observations)
+            torch.as_tensor(x, dtype=torch.float32, device=device)
+            for x in (observations, next_observations)
         )
         reward = torch.as_tensor(rewards, dtype=torch.float32, device=device)[..., None]  # (..., 1)
         return {
@@ -66,11 +77,15 @@ class TransitionScales(nn.Module):
 def gather_transitions(scales: TransitionScales, data: TrainingData, index: Array) -> Transitions:
     """Scaled transitions by flat index `(...,)`."""
     rows = data.transitions(index)
-    scaled: Transitions = scales(rows.observations, rows.actions, rows.rewards, rows.next_observations)
+    scaled: Transitions = scales(
+        rows.observations, rows.actions, rows.rewards, rows.next_observations
+    )
     return scaled
 
 
-def gather_steps(scales: TransitionScales, data: TrainingData, episodes: Array, steps: Array) -> Transitions:
+def gather_steps(
+    scales: TransitionScales, data: TrainingData, episodes: Array, steps: Array
+) -> Transitions:
     """Transitions `(B, n, size)` at `(B, n)` steps of `(B,)` episodes; steps beyond an end are the last."""
     within = np.minimum(steps, data.lengths[episodes][:, None] - 1)
     return gather_transitions(scales, data, data.columns.offsets[episodes][:, None] + within)
@@ -145,5 +160,9 @@ class Decoders(nn.Module):
 def build_decoder(inputs: int, width: int, outputs: int) -> nn.Module:
     """Two hidden layers."""
     return nn.Sequential(
-        nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs)
+        nn.Linear(inputs, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, outputs),
     )

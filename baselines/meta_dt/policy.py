@@ -12,7 +12,12 @@ from torch import Tensor
 
 from metabench import Array, Episode, Policy, Spaces, Step
 
-from ..common.decision_transformer.policy import Actor, Segment, choose_prompts, choose_random_prompt
+from ..common.decision_transformer.policy import (
+    Actor,
+    Segment,
+    choose_prompts,
+    choose_random_prompt,
+)
 from ..common.decision_transformer.saving import count_trained_parameters, save_networks
 from ..common.decision_transformer.train import Networks, Scales
 from .config import TaskCodeConfig
@@ -43,8 +48,15 @@ class LaneCodes:
         """Start one episode a lane: what the episode before left is forgotten, so no code reaches into it."""
         device = self._model.scales.reward_mean.device
         size, lanes = self._spaces.observation_dim, len(support)
-        sizes = {"observations": size, "actions": self._spaces.action_dim, "rewards": 1, "changes": size}
-        self._nothing = {name: torch.zeros(lanes, 0, size, device=device) for name, size in sizes.items()}
+        sizes = {
+            "observations": size,
+            "actions": self._spaces.action_dim,
+            "rewards": 1,
+            "changes": size,
+        }
+        self._nothing = {
+            name: torch.zeros(lanes, 0, size, device=device) for name, size in sizes.items()
+        }
         self._recent: list[Transitions] = []
         self._before: Array | None = None
 
@@ -57,11 +69,15 @@ class LaneCodes:
         self._before = np.array(step.observation)
         if not self._recent:
             return self._model.encoder.encode_last(self._nothing)
-        joined = {name: torch.cat([part[name] for part in self._recent], dim=1) for name in self._nothing}
+        joined = {
+            name: torch.cat([part[name] for part in self._recent], dim=1) for name in self._nothing
+        }
         return self._model.encoder.encode_last(joined)
 
 
-def scale_last_transition(model: TaskCodeModel, spaces: Spaces, before: Array, step: Step) -> Transitions:
+def scale_last_transition(
+    model: TaskCodeModel, spaces: Spaces, before: Array, step: Step
+) -> Transitions:
     """The lanes' transitions `(lanes, 1, size)` from observations `before` to `step`."""
     features = spaces.action_features(step.previous_action)
     scaled = model.scales(before, features, step.previous_reward, step.observation)
@@ -72,7 +88,9 @@ def scale_episode(model: TaskCodeModel, spaces: Spaces, episode: Episode) -> Tra
     """An episode's scaled transitions, `(1, T, size)`."""
     observations = episode.observations[None]
     actions = spaces.action_features(episode.actions)[None]
-    scaled: Transitions = model.scales(observations[:, :-1], actions, episode.rewards[None], observations[:, 1:])
+    scaled: Transitions = model.scales(
+        observations[:, :-1], actions, episode.rewards[None], observations[:, 1:]
+    )
     return scaled
 
 
@@ -85,7 +103,9 @@ def encode_episode(model: TaskCodeModel, spaces: Spaces, episode: Episode) -> Te
 @torch.inference_mode()
 def measure_episode_surprise(model: TaskCodeModel, spaces: Spaces, episode: Episode) -> Array:
     """The world model's error at each step of an episode, `(T,)`."""
-    codes = encode_episode(model, spaces, episode)[None, :-1]  # (1, T, code_dim), each known before its step
+    codes = encode_episode(model, spaces, episode)[
+        None, :-1
+    ]  # (1, T, code_dim), each known before its step
     errors = model.measure_surprise(scale_episode(model, spaces, episode), codes)[0]
     return np.asarray(errors.cpu().numpy())
 
@@ -104,7 +124,11 @@ class MetaDTPolicy(Policy):
     ) -> None:
         """Wrap trained networks; `zero_shot_networks` act where there is no support, if they were trained apart."""
         self.config, self.spaces, self.scales = config, spaces, scales
-        self.networks, self.zero_shot_networks, self.world_model = networks, zero_shot_networks, world_model
+        self.networks, self.zero_shot_networks, self.world_model = (
+            networks,
+            zero_shot_networks,
+            world_model,
+        )
         self._prompted = Actor(config, networks, spaces, scales)
         self._unprompted = self._prompted
         if zero_shot_networks is not None:
@@ -176,10 +200,13 @@ class MetaDTPolicy(Policy):
             return choose_prompts(self._groups, support, self._seeds, choose)
         # Lanes of a group share their support, so its errors are computed once a group.
         scores = {
-            group: [self._score_segments(model, episode) for episode in episodes] for group, episodes in support.items()
+            group: [self._score_segments(model, episode) for episode in episodes]
+            for group, episodes in support.items()
         }
         return [
-            self._choose_complementary(support[group], scores[group], seed) if support.get(group) else None
+            self._choose_complementary(support[group], scores[group], seed)
+            if support.get(group)
+            else None
             for group, seed in zip(self._groups, self._seeds, strict=True)
         ]
 
@@ -190,7 +217,9 @@ class MetaDTPolicy(Policy):
         length = min(self.config.prompt_length, len(episode))
         return np.asarray(sums[length:] - sums[: len(sums) - length])
 
-    def _choose_complementary(self, support: Sequence[Episode], scores: Sequence[Array], seed: int) -> Segment:
+    def _choose_complementary(
+        self, support: Sequence[Episode], scores: Sequence[Array], seed: int
+    ) -> Segment:
         """The segment of the largest error over all support, or one drawn with probability proportional to it."""
         flat = np.concatenate(scores)
         if self.config.segment_choice == "largest-error":

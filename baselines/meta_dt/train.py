@@ -48,15 +48,21 @@ def train_policy(config: MetaDTConfig, data: TrainingData, run: TrainingRun) -> 
     return MetaDTPolicy(config, networks, zero_shot, model, data.spaces, scales)
 
 
-def train_world_model(config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> None:
+def train_world_model(
+    config: MetaDTConfig, model: WorldModel, data: TrainingData, run: TrainingRun
+) -> None:
     """Train in place on the fitting tasks; logs the loss there and on the validation tasks."""
     fitting, held_out = data.fitting, data.validation
     model.measure(fitting)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.model_learning_rate)
     recent = RecentLosses()
     interval = max(1, config.model_updates // 50)  # 50 rows of the training curve
-    for update in run.steps(MODEL_STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
-        loss, info = next_step_loss(model, fitting, run.generator(MODEL_STAGE, update), config.model_batch_size)
+    for update in run.steps(
+        MODEL_STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent
+    ):
+        loss, info = next_step_loss(
+            model, fitting, run.generator(MODEL_STAGE, update), config.model_batch_size
+        )
         descend(optimizer, loss, clip=1.0)
         recent.values.append(float(info["loss"]))
         if update % interval == 0 or update == config.model_updates:
@@ -99,14 +105,28 @@ def train_transformers(
         networks = build_transformer(config, data.spaces)
         for module in networks.modules().values():
             module.to(run.device)
-        train_networks(config, networks, placed, scales, run, codes, segments if support else None, support, stage)
+        train_networks(
+            config,
+            networks,
+            placed,
+            scales,
+            run,
+            codes,
+            segments if support else None,
+            support,
+            stage,
+        )
         return networks
 
     segments = None if config.no_prompt else choose_segments
     networks = train_one(STAGE, support=True)
-    zero_shot = train_one(f"{STAGE}-zero-shot", support=False) if config.separate_zero_shot else None
+    zero_shot = (
+        train_one(f"{STAGE}-zero-shot", support=False) if config.separate_zero_shot else None
+    )
     if data.validation.num_episodes:
-        run.summary["action_error"] = diagnose_networks(config, networks, placed, scales, run, codes, segments)
+        run.summary["action_error"] = diagnose_networks(
+            config, networks, placed, scales, run, codes, segments
+        )
     if model is not None:
         model.requires_grad_(True)  # parameters that training changed are counted by this
     return networks, zero_shot
@@ -114,7 +134,9 @@ def train_transformers(
 
 def build_transformer(config: TaskCodeConfig, spaces: Spaces) -> Networks:
     """The transformer, untrained, with room for a code unless there is none."""
-    return build_networks(config, spaces, 0 if config.no_context else config.code_dim, config.code_placement)
+    return build_networks(
+        config, spaces, 0 if config.no_context else config.code_dim, config.code_placement
+    )
 
 
 class DataCodes(TaskCodes, Protocol):
@@ -131,9 +153,13 @@ class DatasetCodes:
     def __init__(self, model: WorldModel) -> None:
         """Keep the model; codes are computed on first use of a data set."""
         self._model = model
-        self._kept: dict[int, tuple[TrainingData, Array]] = {}  # by id; the data are kept, so that none is used again
+        self._kept: dict[
+            int, tuple[TrainingData, Array]
+        ] = {}  # by id; the data are kept, so that none is used again
 
-    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+    def __call__(
+        self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator
+    ) -> Tensor:
         """Codes `(B, K, code_dim)`; support changes nothing: the published code reads the episode alone."""
         del supported, generator
         return self.encode_before(data, find_transitions(data, windows))
@@ -148,7 +174,9 @@ class DatasetCodes:
 
 def find_transitions(data: TrainingData, windows: Windows) -> Array:
     """Flat indices `(B, K)` of the transitions of windows; of an episode's first one in padding."""
-    episodes, timesteps = (torch.as_tensor(x).cpu().numpy() for x in (windows.episodes, windows.timesteps))
+    episodes, timesteps = (
+        torch.as_tensor(x).cpu().numpy() for x in (windows.episodes, windows.timesteps)
+    )
     return np.asarray(data.columns.offsets[episodes][:, None] + timesteps)
 
 

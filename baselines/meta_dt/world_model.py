@@ -79,14 +79,18 @@ def next_step_loss(
     return prediction_loss(model, gather_transitions(model.scales, data, index), codes)
 
 
-def prediction_loss(model: TaskCodeModel, transitions: Transitions, codes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def prediction_loss(
+    model: TaskCodeModel, transitions: Transitions, codes: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean squared error of the decoders that count, predicting `(..., size)` transitions with `(..., code_dim)`."""
     reward, change = compute_squared_errors(model.decoders, transitions, codes)
     loss = select_errors(model.decoded, reward, change).mean()
     return loss, {"loss": loss.detach()}
 
 
-def compute_squared_errors(decoders: nn.Module, transitions: Transitions, codes: Tensor) -> tuple[Tensor, Tensor]:
+def compute_squared_errors(
+    decoders: nn.Module, transitions: Transitions, codes: Tensor
+) -> tuple[Tensor, Tensor]:
     """Squared errors of reward and (mean over dimensions) transition, each `(...,)`, in scaled units."""
     reward, change = decoders(transitions, codes)
     reward_error = (reward - transitions["rewards"])[..., 0] ** 2
@@ -99,7 +103,9 @@ def select_errors(decoded: str, reward: Tensor, change: Tensor) -> Tensor:
     return {"reward": reward, "transition": change, "both": reward + change}[decoded]
 
 
-def _encode_before(model: WorldModel, data: TrainingData, episodes: Array, position: Array) -> Tensor:
+def _encode_before(
+    model: WorldModel, data: TrainingData, episodes: Array, position: Array
+) -> Tensor:
     """Codes `(B, code_dim)` before step `position` of each episode, from that episode only."""
     horizon = model.encoder.horizon
     starts = np.maximum(position - horizon, 0)
@@ -113,7 +119,9 @@ def _encode_before(model: WorldModel, data: TrainingData, episodes: Array, posit
 
 
 @torch.no_grad()
-def encode_dataset(model: WorldModel, data: TrainingData, at_once: int = TRANSITIONS_AT_ONCE) -> Array:
+def encode_dataset(
+    model: WorldModel, data: TrainingData, at_once: int = TRANSITIONS_AT_ONCE
+) -> Array:
     """Codes `(N, code_dim)` before each transition; they do not depend on how many are read `at_once`."""
     codes = np.zeros((data.num_transitions, model.encoder.output.out_features), np.float32)
     for _, index, real in batch_episodes(data, at_once):
@@ -136,4 +144,8 @@ def batch_episodes(data: TrainingData, at_once: int) -> Iterator[tuple[Array, Ar
         episodes = np.arange(first, min(first + count, data.num_episodes))
         lengths = data.lengths[episodes]
         steps = np.minimum(np.arange(longest), lengths[:, None] - 1)
-        yield episodes, data.columns.offsets[episodes][:, None] + steps, np.arange(longest) < lengths[:, None]
+        yield (
+            episodes,
+            data.columns.offsets[episodes][:, None] + steps,
+            np.arange(longest) < lengths[:, None],
+        )

@@ -14,8 +14,12 @@ from ..meta_dt.config import TaskCodeConfig, collect_overrides, drop_fixed_field
 class MetaDTPlusConfig(TaskCodeConfig):
     """Meta-DT's transformer on codes of the whole history; the README gives the evidence for each default."""
 
-    window: int = Field(1, ge=1, description="K: steps of the main window; one, since the code carries the history")
-    no_prompt: bool = Field(True, description="no prompt at any number of shots: the code reads the support")
+    window: int = Field(
+        1, ge=1, description="K: steps of the main window; one, since the code carries the history"
+    )
+    no_prompt: bool = Field(
+        True, description="no prompt at any number of shots: the code reads the support"
+    )
     code_placement: CodePlacement = Field(
         "sum",
         description="the code is added to the observation's token at full width, is a token of its own, or stands "
@@ -27,7 +31,9 @@ class MetaDTPlusConfig(TaskCodeConfig):
         "start, the mean over training tasks of each task's best episode, or the best episode of all",
     )
     model_batch_size: int = Field(64, ge=1, description="episodes an update of the world model")
-    model_decay: bool = Field(True, description="cosine decay of the world model's learning rate to a hundredth")
+    model_decay: bool = Field(
+        True, description="cosine decay of the world model's learning rate to a hundredth"
+    )
     relabelled_context: float = Field(
         1.0,
         ge=0,
@@ -41,7 +47,9 @@ class MetaDTPlusConfig(TaskCodeConfig):
         "predictions, without noise",
     )
     linear_reward: bool = Field(False, description="the reward decoder is linear in the code")
-    support_episodes: int = Field(5, ge=1, description="most support episodes that the transformer's codes read")
+    support_episodes: int = Field(
+        5, ge=1, description="most support episodes that the transformer's codes read"
+    )
     exploration: float = Field(
         0.7,
         ge=0,
@@ -49,7 +57,9 @@ class MetaDTPlusConfig(TaskCodeConfig):
         description="probability of a uniformly random action at each step of unscored support episodes",
     )
     probe_steps: int = Field(
-        3, ge=0, description="uniformly random first actions of a scored episode that has no support"
+        3,
+        ge=0,
+        description="uniformly random first actions of a scored episode that has no support",
     )
 
     @model_validator(mode="before")

@@ -24,11 +24,17 @@ FIRST_STEPS, LATER_STEPS = 16, 12
 
 
 def table_loss(
-    scales: TransitionScales, table: TaskTable, data: TrainingData, generator: np.random.Generator, batch_size: int
+    scales: TransitionScales,
+    table: TaskTable,
+    data: TrainingData,
+    generator: np.random.Generator,
+    batch_size: int,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Squared errors of reward and change, each transition predicted with its task's code in the table."""
     index = generator.integers(data.num_transitions, size=batch_size)  # (B,) flat
-    tasks = torch.as_tensor(data.columns.tasks[data.transition_episodes[index]], device=scales.reward_mean.device)
+    tasks = torch.as_tensor(
+        data.columns.tasks[data.transition_episodes[index]], device=scales.reward_mean.device
+    )
     transitions = gather_transitions(scales, data, index)
     reward, change = compute_squared_errors(table.decoders, transitions, table.codes(tasks))
     loss = (reward + change).mean()
@@ -50,7 +56,9 @@ def elsewhere_loss(
     """
     episodes = data.sample_episodes(generator, config.model_batch_size)  # (B,)
     support = data.sample_same_task(generator, episodes, SUPPORT_READ)
-    read = np.concatenate([episodes[:, None], support], axis=1).ravel()  # (3B,): each episode, then its support
+    read = np.concatenate(
+        [episodes[:, None], support], axis=1
+    ).ravel()  # (3B,): each episode, then its support
     tasks = data.columns.tasks[episodes]
     relabelled = None  # (B,) bool
     if table is not None:
@@ -62,18 +70,24 @@ def elsewhere_loss(
     transitions = gather_steps(model.scales, data, read, steps)
     if table is not None and relabelled is not None and relabelled.any():
         rows, targets = (np.repeat(x, 1 + SUPPORT_READ) for x in (relabelled, tasks))
-        transitions = _relabel_rows(config, table, transitions, rows, targets, data.columns.tasks[read][:, None])
+        transitions = _relabel_rows(
+            config, table, transitions, rows, targets, data.columns.tasks[read][:, None]
+        )
     evidence = _read_prefixes(model, data, generator, transitions, read, steps, weights, prefixes)
     codes = model.encoder.compute_codes(evidence)  # (B, prefixes, code_dim)
 
-    elsewhere = data.sample_same_task(generator, episodes, prefixes)  # (B, prefixes), one for each code
+    elsewhere = data.sample_same_task(
+        generator, episodes, prefixes
+    )  # (B, prefixes), one for each code
     if relabelled is not None:
         anywhere = data.sample_episodes(generator, elsewhere.size).reshape(elsewhere.shape)
         elsewhere = np.where(relabelled[:, None], anywhere, elsewhere)
     step = (generator.random(elsewhere.shape) * data.lengths[elsewhere]).astype(np.int64)
     target = gather_transitions(model.scales, data, data.columns.offsets[elsewhere] + step)
     if table is not None and relabelled is not None and relabelled.any():
-        target = _relabel_rows(config, table, target, relabelled, tasks, data.columns.tasks[elsewhere])
+        target = _relabel_rows(
+            config, table, target, relabelled, tasks, data.columns.tasks[elsewhere]
+        )
     return prediction_loss(model, target, codes)
 
 
@@ -102,19 +116,27 @@ def _read_prefixes(
     device = transitions["rewards"].device
     stands_for = None if weights is None else torch.as_tensor(weights, device=device)
     evidence = model.encoder.gather_evidence(transitions, stands_for)  # (3B, n + 1, evidence_dim)
-    evidence = evidence.view(len(read) // (1 + SUPPORT_READ), 1 + SUPPORT_READ, -1, model.encoder.evidence_dim)
+    evidence = evidence.view(
+        len(read) // (1 + SUPPORT_READ), 1 + SUPPORT_READ, -1, model.encoder.evidence_dim
+    )
     batch = len(evidence)
 
     own = evidence[:, 0]  # (B, n + 1, evidence_dim) before each step read, and after the last
     own_steps, own_lengths = steps[:: 1 + SUPPORT_READ], data.lengths[read[:: 1 + SUPPORT_READ]]
     position = (generator.random((batch, prefixes)) * (own_lengths[:, None] + 1)).astype(np.int64)
-    earlier = (own_steps[:, None] < position[..., None]).sum(axis=-1)  # (B, prefixes): steps read before `position`
+    earlier = (own_steps[:, None] < position[..., None]).sum(
+        axis=-1
+    )  # (B, prefixes): steps read before `position`
     place = torch.as_tensor(earlier, device=device)[..., None].expand(-1, -1, own.shape[-1])
     chosen = torch.gather(own, 1, place)  # (B, prefixes, evidence_dim)
 
-    ends = torch.as_tensor((steps < data.lengths[read][:, None]).sum(axis=-1))  # (3B,): steps that are no padding
+    ends = torch.as_tensor(
+        (steps < data.lengths[read][:, None]).sum(axis=-1)
+    )  # (3B,): steps that are no padding
     totals = evidence.flatten(0, 1)[torch.arange(len(ends)), ends]
-    totals = totals.view(batch, 1 + SUPPORT_READ, -1)[:, 1:]  # (B, 2, evidence_dim) after whole support episodes
+    totals = totals.view(batch, 1 + SUPPORT_READ, -1)[
+        :, 1:
+    ]  # (B, 2, evidence_dim) after whole support episodes
     used = generator.integers(SUPPORT_READ + 1, size=(batch, prefixes, 1)) > np.arange(SUPPORT_READ)
     counted = torch.as_tensor(used, dtype=totals.dtype, device=device)  # (B, prefixes, 2)
     return chosen + torch.einsum("bpc,bce->bpe", counted, totals)
@@ -136,7 +158,9 @@ def choose_steps(generator: np.random.Generator, lengths: Array) -> tuple[Array,
     if longest <= FIRST_STEPS + 2 * LATER_STEPS:
         return np.broadcast_to(np.arange(longest), (len(lengths), longest)), None
     later = np.maximum(lengths[:, None] - FIRST_STEPS, LATER_STEPS)
-    edges = FIRST_STEPS + np.arange(LATER_STEPS + 1) * later // LATER_STEPS  # (B, 13) where stretches begin and end
+    edges = (
+        FIRST_STEPS + np.arange(LATER_STEPS + 1) * later // LATER_STEPS
+    )  # (B, 13) where stretches begin and end
     size = np.diff(edges, axis=1)  # (B, 12)
     drawn = edges[:, :-1] + (generator.random(size.shape) * size).astype(np.int64)
     pairs = np.stack([drawn - 1, drawn], axis=2).reshape(len(lengths), -1)  # (B, 24)
@@ -148,7 +172,12 @@ def choose_steps(generator: np.random.Generator, lengths: Array) -> tuple[Array,
 
 
 def _relabel_rows(
-    config: MetaDTPlusConfig, table: TaskTable, transitions: Transitions, chosen: Array, tasks: Array, sources: Array
+    config: MetaDTPlusConfig,
+    table: TaskTable,
+    transitions: Transitions,
+    chosen: Array,
+    tasks: Array,
+    sources: Array,
 ) -> Transitions:
     """Rows `chosen` `(B,)` as they would have been in `tasks` `(B,)`; tasks `sources` `(B, 1 or n)` logged them."""
     device = transitions["rewards"].device

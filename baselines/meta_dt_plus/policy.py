@@ -29,7 +29,9 @@ class HistoryLaneCodes:
         """Start one episode a lane with the evidence of its support."""
         encoder = self._model.encoder
         device = self._model.scales.reward_mean.device
-        self._evidence = torch.zeros(len(support), encoder.evidence_dim, device=device)  # (lanes, evidence_dim)
+        self._evidence = torch.zeros(
+            len(support), encoder.evidence_dim, device=device
+        )  # (lanes, evidence_dim)
         self._last: Transitions | None = None
         self._before: Array | None = None
         read: dict[int, Tensor] = {}  # lanes of one group have the same episodes: each is read once
@@ -71,10 +73,16 @@ class MetaDTPlusPolicy(MetaDTPolicy):
         horizon = self.spaces.horizon
         self._supported = np.zeros(len(groups), bool)
         self._explores = self.config.exploration > 0 or self.config.probe_steps > 0
-        if self._explores:  # all that an episode may need, so that a lane's draws do not depend on other lanes
+        if (
+            self._explores
+        ):  # all that an episode may need, so that a lane's draws do not depend on other lanes
             generators = [np.random.default_rng([seed, 1]) for seed in seeds]
-            self._coins = np.stack([generator.random(horizon) for generator in generators])  # (lanes, horizon)
-            random = [self.spaces.uniform_actions(generator, (horizon,)) for generator in generators]
+            self._coins = np.stack(
+                [generator.random(horizon) for generator in generators]
+            )  # (lanes, horizon)
+            random = [
+                self.spaces.uniform_actions(generator, (horizon,)) for generator in generators
+            ]
             self._random = np.stack(random)  # (lanes, horizon, ...)
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:

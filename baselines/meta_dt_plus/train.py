@@ -20,14 +20,20 @@ from .world_model import HistoryWorldModel, TaskTable, gather_dataset_evidence
 TABLE_STAGE = "task-table"
 
 
-def train_policy(config: MetaDTPlusConfig, data: TrainingData, run: TrainingRun) -> MetaDTPlusPolicy:
+def train_policy(
+    config: MetaDTPlusConfig, data: TrainingData, run: TrainingRun
+) -> MetaDTPlusPolicy:
     """Train task table and world model, freeze them, then the transformer; adds diagnostics to the summary."""
     model, codes = None, None
     if not config.no_context:
         run.torch_seed("initialise", MODEL_STAGE)
         model = HistoryWorldModel(config, data.spaces).to(run.device)
         model.measure(data.fitting)
-        table = train_task_table(config, model, data.fitting, run) if config.relabelled_context > 0 else None
+        table = (
+            train_task_table(config, model, data.fitting, run)
+            if config.relabelled_context > 0
+            else None
+        )
         train_world_model(config, model, table, data, run)
         model.requires_grad_(False).eval()
         codes = HistoryCodes(config, model)
@@ -58,7 +64,11 @@ def train_task_table(
 
 
 def train_world_model(
-    config: MetaDTPlusConfig, model: HistoryWorldModel, table: TaskTable | None, data: TrainingData, run: TrainingRun
+    config: MetaDTPlusConfig,
+    model: HistoryWorldModel,
+    table: TaskTable | None,
+    data: TrainingData,
+    run: TrainingRun,
 ) -> None:
     """Train in place on the fitting tasks; logs the loss there and on the validation tasks.
 
@@ -68,9 +78,15 @@ def train_world_model(
     optimizer = torch.optim.Adam(model.parameters(), lr=config.model_learning_rate)
     recent = RecentLosses()
     interval = max(1, config.model_updates // 50)  # 50 rows of the training curve
-    for update in run.steps(MODEL_STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent):
-        loss, info = elsewhere_loss(config, model, fitting, run.generator(MODEL_STAGE, update), table)
-        factor = cosine_factor(update, config.model_updates, last=0.01) if config.model_decay else 1.0
+    for update in run.steps(
+        MODEL_STAGE, config.model_updates, model=model, optimizer=optimizer, recent=recent
+    ):
+        loss, info = elsewhere_loss(
+            config, model, fitting, run.generator(MODEL_STAGE, update), table
+        )
+        factor = (
+            cosine_factor(update, config.model_updates, last=0.01) if config.model_decay else 1.0
+        )
         descend(optimizer, loss, clip=1.0, learning_rate=config.model_learning_rate * factor)
         recent.values.append(float(info["loss"]))
         if update % interval == 0 or update == config.model_updates:
@@ -91,7 +107,9 @@ class HistoryCodes:
         self._most, self._model = config.support_episodes, model
         self._kept: dict[int, tuple[TrainingData, Array, Array]] = {}
 
-    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+    def __call__(
+        self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator
+    ) -> Tensor:
         """Codes `(B, K, code_dim)`; those of supported windows have read 1 to `support_episodes` other episodes."""
         before, after = self._read_evidence(data)
         index = find_transitions(data, windows)

@@ -29,7 +29,11 @@ class HistoryEncoder(nn.Module):
         self.reward_step_scale: Tensor
         self.register_buffer("reward_step_scale", torch.ones(()))
         self.transition = nn.Sequential(
-            nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * size)
+            nn.Linear(inputs, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, 2 * size),
         )
         self.output = nn.Sequential(
             nn.Linear(2 * size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
@@ -50,12 +54,16 @@ class HistoryEncoder(nn.Module):
             `(B, T + 1, evidence_dim)`.
         """
         rewards = episodes["rewards"]
-        steps = torch.cat([torch.zeros_like(rewards[:, :1]), rewards.diff(dim=1)], dim=1)  # (B, T, 1)
+        steps = torch.cat(
+            [torch.zeros_like(rewards[:, :1]), rewards.diff(dim=1)], dim=1
+        )  # (B, T, 1)
         steps = steps * self.reward_step_scale
         inputs = [episodes[name] for name in ("observations", "actions", "rewards", "changes")]
         read = self.transition(torch.cat([*inputs, steps], dim=-1))
         value, weight = read.chunk(2, dim=-1)  # (B, T, 2 * code_dim) each
-        weight = torch.exp(5.0 * torch.tanh(weight / 5.0))  # between exp(-5) and exp(5): no transition counts for all
+        weight = torch.exp(
+            5.0 * torch.tanh(weight / 5.0)
+        )  # between exp(-5) and exp(5): no transition counts for all
         if weights is not None:
             weight = weight * weights[..., None]
         total = torch.cat([weight * value, weight], dim=-1).cumsum(dim=1)  # (B, T, evidence_dim)
@@ -67,7 +75,9 @@ class HistoryEncoder(nn.Module):
         A prior weight of one shrinks the mean to zero where little was read.
         """
         value, weight = evidence.chunk(2, dim=-1)
-        read = torch.cat([value / (1.0 + weight), torch.log1p(weight)], dim=-1)  # (..., evidence_dim)
+        read = torch.cat(
+            [value / (1.0 + weight), torch.log1p(weight)], dim=-1
+        )  # (..., evidence_dim)
         output: Tensor = self.output(read)
         return output
 
@@ -97,11 +107,15 @@ class HistoryDecoders(nn.Module):
         return output
 
     def _predict_reward(self, transitions: Transitions, codes: Tensor) -> Tensor:
-        observations, actions, changes = (transitions[name] for name in ("observations", "actions", "changes"))
+        observations, actions, changes = (
+            transitions[name] for name in ("observations", "actions", "changes")
+        )
         if not self.linear:
             output: Tensor = self.reward(torch.cat([observations, actions, codes, changes], dim=-1))
             return output
-        features: Tensor = self.reward(torch.cat([observations, actions, changes], dim=-1))  # (..., code_dim + 1)
+        features: Tensor = self.reward(
+            torch.cat([observations, actions, changes], dim=-1)
+        )  # (..., code_dim + 1)
         return (features[..., :-1] * codes).sum(dim=-1, keepdim=True) + features[..., -1:]
 
     @torch.no_grad()
@@ -115,7 +129,9 @@ class HistoryDecoders(nn.Module):
         if own is not None:
             change = transitions["changes"] + change - self._predict_change(transitions, own)
         relabelled = {**transitions, "changes": change}
-        reward = self._predict_reward(relabelled, codes)  # of the change that is made there, not of the logged one
+        reward = self._predict_reward(
+            relabelled, codes
+        )  # of the change that is made there, not of the logged one
         if own is not None:
             reward = transitions["rewards"] + reward - self._predict_reward(transitions, own)
         return {**relabelled, "rewards": reward}

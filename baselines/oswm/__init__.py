@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.planning.config import VARIANTS
-from .config import META_PRESETS, PRESETS, PRETRAINING, OSWMConfig, OSWMMetaConfig, PretrainingConfig
+from .config import (
+    META_PRESETS,
+    PRESETS,
+    PRETRAINING,
+    OSWMConfig,
+    OSWMMetaConfig,
+    PretrainingConfig,
+)
 from .meta_training import measure_one_step_errors, train_on_tasks
 from .policy import OSWMPolicy, load_oswm_policy
 from .pretrain import pretrain_world_model

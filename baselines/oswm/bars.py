@@ -35,7 +35,9 @@ class BarDistribution(nn.Module):
         ranked = values.flatten().double().sort().values
         borders = ranked[(at * (len(ranked) - 1)).long()]
         least = 1e-4 * float(borders[-1] - borders[0])
-        for i in range(1, len(borders)):  # each from the one before, which may have been moved itself
+        for i in range(
+            1, len(borders)
+        ):  # each from the one before, which may have been moved itself
             borders[i] = torch.maximum(borders[i], borders[i - 1] + least)
         self.borders.copy_(borders.float())
 
@@ -85,7 +87,9 @@ class BarDistribution(nn.Module):
         inner = -widths.log()[(bucket - 1).clamp(0, len(widths) - 1)]
         below = _half_normal(self.borders[0] - target, left)
         above = _half_normal(target - self.borders[-1], right)
-        return torch.where(bucket == 0, below, torch.where(bucket == len(self.borders), above, inner))
+        return torch.where(
+            bucket == 0, below, torch.where(bucket == len(self.borders), above, inner)
+        )
 
 
 def _half_normal(distance: Tensor, scale: Tensor) -> Tensor:

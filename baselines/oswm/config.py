@@ -13,12 +13,16 @@ class ModelConfig(Config):
     """Size of the world model."""
 
     state_slots: int = Field(default=24, ge=1, description="S: most observation dimensions")
-    action_slots: int = Field(default=8, ge=1, description="A: most action features: coordinates, or discrete actions")
+    action_slots: int = Field(
+        default=8, ge=1, description="A: most action features: coordinates, or discrete actions"
+    )
     width: int = Field(default=64, ge=8, description="width of the transformer")
     layers: int = Field(default=2, ge=1, description="number of blocks")
     heads: int = Field(default=2, ge=1, description="attention heads a block")
     buckets: int = Field(default=48, ge=4, description="buckets of the predicted distributions")
-    prior_weight: float = Field(default=2.0, gt=0, description="context rows that the prior's scales count as")
+    prior_weight: float = Field(
+        default=2.0, gt=0, description="context rows that the prior's scales count as"
+    )
 
 
 class PretrainingConfig(Config):
@@ -29,12 +33,20 @@ class PretrainingConfig(Config):
     environments: int = Field(default=12, ge=1, description="synthetic environments an update")
     episodes: int = Field(default=18, ge=2, description="episodes in each")
     steps: int = Field(default=64, ge=2, description="steps in each")
-    queries: int = Field(default=96, ge=1, description="rows of each environment that are predicted")
-    largest_context: int = Field(
-        default=256, ge=1, description="most rows of context; drawn from 0 to this, small ones oftener"
+    queries: int = Field(
+        default=96, ge=1, description="rows of each environment that are predicted"
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's learning rate after the warm-up")
-    warmup: int = Field(default=200, ge=0, description="updates of linear warm-up; a cosine to a hundredth follows")
+    largest_context: int = Field(
+        default=256,
+        ge=1,
+        description="most rows of context; drawn from 0 to this, small ones oftener",
+    )
+    learning_rate: float = Field(
+        default=1e-3, gt=0, description="AdamW's learning rate after the warm-up"
+    )
+    warmup: int = Field(
+        default=200, ge=0, description="updates of linear warm-up; a cosine to a hundredth follows"
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's weight decay")
     gradient_clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     log_interval: int = Field(default=50, ge=1, description="updates between two rows of the curve")
@@ -67,8 +79,13 @@ PRETRAINING = {
 class OSWMConfig(PlannerConfig):
     """Where the world model comes from, and how it acts."""
 
-    weights: str = Field(default="shipped", description="`shipped`, or the folder that `metabench pretrain oswm` wrote")
-    largest_context: int = Field(default=256, ge=1, description="most rows of support that are read")
+    weights: str = Field(
+        default="shipped",
+        description="`shipped`, or the folder that `metabench pretrain oswm` wrote",
+    )
+    largest_context: int = Field(
+        default=256, ge=1, description="most rows of support that are read"
+    )
 
 
 class OSWMMetaConfig(OSWMConfig):
@@ -76,8 +93,12 @@ class OSWMMetaConfig(OSWMConfig):
 
     updates: int = Field(default=1_500, ge=1, description="gradient updates")
     tasks: int = Field(default=8, ge=1, description="training tasks an update")
-    queries: int = Field(default=96, ge=1, description="transitions of each task that are predicted")
-    learning_rate: float = Field(default=3e-4, gt=0, description="AdamW's first learning rate; a cosine to 0 follows")
+    queries: int = Field(
+        default=96, ge=1, description="transitions of each task that are predicted"
+    )
+    learning_rate: float = Field(
+        default=3e-4, gt=0, description="AdamW's first learning rate; a cosine to 0 follows"
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's weight decay")
     gradient_clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     log_interval: int = Field(default=50, ge=1, description="updates between two rows of the curve")
@@ -91,8 +112,12 @@ PRESETS = {
 }
 
 META_PRESETS = {
-    "tiny": OSWMMetaConfig(samples=8, horizon=4, largest_context=64, updates=10, tasks=4, queries=16, log_interval=5),
+    "tiny": OSWMMetaConfig(
+        samples=8, horizon=4, largest_context=64, updates=10, tasks=4, queries=16, log_interval=5
+    ),
     "demo": OSWMMetaConfig(updates=300),
     "cpu": OSWMMetaConfig(),
-    "paper": OSWMMetaConfig(samples=128, iterations=4, replan=1, largest_context=1_000, updates=20_000, tasks=32),
+    "paper": OSWMMetaConfig(
+        samples=128, iterations=4, replan=1, largest_context=1_000, updates=20_000, tasks=32
+    ),
 }

@@ -23,23 +23,33 @@ CHECKS = 64
 """Contexts of validation tasks that the curve's losses are measured with."""
 
 
-def train_on_tasks(model: OSWMWorldModel, config: OSWMMetaConfig, data: TrainingData, run: TrainingRun) -> None:
+def train_on_tasks(
+    model: OSWMWorldModel, config: OSWMMetaConfig, data: TrainingData, run: TrainingRun
+) -> None:
     """Train in place on the fitting tasks; the curve holds losses on the validation tasks."""
     model.to(run.device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
     recent = RecentLosses()
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, recent=recent):
         generator = run.generator(STAGE, update)
-        loss, _ = meta_training_loss(model, config, data.fitting, config.tasks, generator, run.device)
+        loss, _ = meta_training_loss(
+            model, config, data.fitting, config.tasks, generator, run.device
+        )
         rate = config.learning_rate * cosine_factor(update, config.updates)
         descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         recent.values.append(float(loss.detach()))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if data.validation.num_episodes:
-                generator = run.generator(STAGE, "check")  # the same contexts and queries every time
+                generator = run.generator(
+                    STAGE, "check"
+                )  # the same contexts and queries every time
                 with torch.no_grad():
-                    check, _ = meta_training_loss(model, config, data.validation, CHECKS, generator, run.device)
+                    check, _ = meta_training_loss(
+                        model, config, data.validation, CHECKS, generator, run.device
+                    )
                 metrics["validation_loss"] = float(check)
             run.log(**metrics)
     model.eval()
@@ -55,7 +65,9 @@ def meta_training_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum of the losses of changes, rewards and ends in `count` tasks drawn at random."""
     context, queries = draw_rows(data, count, config.largest_context, config.queries, generator)
-    state_used, action_used = (flags.to(device) for flags in mark_used_slots(model.config, data.spaces, count))
+    state_used, action_used = (
+        flags.to(device) for flags in mark_used_slots(model.config, data.spaces, count)
+    )
     given = model.condition(pad_to_slots(context, model.config, device), state_used, action_used)
     return model.query_loss(given, pad_to_slots(queries, model.config, device))
 
@@ -74,7 +86,9 @@ def draw_rows(
         episodes = generator.permutation(np.arange(first, last))
         if generator.random() < 0.5:
             begin = int(data.columns.offsets[episodes[0]])
-            index = begin + np.arange(generator.integers(0, min(most, int(data.lengths[episodes[0]])) + 1))
+            index = begin + np.arange(
+                generator.integers(0, min(most, int(data.lengths[episodes[0]])) + 1)
+            )
             used = 1
         else:
             used = int(generator.integers(1, min(EPISODES, len(episodes)) + 1))
@@ -83,11 +97,16 @@ def draw_rows(
         contexts.append(index)
         others = episodes[used:] if len(episodes) > used else episodes
         chosen = others[generator.integers(len(others), size=queries)]
-        asked.append(data.columns.offsets[chosen] + (generator.random(queries) * data.lengths[chosen]).astype(np.int64))
+        asked.append(
+            data.columns.offsets[chosen]
+            + (generator.random(queries) * data.lengths[chosen]).astype(np.int64)
+        )
     longest = max(1, max(len(index) for index in contexts))
     valid = np.arange(longest) < np.array([len(index) for index in contexts])[:, None]
     index = np.stack([np.pad(index, (0, longest - len(index))) for index in contexts])
-    return _gather_rows(data, index, valid), _gather_rows(data, np.stack(asked), np.ones((count, queries), bool))
+    return _gather_rows(data, index, valid), _gather_rows(
+        data, np.stack(asked), np.ones((count, queries), bool)
+    )
 
 
 def _list_steps(data: TrainingData, episode: int) -> Array:
@@ -101,13 +120,24 @@ def _gather_rows(data: TrainingData, index: Array, valid: Array) -> Rows:
     return Rows(
         *(
             torch.as_tensor(values)
-            for values in (steps.observations, steps.actions, steps.next_observations, steps.rewards, ends, valid)
+            for values in (
+                steps.observations,
+                steps.actions,
+                steps.next_observations,
+                steps.rewards,
+                ends,
+                valid,
+            )
         )
     )
 
 
 def measure_one_step_errors(
-    model: OSWMWorldModel, data: TrainingData, spaces: Spaces, generator: np.random.Generator, contexts: tuple[int, ...]
+    model: OSWMWorldModel,
+    data: TrainingData,
+    spaces: Spaces,
+    generator: np.random.Generator,
+    contexts: tuple[int, ...],
 ) -> dict[str, float]:
     """Root mean squared error of the predicted change, in units of no change's, with contexts of so many rows.
 
@@ -126,7 +156,9 @@ def measure_one_step_errors(
             context.valid & keep,
         )
         with torch.no_grad():
-            given = model.condition(pad_to_slots(context, model.config), *mark_used_slots(model.config, spaces, CHECKS))
+            given = model.condition(
+                pad_to_slots(context, model.config), *mark_used_slots(model.config, spaces, CHECKS)
+            )
             asked = pad_to_slots(queries, model.config)
             seen = model(given, asked.observations, asked.actions)
         wrong = (seen.next_observations - asked.next_observations).square().mean((0, 1))

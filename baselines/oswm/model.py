@@ -69,7 +69,9 @@ class OSWMWorldModel(nn.Module):
         nn.init.zeros_(self.predict_end.weight)  # it begins as the regression of ends
         nn.init.zeros_(self.predict_end.bias)
 
-    def condition(self, context: Rows, state_used: Tensor, action_used: Tensor) -> ConditionedContext:
+    def condition(
+        self, context: Rows, state_used: Tensor, action_used: Tensor
+    ) -> ConditionedContext:
         """Read a context of N rows, 0 or more."""
         regressions = Regressions.fit(context, state_used, action_used, self.config.prior_weight)
         guess, outcome = regressions.left_out, scale_outcomes(context, regressions.scales)
@@ -87,7 +89,9 @@ class OSWMWorldModel(nn.Module):
             values.append(value)
         return ConditionedContext(tuple(keys), tuple(values), mask, regressions)
 
-    def logits(self, given: ConditionedContext, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Guess]:
+    def logits(
+        self, given: ConditionedContext, observations: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Guess]:
         """Of what the regression misses, for M queries: `(B, M, S + 1, buckets)`, changes and then the reward.
 
         Also the logits `(B, M)` of ends, and what the regressions say.
@@ -97,7 +101,11 @@ class OSWMWorldModel(nn.Module):
         return self.predict_rest(tokens).view(shape), self._end_logits(tokens, guess), guess
 
     def forward(
-        self, given: ConditionedContext, observations: Tensor, actions: Tensor, slots: int | None = None
+        self,
+        given: ConditionedContext,
+        observations: Tensor,
+        actions: Tensor,
+        slots: int | None = None,
     ) -> Prediction:
         """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to.
 
@@ -128,12 +136,16 @@ class OSWMWorldModel(nn.Module):
             ends=self._end_logits(tokens, guess).sigmoid(),
         )
 
-    def query_loss(self, given: ConditionedContext, queries: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+    def query_loss(
+        self, given: ConditionedContext, queries: Rows
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Negative log-likelihoods of the queries, summed: mean over used, moving slots; of rewards; of ends."""
         rest, ends, guess = self.logits(given, queries.observations, queries.actions)
         target, counted = self.targets(given, queries, guess)
         each = self.bars.loss(rest, target) * counted
-        end_loss = functional.binary_cross_entropy_with_logits(ends, queries.ends.float(), reduction="none")
+        end_loss = functional.binary_cross_entropy_with_logits(
+            ends, queries.ends.float(), reduction="none"
+        )
         valid = queries.valid.float()
         info = {
             "change": each[..., :-1].sum() / counted[..., :-1].sum().clamp(min=1.0),
@@ -142,14 +154,22 @@ class OSWMWorldModel(nn.Module):
         }
         return torch.stack(list(info.values())).sum(), info
 
-    def targets(self, given: ConditionedContext, queries: Rows, guess: Guess) -> tuple[Tensor, Tensor]:
+    def targets(
+        self, given: ConditionedContext, queries: Rows, guess: Guess
+    ) -> tuple[Tensor, Tensor]:
         """`(B, M, S + 1)` what the regression misses of queries, in its units; and which of it counts, as 0 or 1."""
         moving = given.regressions.scales.moving
-        target = (scale_outcomes(queries, given.regressions.scales) - guess.value[..., :-1]) / guess.unit[..., :-1]
-        counted = torch.cat([moving, torch.ones_like(moving[..., :1])], 2) & queries.valid[..., None]
+        target = (
+            scale_outcomes(queries, given.regressions.scales) - guess.value[..., :-1]
+        ) / guess.unit[..., :-1]
+        counted = (
+            torch.cat([moving, torch.ones_like(moving[..., :1])], 2) & queries.valid[..., None]
+        )
         return target.clamp(-FAR, FAR), counted.float()
 
-    def _read(self, given: ConditionedContext, observations: Tensor, actions: Tensor) -> tuple[Tensor, Guess]:
+    def _read(
+        self, given: ConditionedContext, observations: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Guess]:
         """`(B, M, width)` tokens of queries that have attended to the context, and what the regressions say."""
         guess = given.regressions.guess(observations, actions)
         tokens = self._make_tokens(given.regressions, guess) + self.query
@@ -164,7 +184,9 @@ class OSWMWorldModel(nn.Module):
     def _make_tokens(self, regressions: Regressions, guess: Guess) -> Tensor:
         flags = torch.cat([regressions.state_used, regressions.action_used], 1)[:, None]
         said = [guess.value.clamp(-CLIP, CLIP), guess.unit.log()]
-        read = torch.cat([guess.inputs, flags.expand(guess.inputs.shape).to(guess.inputs.dtype), *said], 2)
+        read = torch.cat(
+            [guess.inputs, flags.expand(guess.inputs.shape).to(guess.inputs.dtype), *said], 2
+        )
         return torch.as_tensor(self.read_input(read))
 
 
@@ -184,7 +206,12 @@ class _ContextLayer(nn.Module):
 
     def keys_and_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, heads, N, width / heads)` each."""
-        key, value = self.answer(self.norm(context)).unflatten(2, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
+        key, value = (
+            self.answer(self.norm(context))
+            .unflatten(2, (2 * self.heads, -1))
+            .transpose(1, 2)
+            .chunk(2, 1)
+        )
         return key, value
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
@@ -192,7 +219,9 @@ class _ContextLayer(nn.Module):
         asked = self.ask(self.norm(tokens)).unflatten(2, (self.heads, -1)).transpose(1, 2)
         attended = functional.scaled_dot_product_attention(asked, key, value, mask)
         tokens = tokens + self.out(attended.transpose(1, 2).flatten(2))
-        return torch.as_tensor(tokens + self.narrow(functional.gelu(self.widen(self.second_norm(tokens)))))
+        return torch.as_tensor(
+            tokens + self.narrow(functional.gelu(self.widen(self.second_norm(tokens))))
+        )
 
 
 def _make_perceptron(inputs: int, width: int) -> nn.Sequential:

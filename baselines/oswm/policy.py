@@ -51,7 +51,9 @@ def load_oswm_policy(config_class: type[OSWMConfig], folder: Path, spaces: Space
         config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
         model = build_model(ModelConfig.model_validate(state["model"]), state["network"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not a policy of oswm: {' '.join(str(error).split()):.200}") from error
+        raise DataError(
+            f"{folder}: not a policy of oswm: {' '.join(str(error).split()):.200}"
+        ) from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
     return OSWMPolicy(OSWMReader(model.eval(), spaces), config, spaces)

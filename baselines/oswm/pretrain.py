@@ -31,16 +31,22 @@ def pretrain_world_model(config: PretrainingConfig, run: TrainingRun) -> OSWMWor
     model.to(run.device)
     with torch.no_grad():
         model.bars.fit(_collect_typical_targets(model, config, run))
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
     held_out = _draw_environments(config, run, HELD_OUT, "held-out", 0)
     recent = {name: RecentLosses() for name in ("change", "reward", "end")}
     for update in run.steps(STAGE, config.updates, model=model, optimizer=optimizer, **recent):
         data = _draw_environments(config, run, config.environments, "environments", update)
         rows = draw_context_rows(config.largest_context, run.generator("context", update))
-        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "rows", update))
+        context, queries = split_rows(
+            data, rows, config.queries, _make_generator(run, "rows", update)
+        )
         given = model.condition(context, data.state_used, data.action_used)
         loss, info = model.query_loss(given, queries)
-        rate = config.learning_rate * cosine_factor(update, config.updates, last=0.01, warmup=config.warmup)
+        rate = config.learning_rate * cosine_factor(
+            update, config.updates, last=0.01, warmup=config.warmup
+        )
         descend(optimizer, loss, clip=config.gradient_clip, learning_rate=rate)
         for name, value in info.items():
             recent[name].values.append(float(value.detach()))
@@ -60,7 +66,9 @@ def draw_context_rows(largest: int, generator: np.random.Generator) -> int:
     return int(largest * generator.random() ** 3 + 0.5)
 
 
-def split_rows(data: SyntheticData, rows: int, queries: int, generator: torch.Generator) -> tuple[Rows, Rows]:
+def split_rows(
+    data: SyntheticData, rows: int, queries: int, generator: torch.Generator
+) -> tuple[Rows, Rows]:
     """`rows` context rows and `queries` others of each environment.
 
     Half of the time both are drawn from all episodes; else from different ones, as when a planner leaves what the
@@ -85,7 +93,9 @@ def evaluate_held_out(
     metrics = {}
     model.eval()
     for rows in HELD_OUT_CONTEXTS:
-        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "held-out-rows", rows))
+        context, queries = split_rows(
+            data, rows, config.queries, _make_generator(run, "held-out-rows", rows)
+        )
         given = model.condition(context, data.state_used, data.action_used)
         _, info = model.query_loss(given, queries)
         for name, value in info.items():
@@ -106,7 +116,9 @@ def evaluate_held_out(
 def _draw_environments(
     config: PretrainingConfig, run: TrainingRun, environments: int, *purpose: int | str
 ) -> SyntheticData:
-    prior = Prior(config.model.state_slots, config.model.action_slots, _make_generator(run, *purpose))
+    prior = Prior(
+        config.model.state_slots, config.model.action_slots, _make_generator(run, *purpose)
+    )
     return prior.draw(environments, config.episodes, config.steps)
 
 
@@ -115,12 +127,16 @@ def _make_generator(run: TrainingRun, *purpose: int | str) -> torch.Generator:
     return torch.Generator(run.device).manual_seed(seed)
 
 
-def _collect_typical_targets(model: OSWMWorldModel, config: PretrainingConfig, run: TrainingRun) -> Tensor:
+def _collect_typical_targets(
+    model: OSWMWorldModel, config: PretrainingConfig, run: TrainingRun
+) -> Tensor:
     """What the regression misses, as the model will meet it, for the borders of its buckets."""
     targets = []
     for part, rows in enumerate((4, 32, config.largest_context)):
         data = _draw_environments(config, run, 64, "targets", part)
-        context, queries = split_rows(data, rows, config.queries, _make_generator(run, "target-rows", part))
+        context, queries = split_rows(
+            data, rows, config.queries, _make_generator(run, "target-rows", part)
+        )
         given = model.condition(context, data.state_used, data.action_used)
         _, _, guess = model.logits(given, queries.observations, queries.actions)
         target, counted = model.targets(given, queries, guess)

@@ -39,7 +39,10 @@ class OSWMReader(Reader):
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         groups, config = len(context.rewards), self.model.config
         used = mark_used_slots(config, self._spaces, groups)
-        return ask_in_parts(_ReadModel(self.model, self.model.condition(pad_to_slots(context, config), *used)), AT_ONCE)
+        return ask_in_parts(
+            _ReadModel(self.model, self.model.condition(pad_to_slots(context, config), *used)),
+            AT_ONCE,
+        )
 
     def parameter_count(self) -> int:
         """Weights and biases."""
@@ -58,7 +61,9 @@ class _ReadModel:
         padded = _pad(observations, config.state_slots), _pad(actions, config.action_slots)
         seen: Prediction = self._model(self._given, *padded, slots=dims)
         return replace(
-            seen, next_observations=seen.next_observations[..., :dims], deviations=seen.deviations[..., :dims]
+            seen,
+            next_observations=seen.next_observations[..., :dims],
+            deviations=seen.deviations[..., :dims],
         )
 
 

@@ -21,7 +21,11 @@ SHIPPED = Path(__file__).parent / "weights"
 def pack_state(model: OSWMWorldModel) -> dict[str, Any]:
     """Weights in half precision: half the size, and predictions that differ by less than they err."""
     state = model.state_dict()
-    return {"network": {name: value if name == "bars.borders" else value.half() for name, value in state.items()}}
+    return {
+        "network": {
+            name: value if name == "bars.borders" else value.half() for name, value in state.items()
+        }
+    }
 
 
 def load_model(weights: str) -> OSWMWorldModel:
@@ -29,9 +33,13 @@ def load_model(weights: str) -> OSWMWorldModel:
     folder = SHIPPED if weights == "shipped" else Path(weights)
     state = load_state(folder)
     try:
-        model = build_model(PretrainingConfig.model_validate(state["config"]).model, state["network"])
+        model = build_model(
+            PretrainingConfig.model_validate(state["config"]).model, state["network"]
+        )
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not weights of oswm: {' '.join(str(error).split()):.200}") from error
+        raise DataError(
+            f"{folder}: not weights of oswm: {' '.join(str(error).split()):.200}"
+        ) from error
     return model.eval()
 
 

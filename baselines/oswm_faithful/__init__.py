@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from .config import PRETRAINING, SMALL_PRETRAINING, FaithfulConfig, FaithfulWorldModelConfig, make_presets
+from .config import (
+    PRETRAINING,
+    SMALL_PRETRAINING,
+    FaithfulConfig,
+    FaithfulWorldModelConfig,
+    make_presets,
+)
 from .policy import FaithfulPolicy, load_faithful_policy, load_faithful_weights
 from .reader import check_widths
 from .train import pretrain_faithful_model
@@ -48,7 +54,9 @@ class OSWMFaithful(Method):
         if config.weights:
             return FaithfulPolicy(load_faithful_weights(Path(config.weights)), config, data.spaces)
         check_widths(config, data.spaces)
-        return FaithfulPolicy(pretrain_faithful_model(config.world_model, run).cpu(), config, data.spaces)
+        return FaithfulPolicy(
+            pretrain_faithful_model(config.world_model, run).cpu(), config, data.spaces
+        )
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""

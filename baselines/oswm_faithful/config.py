@@ -14,17 +14,29 @@ from ..common.planning.config import PlannerConfig
 class FaithfulWorldModelConfig(Config):
     """Size and pretraining of the world model; the defaults are as published."""
 
-    state_slots: int = Field(default=11, ge=3, description="most observation dimensions; beyond 11 it is widened")
-    action_slots: int = Field(default=3, ge=1, description="most action coordinates; beyond 3 it is widened")
+    state_slots: int = Field(
+        default=11, ge=3, description="most observation dimensions; beyond 11 it is widened"
+    )
+    action_slots: int = Field(
+        default=3, ge=1, description="most action coordinates; beyond 3 it is widened"
+    )
     width: int = Field(default=512, ge=8, multiple_of=8, description="width of the transformer")
     layers: int = Field(default=6, ge=1, description="number of its blocks")
     heads: int = Field(default=4, ge=1, description="attention heads of each")
-    defects: bool = Field(default=True, description="keep two errors of the released synthetic prior")
-    momentum: bool = Field(default=True, description="pairs of position and velocity in the prior, beside networks")
-    pretraining_updates: int = Field(default=5_000, ge=1, description="gradient steps of pretraining")
+    defects: bool = Field(
+        default=True, description="keep two errors of the released synthetic prior"
+    )
+    momentum: bool = Field(
+        default=True, description="pairs of position and velocity in the prior, beside networks"
+    )
+    pretraining_updates: int = Field(
+        default=5_000, ge=1, description="gradient steps of pretraining"
+    )
     environments: int = Field(default=4, ge=1, description="synthetic environments an update")
     learning_rate: float = Field(default=5e-5, gt=0, description="AdamW's largest step size")
-    log_interval: int = Field(default=100, ge=1, description="updates between two rows of the training curve")
+    log_interval: int = Field(
+        default=100, ge=1, description="updates between two rows of the training curve"
+    )
 
     @model_validator(mode="after")
     def _check_heads(self) -> FaithfulWorldModelConfig:
@@ -36,18 +48,23 @@ class FaithfulWorldModelConfig(Config):
 class FaithfulConfig(PlannerConfig, FaithfulWorldModelConfig):
     """Where the world model comes from, and how it acts."""
 
-    largest_context: int = Field(default=1_000, ge=1, description="most rows of support that are read")
+    largest_context: int = Field(
+        default=1_000, ge=1, description="most rows of support that are read"
+    )
     least_rows: int = Field(
         default=16, ge=0, description="uniformly random first actions of an episode without support"
     )
     weights: str = Field(
-        default="", description="folder that `metabench pretrain` wrote, whatever size it is of; empty: pretrain first"
+        default="",
+        description="folder that `metabench pretrain` wrote, whatever size it is of; empty: pretrain first",
     )
 
     @property
     def world_model(self) -> FaithfulWorldModelConfig:
         """Size and pretraining alone."""
-        return FaithfulWorldModelConfig(**{key: getattr(self, key) for key in FaithfulWorldModelConfig.model_fields})
+        return FaithfulWorldModelConfig(
+            **{key: getattr(self, key) for key in FaithfulWorldModelConfig.model_fields}
+        )
 
 
 SMALL = 256
@@ -61,7 +78,9 @@ PRETRAINING = {
 }
 """Budgets of `oswm-faithful`."""
 
-_FEW_UPDATES = FaithfulWorldModelConfig(width=SMALL, environments=1, learning_rate=5e-4, pretraining_updates=1_000)
+_FEW_UPDATES = FaithfulWorldModelConfig(
+    width=SMALL, environments=1, learning_rate=5e-4, pretraining_updates=1_000
+)
 
 SMALL_PRETRAINING = {
     "tiny": PRETRAINING["tiny"],
@@ -80,7 +99,9 @@ WIDENED = {
 """State and action slots for suites wider than the published model."""
 
 
-def make_presets(suite: str, pretraining: Mapping[str, FaithfulWorldModelConfig]) -> Mapping[str, FaithfulConfig]:
+def make_presets(
+    suite: str, pretraining: Mapping[str, FaithfulWorldModelConfig]
+) -> Mapping[str, FaithfulConfig]:
     """Configurations for `suite` by preset: the budgets of `pretraining`, widened where the suite needs it."""
     slots = dict(zip(("state_slots", "action_slots"), WIDENED.get(suite, ()), strict=False))
     planning = {"tiny": {"samples": 8, "horizon": 4}}

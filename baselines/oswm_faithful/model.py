@@ -32,7 +32,9 @@ class SlotNormalisation:
     @staticmethod
     def measure(values: Tensor, valid: Tensor | None = None) -> SlotNormalisation:
         """Of `(G, N, S + A)` rows, all or the `(G, N)` valid ones."""
-        counted = (torch.ones(values.shape[:2], device=values.device) if valid is None else valid)[..., None].double()
+        counted = (torch.ones(values.shape[:2], device=values.device) if valid is None else valid)[
+            ..., None
+        ].double()
         count = counted.sum(1, keepdim=True)
         exact = values.double()  # so that the deviation of a constant is 0, not a rounding error
         mean = (exact * counted).sum(1, keepdim=True) / count
@@ -79,14 +81,18 @@ class FaithfulWorldModel(nn.Module):
         self.read_action = RowEncoder(config.action_slots, width)
         self.read_next_state = RowEncoder(config.state_slots, width)
         self.read_reward = RowEncoder(1, width)
-        self.layers = nn.ModuleList(FaithfulLayer(width, config.heads) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            FaithfulLayer(width, config.heads) for _ in range(config.layers)
+        )
         self.predict_state = RowDecoder(width, config.state_slots)
         self.predict_reward = RowDecoder(width, 1)
 
     def make_tokens(self, inputs: Tensor, outputs: Tensor | None = None) -> Tensor:
         """`(G, N, width)` of scaled rows: of context rows with `outputs`, of queries without."""
         slots = self.config.state_slots
-        before = torch.cat([self.read_state(inputs[..., :slots]), self.read_action(inputs[..., slots:])], -1)
+        before = torch.cat(
+            [self.read_state(inputs[..., :slots]), self.read_action(inputs[..., slots:])], -1
+        )
         if outputs is None:
             return torch.cat([before, torch.zeros_like(before)], -1)
         after = self.read_next_state(outputs[..., :slots]), self.read_reward(outputs[..., -1:])
@@ -130,7 +136,9 @@ class FaithfulWorldModel(nn.Module):
         for layer, key, value in zip(self.layers, given.keys, given.values, strict=True):
             tokens = layer(tokens, key, value, given.mask)
         state, reward = self.predict_state(tokens), self.predict_reward(tokens)
-        return torch.cat([state, state.new_zeros(*state.shape[:-1], self.config.action_slots - 1), reward], -1)
+        return torch.cat(
+            [state, state.new_zeros(*state.shape[:-1], self.config.action_slots - 1), reward], -1
+        )
 
     def forward(self, given: FaithfulContext, inputs: Tensor) -> Tensor:
         """`(G, M, S + A)` predictions for as many queries: next states, zeros, rewards."""
@@ -186,7 +194,9 @@ class FaithfulLayer(nn.Module):
         self.ask, self.answer, self.out = (nn.Linear(width, parts * width) for parts in (1, 2, 1))
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.norm, self.second_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        reach = math.sqrt(6.0 / (width + 3 * width))  # of one matrix for the three, as in PyTorch's own attention
+        reach = math.sqrt(
+            6.0 / (width + 3 * width)
+        )  # of one matrix for the three, as in PyTorch's own attention
         for linear in (self.ask, self.answer):
             nn.init.uniform_(linear.weight, -reach, reach)
             nn.init.zeros_(linear.bias)
@@ -196,12 +206,20 @@ class FaithfulLayer(nn.Module):
 
     def keys_and_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, heads, N, width / heads)` each, of `(G, N, width)` context tokens."""
-        key, value = self.answer(context).unflatten(2, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
+        key, value = (
+            self.answer(context).unflatten(2, (2 * self.heads, -1)).transpose(1, 2).chunk(2, 1)
+        )
         return key, value
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """`(G, M, width)` tokens after attending to the context, where `mask`, if any, is true."""
         asked = self.ask(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
-        attended = functional.scaled_dot_product_attention(asked, key, value, mask).transpose(1, 2).flatten(2)
+        attended = (
+            functional.scaled_dot_product_attention(asked, key, value, mask)
+            .transpose(1, 2)
+            .flatten(2)
+        )
         tokens = self.norm(tokens + self.out(attended))
-        return torch.as_tensor(self.second_norm(tokens + self.narrow(functional.gelu(self.widen(tokens)))))
+        return torch.as_tensor(
+            self.second_norm(tokens + self.narrow(functional.gelu(self.widen(tokens))))
+        )

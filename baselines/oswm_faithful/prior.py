@@ -93,10 +93,14 @@ class FaithfulPrior:
         draws, index = self._draws, torch.arange(self._states)
         episodes = -(-rows // EPISODE)
         dims = draws.number(FEWEST_STATES, self._states, environments)
-        pairs = draws.number(0, dims // 2, environments) if self._momentum else torch.zeros_like(dims)
+        pairs = (
+            draws.number(0, dims // 2, environments) if self._momentum else torch.zeros_like(dims)
+        )
         networks = (dims - 2 * pairs)[:, None]
         kinds = torch.where((index - networks) % 2 == 0, POSITION, VELOCITY)
-        kinds = torch.where(index < networks, NETWORK, kinds).masked_fill(index >= dims[:, None], UNUSED)
+        kinds = torch.where(index < networks, NETWORK, kinds).masked_fill(
+            index >= dims[:, None], UNUSED
+        )
         actions = self._draw_actions(environments, episodes)
         states = self._simulate_episodes(actions, kinds, networks, dims)
         before, after = states[:, :, :-1].flatten(1, 2), states[:, :, 1:].flatten(1, 2)
@@ -105,7 +109,9 @@ class FaithfulPrior:
         earned = torch.where(draws.flag(environments, 1), 1.0, earned)
         return self._shuffle(before, actions.tokens.flatten(1, 2), after, earned, kinds, rows)
 
-    def _simulate_episodes(self, actions: _Actions, kinds: Tensor, networks: Tensor, dims: Tensor) -> Tensor:
+    def _simulate_episodes(
+        self, actions: _Actions, kinds: Tensor, networks: Tensor, dims: Tensor
+    ) -> Tensor:
         """Observed states, `(E, P, T + 1, S)`, network slots first; they are also what the networks read."""
         environments, episodes = actions.forces.shape[:2]
         network, used = (kinds == NETWORK)[:, None], (kinds != UNUSED)[:, None]
@@ -113,7 +119,9 @@ class FaithfulPrior:
         place = (torch.arange(self._states) - networks).clamp(0, 2 * (self._states // 2) - 1)
         place = place[:, None].expand(-1, episodes, -1)
         world = MomentumPairs(self._draws, self._states // 2, actions.dims, self._defects)
-        transition = RandomNetworks(self._draws, self._states + self._slots, dims + actions.dims, self._states)
+        transition = RandomNetworks(
+            self._draws, self._states + self._slots, dims + actions.dims, self._states
+        )
         state = self._draw_first_states(environments, episodes)
         position, velocity = world.start(episodes)
         observed: list[Tensor] = []
@@ -155,7 +163,13 @@ class FaithfulPrior:
         return _Actions(tokens, torch.where(which, force[..., None] * one, boxed), dims)
 
     def _shuffle(
-        self, before: Tensor, actions: Tensor, after: Tensor, rewards: Tensor, kinds: Tensor, rows: int
+        self,
+        before: Tensor,
+        actions: Tensor,
+        after: Tensor,
+        rewards: Tensor,
+        kinds: Tensor,
+        rows: int,
     ) -> FaithfulData:
         """The first `rows` rows in one order for all; slots in another order in each environment."""
         draws, environments = self._draws, len(before)

@@ -44,7 +44,10 @@ class FaithfulReader(Reader):
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         config = self.model.config
         inputs = self._place_in_slots(context.observations, context.actions)
-        empty = (0, config.state_slots + config.action_slots - 1 - context.next_observations.shape[2])
+        empty = (
+            0,
+            config.state_slots + config.action_slots - 1 - context.next_observations.shape[2],
+        )
         outputs = torch.cat([pad(context.next_observations, empty), context.rewards[..., None]], 2)
         given = self.model.read(inputs, outputs, context.valid)
         mean = given.outputs.mean.nan_to_num()  # without rows nothing is known, not even a mean

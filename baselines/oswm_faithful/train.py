@@ -40,14 +40,18 @@ HELD_OUT_CONTEXT = 809
 """Rows of their contexts: the mean of the sizes in training."""
 
 
-def pretrain_faithful_model(config: FaithfulWorldModelConfig, run: TrainingRun) -> FaithfulWorldModel:
+def pretrain_faithful_model(
+    config: FaithfulWorldModelConfig, run: TrainingRun
+) -> FaithfulWorldModel:
     """Train a new model; goes on where a killed run had its last checkpoint. The curve holds a held-out loss."""
     run.torch_seed("initialise")
     model = FaithfulWorldModel(config).to(run.device)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
     held_out = draw_environments(config, run, HELD_OUT, "held-out")
     recent = RecentLosses()
-    for update in run.steps(STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent):
+    for update in run.steps(
+        STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent
+    ):
         data = draw_environments(config, run, config.environments, "environments", update)
         rows = draw_context_size(run.generator("context", update))
         loss, info = pretraining_loss(model, data, rows)
@@ -66,16 +70,23 @@ def draw_environments(
 ) -> FaithfulData:
     """Transitions of new environments, the same for the same seed and purpose, on the run's device."""
     generator = torch.Generator().manual_seed(int(run.generator(*purpose).integers(2**62)))
-    prior = FaithfulPrior(generator, config.state_slots, config.action_slots, config.defects, config.momentum)
+    prior = FaithfulPrior(
+        generator, config.state_slots, config.action_slots, config.defects, config.momentum
+    )
     return prior.draw(environments, ROWS).to(run.device)
 
 
-def pretraining_loss(model: FaithfulWorldModel, data: FaithfulData, rows: int) -> tuple[Tensor, dict[str, Tensor]]:
+def pretraining_loss(
+    model: FaithfulWorldModel, data: FaithfulData, rows: int
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean squared error of the queries after a context of `rows` rows, over all output slots, used or not.
 
     As published, normalisation reads the queries, too.
     """
-    inputs, outputs = SlotNormalisation.measure(data.inputs), SlotNormalisation.measure(data.outputs)
+    inputs, outputs = (
+        SlotNormalisation.measure(data.inputs),
+        SlotNormalisation.measure(data.outputs),
+    )
     given = model.read(data.inputs[:, :rows], data.outputs[:, :rows], scales=(inputs, outputs))
     predicted = model.predict_normalised(given, data.inputs[:, rows:])
     loss = functional.mse_loss(predicted, outputs.normalise(data.outputs[:, rows:]))

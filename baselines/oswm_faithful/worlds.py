@@ -70,7 +70,9 @@ class RandomNetworks:
         """`(E, N, outputs)` of `(E, N, slots)`."""
         linear = (values @ self._inward).view(*values.shape[:2], self._outputs, WIDTH)
         hidden = torch.where(self._first, linear.sin(), linear.tanh()) + linear
-        mixed = functional.layer_norm(torch.einsum("enoi,eoij->enoj", hidden, self._hidden), (WIDTH,))
+        mixed = functional.layer_norm(
+            torch.einsum("enoi,eoij->enoj", hidden, self._hidden), (WIDTH,)
+        )
         hidden = torch.where(self._second, mixed.sin(), mixed.tanh()) + linear
         return (hidden * self._outward).sum(3)
 
@@ -83,7 +85,9 @@ class MomentumPairs:
     be the angle itself; both shifted by 0 or pi.
     """
 
-    def __init__(self, draws: FaithfulRandomness, pairs: int, controls: Tensor, defects: bool) -> None:
+    def __init__(
+        self, draws: FaithfulRandomness, pairs: int, controls: Tensor, defects: bool
+    ) -> None:
         """Draw `pairs` pairs in each environment; `controls`, `(E,)`, says how many of the forces are used."""
         shape = (len(controls), 1, pairs)
         self._draws, self._shape, self._defects = draws, shape, defects
@@ -104,11 +108,15 @@ class MomentumPairs:
         drawn = self._draws.uniform(environments, episodes, pairs)
         position = torch.where(self._kind == LEFT_RIGHT, 2.0 * drawn - 1.0, drawn)
         position = torch.where(self._swinging, 2.0 * math.pi * drawn, position)
-        return position, self._draws.uniform(environments, episodes, pairs, low=-FIRST_SPEED, high=FIRST_SPEED)
+        return position, self._draws.uniform(
+            environments, episodes, pairs, low=-FIRST_SPEED, high=FIRST_SPEED
+        )
 
     def step(self, position: Tensor, velocity: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
         """Velocities first, then positions, which are clamped and bounced off where they are bounded."""
-        velocity = velocity + TIMESTEP * force.gather(2, self._control.expand(-1, force.shape[1], -1))
+        velocity = velocity + TIMESTEP * force.gather(
+            2, self._control.expand(-1, force.shape[1], -1)
+        )
         swung = (velocity - 5.0 * self._gravity * position.cos() * TIMESTEP) * self._kept
         sprung = velocity - self._gravity * position * TIMESTEP
         velocity = torch.where(self._pulled, swung, velocity)

@@ -16,7 +16,9 @@ from .config import PromptDTConfig
 class PromptDTPolicy(Policy):
     """Prompts each lane with a random segment of its group's support; acts without a prompt at zero shots."""
 
-    def __init__(self, config: PromptDTConfig, networks: Networks, spaces: Spaces, scales: Scales) -> None:
+    def __init__(
+        self, config: PromptDTConfig, networks: Networks, spaces: Spaces, scales: Scales
+    ) -> None:
         """Wrap trained networks."""
         self.config, self.networks, self.spaces, self.scales = config, networks, spaces, scales
         self._actor = Actor(config, networks, spaces, scales)
@@ -29,7 +31,9 @@ class PromptDTPolicy(Policy):
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Choose every lane's prompt."""
-        self._actor.reset(len(self._groups), choose_prompts(self._groups, support, self._seeds, self._choose))
+        self._actor.reset(
+            len(self._groups), choose_prompts(self._groups, support, self._seeds, self._choose)
+        )
 
     def act(self, step: Step) -> Array:
         """The predicted actions."""

@@ -31,7 +31,9 @@ class RandomPolicy(Policy):
         del step
         within = self._acted % CHUNK
         if within == 0:
-            draws = [self._spaces.uniform_actions(generator, (CHUNK,)) for generator in self._generators]
+            draws = [
+                self._spaces.uniform_actions(generator, (CHUNK,)) for generator in self._generators
+            ]
             self._chunk = np.stack(draws, axis=1)  # (CHUNK, lanes, ...)
         self._acted += 1
         return np.asarray(self._chunk[within])

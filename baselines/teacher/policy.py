@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metabench import Array, DataError, MethodError, Policy, Spaces, Step, load_state, load_suite, save_state
+from metabench import (
+    Array,
+    DataError,
+    MethodError,
+    Policy,
+    Spaces,
+    Step,
+    load_state,
+    load_suite,
+    save_state,
+)
 
 
 class TeacherPolicy(Policy):
@@ -35,7 +45,9 @@ class TeacherPolicy(Policy):
     def act(self, step: Step) -> Array:
         """The teacher's actions; raises `MethodError` if the tasks were not revealed."""
         if not self._revealed:
-            raise MethodError("teacher: expected reveal(tasks) between reset and act; it is a privileged method")
+            raise MethodError(
+                "teacher: expected reveal(tasks) between reset and act; it is a privileged method"
+            )
         return self._teacher.act(step.observation)
 
     def save(self, folder: Path) -> None:
@@ -49,5 +61,7 @@ def load_teacher(folder: Path, spaces: Spaces) -> TeacherPolicy:
     if not isinstance(suite_name, str):
         raise DataError(f"{folder}: expected the name of a suite, found {suite_name!r}")
     if load_suite(suite_name).spaces != spaces:
-        raise DataError(f"{folder}: the teacher of suite {suite_name!r} has other spaces than those asked for")
+        raise DataError(
+            f"{folder}: the teacher of suite {suite_name!r} has other spaces than those asked for"
+        )
     return TeacherPolicy(suite_name)

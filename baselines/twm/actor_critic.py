@@ -47,7 +47,11 @@ class ActorCritic(nn.Module):
         self.reads_hidden = config.policy_input == "latent-and-hidden"
         self.squashed = config.continuous_actions == "squashed"
         self.latent_size = config.latent_groups * config.latent_classes
-        self.discrete, self.action_dim, self.discount = spaces.discrete, spaces.action_dim, config.discount
+        self.discrete, self.action_dim, self.discount = (
+            spaces.discrete,
+            spaces.action_dim,
+            config.discount,
+        )
         inputs = self.latent_size + (config.width if self.reads_hidden else 0)
         outputs = spaces.action_dim if spaces.discrete else 2 * spaces.action_dim
         self.actor = _make_orthogonal_mlp(inputs, config.actor_widths, outputs)
@@ -87,7 +91,9 @@ class ActorCritic(nn.Module):
 
     def values(self, features: Tensor) -> Tensor:
         """Values `(...)`."""
-        values: Tensor = self.critic(features)[..., 0] * self.get_buffer("value_scale") + self.get_buffer("value_mean")
+        values: Tensor = self.critic(features)[..., 0] * self.get_buffer(
+            "value_scale"
+        ) + self.get_buffer("value_mean")
         return values
 
     def act(self, features: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -109,11 +115,17 @@ class ActorCritic(nn.Module):
         raw = mean if noise is None else mean + log_deviation.exp() * noise
         return raw.tanh() if self.squashed else raw.clamp(-1.0, 1.0), raw
 
-    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    def draw_noise(
+        self, shape: tuple[int, ...], generator: torch.Generator | None = None
+    ) -> Tensor:
         """Noise `(*shape, action_dim)` with which `act` samples: Gumbel for discrete actions, else Gaussian."""
         like = next(self.actor.parameters())
         noise = torch.empty(*shape, self.action_dim, dtype=like.dtype, device=like.device)
-        return -noise.exponential_(generator=generator).log() if self.discrete else noise.normal_(generator=generator)
+        return (
+            -noise.exponential_(generator=generator).log()
+            if self.discrete
+            else noise.normal_(generator=generator)
+        )
 
     def likelihood(self, features: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
         """Log-likelihoods `(...)` of actions before the bounds, and entropies.
@@ -141,7 +153,9 @@ class ActorCritic(nn.Module):
             differences: Tensor = logs.exp() * (logs - towards.log_softmax(dim=-1))
             return differences.sum(dim=-1)
         (mean, log_deviation), (centre, log_width) = self._gaussian(output), self._gaussian(towards)
-        squares = ((2 * log_deviation).exp() + (mean - centre).square()) / (2 * (2 * log_width).exp())
+        squares = ((2 * log_deviation).exp() + (mean - centre).square()) / (
+            2 * (2 * log_width).exp()
+        )
         divergence: Tensor = log_width - log_deviation + squares - 0.5
         return divergence.sum(dim=-1)
 
@@ -149,9 +163,15 @@ class ActorCritic(nn.Module):
         """What `likelihood` returns, from what the actor made of the features."""
         if self.discrete:
             logs = output.log_softmax(dim=-1)
-            return (logs * raw).sum(dim=-1), -(logs.exp() * logs).sum(dim=-1) / math.log(max(2, self.action_dim))
+            return (logs * raw).sum(dim=-1), -(logs.exp() * logs).sum(dim=-1) / math.log(
+                max(2, self.action_dim)
+            )
         mean, log_deviation = self._gaussian(output)
-        normal = -0.5 * ((raw - mean) / log_deviation.exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
+        normal = (
+            -0.5 * ((raw - mean) / log_deviation.exp()).square()
+            - log_deviation
+            - 0.5 * math.log(2 * math.pi)
+        )
         if self.squashed:
             # log(1 - tanh(raw)^2), the squashing's volume, in a form that does not overflow.
             normal = normal - 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))

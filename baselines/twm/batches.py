@@ -52,7 +52,9 @@ class BalancedSampler:
             weights = np.exp((uses.min(initial=0) - uses) / self.temperature)
         return np.asarray(weights / weights.sum())
 
-    def draw(self, generator: np.random.Generator, count: int, first: int = 0, stop: int | None = None) -> Array:
+    def draw(
+        self, generator: np.random.Generator, count: int, first: int = 0, stop: int | None = None
+    ) -> Array:
         """`(count,)` different items from `first` to `stop`, or all of them repeatedly if they are fewer; now used."""
         chances = self.probabilities(first, stop)
         with np.errstate(divide="ignore"):
@@ -92,7 +94,11 @@ class BatchSource:
     """Draws batches from training data."""
 
     def __init__(
-        self, config: TWMConfig, data: TrainingData, device: str, task_rewards: TaskRewards | None = None
+        self,
+        config: TWMConfig,
+        data: TrainingData,
+        device: str,
+        task_rewards: TaskRewards | None = None,
     ) -> None:
         """Prepare drawing; `task_rewards` rewrites rewards, if the configuration wants that.
 
@@ -108,7 +114,9 @@ class BatchSource:
         self._config, self._data, self._device = config, data, device
         self._task_rewards = task_rewards
         self._placed = data.to(device)
-        self.sampler = BalancedSampler(data.num_episodes, config.sampling_temperature, config.sampling)
+        self.sampler = BalancedSampler(
+            data.num_episodes, config.sampling_temperature, config.sampling
+        )
 
     def draw(self, generator: np.random.Generator) -> WindowBatch:
         """A batch of `tasks_per_update * windows_per_task` windows."""
@@ -122,10 +130,16 @@ class BatchSource:
             left = np.setdiff1d(np.arange(first, stop), chosen)
             pool = generator.permutation(left if len(left) else np.arange(first, stop))
             episodes.append(chosen)
-            others.append(np.resize(pool[: generator.integers(1, count + 1)], count) if count else pool[:0])
-        windows, timesteps = self._gather(np.concatenate(episodes), config.window, generator, config.first_share)
+            others.append(
+                np.resize(pool[: generator.integers(1, count + 1)], count) if count else pool[:0]
+            )
+        windows, timesteps = self._gather(
+            np.concatenate(episodes), config.window, generator, config.first_share
+        )
         pretended = np.where(
-            generator.random(groups) < config.relabelled, generator.integers(data.num_tasks, size=groups), tasks
+            generator.random(groups) < config.relabelled,
+            generator.integers(data.num_tasks, size=groups),
+            tasks,
         )
         windows = self._relabel(windows, np.repeat(tasks, each), np.repeat(pretended, each))
         startable = find_startable_steps(windows, timesteps, config, data.spaces)
@@ -139,7 +153,9 @@ class BatchSource:
             support = Support(segments, count, torch.as_tensor(hidden, device=self._device))
         reward_map = None
         if self._task_rewards is not None and config.reward_map:
-            reward_map = self._task_rewards.map[torch.as_tensor(np.repeat(pretended, each), device=self._device)]
+            reward_map = self._task_rewards.map[
+                torch.as_tensor(np.repeat(pretended, each), device=self._device)
+            ]
         return WindowBatch(windows, support, startable, reward_map)
 
     def _relabel(self, steps: Sequences, own: Array, other: Array) -> Sequences:
@@ -162,7 +178,9 @@ class BatchSource:
         return gather_windows(self._data, self._placed, episodes, starts, length)
 
 
-def find_startable_steps(windows: Sequences, timesteps: Tensor, config: TWMConfig, spaces: Spaces) -> Tensor:
+def find_startable_steps(
+    windows: Sequences, timesteps: Tensor, config: TWMConfig, spaces: Spaces
+) -> Tensor:
     """Where imagination may begin, `(B, T)` bool; somewhere in every window.
 
     Enough of the episode lies before in the window, or all of it; and it ends before the suite's horizon, beyond which
@@ -171,7 +189,11 @@ def find_startable_steps(windows: Sequences, timesteps: Tensor, config: TWMConfi
     real = windows.episodes >= 0
     passed = real.cumsum(dim=1) - 1
     whole = timesteps == passed  # the window holds the episode from its first step on
-    return real & (whole | (passed >= config.burn_in)) & (timesteps <= max(0, spaces.horizon - 1 - config.horizon))
+    return (
+        real
+        & (whole | (passed >= config.burn_in))
+        & (timesteps <= max(0, spaces.horizon - 1 - config.horizon))
+    )
 
 
 def gather_windows(
@@ -189,7 +211,9 @@ def gather_windows(
     windows = placed.windows(episodes, starts, length)
     device = windows.mask.device
     last = torch.as_tensor(data.lengths[episodes] - 1, device=device)[:, None]
-    terminated = torch.as_tensor(np.array(data.columns.terminated[episodes]), device=device)[:, None]
+    terminated = torch.as_tensor(np.array(data.columns.terminated[episodes]), device=device)[
+        :, None
+    ]
     ended = (windows.timesteps == last) & windows.mask
     sequences = Sequences(
         observations=torch.cat([windows.observations, windows.next_observations[:, -1:]], dim=1),

@@ -39,7 +39,11 @@ def fine_tune(
     batch = make_support_batch(config, episodes, spaces, device)
     tuned_model, tuned = copy.deepcopy(model), copy.deepcopy(actor_critic).requires_grad_(True)
     heads = torch.nn.ModuleList(
-        [tuned_model.dynamics.latent_heads, tuned_model.dynamics.reward_head, tuned_model.dynamics.discount_head]
+        [
+            tuned_model.dynamics.latent_heads,
+            tuned_model.dynamics.reward_head,
+            tuned_model.dynamics.discount_head,
+        ]
     ).requires_grad_(True)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
@@ -64,7 +68,9 @@ def read_outputs(model: WorldModel, batch: WindowBatch, windows: Encoded) -> Ten
     return model.dynamics.read_at_actions(windows.tokens, batch.windows.episodes, pinned)
 
 
-def make_support_batch(config: TWMConfig, episodes: Sequence[Episode], spaces: Spaces, device: Any) -> WindowBatch:
+def make_support_batch(
+    config: TWMConfig, episodes: Sequence[Episode], spaces: Spaces, device: Any
+) -> WindowBatch:
     """Windows that cover the episodes one after another, at most `LARGEST` of them, and their pinned segments."""
     places = [
         (episode, start, min(len(episode), start + config.window))
@@ -78,6 +84,8 @@ def make_support_batch(config: TWMConfig, episodes: Sequence[Episode], spaces: S
     timesteps = torch.as_tensor(starts, device=passed.device)[:, None] + passed
     startable = find_startable_steps(windows, timesteps, config, spaces)
     support = (
-        make_pinned_support([episodes] * len(places), config, spaces, device, shared=True) if config.segments else None
+        make_pinned_support([episodes] * len(places), config, spaces, device, shared=True)
+        if config.segments
+        else None
     )
     return WindowBatch(windows, support, startable)

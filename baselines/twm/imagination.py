@@ -71,7 +71,9 @@ class ImaginedRollouts:
 
 
 @torch.no_grad()
-def read_context(model: WorldModel, windows: Sequences, support: Support | None, *, sample: bool) -> WindowContext:
+def read_context(
+    model: WorldModel, windows: Sequences, support: Support | None, *, sample: bool
+) -> WindowContext:
     """Run the model over real windows and their support; `sample` draws their latents."""
     encoded = model.encode(windows, sample=sample)
     pinned = None
@@ -85,7 +87,9 @@ def read_context(model: WorldModel, windows: Sequences, support: Support | None,
     return WindowContext(encoded, memory, pinned, torch.cat([hidden, after], dim=1))
 
 
-def begin_at(model: WorldModel, context: WindowContext, rows: Tensor, steps: Tensor, horizon: int) -> ImaginationStart:
+def begin_at(
+    model: WorldModel, context: WindowContext, rows: Tensor, steps: Tensor, horizon: int
+) -> ImaginationStart:
     """Starts at steps `(N,)` of windows `(N,)`; the memory has room for `horizon` more steps.
 
     Where support is pinned, equally many starts are of each group's windows, one group after another.
@@ -99,7 +103,9 @@ def begin_at(model: WorldModel, context: WindowContext, rows: Tensor, steps: Ten
     pinned = context.pinned
     if pinned is not None:
         pinned = replace(pinned, unseen=pinned.unseen[rows])
-    return ImaginationStart(context.encoded.latents[rows, steps], context.hidden[rows, steps], memory, pinned)
+    return ImaginationStart(
+        context.encoded.latents[rows, steps], context.hidden[rows, steps], memory, pinned
+    )
 
 
 def choose_starts(
@@ -110,10 +116,16 @@ def choose_starts(
     In a part they are different ones, or all of them repeatedly if they are fewer.
     """
     possible = torch.unflatten(startable, 0, (groups, -1)).flatten(1)  # (groups, B / groups * T)
-    order = torch.rand(possible.shape, generator=generator, device=possible.device).masked_fill_(~possible, -1.0)
-    picks = torch.arange(max(1, count // groups), device=possible.device) % possible.sum(dim=1, keepdim=True)
+    order = torch.rand(possible.shape, generator=generator, device=possible.device).masked_fill_(
+        ~possible, -1.0
+    )
+    picks = torch.arange(max(1, count // groups), device=possible.device) % possible.sum(
+        dim=1, keepdim=True
+    )
     index = order.argsort(dim=1, descending=True).gather(1, picks)
-    index = (index + torch.arange(groups, device=index.device)[:, None] * possible.shape[1]).flatten()
+    index = (
+        index + torch.arange(groups, device=index.device)[:, None] * possible.shape[1]
+    ).flatten()
     return index // startable.shape[1], index % startable.shape[1]
 
 
@@ -151,7 +163,9 @@ def imagine(
         tokens, belongs = torch.stack(unread, dim=1), torch.stack(places, dim=1)
         unread.clear()
         places.clear()
-        last: Tensor = dynamics.transformer(tokens, belongs, slice(-1, None), memory, start.pinned)[:, 0]
+        last: Tensor = dynamics.transformer(tokens, belongs, slice(-1, None), memory, start.pinned)[
+            :, 0
+        ]
         return last
 
     for _ in range(horizon):
@@ -162,7 +176,9 @@ def imagine(
         prediction = dynamics.predict(hidden)
         reward, discount = prediction.reward, dynamics.predict_discount(prediction)
         # Each step of a rollout follows one head of the ensemble, drawn anew.
-        head = torch.randint(len(prediction.latent_logits), (count,), generator=generator, device=latents.device)
+        head = torch.randint(
+            len(prediction.latent_logits), (count,), generator=generator, device=latents.device
+        )
         chosen_logits = prediction.latent_logits[head, torch.arange(count, device=latents.device)]
         latents = model.latents.sample(chosen_logits, generator)
         before, weight = weight, weight * discount
@@ -191,4 +207,6 @@ def imagine(
         cut=cuts,
         weights=weights,
     )
-    return ImaginedRollouts(steps, rewards, doubts, torch.cat([start.latents[None], seen]), actions, outputs)
+    return ImaginedRollouts(
+        steps, rewards, doubts, torch.cat([start.latents[None], seen]), actions, outputs
+    )

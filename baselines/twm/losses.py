@@ -41,7 +41,9 @@ class PolicyTrajectories:
     weights: Tensor
 
 
-def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, gae_lambda: float) -> Tensor:
+def generalised_advantages(
+    rewards: Tensor, discounts: Tensor, values: Tensor, gae_lambda: float
+) -> Tensor:
     """GAE with a discount of its own at every step.
 
     Args:
@@ -58,12 +60,16 @@ def generalised_advantages(rewards: Tensor, discounts: Tensor, values: Tensor, g
     return torch.stack(advantages[::-1])
 
 
-def estimate_values(config: TWMConfig, policy: ActorCritic, steps: PolicyTrajectories) -> tuple[Tensor, Tensor]:
+def estimate_values(
+    config: TWMConfig, policy: ActorCritic, steps: PolicyTrajectories
+) -> tuple[Tensor, Tensor]:
     """Values `(H + 1, N)`, whose gradient reaches the critic, and advantages `(H, N)` without gradient."""
     values = policy.values(steps.features)
     # Nothing follows a cut: the next row is another trajectory's, whose value must not be bootstrapped from.
     discounts = steps.discounts * (~steps.cut)
-    return values, generalised_advantages(steps.rewards, discounts, values.detach(), config.gae_lambda)
+    return values, generalised_advantages(
+        steps.rewards, discounts, values.detach(), config.gae_lambda
+    )
 
 
 def critic_loss(
@@ -84,7 +90,9 @@ def actor_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """REINFORCE with the thresholded entropy bonus and, if configured, the anchor to the behaviour policy."""
     features = steps.features[:-1]
-    output = policy.actor(features)  # (H, N, action_dim or twice that); one pass serves all three terms
+    output = policy.actor(
+        features
+    )  # (H, N, action_dim or twice that); one pass serves all three terms
     likelihood, entropy = policy.likelihood_under(output, steps.actions)
     if config.normalise_advantages:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-6)
@@ -129,7 +137,9 @@ def cloning_loss(
     return loss, {"anchor": loss}
 
 
-def behaviour_loss(model: WorldModel, policy: ActorCritic, batch: Windows) -> tuple[Tensor, dict[str, Tensor]]:
+def behaviour_loss(
+    model: WorldModel, policy: ActorCritic, batch: Windows
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean negative log-likelihood of logged actions under the behaviour policy, which sees sampled latents alone."""
     with torch.no_grad():
         logits = model.observation.encode(model.observation.scale(batch.observations))

@@ -12,7 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metabench import Array, DataError, Episode, Picture, Policy, Spaces, Step, TrainingData, load_state, save_state
+from metabench import (
+    Array,
+    DataError,
+    Episode,
+    Picture,
+    Policy,
+    Spaces,
+    Step,
+    TrainingData,
+    load_state,
+    save_state,
+)
 
 from .actor_critic import ActorCritic
 from .config import TWMConfig
@@ -34,7 +45,13 @@ class TWMPolicy(Policy):
     """The actor on latent and transformer output; each lane's memory holds its episode, its support is pinned."""
 
     def __init__(
-        self, config: TWMConfig, model: WorldModel, actor_critic: ActorCritic, spaces: Spaces, *, small: bool = False
+        self,
+        config: TWMConfig,
+        model: WorldModel,
+        actor_critic: ActorCritic,
+        spaces: Spaces,
+        *,
+        small: bool = False,
     ) -> None:
         """Wrap trained networks, which stay as they are; of a `small` policy only what acting reads is trained."""
         self._config, self._spaces, self._small = config, spaces, small
@@ -62,7 +79,12 @@ class TWMPolicy(Policy):
         if self._config.adaptation == "finetune":
             for group in set(self._groups) & set(given):
                 self._tuned[group] = fine_tune(
-                    self._config, self._model, self._actor_critic, given[group], self._spaces, self._device
+                    self._config,
+                    self._model,
+                    self._actor_critic,
+                    given[group],
+                    self._spaces,
+                    self._device,
                 )
 
     @torch.no_grad()
@@ -85,13 +107,21 @@ class TWMPolicy(Policy):
         dynamics = self._model.dynamics
         tokens = [dynamics.embed_latents(latents)]
         if self._memory.length:
-            features = torch.as_tensor(self._spaces.action_features(step.previous_action), device=self._device)
-            reward = self._model.transform_rewards(torch.as_tensor(step.previous_reward, device=self._device))
-            outcome = dynamics.embed_outcomes(reward, torch.full_like(reward, self._config.discount))
+            features = torch.as_tensor(
+                self._spaces.action_features(step.previous_action), device=self._device
+            )
+            reward = self._model.transform_rewards(
+                torch.as_tensor(step.previous_reward, device=self._device)
+            )
+            outcome = dynamics.embed_outcomes(
+                reward, torch.full_like(reward, self._config.discount)
+            )
             tokens = [dynamics.embed_actions(features), *outcome, *tokens]
         stacked = torch.stack(tokens, dim=1)
         episodes = torch.zeros(stacked.shape[:2], dtype=torch.int64, device=self._device)
-        output: Tensor = dynamics.transformer(stacked, episodes, slice(-1, None), self._memory, self._pinned)
+        output: Tensor = dynamics.transformer(
+            stacked, episodes, slice(-1, None), self._memory, self._pinned
+        )
         return output[:, 0]
 
     def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
@@ -101,7 +131,9 @@ class TWMPolicy(Policy):
         codes = []
         for first in range(0, len(episodes), 256):
             part = slice(first, first + 256)
-            sequences = make_episode_sequences(episodes[part], starts[part], counts[part], self._spaces, self._device)
+            sequences = make_episode_sequences(
+                episodes[part], starts[part], counts[part], self._spaces, self._device
+            )
             context = read_context(self._model, sequences, None, sample=False)
             codes.append(context.hidden[:, -1].cpu().numpy())
         return np.concatenate(codes)
@@ -117,7 +149,9 @@ class TWMPolicy(Policy):
         networks = {"model": self._model, "actor_critic": self._actor_critic}
         state = {
             **{
-                part: _keep_acting_weights(network, part) if self._small else dict(network.state_dict())
+                part: _keep_acting_weights(network, part)
+                if self._small
+                else dict(network.state_dict())
                 for part, network in networks.items()
             },
             "small": self._small,
@@ -133,10 +167,14 @@ class TWMPolicy(Policy):
             ValueError: adaptations fine-tune weights that acting does not read.
         """
         if self._config.adaptation == "finetune":
-            raise ValueError("adaptation = 'finetune' needs all weights: a small policy has only what acting reads")
+            raise ValueError(
+                "adaptation = 'finetune' needs all weights: a small policy has only what acting reads"
+            )
         model, actor_critic = copy.deepcopy((self._model, self._actor_critic))
         model.load_state_dict(_keep_acting_weights(model, "model"), strict=False)
-        actor_critic.load_state_dict(_keep_acting_weights(actor_critic, "actor_critic"), strict=False)
+        actor_critic.load_state_dict(
+            _keep_acting_weights(actor_critic, "actor_critic"), strict=False
+        )
         return TWMPolicy(self._config, model, actor_critic, self._spaces, small=True)
 
     def parameter_count(self) -> int:
@@ -153,7 +191,11 @@ class TWMPolicy(Policy):
 
     def _draw_noise(self, step: Step) -> Tensor | None:
         """Noise for lanes that sample their actions; None where all act the mode."""
-        sampled = np.ones(len(step.scored), bool) if self._config.scored_actions == "sample" else ~step.scored
+        sampled = (
+            np.ones(len(step.scored), bool)
+            if self._config.scored_actions == "sample"
+            else ~step.scored
+        )
         if not sampled.any():
             return None
         shape = self._spaces.action_dim
@@ -175,12 +217,18 @@ def load_twm_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
         small = bool(state.get("small", False))
         model, actor_critic = WorldModel(config, saved), ActorCritic(config, saved)
         for part, network in (("model", model), ("actor_critic", actor_critic)):
-            absent = set(network.state_dict()) - set(_keep_acting_weights(network, part)) if small else set()
+            absent = (
+                set(network.state_dict()) - set(_keep_acting_weights(network, part))
+                if small
+                else set()
+            )
             found = network.load_state_dict(state[part], strict=False)
             if found.unexpected_keys or set(found.missing_keys) != absent:
                 raise KeyError(f"{part}: other weights than this configuration has")
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not a policy of twm: {' '.join(str(error).split()):.200}") from error
+        raise DataError(
+            f"{folder}: not a policy of twm: {' '.join(str(error).split()):.200}"
+        ) from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
     return TWMPolicy(config, model, actor_critic, spaces, small=small)
@@ -188,5 +236,9 @@ def load_twm_policy(folder: Path, spaces: Spaces) -> TWMPolicy:
 
 def _keep_acting_weights(network: nn.Module, part: str) -> dict[str, Tensor]:
     """What a small policy keeps: matrices in 16 bits; rows and numbers (biases, scales) as they are."""
-    acting = {name: value for name, value in network.state_dict().items() if ACTING.fullmatch(f"{part}.{name}")}
+    acting = {
+        name: value
+        for name, value in network.state_dict().items()
+        if ACTING.fullmatch(f"{part}.{name}")
+    }
     return {name: value.half() if value.ndim > 1 else value for name, value in acting.items()}

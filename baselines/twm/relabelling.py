@@ -37,7 +37,9 @@ class TaskRewards(nn.Module):
         self.num_tasks = data.num_tasks
         self.map = torch.zeros(data.num_tasks, 0)
         """`(tasks, anchors)` rewards of some logged transitions in each task, less their mean over tasks."""
-        self._scale_observations = model.observation.scale  # a method: the model is no part of this one
+        self._scale_observations = (
+            model.observation.scale
+        )  # a method: the model is no part of this one
         self._reward_scale = model.get_buffer("reward_scale")
 
     def forward(self, before: Tensor, actions: Tensor, after: Tensor, tasks: Tensor) -> Tensor:
@@ -69,22 +71,33 @@ class TaskRewards(nn.Module):
         """
         before, after = steps.observations[:, :-1], steps.observations[:, 1:]
         length = steps.rewards.shape[1]
-        there, here = (self(before, steps.actions, after, tasks[:, None].expand(-1, length)) for tasks in (other, own))
+        there, here = (
+            self(before, steps.actions, after, tasks[:, None].expand(-1, length))
+            for tasks in (other, own)
+        )
         real = (steps.episodes >= 0).to(there.dtype)
         return replace(steps, rewards=steps.rewards + self._reward_scale * (there - here) * real)
 
 
-def train_task_rewards(config: TWMConfig, model: WorldModel, data: TrainingData, run: TrainingRun) -> TaskRewards:
+def train_task_rewards(
+    config: TWMConfig, model: WorldModel, data: TrainingData, run: TrainingRun
+) -> TaskRewards:
     """Fit the reward functions of all tasks of `data` to their transitions."""
     run.torch_seed("initialise", "task-rewards")
     rewards = TaskRewards(model, data).to(run.device)
     learned = nn.ModuleDict({"codes": rewards.codes, "layers": rewards.layers})
     optimizer = torch.optim.Adam(learned.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, config.task_reward_updates))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, max(1, config.task_reward_updates)
+    )
     placed = data.to(run.device)
     total = config.task_reward_updates
-    for update in run.steps("task-rewards", total, rewards=learned, optimizer=optimizer, schedule=schedule):
-        index = run.generator("task-rewards", update).integers(data.num_transitions, size=config.behaviour_batch)
+    for update in run.steps(
+        "task-rewards", total, rewards=learned, optimizer=optimizer, schedule=schedule
+    ):
+        index = run.generator("task-rewards", update).integers(
+            data.num_transitions, size=config.behaviour_batch
+        )
         loss, info = rewards.reward_loss(placed.transitions(index))
         descend(optimizer, loss)
         schedule.step()

@@ -15,14 +15,21 @@ from .model.world_model import Sequences, Support
 
 
 def make_episode_sequences(
-    episodes: Sequence[Episode], starts: Sequence[int], stops: Sequence[int], spaces: Spaces, device: Any
+    episodes: Sequence[Episode],
+    starts: Sequence[int],
+    stops: Sequence[int],
+    spaces: Spaces,
+    device: Any,
 ) -> Sequences:
     """Parts of episodes that are at hand as such: steps `starts[i]` to `stops[i]`, left-padded to the longest.
 
     Raises:
         DataError: observations of another shape than the spaces', or rewards that are not finite.
     """
-    count, length = len(episodes), max(stop - start for start, stop in zip(starts, stops, strict=True))
+    count, length = (
+        len(episodes),
+        max(stop - start for start, stop in zip(starts, stops, strict=True)),
+    )
     observations = np.zeros((count, length + 1, spaces.observation_dim), np.float32)
     actions = np.zeros((count, length, spaces.action_dim), np.float32)
     rewards, flags = np.zeros((count, length), np.float32), np.zeros((3, count, length), bool)
@@ -43,10 +50,14 @@ def make_episode_sequences(
         flags[1, i, -1], flags[2, i, -1] = at_end, at_end and episode.terminated
     tensors = [torch.as_tensor(x, device=device) for x in (observations, actions, rewards, *flags)]
     seen, acted, rewarded, real, ended, terminated = tensors
-    return Sequences(seen, acted, rewarded, terminated, ended, real.long() - 1, torch.ones_like(real))
+    return Sequences(
+        seen, acted, rewarded, terminated, ended, real.long() - 1, torch.ones_like(real)
+    )
 
 
-def choose_support_segments(episodes: Sequence[Episode], config: TWMConfig) -> list[tuple[Episode, int, int]]:
+def choose_support_segments(
+    episodes: Sequence[Episode], config: TWMConfig
+) -> list[tuple[Episode, int, int]]:
     """Episode, first step and end of the segments to pin: episodes of the highest return first, segments spread evenly.
 
     There are `config.segments`, of `config.segment_steps` steps or the whole episode if it is shorter.
@@ -63,7 +74,11 @@ def choose_support_segments(episodes: Sequence[Episode], config: TWMConfig) -> l
 
 
 def make_pinned_support(
-    lanes: Sequence[Sequence[Episode]], config: TWMConfig, spaces: Spaces, device: Any, shared: bool = False
+    lanes: Sequence[Sequence[Episode]],
+    config: TWMConfig,
+    spaces: Spaces,
+    device: Any,
+    shared: bool = False,
 ) -> Support:
     """What is pinned for lanes: segments of their support episodes.
 
@@ -85,5 +100,7 @@ def make_pinned_support(
     owners, starts, stops = (list(part) for part in zip(*flat, strict=True))
     segments = make_episode_sequences(owners, starts, stops, spaces, device)
     segments.ended[:, -1] = True
-    hidden = torch.as_tensor([[not episodes] * config.segments for episodes in lanes], device=device)
+    hidden = torch.as_tensor(
+        [[not episodes] * config.segments for episodes in lanes], device=device
+    )
     return Support(segments, config.segments, hidden)

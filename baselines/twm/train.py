@@ -32,7 +32,9 @@ from .updates import (
 )
 
 
-def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource, run: TrainingRun) -> None:
+def train_world_model(
+    config: TWMConfig, model: WorldModel, source: BatchSource, run: TrainingRun
+) -> None:
     """Fit the observation model, then the dynamics on frozen encodings, then both together; freeze them."""
     model.train()
     observation = make_adam(config, model.observation, config.observation_learning_rate)
@@ -44,13 +46,23 @@ def train_world_model(config: TWMConfig, model: WorldModel, source: BatchSource,
 
 
 def train_observation_model(
-    config: TWMConfig, model: WorldModel, optimizer: torch.optim.Adam, source: BatchSource, run: TrainingRun
+    config: TWMConfig,
+    model: WorldModel,
+    optimizer: torch.optim.Adam,
+    source: BatchSource,
+    run: TrainingRun,
 ) -> None:
     """Encoder and decoder on single transitions."""
     stage, updates = "observation-model", config.observation_updates
     for update in run.steps(stage, updates, model=model.observation, optimizer=optimizer):
         # The schedule goes on in the joint stage, so that the step size does not jump between the two.
-        set_step_size(config, optimizer, config.observation_learning_rate, update, updates + config.joint_updates)
+        set_step_size(
+            config,
+            optimizer,
+            config.observation_learning_rate,
+            update,
+            updates + config.joint_updates,
+        )
         batch = source.transitions(run.generator(stage, update), config.observation_batch)
         loss, info = model.observation_loss(batch.next_observations)
         descend(optimizer, loss, clip=config.model_clip)
@@ -58,12 +70,20 @@ def train_observation_model(
 
 
 def train_dynamics(
-    config: TWMConfig, model: WorldModel, optimizer: torch.optim.Adam, source: BatchSource, run: TrainingRun
+    config: TWMConfig,
+    model: WorldModel,
+    optimizer: torch.optim.Adam,
+    source: BatchSource,
+    run: TrainingRun,
 ) -> None:
     """The dynamics on windows and their support, as the observation model encodes them now."""
     stage, updates, sampler = "dynamics", config.dynamics_updates, source.sampler
-    for update in run.steps(stage, updates, model=model.dynamics, optimizer=optimizer, sampler=sampler):
-        set_step_size(config, optimizer, config.dynamics_learning_rate, update, updates + config.joint_updates)
+    for update in run.steps(
+        stage, updates, model=model.dynamics, optimizer=optimizer, sampler=sampler
+    ):
+        set_step_size(
+            config, optimizer, config.dynamics_learning_rate, update, updates + config.joint_updates
+        )
         batch = source.draw(run.generator(stage, update))
         info = update_world_model(model, batch, optimizer, None)
         _log(config, run, update, updates, info)
@@ -175,7 +195,9 @@ def train_in_imagination(
         policy.actor.load_state_dict(average.state_dict())
 
 
-def set_step_size(config: TWMConfig, optimizer: torch.optim.Optimizer, rate: float, update: int, updates: int) -> None:
+def set_step_size(
+    config: TWMConfig, optimizer: torch.optim.Optimizer, rate: float, update: int, updates: int
+) -> None:
     """Set the step size of the `update`-th of `updates` updates, which is `rate` for the first."""
     if config.model_schedule == "linear":
         rate *= 1.0 - (update - 1) / updates
@@ -183,6 +205,8 @@ def set_step_size(config: TWMConfig, optimizer: torch.optim.Optimizer, rate: flo
         group["lr"] = rate
 
 
-def _log(config: TWMConfig, run: TrainingRun, update: int, updates: int, info: Mapping[str, Tensor]) -> None:
+def _log(
+    config: TWMConfig, run: TrainingRun, update: int, updates: int, info: Mapping[str, Tensor]
+) -> None:
     if update % config.log_interval == 0 or update == updates:
         run.log(**{name: float(value.detach()) for name, value in info.items()})

@@ -18,7 +18,9 @@ from .model.world_model import WorldModel
 
 def make_adam(config: TWMConfig, module: nn.Module, learning_rate: float) -> torch.optim.Adam:
     """Adam as all parts use it: L2 penalty, epsilon 1e-5."""
-    return torch.optim.Adam(module.parameters(), lr=learning_rate, eps=1e-5, weight_decay=config.weight_decay)
+    return torch.optim.Adam(
+        module.parameters(), lr=learning_rate, eps=1e-5, weight_decay=config.weight_decay
+    )
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,10 @@ class PolicyOptimizers:
 
 
 def update_world_model(
-    model: WorldModel, batch: WindowBatch, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
+    model: WorldModel,
+    batch: WindowBatch,
+    dynamics: torch.optim.Optimizer,
+    observation: torch.optim.Optimizer | None,
 ) -> dict[str, Tensor]:
     """Update the dynamics and, if its optimiser is given, the observation model; returns what is logged."""
     windows = model.encode(batch.windows, sample=True)
@@ -53,7 +58,11 @@ def update_world_model(
 
 
 def update_on_logged(
-    config: TWMConfig, model: WorldModel, policy: ActorCritic, optimizers: PolicyOptimizers, batch: WindowBatch
+    config: TWMConfig,
+    model: WorldModel,
+    policy: ActorCritic,
+    optimizers: PolicyOptimizers,
+    batch: WindowBatch,
 ) -> dict[str, Tensor]:
     """On logged sequences the critic regresses GAE returns, and the actor clones; returns what is logged."""
     context = read_context(model, batch.windows, batch.support, sample=True)
@@ -100,7 +109,9 @@ def update_in_imagination(
     descend(optimizers.actor, loss, clip=config.policy_clip)
 
     return (
-        actor_info | info | {"imagined_reward": rollouts.rewards.mean(), "disagreement": rollouts.disagreement.mean()}
+        actor_info
+        | info
+        | {"imagined_reward": rollouts.rewards.mean(), "disagreement": rollouts.disagreement.mean()}
     )
 
 
@@ -123,7 +134,9 @@ def make_logged_trajectories(policy: ActorCritic, context: WindowContext) -> Pol
     rewards = encoded.rewards * real
     counted = real[:, -LAST_REWARDS:].sum(dim=1, keepdim=True).clamp(min=1.0)  # (B, 1)
     last = rewards[:, -LAST_REWARDS:].sum(dim=1, keepdim=True) / counted
-    after = last * (policy.discount / (1.0 - policy.discount))  # the geometric series from the next step on
+    after = last * (
+        policy.discount / (1.0 - policy.discount)
+    )  # the geometric series from the next step on
     cut = steps.ended & ~steps.terminated
     return PolicyTrajectories(
         features=policy.make_features(encoded.latents, context.hidden).transpose(0, 1),

@@ -37,7 +37,9 @@ class Finding:
         return self.problem is None
 
 
-def run_check(suite: str, title: str, expected: str, check: Callable[[], str | Remark | None]) -> Finding:
+def run_check(
+    suite: str, title: str, expected: str, check: Callable[[], str | Remark | None]
+) -> Finding:
     """Run `check`, which returns the problem, a remark or None; what it raises is a problem as well."""
     try:
         found = check()

@@ -46,7 +46,9 @@ def iterate_method_checks(spec: str, *, preset: str = "tiny") -> Iterator[Findin
     method = load_method(spec, preset=preset, suite=CONTINUOUS_SUITE)
     for title, expected, check in _list_configuration_checks(spec):
         yield run_check("", title, expected, check)
-    suites = [CONTINUOUS_SUITE] * method.continuous_actions + [DISCRETE_SUITE] * method.discrete_actions
+    suites = [CONTINUOUS_SUITE] * method.continuous_actions + [
+        DISCRETE_SUITE
+    ] * method.discrete_actions
     for name in suites:
         yield from _check_on_suite(spec, preset, name)
 
@@ -77,14 +79,26 @@ def _list_configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[
         "continuous_actions or discrete_actions is true",
         lambda: None if method.continuous_actions or method.discrete_actions else "both are false",
     )
-    yield "frozen", "assigning to a key of a configuration raises", lambda: _find_bad(_check_frozen, presets)
+    yield (
+        "frozen",
+        "assigning to a key of a configuration raises",
+        lambda: _find_bad(_check_frozen, presets),
+    )
     yield (
         "round trip",
         "a configuration is the same after JSON and back",
         lambda: _find_bad(_check_round_trip, presets),
     )
-    yield "documented", "every configuration key has a description", lambda: _check_documented(method)
-    yield "variants", "every variant is a valid configuration", lambda: _check_variants(spec, method)
+    yield (
+        "documented",
+        "every configuration key has a description",
+        lambda: _check_documented(method),
+    )
+    yield (
+        "variants",
+        "every variant is a valid configuration",
+        lambda: _check_variants(spec, method),
+    )
 
 
 def _find_bad(check: Callable[[Config], str | None], presets: dict[str, Config]) -> str | None:

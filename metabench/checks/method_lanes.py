@@ -47,7 +47,9 @@ class Script:
 
     def with_shots(self, shots: int) -> Script:
         """The same lanes with the first `shots` support episodes of each group."""
-        support = {group: episodes[:shots] for group, episodes in self.support.items()} if shots else {}
+        support = (
+            {group: episodes[:shots] for group, episodes in self.support.items()} if shots else {}
+        )
         return dataclasses.replace(self, support=support)
 
     def select_lanes(self, chosen: Sequence[int]) -> Script:
@@ -57,7 +59,11 @@ class Script:
             groups=groups,
             seeds=tuple(self.seeds[lane] for lane in chosen),
             tasks=tuple(self.tasks[lane] for lane in chosen),
-            support={group: self.support[group] for group in dict.fromkeys(groups) if group in self.support},
+            support={
+                group: self.support[group]
+                for group in dict.fromkeys(groups)
+                if group in self.support
+            },
             observations=self.observations[:, chosen],
             rewards=self.rewards[:, chosen],
             active=self.active[:, chosen],
@@ -67,14 +73,18 @@ class Script:
         """The same lanes, their groups under other numbers and the support in the opposite order."""
         names = {group: 1000 - 7 * group for group in self.groups}
         support = {names[group]: self.support[group] for group in reversed(list(self.support))}
-        return dataclasses.replace(self, groups=tuple(names[group] for group in self.groups), support=support)
+        return dataclasses.replace(
+            self, groups=tuple(names[group] for group in self.groups), support=support
+        )
 
     def with_noise_in_ended_lanes(self) -> Script:
         """The same lanes, but ended ones see other observations and rewards."""
         ended = ~self.active
         return dataclasses.replace(
             self,
-            observations=np.where(ended[..., None], 3.0 - self.observations, self.observations).astype(np.float32),
+            observations=np.where(
+                ended[..., None], 3.0 - self.observations, self.observations
+            ).astype(np.float32),
             rewards=np.where(ended, -5.0, self.rewards).astype(np.float32),
         )
 
@@ -90,7 +100,9 @@ def script_logged_lanes(suite: Suite, data: TrainingData) -> Script:
         if split in suite.splits
         for key, episodes in load_logged_supports(suite, split, SHOTS).items()
     }
-    lanes = [(group, task) for _ in range(LANES_PER_GROUP) for group, (task, _) in enumerate(supports)]
+    lanes = [
+        (group, task) for _ in range(LANES_PER_GROUP) for group, (task, _) in enumerate(supports)
+    ]
     horizon, count = suite.spaces.horizon, len(lanes)
     observations = np.zeros((horizon, count, suite.spaces.observation_dim), np.float32)
     rewards = np.zeros((horizon, count), np.float32)
@@ -117,7 +129,9 @@ def script_logged_lanes(suite: Suite, data: TrainingData) -> Script:
     )
 
 
-def act_script(policy: Policy, script: Script, spaces: Spaces, name: str, privileged: bool) -> Array:
+def act_script(
+    policy: Policy, script: Script, spaces: Spaces, name: str, privileged: bool
+) -> Array:
     """The policy's actions in all lanes, `(T, L, action_dim)` features as networks read them; null in ended lanes.
 
     Raises:
@@ -154,4 +168,6 @@ def compare_actions(expected: Array, found: Array, tolerance: float) -> str | No
     if not (apart > tolerance).any():
         return None
     step, lane = np.argwhere(apart > tolerance)[0]
-    return f"lane {lane}, step {step}: actions differ by {apart[step, lane]:.2g} (scaled to [-1, 1])"
+    return (
+        f"lane {lane}, step {step}: actions differ by {apart[step, lane]:.2g} (scaled to [-1, 1])"
+    )

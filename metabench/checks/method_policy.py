@@ -45,20 +45,46 @@ class PolicyChecks:
         """The checks, in order; those of loading need what `saves` wrote."""
         near = f"to {TOLERANCE:g}"
         yield "seeds", "the same lanes and seeds give the same actions, exactly", self._check_seeds
-        yield "forgets", "after reset nothing of earlier episodes and support remains", self._check_forgets
+        yield (
+            "forgets",
+            "after reset nothing of earlier episodes and support remains",
+            self._check_forgets,
+        )
         yield "lanes", f"a lane alone acts as it does among others ({near})", self._check_alone
         yield "lane order", f"lanes in another order act the same ({near})", self._check_order
-        yield "groups", f"groups under other numbers, in another order, act the same ({near})", self._check_groups
-        yield "ended lanes", f"what ended lanes see changes nothing in the others ({near})", self._check_ended
-        yield "saves", "at least a folder, with nothing but readable .safetensors and .json files", self._check_saves
+        yield (
+            "groups",
+            f"groups under other numbers, in another order, act the same ({near})",
+            self._check_groups,
+        )
+        yield (
+            "ended lanes",
+            f"what ended lanes see changes nothing in the others ({near})",
+            self._check_ended,
+        )
+        yield (
+            "saves",
+            "at least a folder, with nothing but readable .safetensors and .json files",
+            self._check_saves,
+        )
         yield "loads", "a saved and loaded policy acts the same, exactly", self._check_loads
-        yield "damage", "a truncated or missing file, or other spaces, raise DataError", self._check_damage
+        yield (
+            "damage",
+            "a truncated or missing file, or other spaces, raise DataError",
+            self._check_damage,
+        )
         for split, track in list_supported_tracks(self._suite):
-            yield f"{split} {track}", "evaluates without error", functools.partial(self._check_track, split, track)
+            yield (
+                f"{split} {track}",
+                "evaluates without error",
+                functools.partial(self._check_track, split, track),
+            )
 
     def _play(self, script: Script, policy: Policy | None = None) -> Array:
         training = self._training
-        return act_script(policy or self._policy, script, self._suite.spaces, training.name, training.privileged)
+        return act_script(
+            policy or self._policy, script, self._suite.spaces, training.name, training.privileged
+        )
 
     def _check_seeds(self) -> str | None:
         return compare_actions(self._play(self._script), self._play(self._script), 0.0)
@@ -86,11 +112,15 @@ class PolicyChecks:
     def _check_order(self) -> str | None:
         order = np.random.default_rng(0).permutation(len(self._script.groups))
         return compare_actions(
-            self._play(self._script)[:, order], self._play(self._script.select_lanes(order.tolist())), TOLERANCE
+            self._play(self._script)[:, order],
+            self._play(self._script.select_lanes(order.tolist())),
+            TOLERANCE,
         )
 
     def _check_groups(self) -> str | None:
-        return compare_actions(self._play(self._script), self._play(self._script.rename_groups()), TOLERANCE)
+        return compare_actions(
+            self._play(self._script), self._play(self._script.rename_groups()), TOLERANCE
+        )
 
     def _check_ended(self) -> str | None:
         noisy = self._script.with_noise_in_ended_lanes()
@@ -110,7 +140,9 @@ class PolicyChecks:
         return None
 
     def _check_loads(self) -> str | None:
-        return compare_actions(self._play(self._script), self._play(self._script, self._load(self._saved)), 0.0)
+        return compare_actions(
+            self._play(self._script), self._play(self._script, self._load(self._saved)), 0.0
+        )
 
     def _check_damage(self) -> str | None:
         files = [path.relative_to(self._saved) for path in self._list_files()]
@@ -147,7 +179,12 @@ class PolicyChecks:
     def _check_track(self, split: str, track: str) -> str | None:
         training = self._training
         evaluation = evaluate(
-            self._policy, self._suite, track, split=split, privileged=training.privileged, name=training.name
+            self._policy,
+            self._suite,
+            track,
+            split=split,
+            privileged=training.privileged,
+            name=training.name,
         )
         rows = [row for block in evaluation.blocks for row in block.rows]
         wrong = [row for row in rows if not math.isfinite(row.total_return)]

@@ -52,17 +52,35 @@ class TrainingChecks:
 
     def act_script(self, policy: Policy, shots: int = SHOTS) -> Array:
         """What `policy` does in the scripted lanes with `shots` support episodes."""
-        return act_script(policy, self.script.with_shots(shots), self.suite.spaces, self.name, self.privileged)
+        return act_script(
+            policy, self.script.with_shots(shots), self.suite.spaces, self.name, self.privileged
+        )
 
     def list_checks(self) -> Iterator[Check]:
         """The checks, in order; the later ones need what the earlier ones trained."""
-        yield "trains", f"train returns a policy with the preset {self._preset!r}", self._check_trains
-        yield "acts", f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes", self._check_acts
+        yield (
+            "trains",
+            f"train returns a policy with the preset {self._preset!r}",
+            self._check_trains,
+        )
+        yield (
+            "acts",
+            f"right shape, type and bounds with 0, 1 and {SHOTS} support episodes",
+            self._check_acts,
+        )
         if self.make_method().trains:
             yield "curve", "training logs at least one row, all numbers finite", self._check_curve
-        yield "deterministic", "training again with the same seed: same curve, same actions", self._check_repeats
+        yield (
+            "deterministic",
+            "training again with the same seed: same curve, same actions",
+            self._check_repeats,
+        )
         if self._asked > 1:
-            yield "resumes", "cancelled twice and resumed: same curve, same actions", self._check_resumes
+            yield (
+                "resumes",
+                "cancelled twice and resumed: same curve, same actions",
+                self._check_resumes,
+            )
 
     def _check_trains(self) -> str | None:
         self._run = TrainingRun(SEED, cancelled=self._count_question)
@@ -86,9 +104,15 @@ class TrainingChecks:
         if not self._run.curve:
             return "nothing was logged; call run.log(loss=...)"
         for row in self._run.curve:
-            wrong = [key for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+            wrong = [
+                key
+                for key, value in row.items()
+                if isinstance(value, float) and not math.isfinite(value)
+            ]
             if wrong:
-                return f"stage {row['stage']!r}, update {row['update']}: {wrong[0]} is {row[wrong[0]]}"
+                return (
+                    f"stage {row['stage']!r}, update {row['update']}: {wrong[0]} is {row[wrong[0]]}"
+                )
         return None
 
     def _check_repeats(self) -> str | None:
@@ -97,10 +121,14 @@ class TrainingChecks:
 
     def _check_resumes(self) -> str | None:
         folder = self._scratch / "checkpoints"
-        first = self._asked // 3 + 1  # one more than a third: not where a curve's intervals and stages tend to end
+        first = (
+            self._asked // 3 + 1
+        )  # one more than a third: not where a curve's intervals and stages tend to end
         for stop in (first, (self._asked - first) // 2 + 1):
             calls = itertools.count(1)
-            run = TrainingRun(SEED, folder=folder, cancelled=functools.partial(_is_reached, calls, stop))
+            run = TrainingRun(
+                SEED, folder=folder, cancelled=functools.partial(_is_reached, calls, stop)
+            )
             try:
                 self.make_method().train(self._data, run)
             except CancelledError:

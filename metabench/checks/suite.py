@@ -68,7 +68,11 @@ def iterate_named_checks(name: str, *, preset: str = "tiny") -> Iterator[Finding
 
 
 def _list_checks(suite: Suite) -> Iterator[SuiteCheck]:
-    yield "available", "the environments of all scored tasks can be had here", lambda: suite.check_available()
+    yield (
+        "available",
+        "the environments of all scored tasks can be had here",
+        lambda: suite.check_available(),
+    )
     lanes = LaneChecks(suite)
     yield from lanes.list_checks()
     yield from TaskChecks(suite, lanes).list_checks()

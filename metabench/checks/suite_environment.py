@@ -45,7 +45,9 @@ class LaneChecks:
         self._suite = suite
         count = count_lanes(suite)
         tasks = spread_tasks(suite, count // 2)
-        self.script = make_lane_script(suite, [tasks[lane % len(tasks)] for lane in range(2 * len(tasks))], "lanes")
+        self.script = make_lane_script(
+            suite, [tasks[lane % len(tasks)] for lane in range(2 * len(tasks))], "lanes"
+        )
 
     @functools.cached_property
     def trace(self) -> Trace:
@@ -54,9 +56,21 @@ class LaneChecks:
 
     def list_checks(self) -> Iterator[SuiteCheck]:
         """The checks, in order; one that ended lanes are needed for is left out where none has ended."""
-        yield "steps", "reset and step return arrays of the declared shapes and types", self._check_steps
-        yield "inputs", "the parameters and actions that are passed in stay as they are", self._check_inputs
-        yield "outputs", "arrays that were returned are not changed by later steps", self._check_outputs
+        yield (
+            "steps",
+            "reset and step return arrays of the declared shapes and types",
+            self._check_steps,
+        )
+        yield (
+            "inputs",
+            "the parameters and actions that are passed in stay as they are",
+            self._check_inputs,
+        )
+        yield (
+            "outputs",
+            "arrays that were returned are not changed by later steps",
+            self._check_outputs,
+        )
         yield "finite", "observations and rewards are finite", self._check_finite
         yield (
             "deterministic",
@@ -67,7 +81,11 @@ class LaneChecks:
         yield "lanes", "a lane alone does as it does among others, bit for bit", self._check_alone
         yield "lane order", "lanes in another order and number do the same", self._check_order
         if self.trace.terminated[:-1].any():
-            yield "ended lanes", "what ended lanes are told to do changes nothing in the others", self._check_ended
+            yield (
+                "ended lanes",
+                "what ended lanes are told to do changes nothing in the others",
+                self._check_ended,
+            )
         yield (
             "ends",
             "episodes are ended by the task, not by a time limit: the horizon is the caller's",
@@ -76,7 +94,11 @@ class LaneChecks:
         yield "reset seeds", "the seed of a reset changes the episode", self._check_seeds
         if self._suite.entry.headline == "success":
             yield "success", "steps tell success, which the suite is ranked by", self._check_success
-        yield "gymnasium", "one lane passes Gymnasium's own environment check", self._check_gymnasium
+        yield (
+            "gymnasium",
+            "one lane passes Gymnasium's own environment check",
+            self._check_gymnasium,
+        )
         yield "speed", "steps a second of all lanes together are reported", self._check_speed
 
     def _reset_lanes(self, environment: BatchedEnvironment) -> Array:
@@ -94,7 +116,9 @@ class LaneChecks:
             "terminated": ((lanes,), np.bool_),
             "success": ((lanes,), np.bool_),
         }
-        problem = _find_array_problem("reset: observation", self._reset_lanes(environment), *wanted["observation"])
+        problem = _find_array_problem(
+            "reset: observation", self._reset_lanes(environment), *wanted["observation"]
+        )
         for timestep, actions in enumerate(self.script.actions, start=1):
             if problem:
                 return problem
@@ -112,7 +136,9 @@ class LaneChecks:
 
     def _check_inputs(self) -> str | None:
         environment = self._suite.environment()
-        parameters = [dict(copy.deepcopy(self._suite.tasks[task].parameters)) for task in self.script.tasks]
+        parameters = [
+            dict(copy.deepcopy(self._suite.tasks[task].parameters)) for task in self.script.tasks
+        ]
         before = copy.deepcopy(parameters)
         environment.reset(parameters, list(self.script.seeds))
         given = self.script.actions[0].copy()
@@ -132,11 +158,16 @@ class LaneChecks:
                 copies.append(returned[-1][2].copy())
         for (name, timestep, value), copied in zip(returned, copies, strict=True):
             if value.tobytes() != copied.tobytes():
-                return f"the {name} of step {timestep} was another one after more steps: return a copy"
+                return (
+                    f"the {name} of step {timestep} was another one after more steps: return a copy"
+                )
         return None
 
     def _check_finite(self) -> str | None:
-        for name, values in (("observation", self.trace.observations), ("reward", self.trace.rewards)):
+        for name, values in (
+            ("observation", self.trace.observations),
+            ("reward", self.trace.rewards),
+        ):
             bad = ~np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=2)
             offset = int(name == "reward")
             bad &= np.arange(offset, offset + len(values))[:, None] <= self.trace.lengths
@@ -157,7 +188,9 @@ class LaneChecks:
     def _check_alone(self) -> str | None:
         for lane in range(min(MOST_ALONE, len(self.script.tasks))):
             problem = find_difference(
-                self.trace.select_lanes([lane]), play_script(self._suite, self.script.select_lanes([lane])), [lane]
+                self.trace.select_lanes([lane]),
+                play_script(self._suite, self.script.select_lanes([lane])),
+                [lane],
             )
             if problem:
                 return f"alone, {problem}"
@@ -167,7 +200,9 @@ class LaneChecks:
         lanes = len(self.script.tasks)
         order = np.random.default_rng(0).permutation(lanes)[: lanes - 1].tolist()
         return find_difference(
-            self.trace.select_lanes(order), play_script(self._suite, self.script.select_lanes(order)), order
+            self.trace.select_lanes(order),
+            play_script(self._suite, self.script.select_lanes(order)),
+            order,
         )
 
     def _check_ended(self) -> str | None:
@@ -175,7 +210,9 @@ class LaneChecks:
         generator = np.random.default_rng(1)
         other = self._suite.spaces.uniform_actions(generator, self.script.actions.shape[:2])
         mask = after.reshape(*after.shape, *[1] * (other.ndim - 2))
-        script = dataclasses.replace(self.script, actions=np.where(mask, other, self.script.actions))
+        script = dataclasses.replace(
+            self.script, actions=np.where(mask, other, self.script.actions)
+        )
         return find_difference(self.trace, play_script(self._suite, script))
 
     def _check_end(self) -> str | None:
@@ -188,12 +225,21 @@ class LaneChecks:
         seeds = tuple(seed + 1 for seed in self.script.seeds)
         other = play_script(self._suite, dataclasses.replace(self.script, seeds=seeds))
         lanes = range(len(seeds))
-        if all(find_difference(self.trace.select_lanes([lane]), other.select_lanes([lane])) is None for lane in lanes):
-            return Remark("seeds change nothing: a task's episodes differ by the policy's actions only")
+        if all(
+            find_difference(self.trace.select_lanes([lane]), other.select_lanes([lane])) is None
+            for lane in lanes
+        ):
+            return Remark(
+                "seeds change nothing: a task's episodes differ by the policy's actions only"
+            )
         return None
 
     def _check_success(self) -> str | None:
-        return None if self.trace.success is not None else "BatchStep.success is None; headline = 'success' needs it"
+        return (
+            None
+            if self.trace.success is not None
+            else "BatchStep.success is None; headline = 'success' needs it"
+        )
 
     def _check_gymnasium(self) -> str | None:
         from gymnasium.utils.env_checker import check_env
@@ -201,8 +247,13 @@ class LaneChecks:
         from metabench.envs.gymnasium.view import GymnasiumView
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unbounded observations, and of what is not registered
-            check_env(GymnasiumView(self._suite.environment(), self._suite.tasks[0].parameters), skip_render_check=True)
+            warnings.simplefilter(
+                "ignore"
+            )  # of unbounded observations, and of what is not registered
+            check_env(
+                GymnasiumView(self._suite.environment(), self._suite.tasks[0].parameters),
+                skip_render_check=True,
+            )
         return None
 
     def _check_speed(self) -> Remark:
@@ -210,7 +261,9 @@ class LaneChecks:
         lanes = min(SPEED_LANES, environment.lanes_at_once)
         tasks = [self.script.tasks[lane % len(self.script.tasks)] for lane in range(lanes)]
         script = make_lane_script(self._suite, tasks, "speed")
-        environment.reset([self._suite.tasks[task].parameters for task in tasks], list(script.seeds))
+        environment.reset(
+            [self._suite.tasks[task].parameters for task in tasks], list(script.seeds)
+        )
         begin, steps = time.perf_counter(), 0
         while steps < len(script.actions) and time.perf_counter() - begin < SPEED_SECONDS:
             environment.step(script.actions[steps])

@@ -28,7 +28,9 @@ class LaneScript:
 
     def select_lanes(self, chosen: Sequence[int]) -> LaneScript:
         """Only these lanes, in this order."""
-        tasks, seeds = (tuple(values[lane] for lane in chosen) for values in (self.tasks, self.seeds))
+        tasks, seeds = (
+            tuple(values[lane] for lane in chosen) for values in (self.tasks, self.seeds)
+        )
         return LaneScript(tasks, seeds, self.actions[:, list(chosen)])
 
 
@@ -58,14 +60,18 @@ class Trace:
         """Only these lanes, in this order."""
         which = list(chosen)
         success = None if self.success is None else self.success[:, which]
-        return Trace(self.observations[:, which], self.rewards[:, which], self.terminated[:, which], success)
+        return Trace(
+            self.observations[:, which], self.rewards[:, which], self.terminated[:, which], success
+        )
 
     def is_same_episode(self, lane: int, other: int) -> bool:
         """Whether two lanes did exactly the same."""
         return find_difference(self.select_lanes([lane]), self.select_lanes([other]), [0]) is None
 
 
-def make_lane_script(suite: Suite, tasks: Sequence[int], name: str, *, alike: int | None = None) -> LaneScript:
+def make_lane_script(
+    suite: Suite, tasks: Sequence[int], name: str, *, alike: int | None = None
+) -> LaneScript:
     """Lanes of `tasks` that act at random: uniformly, and every fourth of them at the bounds.
 
     Args:
@@ -88,7 +94,9 @@ def make_lane_script(suite: Suite, tasks: Sequence[int], name: str, *, alike: in
     return LaneScript(tuple(tasks), seeds, np.stack(columns, axis=1))
 
 
-def play_script(suite: Suite, script: LaneScript, environment: BatchedEnvironment | None = None) -> Trace:
+def play_script(
+    suite: Suite, script: LaneScript, environment: BatchedEnvironment | None = None
+) -> Trace:
     """Step the lanes through all of `script`, in a new environment or in this one."""
     environment = environment or suite.environment()
     parameters = [suite.tasks[task].parameters for task in script.tasks]
@@ -96,7 +104,9 @@ def play_script(suite: Suite, script: LaneScript, environment: BatchedEnvironmen
     rewards, terminated, success = [], [], []
     for actions in script.actions:
         step = environment.step(actions.copy())
-        observations.append(np.array(step.observation))  # copies: an environment may reuse its arrays
+        observations.append(
+            np.array(step.observation)
+        )  # copies: an environment may reuse its arrays
         rewards.append(np.array(step.reward))
         terminated.append(np.array(step.terminated))
         if step.success is not None:
@@ -105,7 +115,9 @@ def play_script(suite: Suite, script: LaneScript, environment: BatchedEnvironmen
     return Trace(np.stack(observations), np.stack(rewards), np.stack(terminated), told)
 
 
-def find_difference(expected: Trace, found: Trace, lanes: Sequence[int] | None = None) -> str | None:
+def find_difference(
+    expected: Trace, found: Trace, lanes: Sequence[int] | None = None
+) -> str | None:
     """Where two traces first differ before an episode's end, bit for bit; None if nowhere.
 
     Args:
@@ -124,9 +136,13 @@ def find_difference(expected: Trace, found: Trace, lanes: Sequence[int] | None =
         pairs.append(("success", expected.success, found.success))
     places: list[tuple[int, int, str]] = []
     for name, one, two in pairs:
-        offset = len(expected.observations) - len(one)  # observations begin at step 0, all else at step 1
+        offset = len(expected.observations) - len(
+            one
+        )  # observations begin at step 0, all else at step 1
         # NaN equals NaN here: two lanes that both return it do the same.
-        unequal = ((one != two) & ~((one != one) & (two != two))).reshape(*one.shape[:2], -1).any(axis=2)
+        unequal = (
+            ((one != two) & ~((one != one) & (two != two))).reshape(*one.shape[:2], -1).any(axis=2)
+        )
         unequal &= np.arange(offset, offset + len(one))[:, None] <= ends
         for row, lane in np.argwhere(unequal)[:1].tolist():
             what = f"{name}{_describe_unequal(one[row, lane], two[row, lane])}"
@@ -138,5 +154,7 @@ def _describe_unequal(expected: Array, found: Array) -> str:
     """The first coordinate that differs, with all its digits: `[1] 0.25, not 0.5`."""
     if np.ndim(expected) == 0:
         return f" {found!s}, not {expected!s}"
-    place = int(np.flatnonzero((expected != found) & ~((expected != expected) & (found != found)))[0])
+    place = int(
+        np.flatnonzero((expected != found) & ~((expected != expected) & (found != found)))[0]
+    )
     return f"[{place}] {found[place]!s}, not {expected[place]!s}"

@@ -35,7 +35,11 @@ class TaskChecks:
         """The checks, in order."""
         yield "parameters", "parameters that fix no task raise a ValueError", self._check_parameters
         yield "splits", "no scored task is a training task", self._check_splits
-        yield "tasks differ", "no two tasks answer the same actions with the same episode", self._check_different
+        yield (
+            "tasks differ",
+            "no two tasks answer the same actions with the same episode",
+            self._check_different,
+        )
         yield "hidden task", "no observation coordinate tells the task", self._check_hidden
         yield (
             "fresh tasks",
@@ -50,7 +54,9 @@ class TaskChecks:
             "a key too many": {**parameters, "unheard-of": 1.0},
         }
         for key, value in parameters.items():
-            spoilt[f"without {key}"] = {name: each for name, each in parameters.items() if name != key}
+            spoilt[f"without {key}"] = {
+                name: each for name, each in parameters.items() if name != key
+            }
             spoilt[f"{key} = None"] = {**parameters, key: None}
             if _is_number(value):
                 spoilt[f"{key} = nan"] = {**parameters, key: math.nan}
@@ -89,7 +95,9 @@ class TaskChecks:
                     return f"tasks {group[0]} and {other} do not: {_format_task(one)} and {_format_task(two)}"
         return None
 
-    def _divide_by_script(self, groups: Sequence[Sequence[int]], script: LaneScript) -> list[list[int]]:
+    def _divide_by_script(
+        self, groups: Sequence[Sequence[int]], script: LaneScript
+    ) -> list[list[int]]:
         """Divide groups of tasks that did the same so far by what they do in `script`; its lanes have one seed."""
         trace = play_script(self._suite, script)
         lane = {task: position for position, task in enumerate(script.tasks)}
@@ -97,7 +105,10 @@ class TaskChecks:
         for group in groups:
             parts: list[list[int]] = []
             for task in group:
-                part = next((part for part in parts if trace.is_same_episode(lane[part[0]], lane[task])), None)
+                part = next(
+                    (part for part in parts if trace.is_same_episode(lane[part[0]], lane[task])),
+                    None,
+                )
                 if part is None:
                     parts.append([task])
                 else:
@@ -115,16 +126,26 @@ class TaskChecks:
             seed = derived_seed(0, "reset")  # as lanes that are rolled out with seed 0 have it
             for expert in group if len(group) > 1 else ():
                 columns = roll_out(self._suite, [expert], ["expert"], [0]).columns
-                actions = np.repeat(self._suite.spaces.null_actions(1)[None], self._suite.entry.horizon, axis=0)
+                actions = np.repeat(
+                    self._suite.spaces.null_actions(1)[None], self._suite.entry.horizon, axis=0
+                )
                 actions[: len(columns.actions), 0] = columns.actions
-                script = LaneScript(tuple(group), (seed,) * len(group), np.repeat(actions, len(group), axis=1))
+                script = LaneScript(
+                    tuple(group), (seed,) * len(group), np.repeat(actions, len(group), axis=1)
+                )
                 parts = self._divide_by_script(parts, script)
             divided += parts
         return divided
 
     def _check_hidden(self) -> str | Remark | None:
-        found = self._find_hint("throughout", whole=True) or self._find_hint("at the start of", whole=False)
-        return Remark(f"{found}; suite.toml says so") if found and self._suite.entry.task_in_observation else found
+        found = self._find_hint("throughout", whole=True) or self._find_hint(
+            "at the start of", whole=False
+        )
+        return (
+            Remark(f"{found}; suite.toml says so")
+            if found and self._suite.entry.task_in_observation
+            else found
+        )
 
     def _find_hint(self, words: str, *, whole: bool) -> str | None:
         """Which coordinate is constant within tasks and differs between them: in whole episodes, or at their start."""
@@ -137,7 +158,9 @@ class TaskChecks:
                 if each == task
             ]
             values[task] = np.concatenate(seen)
-        low, high = (np.stack([of(each, axis=0) for each in values.values()]) for of in (np.min, np.max))
+        low, high = (
+            np.stack([of(each, axis=0) for each in values.values()]) for of in (np.min, np.max)
+        )
         constant = (low == high).all(axis=0)
         different = (low != low[0]).any(axis=0)
         for coordinate in np.flatnonzero(constant & different).tolist():
@@ -153,13 +176,20 @@ class TaskChecks:
         stated = self._suite.entry.task_distribution or {}
         for task in self._suite.tasks:
             alternatives = stated.get(task.split, ({},))
-            if not any(all(_is_possible(laws[key], task.parameters.get(key)) for key in laws) for laws in alternatives):
+            if not any(
+                all(_is_possible(laws[key], task.parameters.get(key)) for key in laws)
+                for laws in alternatives
+            ):
                 told = _format_task(task.parameters)
                 return f"task {task.id}: {told}: task_distribution.{task.split} gives no such task"
-        missing = [split for split in self._suite.splits if split != "train" and split not in stated]
+        missing = [
+            split for split in self._suite.splits if split != "train" and split not in stated
+        ]
         if not missing or self._suite.entry.seen_tasks:
             return None
-        return Remark(f"no task_distribution.{missing[0]}: leaderboard verify --fresh-tasks cannot be used")
+        return Remark(
+            f"no task_distribution.{missing[0]}: leaderboard verify --fresh-tasks cannot be used"
+        )
 
 
 def _is_possible(law: Law, value: Any) -> bool:

@@ -58,7 +58,11 @@ class TeacherChecks:
             "the expert is above random actions in every task, by as much as suite.toml says",
             self._check_agree,
         )
-        yield "return bounds", "no return is outside what the family calls possible", self._check_bounds
+        yield (
+            "return bounds",
+            "no return is outside what the family calls possible",
+            self._check_bounds,
+        )
 
     def _check_acts(self) -> str | Remark | None:
         lanes = [(task, behaviour) for behaviour in self._behaviours for task in self._tasks[:2]]
@@ -75,10 +79,14 @@ class TeacherChecks:
         for behaviour in self._behaviours:
             returns = self._measure_returns(behaviour)
             repeated = [task for task in self._tasks for _ in range(self._episodes)]
-            scores.append(f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}")
+            scores.append(
+                f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}"
+            )
         return Remark(f"normalised scores: {', '.join(scores)}")
 
-    def _act_teacher(self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> list[Array]:
+    def _act_teacher(
+        self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]
+    ) -> list[Array]:
         """What the teacher does in each lane until its end; raises `MetabenchError` if it must not."""
         suite, spaces = self._suite, self._suite.spaces
         environment, teacher = suite.environment(), suite.teacher()
@@ -86,7 +94,11 @@ class TeacherChecks:
         observation = environment.reset(parameters, list(seeds))
         teacher.reset(list(behaviours), parameters, list(seeds))
         shape = (len(tasks),) if spaces.discrete else (len(tasks), spaces.action_dim)
-        low, high = (0, spaces.num_actions - 1) if spaces.discrete else (spaces.action_low, spaces.action_high)
+        low, high = (
+            (0, spaces.num_actions - 1)
+            if spaces.discrete
+            else (spaces.action_low, spaces.action_high)
+        )
         active = np.ones(len(tasks), bool)
         taken: list[list[Array]] = [[] for _ in tasks]
         for timestep in range(1, spaces.horizon + 1):
@@ -99,7 +111,9 @@ class TeacherChecks:
             inside = np.all(((actions >= low) & (actions <= high)).reshape(len(tasks), -1), axis=1)
             if not inside[active].all():
                 lane = np.flatnonzero(~inside & active).tolist()[0]
-                raise MetabenchError(f"step {timestep}: {behaviours[lane]} in task {tasks[lane]}: {actions[lane]}")
+                raise MetabenchError(
+                    f"step {timestep}: {behaviours[lane]} in task {tasks[lane]}: {actions[lane]}"
+                )
             for lane in np.flatnonzero(active).tolist():
                 taken[lane].append(np.array(actions[lane]))
             step = environment.step(actions if spaces.discrete else actions.astype(np.float32))
@@ -113,9 +127,13 @@ class TeacherChecks:
         """`(tasks, episodes)` returns."""
         if behaviour not in self._returns:
             tasks = [task for task in self._tasks for _ in range(self._episodes)]
-            seeds = [derived_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))]
+            seeds = [
+                derived_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))
+            ]
             columns = roll_out(self._suite, tasks, [behaviour] * len(tasks), seeds).columns
-            self._returns[behaviour] = columns.episode_returns.reshape(len(self._tasks), self._episodes)
+            self._returns[behaviour] = columns.episode_returns.reshape(
+                len(self._tasks), self._episodes
+            )
         return self._returns[behaviour]
 
     def _check_agree(self) -> str | Remark | None:
@@ -133,7 +151,9 @@ class TeacherChecks:
             ):
                 error = float(returns.std(ddof=1)) / math.sqrt(len(returns))
                 slack = SLACK if error else RARE / len(returns)
-                if abs(returns.mean() - stated) > FAR * error + slack * (reference.expert - reference.random):
+                if abs(returns.mean() - stated) > FAR * error + slack * (
+                    reference.expert - reference.random
+                ):
                     return (
                         f"task {task}: reference.{name} is {stated:.4g}, {len(returns)} episodes return "
                         f"{returns.mean():.4g}; metabench data references {self._suite.argument} --write"
@@ -142,9 +162,14 @@ class TeacherChecks:
 
     def _check_bounds(self) -> str | Remark | None:
         horizon = self._suite.entry.horizon
-        bounds = [self._suite.family.return_bounds(self._suite.tasks[task].parameters, horizon) for task in self._tasks]
+        bounds = [
+            self._suite.family.return_bounds(self._suite.tasks[task].parameters, horizon)
+            for task in self._tasks
+        ]
         for behaviour in ("random", *(name for name in self._behaviours if name == "expert")):
-            for task, (low, high), returns in zip(self._tasks, bounds, self._measure_returns(behaviour), strict=True):
+            for task, (low, high), returns in zip(
+                self._tasks, bounds, self._measure_returns(behaviour), strict=True
+            ):
                 slack = BEYOND * (1.0 + np.abs(returns).max())
                 if returns.min() < low - slack or returns.max() > high + slack:
                     return (

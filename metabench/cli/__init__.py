@@ -34,19 +34,47 @@ VERBS: dict[str, Verb] = {
     "list": Verb("metabench.cli.listing", "list_", "List suites, datasets and methods."),
     "describe": Verb("metabench.cli.listing", "describe", "Describe a suite or a method."),
     "data": Verb("metabench.cli.data", "app", "Build, list, show, verify and delete datasets."),
-    "run": Verb("metabench.cli.run", "run", "Train and evaluate methods; skips what is finished, resumes what is not."),
-    "status": Verb("metabench.cli.status", "status", "Show which cells are done, running, failed and left."),
-    "evaluate": Verb("metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."),
-    "pretrain": Verb("metabench.cli.pretrain", "pretrain", "Train what a method uses in every suite, once."),
-    "reproduce": Verb("metabench.cli.reproduce", "app", "Repeat a paper's experiment, beside the published numbers."),
-    "report": Verb("metabench.cli.report", "report", "Write one HTML page about a run: scores, curves, pictures."),
-    "leaderboard": Verb("metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."),
+    "run": Verb(
+        "metabench.cli.run",
+        "run",
+        "Train and evaluate methods; skips what is finished, resumes what is not.",
+    ),
+    "status": Verb(
+        "metabench.cli.status", "status", "Show which cells are done, running, failed and left."
+    ),
+    "evaluate": Verb(
+        "metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."
+    ),
+    "pretrain": Verb(
+        "metabench.cli.pretrain", "pretrain", "Train what a method uses in every suite, once."
+    ),
+    "reproduce": Verb(
+        "metabench.cli.reproduce",
+        "app",
+        "Repeat a paper's experiment, beside the published numbers.",
+    ),
+    "report": Verb(
+        "metabench.cli.report",
+        "report",
+        "Write one HTML page about a run: scores, curves, pictures.",
+    ),
+    "leaderboard": Verb(
+        "metabench.cli.leaderboard", "app", "Build, check and export leaderboards from records."
+    ),
     "compare": Verb("metabench.cli.compare", "compare", "Compare two methods by their records."),
-    "suite": Verb("metabench.cli.suite", "app", "Make suites of Minari datasets, and archive versions."),
+    "suite": Verb(
+        "metabench.cli.suite", "app", "Make suites of Minari datasets, and archive versions."
+    ),
     "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),
-    "doctor": Verb("metabench.cli.doctor", "doctor", "Find out what is wrong with an installation, and what to do."),
+    "doctor": Verb(
+        "metabench.cli.doctor",
+        "doctor",
+        "Find out what is wrong with an installation, and what to do.",
+    ),
     "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
-    "check": Verb("metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."),
+    "check": Verb(
+        "metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."
+    ),
 }
 
 
@@ -64,7 +92,9 @@ class _LazyCommand(TyperCommand):
 
     def _import_verb(self) -> Any:
         found = getattr(import_module(self._verb.module), self._verb.attribute)
-        if not isinstance(found, typer.Typer):  # a single function: made an application of one command
+        if not isinstance(
+            found, typer.Typer
+        ):  # a single function: made an application of one command
             app = typer.Typer(add_completion=False)
             app.command(self.name)(found)
             found = app
@@ -93,7 +123,10 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Verbs, no_args_is_help=True, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -107,7 +140,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _metabench(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version."
+    ),
 ) -> None:
     """The benchmark suite for offline meta-RL: tasks, data, methods, one evaluator, leaderboards to recompute."""
     del version
@@ -116,7 +151,9 @@ def _metabench(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
     try:
-        typer.main.get_command(app)(args=None if arguments is None else list(arguments), prog_name="metabench")
+        typer.main.get_command(app)(
+            args=None if arguments is None else list(arguments), prog_name="metabench"
+        )
     except CancelledError as error:
         typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)

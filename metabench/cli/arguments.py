@@ -29,7 +29,9 @@ def read_seeds(value: str) -> tuple[int, ...]:
         return tuple(range(numbers[0]))
     if "," in value and numbers and min(numbers) >= 0:
         return tuple(dict.fromkeys(numbers))
-    raise MetabenchError(f"--seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found {value!r}")
+    raise MetabenchError(
+        f"--seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found {value!r}"
+    )
 
 
 def read_overrides(values: Iterable[str], option: str = "--set") -> dict[str, Any]:

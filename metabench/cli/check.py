@@ -38,7 +38,9 @@ def check(
             console.print(f"[yellow]note[/]  {line}: {escape(finding.remark or '')}")
         else:
             failed += 1
-            console.print(f"[red]FAIL[/]  {escape(where + finding.title)}: expected: {escape(finding.expected)}")
+            console.print(
+                f"[red]FAIL[/]  {escape(where + finding.title)}: expected: {escape(finding.expected)}"
+            )
             console.print(f"      found: {escape(finding.problem or '')}")
     if failed:
         console.print(f"[red]{failed} of {total} checks failed[/]")

@@ -25,18 +25,37 @@ _NAME_WIDTH = 10
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET or METHOD#CONFIG")],
-    second: Annotated[str, typer.Argument(metavar="B", help="the same; other presets must be written out")],
-    records: Annotated[Path, typer.Option(help="a folder of records")] = Path("leaderboard/records"),
-    suite: Annotated[list[str] | None, typer.Option(help="only these suites, and task by task")] = None,
+    first: Annotated[
+        str,
+        typer.Argument(metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET or METHOD#CONFIG"),
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="the same; other presets must be written out")
+    ],
+    records: Annotated[Path, typer.Option(help="a folder of records")] = Path(
+        "leaderboard/records"
+    ),
+    suite: Annotated[
+        list[str] | None, typer.Option(help="only these suites, and task by task")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
     preset: Annotated[str | None, typer.Option(help="only this preset")] = None,
     split: Annotated[str, typer.Option(help="test or test-far")] = "test",
-    track: Annotated[list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")] = None,
-    shots: Annotated[str | None, typer.Option(help="numbers of shots (1,3,5) (default: 0 and 3)")] = None,
-    details: Annotated[bool, typer.Option("--details", help="task by task, and performance profiles")] = False,
-    form: Annotated[str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option(help="numbers of shots (1,3,5) (default: 0 and 3)")
+    ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="task by task, and performance profiles")
+    ] = False,
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="a file  [default: print]")
+    ] = None,
 ) -> None:
     """Compare two methods: the difference of per-seed scores with its interval, in every suite both have records in.
 
@@ -60,7 +79,9 @@ def compare(
     tracks = None if track is None else tuple(read_names(track))
     counts = read_shots(shots)
     selection = Selection(suites, dataset, split, tracks, None if counts is None else tuple(counts))
-    report = compare_methods((record for _, record in read_records(records)), first, second, selection, preset=preset)
+    report = compare_methods(
+        (record for _, record in read_records(records)), first, second, selection, preset=preset
+    )
     if form != "table":
         text = export_comparison(report, form)
     else:

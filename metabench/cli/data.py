@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Make, import, list, check and delete logged data.")
 app.add_typer(import_app, name="import")
 
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")]
+SuiteName = Annotated[
+    str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")
+]
 DatasetNames = Annotated[
-    list[str] | None, typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]")
+    list[str] | None,
+    typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -51,10 +54,15 @@ def build(
     dataset: DatasetNames = None,
     force: Annotated[bool, typer.Option("--force", help="make it anew, whatever is there")] = False,
     download: Annotated[
-        bool, typer.Option("--download", help="fetch missing Minari datasets that it is made from (uses the network)")
+        bool,
+        typer.Option(
+            "--download",
+            help="fetch missing Minari datasets that it is made from (uses the network)",
+        ),
     ] = False,
     write_manifest: Annotated[
-        bool, typer.Option("--write-manifest", help="for maintainers: write the digests into suite.toml")
+        bool,
+        typer.Option("--write-manifest", help="for maintainers: write the digests into suite.toml"),
     ] = False,
 ) -> None:
     """Make datasets: roll out the suite's teacher or read Minari datasets, store as Minari and for training."""
@@ -69,13 +77,16 @@ def build(
             identity = build_data(loaded, name, force=force, download=download, progress=progress)
         digests[name] = identity.digest
         console.print(
-            f"[green]built[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
+            f"[green]built[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}",
+            soft_wrap=True,
         )
         if not identity.as_published and not write_manifest:
             _warn_of_other_digest(name, identity.expected)
     if write_manifest:
         write_digests(loaded.folder / "suite.toml", digests)
-        console.print(f"wrote {len(digests)} digests into {loaded.folder / 'suite.toml'}", soft_wrap=True)
+        console.print(
+            f"wrote {len(digests)} digests into {loaded.folder / 'suite.toml'}", soft_wrap=True
+        )
 
 
 @app.command("list")
@@ -87,7 +98,9 @@ def list_(
     from metabench.data.cards.catalogue import list_datasets
 
     suites = (
-        [load_suite(suite)] if suite else [each for each in map(load_suite, list_suites()) if not each.entry.internal]
+        [load_suite(suite)]
+        if suite
+        else [each for each in map(load_suite, list_suites()) if not each.entry.internal]
     )
     states = [state for each in suites for state in list_datasets(each)]
     if as_json:
@@ -138,7 +151,8 @@ def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
     if description.expected not in (None, description.digest):
         console.print(f"[yellow]suite.toml names {description.expected}[/]", soft_wrap=True)
     console.print(
-        f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}", soft_wrap=True
+        f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}",
+        soft_wrap=True,
     )
 
 
@@ -153,13 +167,16 @@ def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
     if not dataset:
         names = [state.dataset for state in list_datasets(loaded) if state.state != "missing"]
         if not names:
-            raise DataError(f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`")
+            raise DataError(
+                f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`"
+            )
     console = Console()
     for name in names:
         with show_progress(console, f"{suite} {name}") as progress:
             identity = verify_dataset(loaded, name, progress)
         console.print(
-            f"[green]sound[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}", soft_wrap=True
+            f"[green]sound[/] {loaded.identity} {name}-v{identity.version}  {identity.digest}",
+            soft_wrap=True,
         )
         if not identity.as_published:
             _warn_of_other_digest(name, identity.expected)
@@ -168,7 +185,9 @@ def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
 @app.command()
 def delete(
     suite: SuiteName,
-    dataset: Annotated[list[str], typer.Option("--dataset", "-d", help="a dataset; may be repeated")],
+    dataset: Annotated[
+        list[str], typer.Option("--dataset", "-d", help="a dataset; may be repeated")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
     """Delete datasets: the store and the Minari files."""
@@ -190,7 +209,9 @@ def delete(
 def references(
     suite: SuiteName,
     episodes: Annotated[int, typer.Option(min=20, help="episodes a task and behaviour")] = 500,
-    write: Annotated[bool, typer.Option("--write", help="for maintainers: write them into suite.toml")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="for maintainers: write them into suite.toml")
+    ] = False,
 ) -> None:
     """Measure the ends of the normalised score: random actions and the teacher's expert."""
     from metabench.data.making.references import measure_references
@@ -198,7 +219,9 @@ def references(
 
     loaded = load_suite(suite)
     measured = measure_references(loaded, episodes)
-    table = Table("task", "split", "random", "expert", "random in suite.toml", "expert in suite.toml")
+    table = Table(
+        "task", "split", "random", "expert", "random in suite.toml", "expert in suite.toml"
+    )
     for task in loaded.tasks:
         now = (measured[task.id]["random"], measured[task.id]["expert"])
         before = (task.reference.random, task.reference.expert)
@@ -207,7 +230,9 @@ def references(
     console.print(table)
     if write:
         write_references(loaded.folder / "suite.toml", measured)
-        console.print(f"wrote {len(measured)} references into {loaded.folder / 'suite.toml'}", soft_wrap=True)
+        console.print(
+            f"wrote {len(measured)} references into {loaded.folder / 'suite.toml'}", soft_wrap=True
+        )
 
 
 @app.command()

@@ -26,15 +26,25 @@ def evaluate(
             help="a name from `metabench list policies`, or a policy's folder as a run leaves it",
         ),
     ],
-    suite: Annotated[str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")] = None,
-    track: Annotated[list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")
+    ] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")
+    ] = None,
     split: Annotated[list[str] | None, typer.Option(help="test, test-far (default: all)")] = None,
-    shots: Annotated[str | None, typer.Option(help="numbers of shots (1,3,5) (default: the protocol's)")] = None,
-    seed: Annotated[int | None, typer.Option(help="evaluation seed (default: the training seed)")] = None,
+    shots: Annotated[
+        str | None, typer.Option(help="numbers of shots (1,3,5) (default: the protocol's)")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="evaluation seed (default: the training seed)")
+    ] = None,
     isolate: Isolate = False,
     time_limit: TimeLimit = None,
     memory_limit: MemoryLimit = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print every episode's row as JSON")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print every episode's row as JSON")
+    ] = False,
 ) -> None:
     """Evaluate a trained policy; nothing is trained and no record is written.
 
@@ -47,7 +57,9 @@ def evaluate(
 
     limits = read_limits(time_limit, memory_limit)
     if limits.given and not isolate:
-        raise MetabenchError("--time-limit and --memory-limit need --isolate: a policy in this process cannot be ended")
+        raise MetabenchError(
+            "--time-limit and --memory-limit need --isolate: a policy in this process cannot be ended"
+        )
     if isolate:
         warn_of_gaps()
     loaded, measured = evaluate_saved(
@@ -61,7 +73,9 @@ def evaluate(
         limits=limits,
     )
     if as_json:
-        blocks = [block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks]
+        blocks = [
+            block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks
+        ]
         typer.echo(json.dumps({"suite": loaded.identity, "blocks": blocks}))
     else:
         _print_scores(loaded, measured, Console())
@@ -71,7 +85,14 @@ def _print_scores(suite: Suite, measured: Sequence[Evaluation], console: Console
     from metabench.evaluation.scores import score_rows
 
     table = Table(
-        "split", "track", "shots", "episodes", "normalised IQM", "mean return", "success", title=suite.identity
+        "split",
+        "track",
+        "shots",
+        "episodes",
+        "normalised IQM",
+        "mean return",
+        "success",
+        title=suite.identity,
     )
     for evaluation in measured:
         for block in evaluation.blocks:

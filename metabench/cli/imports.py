@@ -16,19 +16,25 @@ from metabench.cli.progress import show_progress
 if TYPE_CHECKING:
     from metabench.data.foreign.write_minari import Imported
 
-app = typer.Typer(no_args_is_help=True, help="Write other people's files as Minari datasets, one a task.")
+app = typer.Typer(
+    no_args_is_help=True, help="Write other people's files as Minari datasets, one a task."
+)
 
 SuiteOfData: TypeAlias = Annotated[
-    str, typer.Option("--suite", help="the suite the data is for; one that exists must fit the data")
+    str,
+    typer.Option("--suite", help="the suite the data is for; one that exists must fit the data"),
 ]
 Horizon: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, help="the largest number of steps of an episode (default: the suite's)")
+    int | None,
+    typer.Option(min=1, help="the largest number of steps of an episode (default: the suite's)"),
 ]
 MinariId: TypeAlias = Annotated[
-    str | None, typer.Option("--id", help="the Minari id (default: SUITE/task-{task}-v0)", show_default=False)
+    str | None,
+    typer.Option("--id", help="the Minari id (default: SUITE/task-{task}-v0)", show_default=False),
 ]
 ActionBound: TypeAlias = Annotated[
-    float | None, typer.Option(help="continuous actions lie within ± this (default: the suite's bounds, or 1)")
+    float | None,
+    typer.Option(help="continuous actions lie within ± this (default: the suite's bounds, or 1)"),
 ]
 NumActions: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="the number of discrete actions (default: the suite's)")
@@ -45,7 +51,9 @@ Force: TypeAlias = Annotated[bool, typer.Option("--force", help="replace what is
 
 @app.command()
 def d4rl(
-    file: Annotated[Path, typer.Argument(help="the HDF5 file; also looked for in $D4RL_DATASET_DIR")],
+    file: Annotated[
+        Path, typer.Argument(help="the HDF5 file; also looked for in $D4RL_DATASET_DIR")
+    ],
     suite: SuiteOfData,
     task: Annotated[int, typer.Option(min=0, help="the task's id in the suite")],
     horizon: Horizon = None,
@@ -91,18 +99,27 @@ def meta_dt(
 def _watch_import(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar; afterwards, a line for each warning given meanwhile."""
     # Afterwards: a line in between would tear the bar.
-    with warnings.catch_warnings(record=True) as caught, show_progress(Console(), label) as progress:
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        show_progress(Console(), label) as progress,
+    ):
         warnings.simplefilter("always", UserWarning)
         yield progress
     for warning in caught:
-        Console(stderr=True).print(f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False)
+        Console(stderr=True).print(
+            f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False
+        )
 
 
 def _print_imported(imported: Sequence[Imported]) -> None:
     console = Console()
     for each in imported:
         low, mean, high = each.returns
-        dropped = f" ({each.dropped} dropped: the observation after them is unknown)" if each.dropped else ""
+        dropped = (
+            f" ({each.dropped} dropped: the observation after them is unknown)"
+            if each.dropped
+            else ""
+        )
         console.print(
             f"[green]imported[/] {each.dataset_id}: {each.episodes} episodes of at most {each.horizon} steps, "
             f"{each.steps} steps{dropped}, returns {low:.2f} to {high:.2f}, mean {mean:.2f}",
@@ -113,5 +130,8 @@ def _print_imported(imported: Sequence[Imported]) -> None:
     *others, last = (each.dataset_id for each in imported)
     train, test = (" ".join(others), last) if others else (f"{last} ID", "ID")
     console.print(
-        f"next: metabench suite from-minari {train} --test {test}", soft_wrap=True, highlight=False, markup=False
+        f"next: metabench suite from-minari {train} --test {test}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
     )

@@ -19,7 +19,9 @@ _PUBLISHED = Path("leaderboard/records")
 @app.command()
 def build(
     records: Records = _PUBLISHED,
-    output: Annotated[Path, typer.Option("--output", "-o", help="where the page goes")] = Path("leaderboard"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="where the page goes")] = Path(
+        "leaderboard"
+    ),
 ) -> None:
     """Write leaderboard.json, its CSV, the schemas and the page."""
     from metabench.leaderboard.build import build_leaderboard
@@ -35,10 +37,16 @@ def build(
 @app.command()
 def check(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="a submission, or a folder of records", show_default=True)
+        Path,
+        typer.Argument(
+            metavar="[FOLDER]", help="a submission, or a folder of records", show_default=True
+        ),
     ] = _PUBLISHED,
     published: Annotated[
-        Path, typer.Option(help="the published records: only these may be of an archived version of a suite")
+        Path,
+        typer.Option(
+            help="the published records: only these may be of an archived version of a suite"
+        ),
     ] = _PUBLISHED,
 ) -> None:
     """Check records against schema, digest, suite and quotas, and the methods' cards.
@@ -60,9 +68,14 @@ def check(
 
 @app.command()
 def add(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a submission, a results folder, or one record")],
+    results: Annotated[
+        Path,
+        typer.Argument(metavar="RESULTS", help="a submission, a results folder, or one record"),
+    ],
     records: Records = _PUBLISHED,
-    replace: Annotated[bool, typer.Option("--replace", help="let records take the place of older ones")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="let records take the place of older ones")
+    ] = False,
 ) -> None:
     """Check finished records and copy them into the leaderboard: all of them, or none if one is not fit."""
     from metabench.leaderboard.submission.add import add_records
@@ -75,7 +88,10 @@ def add(
         raise typer.Exit(1)
     for name in addition.cards:
         console.print(f"with the card of {name}", soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{len(addition.added)} added to {records}, {len(addition.unchanged)} there already", soft_wrap=True)
+    console.print(
+        f"{len(addition.added)} added to {records}, {len(addition.unchanged)} there already",
+        soft_wrap=True,
+    )
 
 
 app.command("new-card")(submissions.new_card)
@@ -86,17 +102,24 @@ app.command()(submissions.verify)
 @app.command()
 def export(
     form: Annotated[
-        str, typer.Option("--format", "-f", help="csv, json, latex, markdown, model-index or every-eval-ever")
+        str,
+        typer.Option(
+            "--format", "-f", help="csv, json, latex, markdown, model-index or every-eval-ever"
+        ),
     ] = "markdown",
     records: Records = _PUBLISHED,
     suite: Annotated[str | None, typer.Option(help="only this suite")] = None,
     dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
-    method: Annotated[str | None, typer.Option(help="only this method, with all its variants")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="only this method, with all its variants")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="only this preset")] = None,
     split: Annotated[str | None, typer.Option(help="only this split")] = None,
     track: Annotated[str | None, typer.Option(help="only this track")] = None,
     shots: Annotated[int | None, typer.Option(help="only this number of shots")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="a file  [default: print]")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="a file  [default: print]")
+    ] = None,
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""
     from metabench.leaderboard.export.formats import export_entries, select_entries
@@ -106,7 +129,14 @@ def export(
 
     entries = aggregate(record for _, record in read_records(records))
     entries = select_entries(
-        entries, suite=suite, dataset=dataset, method=method, preset=preset, split=split, track=track, shots=shots
+        entries,
+        suite=suite,
+        dataset=dataset,
+        method=method,
+        preset=preset,
+        split=split,
+        track=track,
+        shots=shots,
     )
     text = export_entries(entries, form)
     if output is None:

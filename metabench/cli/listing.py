@@ -23,7 +23,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[suites|methods|datasets|policies]", help="one kind only")
+        str | None,
+        typer.Argument(metavar="[suites|methods|datasets|policies]", help="one kind only"),
     ] = None,
     internal: Annotated[bool, typer.Option("--all", help="the suites for tests, too")] = False,
     as_json: AsJson = False,
@@ -40,16 +41,24 @@ def list_(
     for each, content in rows.items():
         console.print(_TABLES[each](content))
     if kind is None:
-        console.print("also: `metabench list datasets`, `metabench list policies` (trained ones)", highlight=False)
+        console.print(
+            "also: `metabench list datasets`, `metabench list policies` (trained ones)",
+            highlight=False,
+        )
         console.print("more of one suite or method: `metabench describe NAME`", highlight=False)
 
 
 def describe(
     name: Annotated[
         str,
-        typer.Argument(metavar="SUITE_OR_METHOD", help="a name from `metabench list`, ./my-suite, or file.py:Class"),
+        typer.Argument(
+            metavar="SUITE_OR_METHOD",
+            help="a name from `metabench list`, ./my-suite, or file.py:Class",
+        ),
     ],
-    suite: Annotated[str, typer.Option(help="for a method: the suite whose presets to show")] = "point-robot",
+    suite: Annotated[
+        str, typer.Option(help="for a method: the suite whose presets to show")
+    ] = "point-robot",
     as_json: AsJson = False,
 ) -> None:
     """Describe a suite or a method; a suite is validated first."""
@@ -76,7 +85,12 @@ def _make_suite_rows(internal: bool) -> list[dict[str, Any]]:
 def _make_method_rows(internal: bool) -> list[dict[str, Any]]:
     del internal
     return [
-        {"name": method.name, "built_in": method.built_in, "origin": method.origin, "problem": method.conflict}
+        {
+            "name": method.name,
+            "built_in": method.built_in,
+            "origin": method.origin,
+            "problem": method.conflict,
+        }
         for method in find_registered_methods().values()
     ]
 
@@ -98,7 +112,11 @@ def _make_policy_rows(internal: bool) -> list[dict[str, Any]]:
     for policy in list_shipped_policies():
         training = read_training(policy.folder)
         cell = training.cell.model_dump(include={"dataset", "preset", "seed"})
-        facts = {"parameters": training.parameters, "bytes": policy.size, "folder": str(policy.folder)}
+        facts = {
+            "parameters": training.parameters,
+            "bytes": policy.size,
+            "folder": str(policy.folder),
+        }
         rows.append({"suite": policy.suite, "name": policy.name, **cell, **facts})
     return rows
 
@@ -110,7 +128,10 @@ def _make_suite_table(rows: list[dict[str, Any]]) -> Table:
         if row["problem"]:
             table.add_row(row["name"], f"[red]{row['problem']}[/]")
         else:
-            versions = [f"{row['name']}-v{row['version']}", *(f"[dim]v{each} archived[/]" for each in row["archived"])]
+            versions = [
+                f"{row['name']}-v{row['version']}",
+                *(f"[dim]v{each} archived[/]" for each in row["archived"]),
+            ]
             table.add_row("\n".join(versions), row["title"], tasks, ", ".join(row["datasets"]))
     return table
 
@@ -124,10 +145,15 @@ def _make_method_table(rows: list[dict[str, Any]]) -> Table:
 
 def _make_dataset_table(rows: list[dict[str, Any]]) -> Table:
     title = "Datasets (whether they are built: metabench data list)"
-    table = Table("suite", "dataset", "trajectories a task", "behaviours", title=title, title_justify="left")
+    table = Table(
+        "suite", "dataset", "trajectories a task", "behaviours", title=title, title_justify="left"
+    )
     for row in rows:
         table.add_row(
-            row["suite"], f"{row['dataset']}-v{row['version']}", str(row["trajectories"]), _format_shares(row)
+            row["suite"],
+            f"{row['dataset']}-v{row['version']}",
+            str(row["trajectories"]),
+            _format_shares(row),
         )
     return table
 
@@ -140,7 +166,9 @@ def _make_policy_table(rows: list[dict[str, Any]]) -> Table:
     )
     for row in rows:
         size = f"{row['bytes'] / 1000:.0f} kB"
-        table.add_row(row["suite"], row["name"], row["dataset"], row["preset"], str(row["seed"]), size)
+        table.add_row(
+            row["suite"], row["name"], row["dataset"], row["preset"], str(row["seed"]), size
+        )
     return table
 
 
@@ -159,7 +187,9 @@ _TABLES = {
 
 
 def _format_shares(dataset: Mapping[str, Any]) -> str:
-    return ", ".join(f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items())
+    return ", ".join(
+        f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items()
+    )
 
 
 def _format_bounds(values: Sequence[float]) -> str:
@@ -174,8 +204,15 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
     else:
         low, high = _format_bounds(actions["low"]), _format_bounds(actions["high"])
         bounds = f"{len(actions['low'])} coordinates from {low} to {high}"
-    seen = "; test tasks are also training tasks: kept out of overall tables" if content["seen_tasks"] else ""
-    console.print(f"[bold]{content['name']}[/] version {content['version']}: {content['title']}\n", highlight=False)
+    seen = (
+        "; test tasks are also training tasks: kept out of overall tables"
+        if content["seen_tasks"]
+        else ""
+    )
+    console.print(
+        f"[bold]{content['name']}[/] version {content['version']}: {content['title']}\n",
+        highlight=False,
+    )
     for paragraph in content["rules"].split("\n\n"):
         console.print(" ".join(paragraph.split()) + "\n", highlight=False, markup=False)
     console.print(
@@ -187,7 +224,9 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
         highlight=False,
         markup=False,
     )
-    table = Table("split", "tasks", "of these validation", "mean return of random actions", "of the expert")
+    table = Table(
+        "split", "tasks", "of these validation", "mean return of random actions", "of the expert"
+    )
     for name, split in content["splits"].items():
         ends = (f"{split['mean_random_return']:.2f}", f"{split['mean_expert_return']:.2f}")
         table.add_row(name, str(split["tasks"]), str(split["validation_tasks"]), *ends)
@@ -195,14 +234,22 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
     table = Table("dataset", "trajectories a task", "behaviours", "splits")
     for name, dataset in content["datasets"].items():
         splits = ", ".join(dataset["splits"])
-        table.add_row(f"{name}-v{dataset['version']}", str(dataset["trajectories"]), _format_shares(dataset), splits)
+        table.add_row(
+            f"{name}-v{dataset['version']}",
+            str(dataset["trajectories"]),
+            _format_shares(dataset),
+            splits,
+        )
     console.print(table)
-    console.print(f"digest  {content['digest']}\nfolder  {content['folder']}", soft_wrap=True, highlight=False)
+    console.print(
+        f"digest  {content['digest']}\nfolder  {content['folder']}", soft_wrap=True, highlight=False
+    )
 
 
 def _print_method(content: dict[str, Any], console: Console) -> None:
     console.print(
-        f"[bold]{content['name']}[/] version {content['version']}, from {content['origin']}\n", highlight=False
+        f"[bold]{content['name']}[/] version {content['version']}, from {content['origin']}\n",
+        highlight=False,
     )
     console.print(f"{content['description']}\n", highlight=False, markup=False)
     kinds = [kind for kind in ("continuous", "discrete") if content[f"{kind}_actions"]]

@@ -9,17 +9,23 @@ import typer
 
 Results: TypeAlias = Annotated[Path, typer.Option(help="where records go")]
 Threads: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, help="threads a worker (default: cores divided by workers; ray, slurm: 1)")
+    int | None,
+    typer.Option(min=1, help="threads a worker (default: cores divided by workers; ray, slurm: 1)"),
 ]
 Device: TypeAlias = Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
 Isolate: TypeAlias = Annotated[
-    bool, typer.Option("--isolate", help="let policies act in a process of their own that is given arrays only")
+    bool,
+    typer.Option(
+        "--isolate", help="let policies act in a process of their own that is given arrays only"
+    ),
 ]
 TimeLimit: TypeAlias = Annotated[
     str | None, typer.Option(metavar="TIME", help="end what takes longer: 90 (seconds), 15m, 2h")
 ]
-MemoryLimit: TypeAlias = Annotated[str | None, typer.Option(metavar="SIZE", help="end what takes more: 500M, 4G")]
+MemoryLimit: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="end what takes more: 500M, 4G")
+]
 
 
 def warn_of_gaps() -> None:

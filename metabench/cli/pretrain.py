@@ -15,10 +15,13 @@ from metabench.cli.options import Device, Threads
 def pretrain(
     method: Annotated[str, typer.Argument(help="a method that pretrains, such as oswm")],
     preset: Annotated[str, typer.Option(help="budget and size, one of the method's")] = "cpu",
-    out: Annotated[Path | None, typer.Option(help="folder for weights and curve  [default: pretrained/METHOD]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for weights and curve  [default: pretrained/METHOD]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the training seed")] = 0,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated"),
     ] = None,
     threads: Threads = None,
     device: Device = "cpu",
@@ -48,4 +51,6 @@ def pretrain(
             progress=progress,
             cancelled=cancelled,
         )
-    console.print(f"wrote {weights}; use it with: --set weights={weights}", soft_wrap=True, highlight=False)
+    console.print(
+        f"wrote {weights}; use it with: --set weights={weights}", soft_wrap=True, highlight=False
+    )

@@ -20,8 +20,15 @@ LINE_SECONDS = 20.0
 @contextmanager
 def show_progress(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar that restarts with each stage of the work."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(label, total=None)
         current = ""
 
@@ -49,6 +56,8 @@ def show_training_progress(console: Console, label: str) -> Iterator[TrainingPro
             losses = "  ".join(f"{name} {value:.3g}" for name, value in list(metrics.items())[:4])
             if done == total or time.monotonic() - spoken > LINE_SECONDS:
                 spoken = time.monotonic()
-                console.print(f"{label} {stage} {done}/{total}  {losses}", soft_wrap=True, highlight=False)
+                console.print(
+                    f"{label} {stage} {done}/{total}  {losses}", soft_wrap=True, highlight=False
+                )
 
         yield update

@@ -11,13 +11,21 @@ import typer
 def report(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="a record, a folder with one record in it, or the folder of a saved policy"),
+        typer.Argument(
+            metavar="RUN",
+            help="a record, a folder with one record in it, or the folder of a saved policy",
+        ),
     ],
     policy: Annotated[
-        Path | None, typer.Option(help="folder of the record's saved policy (default: where runs keep it)")
+        Path | None,
+        typer.Option(help="folder of the record's saved policy (default: where runs keep it)"),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="folder of the run's suite, if it is not installed")] = None,
-    output: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path("report.html"),
+    suite: Annotated[
+        str | None, typer.Option(help="folder of the run's suite, if it is not installed")
+    ] = None,
+    output: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """Write one HTML page about a run: scores, training curves, diagnostics, pictures, episodes.
 

@@ -27,11 +27,15 @@ LOGGED_WIDTH = 400
 def reproduce(
     context: typer.Context,
     method: Annotated[str, typer.Argument(help="a method with an experiment, such as oswm")],
-    out: Annotated[Path | None, typer.Option(help="folder for the rows  [default: reproduced/METHOD]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the rows  [default: reproduced/METHOD]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the first seed")] = 0,
     threads: Threads = None,
     device: Device = "cpu",
-    keys: Annotated[bool, typer.Option("--keys", help="list the experiment's keys, and run nothing")] = False,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="list the experiment's keys, and run nothing")
+    ] = False,
 ) -> None:
     """Repeat a paper's experiment; resumes what was stopped.
 
@@ -48,7 +52,9 @@ def reproduce(
     if keys:
         table = Table("key", "default", "what it is")
         for key, field in type(config).model_fields.items():
-            table.add_row(key.replace("_", "-"), f"{getattr(type(config)(), key)}", field.description)
+            table.add_row(
+                key.replace("_", "-"), f"{getattr(type(config)(), key)}", field.description
+            )
         console.print(table)
         return
     check_device(device)
@@ -71,13 +77,17 @@ def reproduce(
 
 def _print_rows(rows: Sequence[Mapping[str, object]], console: Console) -> None:
     """A table of what differs from row to row; what is the same in all stands below."""
-    same = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
+    same = {
+        name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)
+    }
     if len(rows) == 1:  # of which everything is the same: only what it lacks is left out
         same = {name: value for name, value in same.items() if value is None}
     told = [name for name in rows[0] if name not in same]
     shared = [(name, value) for name, value in same.items() if value is not None]
     common = ", ".join(f"{name.replace('_', ' ')} {_format_value(value)}" for name, value in shared)
-    table = Table(*(name.replace("_", " ") for name in told), caption=f"all: {common}" if common else None)
+    table = Table(
+        *(name.replace("_", " ") for name in told), caption=f"all: {common}" if common else None
+    )
     for row in rows:
         table.add_row(*(_format_value(row[name]) for name in told))
     screen = console if console.is_terminal else Console(width=LOGGED_WIDTH)

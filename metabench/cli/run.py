@@ -33,52 +33,82 @@ def run(
     suites: Annotated[
         list[str],
         typer.Argument(
-            metavar="SUITE...", help="suites: names, or folders (./my-suite); or one sweep file (FILE.toml)"
+            metavar="SUITE...",
+            help="suites: names, or folders (./my-suite); or one sweep file (FILE.toml)",
         ),
     ],
-    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="datasets: medium,expert")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", "-d", help="datasets: medium,expert")
+    ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="methods: bc,meta-dt,meta-dt/no_context or path/to/file.py:Class"),
+        typer.Option(
+            "--method", "-m", help="methods: bc,meta-dt,meta-dt/no_context or path/to/file.py:Class"
+        ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="budget and size: tiny, demo, cpu, paper (default: cpu)")] = None,
-    seeds: Annotated[str | None, typer.Option(help="how many (5) or which (0,3,4) (default: 1)")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="budget and size: tiny, demo, cpu, paper (default: cpu)")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="how many (5) or which (0,3,4) (default: 1)")
+    ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="a configuration key; may be repeated"),
     ] = None,
     track: Annotated[
-        list[str] | None, typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)")
+        list[str] | None,
+        typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)"),
     ] = None,
     results: Results = Path("results"),
     executor: Annotated[
         str,
-        typer.Option(help="who runs the cells: local (processes here), ray or slurm (shared folders, many machines)"),
+        typer.Option(
+            help="who runs the cells: local (processes here), ray or slurm (shared folders, many machines)"
+        ),
     ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="cells at once, each in a process of its own (default: 1; ray, slurm: all there is)"),
+        typer.Option(
+            min=1,
+            help="cells at once, each in a process of its own (default: 1; ray, slurm: all there is)",
+        ),
     ] = None,
     threads: Threads = None,
     device: Device = "cpu",
     cells_per_gpu: Annotated[
-        int | None, typer.Option(min=1, help="with --device cuda: deal the cells out to all GPUs, so many to each")
+        int | None,
+        typer.Option(
+            min=1, help="with --device cuda: deal the cells out to all GPUs, so many to each"
+        ),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="ray: the cluster's head, HOST:PORT (default: $RAY_ADDRESS, or Ray on this machine)"),
+        typer.Option(
+            help="ray: the cluster's head, HOST:PORT (default: $RAY_ADDRESS, or Ray on this machine)"
+        ),
     ] = None,
     slurm: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="slurm: an option of sbatch: partition=gpu, mem=8G, time=MINUTES"),
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="slurm: an option of sbatch: partition=gpu, mem=8G, time=MINUTES",
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="begin anew: forget records, checkpoints and trained policies")
+        bool,
+        typer.Option(
+            "--overwrite", help="begin anew: forget records, checkpoints and trained policies"
+        ),
     ] = False,
     isolate: Isolate = False,
     time_limit: TimeLimit = None,
     memory_limit: MemoryLimit = None,
     tensorboard: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="write training curves and scores there for TensorBoard")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="write training curves and scores there for TensorBoard"
+        ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -154,7 +184,9 @@ def run(
         if isolate:
             warn_of_gaps()
         with catch_interrupt(lambda: _say("stopping; once more to stop at once")) as cancelled:
-            outcome = run_cells(planned, settings, executor=engine, listener=display.hear, cancelled=cancelled)
+            outcome = run_cells(
+                planned, settings, executor=engine, listener=display.hear, cancelled=cancelled
+            )
     _show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
@@ -167,38 +199,67 @@ def _check_names_given(dataset: list[str] | None, method: list[str] | None) -> N
     """Suites need datasets and methods beside them."""
     for option, value in (("--dataset", dataset), ("--method", method)):
         if not value:
-            raise MetabenchError(f"{option}: expected at least one name (or a sweep file in place of the suites)")
+            raise MetabenchError(
+                f"{option}: expected at least one name (or a sweep file in place of the suites)"
+            )
 
 
 def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
     """A sweep file says itself what these options say."""
     names = ("--dataset", "--method", "--preset", "--seeds", "--set", "--track")
     if len(suites) > 1:
-        raise MetabenchError(f"expected one sweep file or names of suites, found {' '.join(suites)}")
+        raise MetabenchError(
+            f"expected one sweep file or names of suites, found {' '.join(suites)}"
+        )
     for name, value in zip(names, options, strict=True):
         if value is not None:
-            raise MetabenchError(f"{name} is for suites; the sweep file {suites[0]} says itself what to run")
+            raise MetabenchError(
+                f"{name} is for suites; the sweep file {suites[0]} says itself what to run"
+            )
 
 
-def _show_plan(planned: Sequence[PlannedCell], results: Path, workers: int, console: Console) -> None:
+def _show_plan(
+    planned: Sequence[PlannedCell], results: Path, workers: int, console: Console
+) -> None:
     from metabench.runs.estimate import duration, estimate_seconds, find_published_records
 
     estimates = estimate_seconds(planned, (results, find_published_records()))
     for cell, seconds in zip(planned, estimates, strict=True):
         note = f" ({cell.note})" if cell.note else ""
-        time = "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)
+        time = (
+            "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)
+        )
         line = f"{cell.state:8} {time:>7} {cell.record_path}{note}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    waiting = [seconds for cell, seconds in zip(planned, estimates, strict=True) if cell.state == "waiting"]
+    waiting = [
+        seconds for cell, seconds in zip(planned, estimates, strict=True) if cell.state == "waiting"
+    ]
     known = [seconds for seconds in waiting if seconds is not None]
     if known:
-        shared = f", {duration(max(sum(known) / workers, *known))} with {workers} workers" if workers > 1 else ""
-        unknown = f", and {len(waiting) - len(known)} of unknown length" if len(known) < len(waiting) else ""
-        typer.echo(f"earlier cells of their kind took {duration(sum(known))} in all{shared}{unknown}")
-    _say_counts({state: sum(cell.state == state for cell in planned) for state in ("waiting", "finished", "corrupt")})
+        shared = (
+            f", {duration(max(sum(known) / workers, *known))} with {workers} workers"
+            if workers > 1
+            else ""
+        )
+        unknown = (
+            f", and {len(waiting) - len(known)} of unknown length"
+            if len(known) < len(waiting)
+            else ""
+        )
+        typer.echo(
+            f"earlier cells of their kind took {duration(sum(known))} in all{shared}{unknown}"
+        )
+    _say_counts(
+        {
+            state: sum(cell.state == state for cell in planned)
+            for state in ("waiting", "finished", "corrupt")
+        }
+    )
 
 
-def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console) -> None:
+def _show_outcome(
+    planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console
+) -> None:
     from metabench.cli.tables import print_tables
     from metabench.leaderboard.scores.aggregate import aggregate
     from metabench.leaderboard.scores.quotas import SuiteShelf
@@ -208,12 +269,16 @@ def _show_outcome(planned: Sequence[PlannedCell], outcome: Outcome, tensorboard:
 
     done = sorted({*outcome.finished, *outcome.skipped})
     if done:
-        suites = {folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}}
+        suites = {
+            folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}
+        }
         records = (read_record(planned[index].record_path) for index in done)
         print_tables(aggregate(records, SuiteShelf(suites.values())), console)
         if tensorboard is not None:
             for cell in (planned[index] for index in outcome.skipped):
-                write_record_curves(read_record(cell.record_path), suites[cell.suite_folder], tensorboard)
+                write_record_curves(
+                    read_record(cell.record_path), suites[cell.suite_folder], tensorboard
+                )
     for index in outcome.failed:
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path

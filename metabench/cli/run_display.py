@@ -8,7 +8,14 @@ from typing import Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from metabench.runs.executors.events import Event
 from metabench.runs.plan import PlannedCell
@@ -83,18 +90,26 @@ class Bars:
             count = sum(cell.state != "finished" for cell in cells)
             self._bars["all"] = self._progress.add_task("cells", total=count, metrics="")
         if event.kind == "progress":
-            if self._stages.get(event.index) != event.stage:  # a new bar, so that the time left is that of the stage
+            if (
+                self._stages.get(event.index) != event.stage
+            ):  # a new bar, so that the time left is that of the stage
                 self._remove(event.index)
                 self._stages[event.index] = event.stage
-            self._update(event.index, f"{label}  {event.stage}", event.done, event.total, event.metrics)
+            self._update(
+                event.index, f"{label}  {event.stage}", event.done, event.total, event.metrics
+            )
         elif event.kind != "started":
             self._remove(event.index)
             self._progress.advance(self._bars["all"])
             colour = {"finished": "green", "failed": "red"}.get(event.kind, "yellow")
             reason = f": {escape(event.message)}" if event.message else ""
-            self._progress.console.print(f"[{colour}]{event.kind}[/] {escape(label)}{reason}", highlight=False)
+            self._progress.console.print(
+                f"[{colour}]{event.kind}[/] {escape(label)}{reason}", highlight=False
+            )
 
-    def _update(self, key: int | str, text: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+    def _update(
+        self, key: int | str, text: str, done: int, total: int, metrics: Mapping[str, float]
+    ) -> None:
         description, metric_words = escape(text), _format_metrics(metrics)
         known_total = total or None  # None draws a bar that only moves
         if key not in self._bars:
@@ -102,7 +117,11 @@ class Bars:
                 description, total=known_total, completed=done, metrics=metric_words
             )
         self._progress.update(
-            self._bars[key], description=description, completed=done, total=known_total, metrics=metric_words
+            self._bars[key],
+            description=description,
+            completed=done,
+            total=known_total,
+            metrics=metric_words,
         )
 
     def _remove(self, key: int | str) -> None:
@@ -140,7 +159,11 @@ class Lines:
             self._print(f"{label}: started")
         elif event.kind == "progress":
             if self._is_due(event.index):
-                parts = [f"{label}: {event.stage}", f"{event.done} of {event.total}", _format_metrics(event.metrics)]
+                parts = [
+                    f"{label}: {event.stage}",
+                    f"{event.done} of {event.total}",
+                    _format_metrics(event.metrics),
+                ]
                 self._print(", ".join(part for part in parts if part))
         else:
             seconds = time.monotonic() - self._started.get(event.index, time.monotonic())

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 def status(
     target: Annotated[
-        Path, typer.Argument(metavar="[RESULTS|SWEEP.toml]", help="a results folder, or the sweep file that fills one")
+        Path,
+        typer.Argument(
+            metavar="[RESULTS|SWEEP.toml]",
+            help="a results folder, or the sweep file that fills one",
+        ),
     ] = Path("results"),
-    results: Annotated[Path, typer.Option(help="with a sweep file: where its records go")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="with a sweep file: where its records go")] = Path(
+        "results"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="print every cell as JSON")] = False,
 ) -> None:
     """Show what has become of cells; any number of machines may be running them.
@@ -34,7 +40,9 @@ def status(
     from metabench.runs.sweep import is_sweep_file, plan_sweep, read_sweep
 
     if is_sweep_file(target.name):
-        cells = inspect_planned_cells(plan_sweep(read_sweep(target), RunRequest([], [], [], results=results)))
+        cells = inspect_planned_cells(
+            plan_sweep(read_sweep(target), RunRequest([], [], [], results=results))
+        )
     else:
         cells = inspect_results(target)
     if as_json:
@@ -66,7 +74,10 @@ def _show(cells: Sequence[CellStatus], console: Console) -> None:
         line = _line(cell)
         if line:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    words = ", ".join(f"{sum(cell.state == state for cell in cells)} {state}" for state in shown) or "none"
+    words = (
+        ", ".join(f"{sum(cell.state == state for cell in cells)} {state}" for state in shown)
+        or "none"
+    )
     typer.echo(f"cells: {words}; {duration(sum(cell.seconds for cell in cells))} so far")
 
 
@@ -96,5 +107,7 @@ def _plain(cell: CellStatus) -> dict[str, object]:
         "record": str(cell.record),
         "seconds": cell.seconds,
         "reason": cell.reason,
-        "progress": None if cell.progress is None else cell.progress.model_dump(mode="json", exclude={"cell"}),
+        "progress": None
+        if cell.progress is None
+        else cell.progress.model_dump(mode="json", exclude={"cell"}),
     }

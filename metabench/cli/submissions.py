@@ -13,7 +13,9 @@ from metabench.errors import DataError
 
 
 def new_card(
-    name: Annotated[str, typer.Argument(metavar="METHOD", help="the method's name, without variant")],
+    name: Annotated[
+        str, typer.Argument(metavar="METHOD", help="the method's name, without variant")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="the file")] = Path("card.toml"),
 ) -> None:
     """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
@@ -23,18 +25,28 @@ def new_card(
     if output.exists():
         raise DataError(f"{output}: is there already; --output names another file")
     write_whole(output, make_card_template(name))
-    typer.echo(f"{output}: fill it in, then: metabench leaderboard submit RESULTS --card {output} --out FOLDER")
+    typer.echo(
+        f"{output}: fill it in, then: metabench leaderboard submit RESULTS --card {output} --out FOLDER"
+    )
 
 
 def submit(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder, or one record")],
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS", help="a results folder, or one record")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="the folder to make")],
-    card: Annotated[list[Path] | None, typer.Option(help="the method's card; again for another method")] = None,
+    card: Annotated[
+        list[Path] | None, typer.Option(help="the method's card; again for another method")
+    ] = None,
     checkpoints: Annotated[
-        bool, typer.Option("--checkpoints", help="with the saved policies, so that others can verify the rows")
+        bool,
+        typer.Option(
+            "--checkpoints", help="with the saved policies, so that others can verify the rows"
+        ),
     ] = False,
     policies: Annotated[
-        Path | None, typer.Option(help="where they are, by the records' paths (default: where runs keep them)")
+        Path | None,
+        typer.Option(help="where they are, by the records' paths (default: where runs keep them)"),
     ] = None,
 ) -> None:
     """Collect records, cards and policies into a folder ready for a pull request, if nothing is wrong with them."""
@@ -47,29 +59,47 @@ def submit(
     if made.findings:
         raise typer.Exit(1)
     if made.left_out:
-        console.print(f"left out, having no card here: {', '.join(made.left_out)}", soft_wrap=True, markup=False)
+        console.print(
+            f"left out, having no card here: {', '.join(made.left_out)}",
+            soft_wrap=True,
+            markup=False,
+        )
     console.print(f"{made.records} records -> {out}", soft_wrap=True, markup=False, highlight=False)
 
 
 def verify(
-    records: Annotated[Path, typer.Argument(metavar="RECORD|FOLDER", help="a record, a submission, or a folder")],
+    records: Annotated[
+        Path, typer.Argument(metavar="RECORD|FOLDER", help="a record, a submission, or a folder")
+    ],
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="a saved policy, or a folder of them (default: the submission's, or where runs keep them)"),
+        typer.Option(
+            help="a saved policy, or a folder of them (default: the submission's, or where runs keep them)"
+        ),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="path/to/file.py:Class, for a method that is not installed under its name")
+        str | None,
+        typer.Option(
+            help="path/to/file.py:Class, for a method that is not installed under its name"
+        ),
     ] = None,
-    retrain: Annotated[bool, typer.Option("--retrain", help="repeat the training instead of reading a policy")] = False,
-    device: Annotated[str | None, typer.Option(help="where to train (default: as the record)")] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="repeat the training instead of reading a policy")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="where to train (default: as the record)")
+    ] = None,
     fresh_tasks: Annotated[
         int | None,
         typer.Option(
-            metavar="SEED", min=0, help="score it in 20 new tasks as well, drawn from the suite's distribution"
+            metavar="SEED",
+            min=0,
+            help="score it in 20 new tasks as well, drawn from the suite's distribution",
         ),
     ] = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate/--no-isolate", help="let the policy act in a process of its own")
+        bool,
+        typer.Option("--isolate/--no-isolate", help="let the policy act in a process of its own"),
     ] = True,
 ) -> None:
     """Measure records again: one line a comparison, exit status 1 if one differs or cannot be told.
@@ -88,10 +118,14 @@ def verify(
         warn_of_gaps()
     agreed = True
     with show_progress(console, "measuring") as progress:
-        verifier = Verifier(checkpoint, method, isolate, retrain, device, fresh_tasks, progress=progress)
+        verifier = Verifier(
+            checkpoint, method, isolate, retrain, device, fresh_tasks, progress=progress
+        )
         for found in verifier.verify(records):
             agreed &= found.agrees
-            console.print(f"{found.path}: {found.rule}", soft_wrap=True, markup=False, highlight=False)
+            console.print(
+                f"{found.path}: {found.rule}", soft_wrap=True, markup=False, highlight=False
+            )
             for verdict in found.verdicts:
                 word = {True: "agrees", False: "DIFFERS", None: "unknown"}[verdict.agrees]
                 line = f"  {word:<7}  {verdict.subject}: {verdict.text}"

@@ -17,24 +17,38 @@ def _suite() -> None:
 
 @app.command("from-minari")
 def from_minari(
-    train: Annotated[list[str], typer.Argument(metavar="ID...", help="Minari ids of the training tasks' data")],
-    test: Annotated[list[str], typer.Option("--test", metavar="ID", help="of a test task; may be repeated")],
-    name: Annotated[str | None, typer.Option(help="the suite's name  [default: the namespace of the ids]")] = None,
+    train: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Minari ids of the training tasks' data")
+    ],
+    test: Annotated[
+        list[str], typer.Option("--test", metavar="ID", help="of a test task; may be repeated")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="the suite's name  [default: the namespace of the ids]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="the folder to write  [default: ./NAME]")] = None,
     horizon: Annotated[
-        int | None, typer.Option(min=1, help="longer episodes are cut  [default: the data's time limit]")
+        int | None,
+        typer.Option(min=1, help="longer episodes are cut  [default: the data's time limit]"),
     ] = None,
     hide: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="leave this entry of the observations out; may be repeated")
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="leave this entry of the observations out; may be repeated"
+        ),
     ] = None,
-    download: Annotated[bool, typer.Option("--download", help="fetch missing datasets (uses the network)")] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch missing datasets (uses the network)")
+    ] = False,
 ) -> None:
     """Write a suite whose tasks are Minari datasets, after checking that their spaces and horizons agree."""
     from metabench.data.foreign.suite_from_minari import suite_from_minari
     from metabench.errors import MetabenchError
     from metabench.suites import load_suite
 
-    folder = suite_from_minari(train, test, name=name, out=out, horizon=horizon, hide=hide or (), download=download)
+    folder = suite_from_minari(
+        train, test, name=name, out=out, horizon=horizon, hide=hide or (), download=download
+    )
     suite = load_suite(folder)
     dataset = next(iter(suite.entry.datasets))
     typer.echo(f"wrote {folder}: {len(suite.tasks)} tasks, horizon {suite.entry.horizon}")
@@ -45,12 +59,16 @@ def from_minari(
     except MetabenchError as error:
         typer.echo(f"it can be trained on, not evaluated in: {error}")
         return
-    typer.echo(f"next: metabench run {argument} --dataset {dataset} --method bc,prompt-dt --preset tiny")
+    typer.echo(
+        f"next: metabench run {argument} --dataset {dataset} --method bc,prompt-dt --preset tiny"
+    )
 
 
 @app.command()
 def archive(
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")],
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")
+    ],
 ) -> None:
     """Keep a suite's present definition as an earlier version, and raise `version` in suite.toml.
 
@@ -61,6 +79,8 @@ def archive(
 
     loaded = load_suite(suite)
     typer.echo(f"kept {loaded.identity} as {archive_suite_version(loaded)}")
-    typer.echo(f"{loaded.folder / 'suite.toml'}: version = {loaded.entry.version + 1}; now change the suite, then")
+    typer.echo(
+        f"{loaded.folder / 'suite.toml'}: version = {loaded.entry.version + 1}; now change the suite, then"
+    )
     typer.echo(f"next: metabench data references {suite} --write")
     typer.echo(f"next: metabench data build {suite} --force --write-manifest")

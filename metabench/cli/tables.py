@@ -27,8 +27,16 @@ def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
     """
     groups: dict[_Key, list[LeaderboardEntry]] = {}
     for entry in entries:
-        key = (entry.suite, entry.suite_version, entry.suite_digest, entry.dataset, entry.dataset_version)
-        groups.setdefault((*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []).append(entry)
+        key = (
+            entry.suite,
+            entry.suite_version,
+            entry.suite_digest,
+            entry.dataset,
+            entry.dataset_version,
+        )
+        groups.setdefault(
+            (*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []
+        ).append(entry)
     for group in groups.values():
         console.print(_make_table(group))
         for note in _collect_notes(group):
@@ -50,7 +58,8 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     labels = distinguish_labels(list(representatives.values()))
     table = Table(
         title=Text.assemble(
-            f"{first.suite} · {first.dataset} · preset {first.preset} · ", (f"{first.split} {first.track}", "bold")
+            f"{first.suite} · {first.dataset} · preset {first.preset} · ",
+            (f"{first.split} {first.track}", "bold"),
         ),
         title_justify="left",
         title_style="",
@@ -60,9 +69,13 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     table.add_column("", justify="right")
     table.add_column("method", overflow="fold", min_width=12)
     unit = "success %" if first.metric == "success" else "IQM"
-    gap = "\n" if len(shots) > 1 else " "  # several columns of intervals would not fit beside each other
+    gap = (
+        "\n" if len(shots) > 1 else " "
+    )  # several columns of intervals would not fit beside each other
     for count in shots:
-        table.add_column(_make_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True)
+        table.add_column(
+            _make_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True
+        )
     table.add_column(_make_heading("return", chosen, first.track), justify="right", no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     rank = 0
@@ -77,7 +90,10 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
         table.add_row(
             str(rank) if ranked else "–",
             label,
-            *(Text(format_interval(each.headline if each else None).replace(" [", gap + "[")) for each in scores),
+            *(
+                Text(format_interval(each.headline if each else None).replace(" [", gap + "["))
+                for each in scores
+            ),
             "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
             str(len(entry.seeds)),
             style="" if ranked else "dim",
@@ -100,5 +116,7 @@ def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
         notes += [f"{where}: {text}" for text in entry.missing]
     counts = [len(entry.seeds) for entry in entries if entry.seeds and not entry.privileged]
     if counts and min(counts) < SEEDS_FOR_A_VERDICT:
-        notes.append(f"intervals need 2 seeds; with fewer than {SEEDS_FOR_A_VERDICT} the order is no verdict")
+        notes.append(
+            f"intervals need 2 seeds; with fewer than {SEEDS_FOR_A_VERDICT} the order is no verdict"
+        )
     return notes

@@ -11,7 +11,10 @@ from rich.table import Table
 
 from metabench.suites import load_suite
 
-app = typer.Typer(no_args_is_help=True, help="Train a suite's teacher, install its behaviours, weaken scripted ones.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train a suite's teacher, install its behaviours, weaken scripted ones.",
+)
 
 
 @app.command()
@@ -21,7 +24,8 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="environment steps")] = 10_000_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="another setting; may be repeated")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="another setting; may be repeated"),
     ] = None,
 ) -> None:
     """Train a task-conditioned policy by PPO in the suite's simulator; one core, minutes to an hour."""
@@ -55,7 +59,9 @@ def train(
 def install(
     suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
     folder: Annotated[Path, typer.Argument(help="the training's folder")],
-    episodes: Annotated[int, typer.Option(min=1, help="episodes a task that each checkpoint is judged by")] = 4,
+    episodes: Annotated[
+        int, typer.Option(min=1, help="episodes a task that each checkpoint is judged by")
+    ] = 4,
 ) -> None:
     """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours."""
     from metabench.teachers.select import choose_behaviours, install_behaviours
@@ -78,7 +84,9 @@ def install(
 
 @app.command()
 def calibrate(
-    suite: Annotated[str, typer.Argument(help="a suite of the Meta-World family, with measured references")],
+    suite: Annotated[
+        str, typer.Argument(help="a suite of the Meta-World family, with measured references")
+    ],
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task and round")] = 8,
 ) -> None:
     """For maintainers: find how wrong the scripted teacher's medium must be to score 50, and write it."""
@@ -92,4 +100,6 @@ def calibrate(
     console = Console()
     console.print(table)
     path = install_calibration(loaded, found)
-    console.print(f"wrote {path}; next: metabench data build {suite} --write-manifest", soft_wrap=True)
+    console.print(
+        f"wrote {path}; next: metabench data build {suite} --write-manifest", soft_wrap=True
+    )

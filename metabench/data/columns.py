@@ -88,4 +88,6 @@ def _concatenate_ranges(starts: Array, lengths: Array) -> Array:
     """Concatenated `arange(start, start + length)`."""
     ends = np.cumsum(lengths)
     # One arange over all, less what each range's own zero is ahead of its start.
-    return np.asarray(np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths))
+    return np.asarray(
+        np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths)
+    )

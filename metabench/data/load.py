@@ -35,11 +35,21 @@ def load_data(
     tasks = np.unique(columns.tasks)
     validation = [task.id for task in suite.split("train") if task.validation]
     counted_anew = dataclasses.replace(columns, tasks=np.searchsorted(tasks, columns.tasks))
-    return TrainingData(counted_anew, suite.spaces, np.searchsorted(tasks, validation).tolist(), suite_name=suite.name)
+    return TrainingData(
+        counted_anew,
+        suite.spaces,
+        np.searchsorted(tasks, validation).tolist(),
+        suite_name=suite.name,
+    )
 
 
 def load_columns(
-    suite: Suite, dataset: str, split: str, *, build: bool = True, progress: BuildProgress | None = None
+    suite: Suite,
+    dataset: str,
+    split: str,
+    *,
+    build: bool = True,
+    progress: BuildProgress | None = None,
 ) -> Columns:
     """The trajectories of one split's tasks; `columns.tasks` holds suite task ids. Raises as `load_data`.
 
@@ -49,7 +59,9 @@ def load_columns(
     """
     if not suite.split(split) or split not in suite.dataset(dataset).splits:
         covered = ", ".join(suite.dataset(dataset).splits)
-        raise DataError(f"dataset {dataset!r} of {suite.identity} does not cover split {split!r}, only {covered}")
+        raise DataError(
+            f"dataset {dataset!r} of {suite.identity} does not cover split {split!r}, only {covered}"
+        )
     return _select_split(_open_or_build(suite, dataset, build, progress), suite, split)
 
 
@@ -58,7 +70,9 @@ def read_dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:
     return identify_data(open_store(suite, dataset).header.manifest, suite, dataset)
 
 
-def _open_or_build(suite: Suite, dataset: str, build: bool, progress: BuildProgress | None) -> Store:
+def _open_or_build(
+    suite: Suite, dataset: str, build: bool, progress: BuildProgress | None
+) -> Store:
     suite.dataset(dataset)
     if build and not store_exists(suite, dataset):
         build_data(suite, dataset, progress=progress)

@@ -139,7 +139,9 @@ class TrainingData:
     def fitting(self) -> TrainingData:
         """The data that `validation` does not have."""
         if self.validation_tasks:
-            return self.part([task for task in range(self.num_tasks) if task not in self.validation_tasks])
+            return self.part(
+                [task for task in range(self.num_tasks) if task not in self.validation_tasks]
+            )
         return self._select(~self._held_out)
 
     @property
@@ -151,7 +153,9 @@ class TrainingData:
         first, count = self.task_offsets[:-1], np.diff(self.task_offsets)
         tasks = self.columns.tasks
         place = np.arange(self.num_episodes) - first[tasks]
-        return np.asarray((place % 10 == 9) | ((place == count[tasks] - 1) & (place > 0) & (place < 9)))
+        return np.asarray(
+            (place % 10 == 9) | ((place == count[tasks] - 1) & (place > 0) & (place < 9))
+        )
 
     def _select(self, chosen: Array) -> TrainingData:
         """The episodes where `(E,)` bool `chosen` is true."""
@@ -160,7 +164,9 @@ class TrainingData:
 
     def to(self, device: Any) -> TrainingData:
         """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""
-        return TrainingData(self.columns, self.spaces, self.validation_tasks, device, self.suite_name)
+        return TrainingData(
+            self.columns, self.spaces, self.validation_tasks, device, self.suite_name
+        )
 
     def episode(self, index: int) -> Episode:
         """One whole episode, as a policy's support has it: NumPy arrays of its own, whatever the device.
@@ -177,7 +183,9 @@ class TrainingData:
         """`(count,)` episode indices, uniform with replacement."""
         return generator.integers(self.num_episodes, size=count)
 
-    def sample_same_task(self, generator: np.random.Generator, episodes: Array, count: int) -> Array:
+    def sample_same_task(
+        self, generator: np.random.Generator, episodes: Array, count: int
+    ) -> Array:
         """`(B, count)` indices of episodes of the same tasks as `(B,)` `episodes`, never those themselves.
 
         Uniform with replacement; a task with one single episode gives that episode.
@@ -190,7 +198,9 @@ class TrainingData:
         step = 1 + (generator.random((len(episodes), count)) * (size - 1)).astype(np.int64)
         return np.asarray(first + (episodes[:, None] - first + np.minimum(step, size - 1)) % size)
 
-    def sample_windows(self, generator: np.random.Generator, count: int, length: int, full: bool = True) -> Windows:
+    def sample_windows(
+        self, generator: np.random.Generator, count: int, length: int, full: bool = True
+    ) -> Windows:
         """Draw windows at random.
 
         Args:
@@ -210,7 +220,9 @@ class TrainingData:
             starts = transitions - self.columns.offsets[episodes]
         return self.windows(episodes, starts, length)
 
-    def windows(self, episodes: Array, starts: Array, length: int, stops: Array | None = None) -> Windows:
+    def windows(
+        self, episodes: Array, starts: Array, length: int, stops: Array | None = None
+    ) -> Windows:
         """Gather windows by index; none crosses an episode's end, short ones are padded on the left.
 
         Args:
@@ -219,7 +231,9 @@ class TrainingData:
             length: K, at most this many steps are taken.
             stops: `(B,)` steps before which windows end, at least `starts`; None: the episodes' ends.
         """
-        ends = self.lengths[episodes] if stops is None else np.minimum(stops, self.lengths[episodes])
+        ends = (
+            self.lengths[episodes] if stops is None else np.minimum(stops, self.lengths[episodes])
+        )
         count = np.clip(ends - starts, 0, length)
         position = np.arange(length) - (length - count)[:, None]  # (B, K); negative in padding
         mask = position >= 0

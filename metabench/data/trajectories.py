@@ -97,7 +97,9 @@ def hash_trajectories(trajectories: Trajectories) -> str:
             total.update("".join(f"{text}\n" for text in values.tolist()).encode())
         else:
             little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-            total.update(f"{name} {values.dtype.kind}{values.dtype.itemsize} {values.shape}\n".encode())
+            total.update(
+                f"{name} {values.dtype.kind}{values.dtype.itemsize} {values.shape}\n".encode()
+            )
             total.update(little.data)
     return f"sha256:{total.hexdigest()}"
 

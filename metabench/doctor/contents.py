@@ -34,7 +34,9 @@ def examine_contents() -> Iterator[Diagnosis]:
         try:
             suites[-1].check_available()
         except MetabenchError as error:
-            yield Diagnosis("note", "suites", f"{shorten_to_line(str(error), 300)}; it cannot be scored here")
+            yield Diagnosis(
+                "note", "suites", f"{shorten_to_line(str(error), 300)}; it cannot be scored here"
+            )
     yield Diagnosis("ok", "suites", f"{len(suites)} of {len(summaries)} load")
     for suite in suites:
         yield from _examine_data(suite)
@@ -50,7 +52,9 @@ def _examine_data(suite: Suite) -> Iterator[Diagnosis]:
         remedy = f"run `metabench data build {suite.argument} --dataset {state.dataset} --force`"
         problem = state.problem or _find_damage(suite, state)
         if problem is not None:
-            yield Diagnosis("wrong", "data", problem if remedy in problem else f"{problem}; {remedy}")
+            yield Diagnosis(
+                "wrong", "data", problem if remedy in problem else f"{problem}; {remedy}"
+            )
         elif state.expected not in (None, state.digest):
             message = f"{suite.name} {state.dataset}: intact, but not the published data: its records are kept apart"
             yield Diagnosis("note", "data", message)

@@ -23,7 +23,17 @@ GIB = 1 << 30
 NO_SPACE, LITTLE_SPACE = GIB, 5 * GIB
 """Bytes free: below the first something is wrong, below the second it is worth a note."""
 
-IMPORTS = ("torch", "numpy", "scipy", "gymnasium", "mujoco", "metaworld", "minari", "h5py", "transformers")
+IMPORTS = (
+    "torch",
+    "numpy",
+    "scipy",
+    "gymnasium",
+    "mujoco",
+    "metaworld",
+    "minari",
+    "h5py",
+    "transformers",
+)
 
 RENDERING = """
 import mujoco
@@ -102,10 +112,14 @@ def _examine_packages() -> Iterator[Diagnosis]:
         if found == "none" or not requirement.specifier.contains(found, prereleases=True):
             unfit += 1
             yield Diagnosis(
-                "wrong", "packages", f"expected {requirement}, found {found}; run `pip install '{requirement}'`"
+                "wrong",
+                "packages",
+                f"expected {requirement}, found {found}; run `pip install '{requirement}'`",
             )
     if not unfit:
-        yield Diagnosis("ok", "packages", f"metabench {version('metabench')}, {len(texts)} requirements met")
+        yield Diagnosis(
+            "ok", "packages", f"metabench {version('metabench')}, {len(texts)} requirements met"
+        )
 
 
 def _examine_imports() -> Iterator[Diagnosis]:
@@ -119,7 +133,9 @@ def _examine_imports() -> Iterator[Diagnosis]:
             message = f"{name} does not import: {shorten_to_line(problem)}; run `pip install --force-reinstall {name}`"
             yield Diagnosis("wrong", "imports", message)
     if not broken:
-        yield Diagnosis("ok", "imports", f"{', '.join(f'{name} {version(name)}' for name in IMPORTS)}")
+        yield Diagnosis(
+            "ok", "imports", f"{', '.join(f'{name} {version(name)}' for name in IMPORTS)}"
+        )
 
 
 def _examine_torch() -> Iterator[Diagnosis]:
@@ -128,7 +144,10 @@ def _examine_torch() -> Iterator[Diagnosis]:
     except Exception:  # told above
         return
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
+    devices = [
+        "cpu",
+        *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())),
+    ]
     wanted = os.environ.get("OMP_NUM_THREADS")
     message = f"{threads} threads on {cores} cores, OMP_NUM_THREADS {wanted or 'not set'}; {', '.join(devices)}"
     if threads > cores:
@@ -139,34 +158,56 @@ def _examine_torch() -> Iterator[Diagnosis]:
 def _examine_rendering() -> Iterator[Diagnosis]:
     """In a process of its own: where OpenGL is missing, MuJoCo may end the process."""
     backend = os.environ.get("MUJOCO_GL")
-    for choice in [backend] if backend else [None, "egl", "osmesa"]:  # what is set is what would be used
+    for choice in (
+        [backend] if backend else [None, "egl", "osmesa"]
+    ):  # what is set is what would be used
         environment = os.environ | ({"MUJOCO_GL": choice} if choice else {})
         command = [sys.executable, "-c", RENDERING]
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+            done = subprocess.run(
+                command, env=environment, capture_output=True, timeout=120, check=False
+            )
         except subprocess.TimeoutExpired:
             continue
         if done.returncode == 0 and choice == backend:
             yield Diagnosis("ok", "rendering", f"MuJoCo renders (MUJOCO_GL {choice or 'not set'})")
             return
         if done.returncode == 0:
-            yield Diagnosis("note", "rendering", f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures")
+            yield Diagnosis(
+                "note",
+                "rendering",
+                f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures",
+            )
             return
-    advice = "install a software renderer (Debian: apt-get install libosmesa6) and set MUJOCO_GL=osmesa"
-    yield Diagnosis("note", "rendering", f"MuJoCo cannot render here; training needs none; for pictures {advice}")
+    advice = (
+        "install a software renderer (Debian: apt-get install libosmesa6) and set MUJOCO_GL=osmesa"
+    )
+    yield Diagnosis(
+        "note",
+        "rendering",
+        f"MuJoCo cannot render here; training needs none; for pictures {advice}",
+    )
 
 
 def examine_folder(what: str, folder: Path) -> Iterator[Diagnosis]:
     """Whether it can be written to, has space, and keeps locks; it is not made if it is not there."""
-    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    nearest = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        yield Diagnosis("wrong", what, f"{folder}: cannot be written to; name another folder or change its permissions")
+        yield Diagnosis(
+            "wrong",
+            what,
+            f"{folder}: cannot be written to; name another folder or change its permissions",
+        )
         return
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=nearest) as place:
             locks = _holds_locks(Path(place) / "lock")
     except OSError as error:
-        yield Diagnosis("wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder")
+        yield Diagnosis(
+            "wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder"
+        )
         return
     free = shutil.disk_usage(nearest).free
     place_words = f"{folder}, {free / GIB:.1f} GiB free"
@@ -174,7 +215,9 @@ def examine_folder(what: str, folder: Path) -> Iterator[Diagnosis]:
         message = f"{place_words}, locks do not hold: two processes could run one cell; name a folder on another disk"
         yield Diagnosis("wrong", what, message)
     elif free < NO_SPACE:
-        yield Diagnosis("wrong", what, f"{place_words}: too little; make room or name another folder")
+        yield Diagnosis(
+            "wrong", what, f"{place_words}: too little; make room or name another folder"
+        )
     elif free < LITTLE_SPACE:
         yield Diagnosis("note", what, f"{place_words}: large datasets will not fit")
     else:
@@ -185,7 +228,9 @@ def _holds_locks(path: Path) -> bool:
     from filelock import FileLock
 
     with FileLock(path):  # another process must not get it: on some network folders it does
-        done = subprocess.run([sys.executable, "-c", LOCKING, str(path)], capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", LOCKING, str(path)], capture_output=True, timeout=60, check=False
+        )
     return done.returncode == 0
 
 

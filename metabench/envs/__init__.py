@@ -6,7 +6,14 @@ and how a teacher is trained must stay out: nothing here reads suite.toml or wri
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.declared_spaces import DeclaredSpaces
-from metabench.envs.family import MediumErrors, TaskFamily, Teacher, TeacherTraining, list_family_names, load_family
+from metabench.envs.family import (
+    MediumErrors,
+    TaskFamily,
+    Teacher,
+    TeacherTraining,
+    list_family_names,
+    load_family,
+)
 from metabench.envs.scene import Capsule, Circle, Polyline, Scene
 from metabench.envs.spaces import Array, Spaces
 

@@ -28,7 +28,13 @@ NEAREST_GOAL = 2
 STEP_COST = 0.1
 GOAL_REWARD = 1.0
 
-MISTAKES: dict[str, float] = {"stage-1": 0.9, "stage-2": 0.7, "medium": 0.5, "stage-4": 0.25, "expert": 0.0}
+MISTAKES: dict[str, float] = {
+    "stage-1": 0.9,
+    "stage-2": 0.7,
+    "medium": 0.5,
+    "stage-4": 0.25,
+    "expert": 0.0,
+}
 """The teacher's behaviours, weakest first: the probability of a uniformly random action instead of the right one."""
 
 
@@ -44,7 +50,9 @@ class CorridorEnvironment(BatchedEnvironment):
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Put every lane into one of the three middle cells, drawn from its seed."""
         self._goal = np.array([task["goal"] for task in parameters], np.int64)
-        self._cell = np.array([np.random.default_rng(seed).integers(-1, 2) for seed in seeds], np.int64)
+        self._cell = np.array(
+            [np.random.default_rng(seed).integers(-1, 2) for seed in seeds], np.int64
+        )
         return self._observation()
 
     def step(self, actions: Array) -> BatchStep:
@@ -55,11 +63,21 @@ class CorridorEnvironment(BatchedEnvironment):
 
     def scene(self, lane: int) -> Scene:
         """The cells in a row, one a metre wide, with the goal cell crossed."""
-        walls = [Polyline(((cell - 0.5, -0.5), (cell - 0.5, 0.5)), STILL) for cell in range(-END, END + 2)]
+        walls = [
+            Polyline(((cell - 0.5, -0.5), (cell - 0.5, 0.5)), STILL)
+            for cell in range(-END, END + 2)
+        ]
         edges = [Polyline(((-END - 0.5, y), (END + 0.5, y)), STILL) for y in (-0.5, 0.5)]
         walker = Circle((float(self._cell[lane]), 0.0), 0.35, MOVING)
         goal = float(self._goal[lane]), 0.0
-        return Scene("above", (0.0, 0.0), (*walls, *edges, walker), goal=goal, width=2 * END + 2.0, marks=False)
+        return Scene(
+            "above",
+            (0.0, 0.0),
+            (*walls, *edges, walker),
+            goal=goal,
+            width=2 * END + 2.0,
+            marks=False,
+        )
 
     def _observation(self) -> Array:
         return (self._cell[:, None] / END).astype(np.float32)
@@ -74,15 +92,21 @@ class CorridorTeacher(Teacher):
         """Keep the spaces: a lane's mistakes for the whole episode are drawn at its reset."""
         self._spaces = spaces
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's mistakes from its own seed."""
         for name in set(behaviours):
             if name not in MISTAKES:
                 raise UnknownNameError("teacher behaviour", name, MISTAKES)
         generators = [np.random.default_rng(seed) for seed in seeds]
         rates = np.array([[MISTAKES[name]] for name in behaviours])
-        self._mistaken = np.stack([generator.random(self._spaces.horizon) for generator in generators]) < rates
-        self._mistakes = np.stack([self._spaces.uniform_actions(draw, (self._spaces.horizon,)) for draw in generators])
+        self._mistaken = (
+            np.stack([generator.random(self._spaces.horizon) for generator in generators]) < rates
+        )
+        self._mistakes = np.stack(
+            [self._spaces.uniform_actions(draw, (self._spaces.horizon,)) for draw in generators]
+        )
         self._goal = np.array([task["goal"] for task in parameters], np.int64)
         self._timestep = 0
 
@@ -90,7 +114,9 @@ class CorridorTeacher(Teacher):
         """One step towards the goal, or the lane's mistake of this timestep."""
         cell = np.rint(np.asarray(observation, np.float64)[:, 0] * END).astype(np.int64)
         right = 1 + np.sign(self._goal - cell)
-        chosen = np.where(self._mistaken[:, self._timestep], self._mistakes[:, self._timestep], right)
+        chosen = np.where(
+            self._mistaken[:, self._timestep], self._mistakes[:, self._timestep], right
+        )
         self._timestep += 1
         return np.asarray(chosen, np.int64)
 

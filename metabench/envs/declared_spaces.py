@@ -20,9 +20,15 @@ class DeclaredSpaces(BaseModel):
         description="for observations that are dictionaries: the entries that are shown, in the order in which they "
         "are flattened; those left out are hidden",
     )
-    action_low: tuple[float, ...] = Field(default=(), description="lower bound of each action coordinate")
-    action_high: tuple[float, ...] = Field(default=(), description="upper bound of each action coordinate")
-    num_actions: int = Field(default=0, ge=0, description="number of discrete actions; 0 for continuous actions")
+    action_low: tuple[float, ...] = Field(
+        default=(), description="lower bound of each action coordinate"
+    )
+    action_high: tuple[float, ...] = Field(
+        default=(), description="upper bound of each action coordinate"
+    )
+    num_actions: int = Field(
+        default=0, ge=0, description="number of discrete actions; 0 for continuous actions"
+    )
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
@@ -33,4 +39,6 @@ class DeclaredSpaces(BaseModel):
 
     def spaces(self, horizon: int) -> Spaces:
         """The same as policies are told it, with the suite's horizon."""
-        return Spaces(self.observation_dim, horizon, self.action_low, self.action_high, self.num_actions)
+        return Spaces(
+            self.observation_dim, horizon, self.action_low, self.action_high, self.num_actions
+        )

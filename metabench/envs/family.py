@@ -51,7 +51,9 @@ class Teacher(ABC):
     """Names it can act as, weakest first; `expert` is among them if there are any, `random` never."""
 
     @abstractmethod
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Start one episode a lane: which behaviour, in which task, with which seed."""
 
     @abstractmethod
@@ -102,7 +104,9 @@ class NoTeacher(Teacher):
         """Keep the family's name for the error."""
         self._family = family
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Raise `MetabenchError`."""
         raise MetabenchError(f"task family {self._family!r} has no teacher")
 
@@ -162,7 +166,9 @@ class TaskFamily(ABC):
 
         By default all numbers of the parameters, in the order of their names; None where numbers do not tell tasks.
         """
-        return np.concatenate([np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)])
+        return np.concatenate(
+            [np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)]
+        )
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """The smallest and largest return that any episode of the task can have (infinite if unknown)."""
@@ -194,7 +200,9 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
         family_class = _load_plugin_family(name)
     if family_class.declares_spaces != (spaces is not None):
         if spaces is None:
-            raise ValueError(f"family {name!r} needs this table: observation_dim, and action bounds or num_actions")
+            raise ValueError(
+                f"family {name!r} needs this table: observation_dim, and action bounds or num_actions"
+            )
         raise ValueError(f"family {name!r} has spaces of its own: expected no such table")
     family = family_class() if spaces is None else family_class(spaces)
     assert isinstance(family, TaskFamily)
@@ -216,17 +224,27 @@ def _load_plugin_family(name: str) -> Any:
         raise UnknownNameError("task family", name, {*FAMILIES, *plugins})
     values = " and ".join(sorted(point.value for point in plugins[name]))
     if len(plugins[name]) > 1:
-        raise MetabenchError(f"task family {name!r} is registered twice: by {values}; uninstall one of them")
+        raise MetabenchError(
+            f"task family {name!r} is registered twice: by {values}; uninstall one of them"
+        )
     try:
         found = plugins[name][0].load()
     except Exception as error:  # a plugin's import may raise anything
         problem = f"{type(error).__name__}: {error}"
-        raise MetabenchError(f"task family {name!r}: its plugin {values} failed to load: {problem}") from error
+        raise MetabenchError(
+            f"task family {name!r}: its plugin {values} failed to load: {problem}"
+        ) from error
     if not isinstance(found, type) or not issubclass(found, TaskFamily):
-        raise MetabenchError(f"task family {name!r} ({values}): expected a subclass of metabench.TaskFamily")
+        raise MetabenchError(
+            f"task family {name!r} ({values}): expected a subclass of metabench.TaskFamily"
+        )
     missing = sorted(found.__abstractmethods__)
     if missing:
-        raise MetabenchError(f"task family {name!r} ({values}): expected it to define {', '.join(missing)}")
+        raise MetabenchError(
+            f"task family {name!r} ({values}): expected it to define {', '.join(missing)}"
+        )
     if getattr(found, "name", None) != name:
-        raise MetabenchError(f"task family {name!r} ({values}): expected its class attribute `name` to be {name!r}")
+        raise MetabenchError(
+            f"task family {name!r} ({values}): expected its class attribute `name` to be {name!r}"
+        )
     return found

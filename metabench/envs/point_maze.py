@@ -53,7 +53,10 @@ class Skill:
     noise: float
 
 
-SKILLS: dict[str, Skill] = {"medium": Skill(lost=0.55, noise=0.5), "expert": Skill(lost=0.0, noise=0.05)}
+SKILLS: dict[str, Skill] = {
+    "medium": Skill(lost=0.55, noise=0.5),
+    "expert": Skill(lost=0.0, noise=0.05),
+}
 """The behaviours, weakest first."""
 
 
@@ -73,7 +76,9 @@ class PointMazeTeacher(Teacher):
         self._goal = slice(place["desired_goal"], place["desired_goal"] + WIDTHS["desired_goal"])
         self._horizon = horizon
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's noise, and whether and where it gets lost, from its own seed."""
         for name in set(behaviours):
             if name not in SKILLS:
@@ -95,9 +100,14 @@ class PointMazeTeacher(Teacher):
         """Pull towards the next cell on the way, or within the goal's cell to the goal."""
         state = np.asarray(observation[:, self._state], np.float64)
         if self._timestep == 0:
-            self._aims = [self._find_ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])]
+            self._aims = [
+                self._find_ways(lane, goal) for lane, goal in enumerate(observation[:, self._goal])
+            ]
         aims = np.stack(
-            [aims[_find_cell(maze, at)] for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)]
+            [
+                aims[_find_cell(maze, at)]
+                for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)
+            ]
         )
         pull = STIFFNESS * (aims - state[:, :2]) - DAMPING * state[:, 2:]
         self._timestep += 1
@@ -132,8 +142,13 @@ class PointMazeLanes(GymnasiumLanes):
             make_rectangle(tuple(_find_middle(maze, (row, column)).tolist()), 1.0, 1.0, WALL_COLOUR)
             for row, column in np.argwhere(maze).tolist()
         ]
-        environment: Any = self._lanes[lane].unwrapped  # it knows place and goal where observations hide them
-        (x, y), (goal_x, goal_y) = environment.point_env.data.qpos[:2].tolist(), environment.goal.tolist()
+        environment: Any = self._lanes[
+            lane
+        ].unwrapped  # it knows place and goal where observations hide them
+        (x, y), (goal_x, goal_y) = (
+            environment.point_env.data.qpos[:2].tolist(),
+            environment.goal.tolist(),
+        )
         return Scene("above", (x, y), tuple(walls), point=True, goal=(goal_x, goal_y))
 
 
@@ -146,10 +161,18 @@ class PointMazeFamily(GymnasiumFamily):
         """As of any environment, and `maze_map` is a rectangle of cells with walls all round and two free cells."""
         super().check_parameters(parameters)
         maze = _read_maze(parameters)
-        if not isinstance(maze, list | tuple) or not maze or not all(isinstance(row, list | tuple) for row in maze):
+        if (
+            not isinstance(maze, list | tuple)
+            or not maze
+            or not all(isinstance(row, list | tuple) for row in maze)
+        ):
             raise ValueError("arguments must have maze_map, a list of rows")
-        if {len(row) for row in maze} != {len(maze[0])} or any(cell not in CELLS for row in maze for cell in row):
-            raise ValueError(f"maze_map must be rows of one length, of {', '.join(map(repr, CELLS))}")
+        if {len(row) for row in maze} != {len(maze[0])} or any(
+            cell not in CELLS for row in maze for cell in row
+        ):
+            raise ValueError(
+                f"maze_map must be rows of one length, of {', '.join(map(repr, CELLS))}"
+            )
         walls = np.array([[cell == WALL for cell in row] for row in maze])
         if not (walls[[0, -1]].all() and walls[:, [0, -1]].all()) or (~walls).sum() < 2:
             raise ValueError("maze_map must have walls all round and at least two free cells")
@@ -175,7 +198,9 @@ class PointMazeFamily(GymnasiumFamily):
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """Rewards are at most 1 a step, and one in all where the goal ends the episode and earns the only reward."""
         arguments = parameters["arguments"]
-        once = arguments.get("reward_type", "sparse") == "sparse" and not arguments.get("continuing_task", True)
+        once = arguments.get("reward_type", "sparse") == "sparse" and not arguments.get(
+            "continuing_task", True
+        )
         return 0.0, 1.0 if once else float(horizon)
 
 

@@ -43,7 +43,9 @@ class PointRobotEnvironment(BatchedEnvironment):
 
     def step(self, actions: Array) -> BatchStep:
         """Move every lane by its clipped action; reward is minus the distance to the goal after the move."""
-        self._position = self._position + np.clip(np.asarray(actions, np.float64), -MAX_MOVE, MAX_MOVE)
+        self._position = self._position + np.clip(
+            np.asarray(actions, np.float64), -MAX_MOVE, MAX_MOVE
+        )
         offset = self._position - self._goal
         reward = -np.sqrt(offset[:, 0] ** 2 + offset[:, 1] ** 2)
         return BatchStep(self._position.astype(np.float32), reward, np.zeros(len(reward), bool))
@@ -93,15 +95,21 @@ class PointRobotTeacher(Teacher):
         """Keep the horizon: a lane's noise for the whole episode is drawn at its reset."""
         self._horizon = horizon
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's aim error and noise from its own seed."""
         for name in set(behaviours):
             if name not in SKILLS:
                 raise UnknownNameError("teacher behaviour", name, SKILLS)
-        draws = np.stack([np.random.default_rng(seed).standard_normal((self._horizon + 1, 2)) for seed in seeds])
+        draws = np.stack(
+            [np.random.default_rng(seed).standard_normal((self._horizon + 1, 2)) for seed in seeds]
+        )
         skills = [SKILLS[name] for name in behaviours]
         goals = np.array([task["goal"] for task in parameters], np.float64)
-        aim_error = np.array([[skill.aim_error] for skill in skills]) * np.linalg.norm(goals, axis=1, keepdims=True)
+        aim_error = np.array([[skill.aim_error] for skill in skills]) * np.linalg.norm(
+            goals, axis=1, keepdims=True
+        )
         self._noise = np.array([skill.noise for skill in skills])[:, None, None] * draws[:, 1:]
         self._reach = np.array([skill.speed for skill in skills])[:, None] * MAX_MOVE
         self._aim = goals + aim_error * draws[:, 0]
@@ -122,14 +130,19 @@ class PointRobotFamily(TaskFamily):
 
     def spaces(self, horizon: int) -> Spaces:
         """Two position coordinates in, two moves of at most 0.1 out."""
-        return Spaces(2, horizon, action_low=(-MAX_MOVE, -MAX_MOVE), action_high=(MAX_MOVE, MAX_MOVE))
+        return Spaces(
+            2, horizon, action_low=(-MAX_MOVE, -MAX_MOVE), action_high=(MAX_MOVE, MAX_MOVE)
+        )
 
     def check_parameters(self, parameters: TaskParameters) -> None:
         """A task is exactly one goal of two finite numbers."""
         goal = parameters.get("goal")
         if set(parameters) != {"goal"} or not isinstance(goal, list | tuple) or len(goal) != 2:
             raise ValueError("expected exactly 'goal', a list of two numbers")
-        if not all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in goal):
+        if not all(
+            isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+            for x in goal
+        ):
             raise ValueError("goal must hold two finite numbers")
 
     def environment(self, horizon: int) -> BatchedEnvironment:

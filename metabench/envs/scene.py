@@ -108,4 +108,8 @@ def root_moves(scenes: Sequence[Scene]) -> bool:
 def make_rectangle(centre: Point, width: float, height: float, colour: Colour) -> Polyline:
     """A filled rectangle."""
     (x, y), right, up = centre, width / 2, height / 2
-    return Polyline(((x - right, y - up), (x + right, y - up), (x + right, y + up), (x - right, y + up)), colour, True)
+    return Polyline(
+        ((x - right, y - up), (x + right, y - up), (x + right, y + up), (x - right, y + up)),
+        colour,
+        True,
+    )

@@ -64,7 +64,9 @@ class Spaces:
         if self.discrete:
             return np.eye(self.num_actions, dtype=np.float32)[np.asarray(actions, dtype=np.int64)]
         low, high = self._bounds()
-        return np.asarray(2.0 * (np.asarray(actions, np.float32) - low) / (high - low) - 1.0, np.float32)
+        return np.asarray(
+            2.0 * (np.asarray(actions, np.float32) - low) / (high - low) - 1.0, np.float32
+        )
 
     def actions_from_features(self, features: Array) -> Array:
         """Turn a network's output back into actions: the inverse of `action_features`.

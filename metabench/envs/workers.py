@@ -68,7 +68,10 @@ class WorkerLanes(BatchedEnvironment):
             self._workers.append(_Worker(self._maker, self._arguments))
         for i, worker in enumerate(self._workers):
             every = slice(i, None, len(self._workers))
-            content = {"parameters": [dict(task) for task in parameters[every]], "seeds": list(seeds[every])}
+            content = {
+                "parameters": [dict(task) for task in parameters[every]],
+                "seeds": list(seeds[every]),
+            }
             worker.send(RESET + json.dumps(content).encode())
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
         for i, answer in enumerate(self._receive_answers()):
@@ -86,7 +89,9 @@ class WorkerLanes(BatchedEnvironment):
         self._steps += 1
         kind = np.int64 if self.spaces.discrete else np.float32
         for i, worker in enumerate(self._workers):
-            worker.send(STEP + np.ascontiguousarray(actions[i :: len(self._workers)], kind).tobytes())
+            worker.send(
+                STEP + np.ascontiguousarray(actions[i :: len(self._workers)], kind).tobytes()
+            )
         observation = np.zeros((self._lanes, self.spaces.observation_dim), np.float32)
         reward = np.zeros(self._lanes)
         terminated, success = np.zeros(self._lanes, bool), np.zeros(self._lanes, np.uint8)
@@ -96,7 +101,9 @@ class WorkerLanes(BatchedEnvironment):
                 part = whole[i :: len(self._workers)]
                 part[:] = np.frombuffer(answer, part.dtype, part.size, at).reshape(part.shape)
                 at += part.nbytes
-        return BatchStep(observation, reward, terminated, None if (success == NO_SUCCESS).all() else success == 1)
+        return BatchStep(
+            observation, reward, terminated, None if (success == NO_SUCCESS).all() else success == 1
+        )
 
     def scene(self, lane: int) -> Scene | None:
         """Ask the worker that has the lane; raises as `step`."""
@@ -133,11 +140,22 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno()), maker, json.dumps(arguments)],
+                [
+                    sys.executable,
+                    "-m",
+                    __name__,
+                    str(theirs.fileno()),
+                    maker,
+                    json.dumps(arguments),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "OMP_NUM_THREADS": "1",
+                },
             )
         self._connection = Connection(ours.detach())
         self._maker = maker
@@ -191,12 +209,19 @@ def _serve(connection: Connection, maker: str, arguments: Mapping[str, Any]) -> 
 def _answer(environment: BatchedEnvironment, message: bytes, kind: type[np.generic]) -> bytes:
     if message[:1] == RESET:
         content = json.loads(message[1:])
-        return DONE + environment.reset(content["parameters"], content["seeds"]).astype(np.float32).tobytes()
+        return (
+            DONE
+            + environment.reset(content["parameters"], content["seeds"])
+            .astype(np.float32)
+            .tobytes()
+        )
     if message[:1] == SCENE:
         return DONE + SCENES.dump_json(environment.scene(json.loads(message[1:])))
     actions = np.frombuffer(message, kind, offset=1)
     step = environment.step(
-        actions if environment.spaces.discrete else actions.reshape(-1, environment.spaces.action_dim)
+        actions
+        if environment.spaces.discrete
+        else actions.reshape(-1, environment.spaces.action_dim)
     )
     success = np.full(len(step.reward), NO_SUCCESS) if step.success is None else step.success
     arrays = (

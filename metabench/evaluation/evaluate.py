@@ -116,7 +116,9 @@ class _Stages:
         rollouts = []
         for episode in range(shots):
             lanes = protocol.list_collection_lanes(self.suite, self.split, episode)
-            rollout = self._roll_out(lanes, supports, f"support episode {episode + 1}", scored=False)
+            rollout = self._roll_out(
+                lanes, supports, f"support episode {episode + 1}", scored=False
+            )
             rollouts.append(rollout)
             for lane, acted in zip(lanes, rollout.episodes, strict=True):
                 supports.setdefault((lane.task, lane.support), []).append(acted)
@@ -127,7 +129,9 @@ class _Stages:
         lanes = protocol.list_scored_lanes(self.suite, self.split, self.track, shots)
         return self._roll_out(lanes, supports, "scored episodes", scored=True)
 
-    def _roll_out(self, lanes: Sequence[Lane], supports: Supports, stage: str, *, scored: bool) -> Rollout:
+    def _roll_out(
+        self, lanes: Sequence[Lane], supports: Supports, stage: str, *, scored: bool
+    ) -> Rollout:
         label = f"{self.split} {self.track}: {stage}"
         report = self.progress
         return roll_out_policy(
@@ -135,9 +139,17 @@ class _Stages:
             self.suite,
             self.environment,
             lanes,
-            protocol.derive_reset_seeds(self.suite, self.split, self.track if scored else "collection", lanes),
-            protocol.derive_policy_seeds(self.suite, self.split, self.track, stage, len(lanes), self.seed),
-            {lane.group: supports[lane.task, lane.support][: lane.shots] for lane in lanes if lane.shots},
+            protocol.derive_reset_seeds(
+                self.suite, self.split, self.track if scored else "collection", lanes
+            ),
+            protocol.derive_policy_seeds(
+                self.suite, self.split, self.track, stage, len(lanes), self.seed
+            ),
+            {
+                lane.group: supports[lane.task, lane.support][: lane.shots]
+                for lane in lanes
+                if lane.shots
+            },
             scored=scored,
             keep=not scored,
             privileged=self.privileged,

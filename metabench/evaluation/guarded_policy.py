@@ -38,7 +38,12 @@ class GuardedPolicy:
         self.act_calls = 0
         self.adapt_calls = 0
 
-    def reset(self, groups: Sequence[int], seeds: Sequence[int], revealed: Sequence[Mapping[str, Any]] | None) -> None:
+    def reset(
+        self,
+        groups: Sequence[int],
+        seeds: Sequence[int],
+        revealed: Sequence[Mapping[str, Any]] | None,
+    ) -> None:
         """Start one episode a lane.
 
         Args:
@@ -61,7 +66,10 @@ class GuardedPolicy:
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Hand over copies of the support; copying them is not counted as the policy's time."""
-        given = {group: [_copy_episode(episode) for episode in episodes] for group, episodes in support.items()}
+        given = {
+            group: [_copy_episode(episode) for episode in episodes]
+            for group, episodes in support.items()
+        }
         start = time.perf_counter()
         try:
             self._policy.adapt(given)
@@ -93,7 +101,9 @@ class GuardedPolicy:
         malformed = find_form_problem(chosen, lanes, spaces)
         if malformed is not None:
             raise MethodError(f"method {self._name!r}, step {timestep}: {malformed}")
-        values = chosen.reshape(lanes, -1)  # (lanes, action_dim), or (lanes, 1) for discrete actions
+        values = chosen.reshape(
+            lanes, -1
+        )  # (lanes, action_dim), or (lanes, 1) for discrete actions
         if spaces.discrete:
             low, high = np.zeros(1), np.full(1, spaces.num_actions - 1)
         else:
@@ -117,7 +127,11 @@ class GuardedPolicy:
         return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
 
     def _make_error(self, call: str, error: Exception) -> MethodError:
-        what = str(error) if isinstance(error, PolicyProcessError) else f"raised {type(error).__name__}: {error}"
+        what = (
+            str(error)
+            if isinstance(error, PolicyProcessError)
+            else f"raised {type(error).__name__}: {error}"
+        )
         return MethodError(f"method {self._name!r}: {call} {what}")
 
 

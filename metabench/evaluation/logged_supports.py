@@ -16,7 +16,9 @@ Supports: TypeAlias = Mapping[tuple[int, int], Sequence[Episode]]
 """For each (task, support) its support episodes, oldest first."""
 
 
-def load_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int, int], list[Episode]]:
+def load_logged_supports(
+    suite: Suite, split: str, shots: int
+) -> dict[tuple[int, int], list[Episode]]:
     """Supports of `shots` logged trajectories for each (task, support), the same for every method and seed.
 
     Raises:
@@ -27,6 +29,8 @@ def load_logged_supports(suite: Suite, split: str, shots: int) -> dict[tuple[int
     for task in suite.split(split):
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
-            drawn = protocol.draw_logged_support(suite, split, task.id, support, len(episodes), shots)
+            drawn = protocol.draw_logged_support(
+                suite, split, task.id, support, len(episodes), shots
+            )
             supports[task.id, support] = [columns.episode(int(episodes[i])) for i in drawn]
     return supports

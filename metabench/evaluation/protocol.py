@@ -63,7 +63,9 @@ def check_split(suite: Suite, split: str) -> None:
         raise UnknownNameError(f"scored split of suite {suite.name}", split, known)
 
 
-def choose_shot_counts(split: str, track: str, shots: Sequence[int] | None = None) -> tuple[int, ...]:
+def choose_shot_counts(
+    split: str, track: str, shots: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """The shot counts of a track, ascending and each once: those asked for, or the protocol's.
 
     Args:
@@ -103,7 +105,9 @@ def list_supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     )
 
 
-def list_scored_lanes(suite: Suite, split: str, track: str, shots: Sequence[int]) -> tuple[Lane, ...]:
+def list_scored_lanes(
+    suite: Suite, split: str, track: str, shots: Sequence[int]
+) -> tuple[Lane, ...]:
     """The scored episodes of a track: E a task and shot count, E/R from each support, in a fixed shuffled order.
 
     Args:
@@ -138,7 +142,9 @@ def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane,
         for task in suite.split(split)
         for support in range(suite.entry.evaluation.supports)
     ]
-    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection"))
+    return _make_anonymous(
+        lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection")
+    )
 
 
 def _make_anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
@@ -156,12 +162,16 @@ def derive_reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lan
     """Seeds of the lanes' reset noise, one a lane: the same for every method, seed and shot count."""
     # Without `lane.shots`: an adaptation curve compares shot counts from the same starts.
     return [
-        derived_seed(PROTOCOL, "reset", suite.identity, split, track, lane.task, lane.support, lane.episode)
+        derived_seed(
+            PROTOCOL, "reset", suite.identity, split, track, lane.task, lane.support, lane.episode
+        )
         for lane in lanes
     ]
 
 
-def derive_policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int) -> list[int]:
+def derive_policy_seeds(
+    suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int
+) -> list[int]:
     """The policy's randomness in each lane: by its place in the shuffled order, so that it names no task.
 
     Args:
@@ -176,11 +186,14 @@ def derive_policy_seeds(suite: Suite, split: str, track: str, stage: str, lanes:
         One a lane.
     """
     return [
-        derived_seed(PROTOCOL, "policy", seed, suite.identity, split, track, stage, place) for place in range(lanes)
+        derived_seed(PROTOCOL, "policy", seed, suite.identity, split, track, stage, place)
+        for place in range(lanes)
     ]
 
 
-def draw_logged_support(suite: Suite, split: str, task: int, support: int, available: int, shots: int) -> list[int]:
+def draw_logged_support(
+    suite: Suite, split: str, task: int, support: int, available: int, shots: int
+) -> list[int]:
     """Which of a task's `available` logged trajectories make up a support: the same for every method and seed.
 
     Returns:

@@ -70,7 +70,9 @@ def roll_out_policy(
     policy.reset([lane.group for lane in lanes], policy_seeds, parameters if privileged else None)
     if support:
         policy.adapt(support)
-    observation = np.array(environment.reset(parameters, reset_seeds), np.float32)  # (lanes, observation_dim)
+    observation = np.array(
+        environment.reset(parameters, reset_seeds), np.float32
+    )  # (lanes, observation_dim)
     previous_action = spaces.null_actions(count)  # (lanes, action_dim) or (lanes,)
     previous_reward = np.zeros(count, np.float32)  # (lanes,)
     history = _History(observation, keep)
@@ -89,7 +91,9 @@ def roll_out_policy(
             outcome = environment.step(actions.copy())
         except SimulationError as error:
             raise error.in_task(suite.name, lanes[error.lane].task) from error
-        history.add(actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success)
+        history.add(
+            actions, outcome.observation, outcome.reward, outcome.terminated, outcome.success
+        )
         # An ended lane keeps showing what the policy last acted on: its last transition is for `adapt` only.
         going = history.active
         observation[going] = outcome.observation[going]
@@ -119,7 +123,14 @@ class _History:
         self._actions: list[Array] = []
         self._rewards: list[Array] = []
 
-    def add(self, actions: Array, observation: Array, reward: Array, terminated: Array, success: Array | None) -> None:
+    def add(
+        self,
+        actions: Array,
+        observation: Array,
+        reward: Array,
+        terminated: Array,
+        success: Array | None,
+    ) -> None:
         """Add one step of all lanes; only active ones count.
 
         Args:

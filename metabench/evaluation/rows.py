@@ -54,6 +54,8 @@ class Counts(StrictModel):
     """What evaluating and adapting used."""
 
     scored_steps: int = Field(ge=0, description="real environment steps in scored episodes")
-    support_steps: int = Field(ge=0, description="real environment steps in self-collected support episodes")
+    support_steps: int = Field(
+        ge=0, description="real environment steps in self-collected support episodes"
+    )
     act_calls: int = Field(ge=0, description="calls of Policy.act, each for all lanes")
     adapt_calls: int = Field(ge=0)

@@ -65,7 +65,9 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
     tasks = np.array([row.task for row in rows])
     unknown = tasks[(tasks < 0) | (tasks >= len(suite.tasks))]
     if len(unknown):
-        raise DataError(f"suite {suite.name}: task {unknown.min()} is unknown; expected 0 to {len(suite.tasks) - 1}")
+        raise DataError(
+            f"suite {suite.name}: task {unknown.min()} is unknown; expected 0 to {len(suite.tasks) - 1}"
+        )
     returns = np.array([row.total_return for row in rows], np.float64)
     normalised = np.array(suite.normalised(tasks.tolist(), returns.tolist()))  # (episodes,)
     identifiers, places, counts = np.unique(tasks, return_inverse=True, return_counts=True)
@@ -100,5 +102,7 @@ def _compute_share(values: Sequence[bool | None], suite: Suite) -> float | None:
     if not told:
         return None
     if len(told) < len(values):
-        raise DataError(f"suite {suite.name}: {len(values) - len(told)} of {len(values)} rows tell no success")
+        raise DataError(
+            f"suite {suite.name}: {len(values) - len(told)} of {len(values)} rows tell no success"
+        )
     return float(np.mean(told))

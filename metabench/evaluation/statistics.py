@@ -80,7 +80,9 @@ def optimality_gap(scores: Floats, target: float = 100.0) -> Floats:
 def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
     """Share of scores strictly above each threshold: scores of any shape and `(t,)` thresholds to `(t,)`."""
     ascending = np.sort(np.asarray(scores, np.float64).reshape(-1))
-    above = len(ascending) - np.searchsorted(ascending, np.asarray(thresholds, np.float64), side="right")
+    above = len(ascending) - np.searchsorted(
+        ascending, np.asarray(thresholds, np.float64), side="right"
+    )
     return np.asarray(above / len(ascending))
 
 
@@ -102,7 +104,9 @@ def t_interval(scores: ArrayLike, confidence: float = CONFIDENCE) -> Interval | 
     return weighted_sum_interval([scores], [1.0], confidence)
 
 
-def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+def welch_interval(
+    first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
+) -> Interval | None:
     """Welch's interval of mean(first) - mean(second), scores `(seeds,)` each; None with fewer than two of either."""
     return weighted_sum_interval([first, second], [1.0, -1.0], confidence)
 
@@ -125,25 +129,36 @@ def weighted_sum_interval(
     arrays = [np.asarray(sample, np.float64).reshape(-1) for sample in samples]
     if any(len(array) < 2 for array in arrays):
         return None
-    centre = sum(weight * float(array.mean()) for weight, array in zip(weights, arrays, strict=True))
-    parts = [weight**2 * float(array.var(ddof=1)) / len(array) for weight, array in zip(weights, arrays, strict=True)]
+    centre = sum(
+        weight * float(array.mean()) for weight, array in zip(weights, arrays, strict=True)
+    )
+    parts = [
+        weight**2 * float(array.var(ddof=1)) / len(array)
+        for weight, array in zip(weights, arrays, strict=True)
+    ]
     variance = sum(parts)
     if variance == 0.0:  # the degrees of freedom below would be 0 / 0
         return Interval(centre, centre)
     # Welch and Satterthwaite, written in shares of the variance so that nothing is squared but numbers up to 1.
     shares = [part / variance for part in parts]
-    freedom = 1.0 / sum(share**2 / (len(array) - 1) for share, array in zip(shares, arrays, strict=True))
+    freedom = 1.0 / sum(
+        share**2 / (len(array) - 1) for share, array in zip(shares, arrays, strict=True)
+    )
     half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(variance)
     return Interval(centre - half, centre + half)
 
 
-def compare_samples(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> SampleComparison:
+def compare_samples(
+    first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
+) -> SampleComparison:
     """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
     x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
     interval = welch_interval(x, y, confidence)
     enough = min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT
     verdict = give_verdict(interval) if interval is not None and enough else None
-    return SampleComparison(float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict)
+    return SampleComparison(
+        float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict
+    )
 
 
 def give_verdict(interval: Interval) -> Verdict:
@@ -175,7 +190,9 @@ def stratified_bootstrap(
         count = min(size, replications - start)
         chosen = generator.integers(runs, size=(count, runs, tasks))
         # `arange` pairs each column of draws with its own task: runs are never mixed across tasks.
-        values[start : start + count] = statistic(matrix[chosen, np.arange(tasks)])  # (count,) of (count, runs, tasks)
+        values[start : start + count] = statistic(
+            matrix[chosen, np.arange(tasks)]
+        )  # (count,) of (count, runs, tasks)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(low), float(high))
 
@@ -204,7 +221,8 @@ def bootstrap_improvement(
         count = min(size, replications - start)
         # The methods draw in turn, piece by piece: with pieces of another size the numbers drawn are others.
         resampled = [
-            matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks] for matrix in matrices
+            matrix[generator.integers(len(matrix), size=(count, *matrix.shape)), tasks]
+            for matrix in matrices
         ]  # of each method (count, its runs, tasks)
         values[start : start + count] = _improvement(*resampled)
     low, high = np.quantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
@@ -213,7 +231,10 @@ def bootstrap_improvement(
 
 def _improvement(x: Floats, y: Floats) -> Floats:
     """Mean over tasks of the share of pairs that x wins: `(..., runs, tasks)` and its like to `(...)`."""
-    mine, others = x[..., :, None, :], y[..., None, :, :]  # (..., runs, 1, tasks) and (..., 1, other_runs, tasks)
+    mine, others = (
+        x[..., :, None, :],
+        y[..., None, :, :],
+    )  # (..., runs, 1, tasks) and (..., 1, other_runs, tasks)
     shares = np.where(mine == others, 0.5, mine > others)
     return np.asarray(shares.mean(axis=(-3, -2, -1)))
 

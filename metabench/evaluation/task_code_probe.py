@@ -38,7 +38,9 @@ def probe_task_codes(policy: Policy, suite: Suite, dataset: str) -> dict[str, An
     columns = load_columns(suite, dataset, "train", build=False)
     chosen = [np.flatnonzero(columns.tasks == task.id)[:EPISODES] for task in tasks]
     episodes = [columns.episode(int(e)) for part in chosen for e in part]
-    owner = np.repeat(np.arange(len(tasks)), [len(part) for part in chosen])  # (episodes,) the task of each
+    owner = np.repeat(
+        np.arange(len(tasks)), [len(part) for part in chosen]
+    )  # (episodes,) the task of each
     targets = np.stack(known)[owner]  # (episodes, parameters)
     fitted, judged = ~held_out[owner], held_out[owner]
     mean = targets[fitted].mean(axis=0)
@@ -69,8 +71,13 @@ def _predict_by_ridge(inputs: Array, targets: Array, queries: Array) -> Array:
     Returns:
         `(others, parameters)`.
     """
-    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-8  # a coordinate that never varies is not 0 / 0
+    mean, deviation = (
+        inputs.mean(axis=0),
+        inputs.std(axis=0) + 1e-8,
+    )  # a coordinate that never varies is not 0 / 0
     scaled, asked = (inputs - mean) / deviation, (queries - mean) / deviation
-    centre = targets.mean(axis=0)  # taken off and put back: that is the intercept, which the penalty leaves alone
+    centre = targets.mean(
+        axis=0
+    )  # taken off and put back: that is the intercept, which the penalty leaves alone
     gram = scaled.T @ scaled + PENALTY * len(scaled) * np.eye(scaled.shape[1])
     return np.asarray(asked @ np.linalg.solve(gram, scaled.T @ (targets - centre)) + centre)

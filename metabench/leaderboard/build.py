@@ -50,7 +50,9 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
                 "leaderboard.csv": format_as_csv(board.entries),
-                "leaderboard.schema.json": render_schema(Leaderboard.model_json_schema(mode="serialization")),
+                "leaderboard.schema.json": render_schema(
+                    Leaderboard.model_json_schema(mode="serialization")
+                ),
                 "record.schema.json": render_schema(Record.model_json_schema(mode="serialization")),
                 "index.html": render_page(board, _link_to_records(records, output)),
             }.items():
@@ -61,7 +63,9 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
     return board
 
 
-def compile_leaderboard(entries: list[LeaderboardEntry], sources: list[Source], shelf: SuiteShelf) -> Leaderboard:
+def compile_leaderboard(
+    entries: list[LeaderboardEntry], sources: list[Source], shelf: SuiteShelf
+) -> Leaderboard:
     """Put standings and overall tables beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
@@ -96,7 +100,9 @@ def _write_rows_and_pass_on(folder: Path, sources: list[Source], rows: Path) -> 
     for path, record in read_records(folder):
         source = _describe_source(record, path.relative_to(folder))
         sources.append(source)
-        (rows / f"{source.contender}-{source.seed}.js").write_text(make_rows_script(record, source), encoding="utf-8")
+        (rows / f"{source.contender}-{source.seed}.js").write_text(
+            make_rows_script(record, source), encoding="utf-8"
+        )
         yield record
 
 
@@ -107,7 +113,9 @@ def _describe_source(record: Record, path: Path) -> Source:
         seed=record.result.cell.seed,
         path=path.as_posix(),
         digest=record.digest,
-        **provenance.model_dump(include=set(Source.model_fields) & set(type(provenance).model_fields)),
+        **provenance.model_dump(
+            include=set(Source.model_fields) & set(type(provenance).model_fields)
+        ),
     )
 
 

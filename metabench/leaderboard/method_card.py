@@ -35,17 +35,22 @@ class MethodCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=64, description="the method's name, without variant"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
+        max_length=64,
+        description="the method's name, without variant",
     )
     authors: Annotated[list[Text], Field(min_length=1)] = Field(description="one text an author")
     paper: Link = Field(description='address of the paper, or "none"')
     code: Link = Field(description='address of the code, or "none" where it is not public')
     licence: Text = Field(description="licence of the code")
     data: Text = Field(description="what it was trained on beside the dataset that each row names")
-    prior: Text = Field(description="what it knew before: pretrained weights, a model of the task family, tuning")
+    prior: Text = Field(
+        description="what it knew before: pretrained weights, a model of the task family, tuning"
+    )
     contact: Text = Field(description="whom to ask: an address of mail or of an issue tracker")
     random_training: bool = Field(
-        default=True, description="false: the training seed changes nothing, so that equal rows are no mistake"
+        default=True,
+        description="false: the training seed changes nothing, so that equal rows are no mistake",
     )
 
     @model_validator(mode="before")
@@ -59,7 +64,9 @@ class MethodCard(BaseModel):
 
 def make_card_template(name: str) -> str:
     """The text of a card for method `name`, to be filled in."""
-    lines = ["# The card of a method: replace every TO DO. It is published with the method's records."]
+    lines = [
+        "# The card of a method: replace every TO DO. It is published with the method's records."
+    ]
     values = {"name": f'"{name}"', "authors": f'["{TO_DO}"]', "random_training": "true"}
     for key, about in MethodCard.model_fields.items():
         value = values.get(key, f'"{TO_DO}"')
@@ -102,9 +109,13 @@ class MethodShelf:
                 continue
             if card.name != name:
                 self._broken.update((name, card.name))
-                self.findings.append(f"{label}: name: expected {name!r}, the file's name, found {card.name!r}")
+                self.findings.append(
+                    f"{label}: name: expected {name!r}, the file's name, found {card.name!r}"
+                )
             elif self.is_built_in(name):
-                self.findings.append(f"{label}: name: {name!r} comes with metabench; a new method needs its own name")
+                self.findings.append(
+                    f"{label}: name: {name!r} comes with metabench; a new method needs its own name"
+                )
             else:
                 self.cards[name] = card
         return self
@@ -112,7 +123,9 @@ class MethodShelf:
     def is_built_in(self, method: str) -> bool:
         """Whether `method`, as records name it, comes with metabench."""
         if self._built_in is None:
-            self._built_in = {name: entry.built_in for name, entry in find_registered_methods().items()}
+            self._built_in = {
+                name: entry.built_in for name, entry in find_registered_methods().items()
+            }
         return self._built_in.get(strip_variant(method), False)
 
     def lacks_card(self, method: str) -> bool:

@@ -59,7 +59,9 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
         try:
             yield path, read_record(path)
         except DataError as error:
-            raise DataError(f"{error} (all findings: metabench leaderboard check {folder})") from error
+            raise DataError(
+                f"{error} (all findings: metabench leaderboard check {folder})"
+            ) from error
 
 
 def is_published(record: Record, published: Path | None) -> bool:
@@ -90,9 +92,13 @@ def load_leaderboard(path: Path | str) -> Leaderboard:
     try:
         return Leaderboard.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json") from error
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json"
+        ) from error
     except ValidationError as error:
-        raise DataError(f"{path}: {first_problem(error)} (to build it anew: metabench leaderboard build)") from error
+        raise DataError(
+            f"{path}: {first_problem(error)} (to build it anew: metabench leaderboard build)"
+        ) from error
 
 
 def load_records(folder: Path | str) -> list[Record]:

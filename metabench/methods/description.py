@@ -27,7 +27,11 @@ def describe_method(spec: str, suite: str) -> dict[str, Any]:
         "trains": method.trains,
         "discrete_actions": method.discrete_actions,
         "continuous_actions": method.continuous_actions,
-        "presets": {name: config.model_dump(mode="json") for name, config in method.presets(suite).items()},
-        "keys": {key: field.description or "" for key, field in method.config_class.model_fields.items()},
+        "presets": {
+            name: config.model_dump(mode="json") for name, config in method.presets(suite).items()
+        },
+        "keys": {
+            key: field.description or "" for key, field in method.config_class.model_fields.items()
+        },
         "variants": {name: dict(changes) for name, changes in method.variants.items()},
     }

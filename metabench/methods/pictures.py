@@ -57,17 +57,33 @@ class LinePlot:
             _require(bool(series), self.title, f"panel {panel!r}: expected at least one series")
             for line in series:
                 self._check_line(line, f"panel {panel!r}, series {line.name!r}")
-        _require(all(np.isfinite(at) for at in self.marks.values()), self.title, "marks must be finite")
+        _require(
+            all(np.isfinite(at) for at in self.marks.values()), self.title, "marks must be finite"
+        )
 
     def _check_line(self, line: Series, where: str) -> None:
         shape = np.shape(line.x)
-        _require(len(shape) == 1 and shape[0] > 0, self.title, f"{where}: x must be (n,), not {shape}")
-        _require((line.low is None) == (line.high is None), self.title, f"{where}: give both low and high")
+        _require(
+            len(shape) == 1 and shape[0] > 0, self.title, f"{where}: x must be (n,), not {shape}"
+        )
+        _require(
+            (line.low is None) == (line.high is None),
+            self.title,
+            f"{where}: give both low and high",
+        )
         for name, values in (("y", line.y), ("low", line.low), ("high", line.high)):
             if values is not None:
                 found = np.shape(values)
-                _require(found == shape, self.title, f"{where}: {name} must be {shape} as x is, not {found}")
-                _require(not np.isinf(values).any(), self.title, f"{where}: {name} holds infinite numbers")
+                _require(
+                    found == shape,
+                    self.title,
+                    f"{where}: {name} must be {shape} as x is, not {found}",
+                )
+                _require(
+                    not np.isinf(values).any(),
+                    self.title,
+                    f"{where}: {name} holds infinite numbers",
+                )
         _require(bool(np.isfinite(line.x).all()), self.title, f"{where}: x must be finite")
 
 
@@ -95,9 +111,15 @@ class HeatMap:
     def __post_init__(self) -> None:
         """Raise `MethodError` unless the values are a matrix that the groups cover."""
         shape = np.shape(self.values)
-        _require(len(shape) == 2 and min(shape) > 0, self.title, f"values must be (rows, columns), not {shape}")
+        _require(
+            len(shape) == 2 and min(shape) > 0,
+            self.title,
+            f"values must be (rows, columns), not {shape}",
+        )
         _require(not np.isinf(self.values).any(), self.title, "values hold infinite numbers")
-        for axis, (name, groups) in enumerate((("row", self.row_groups), ("column", self.column_groups))):
+        for axis, (name, groups) in enumerate(
+            (("row", self.row_groups), ("column", self.column_groups))
+        ):
             count = sum(size for _, size in groups)
             _require(
                 not groups or (count == shape[axis] and all(size > 0 for _, size in groups)),
@@ -129,11 +151,17 @@ class ImageStrip:
         shape = np.shape(self.images)
         fits = len(shape) == 4 or (len(shape) == 5 and shape[-1] == 3)
         _require(
-            fits and min(shape) > 0, self.title, f"images must be (rows, columns, height, width[, 3]), not {shape}"
+            fits and min(shape) > 0,
+            self.title,
+            f"images must be (rows, columns, height, width[, 3]), not {shape}",
         )
         dtype = np.asarray(self.images).dtype
         _require(dtype == np.uint8, self.title, f"images must be uint8, not {dtype}")
-        _require(len(self.row_names) == shape[0], self.title, f"{len(self.row_names)} names of {shape[0]} rows")
+        _require(
+            len(self.row_names) == shape[0],
+            self.title,
+            f"{len(self.row_names)} names of {shape[0]} rows",
+        )
         named = len(self.column_names) in (0, shape[1])
         _require(named, self.title, f"{len(self.column_names)} names of {shape[1]} columns")
 

@@ -48,7 +48,11 @@ class RegisteredMethod:
     @property
     def conflict(self) -> str | None:
         """What is wrong with the name, in one line; None where one class is registered under it."""
-        return f"method {self.name!r} is registered twice: by {self.origin}" if len(self.points) > 1 else None
+        return (
+            f"method {self.name!r} is registered twice: by {self.origin}"
+            if len(self.points) > 1
+            else None
+        )
 
 
 def find_registered_methods() -> dict[str, RegisteredMethod]:
@@ -94,7 +98,11 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
 
 
 def load_method(
-    spec: str, *, preset: str = "cpu", suite: str = "point-robot", overrides: Mapping[str, Any] | None = None
+    spec: str,
+    *,
+    preset: str = "cpu",
+    suite: str = "point-robot",
+    overrides: Mapping[str, Any] | None = None,
 ) -> Method:
     """Import a method and configure it: the preset for `suite`, then the variant, then `overrides`.
 
@@ -128,7 +136,11 @@ def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     if preset not in presets:
         raise UnknownNameError(f"preset of method {method.name}", preset, presets)
     usual = presets[preset].model_dump(mode="json")
-    return {key: value for key, value in method.config.model_dump(mode="json").items() if value != usual[key]}
+    return {
+        key: value
+        for key, value in method.config.model_dump(mode="json").items()
+        if value != usual[key]
+    }
 
 
 def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
@@ -204,9 +216,13 @@ def _require_method(found: Any, what: str) -> type[Method]:
     from metabench.methods.contract import Method
 
     if not isinstance(found, type) or not issubclass(found, Method):
-        raise MetabenchError(f"{what}: expected a subclass of metabench.Method, found {found!r:.80}")
+        raise MetabenchError(
+            f"{what}: expected a subclass of metabench.Method, found {found!r:.80}"
+        )
     if not isinstance(getattr(found, "name", None), str):
-        raise MetabenchError(f"{what}: expected a class attribute `name`, the method's name as a string")
+        raise MetabenchError(
+            f"{what}: expected a class attribute `name`, the method's name as a string"
+        )
     missing = sorted(found.__abstractmethods__)
     if missing:
         raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")

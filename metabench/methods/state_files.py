@@ -40,7 +40,9 @@ def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = 
         try:
             _write_folder(fresh, structure, tensors)
             # No folder can be replaced in one step: the old one goes aside, then the new one takes its place.
-            if folder.exists():  # after a crash between the two renames, the state before is all there is
+            if (
+                folder.exists()
+            ):  # after a crash between the two renames, the state before is all there is
                 shutil.rmtree(previous, ignore_errors=True)
                 os.replace(folder, previous)
             os.replace(fresh, folder)
@@ -62,7 +64,9 @@ def load_state(folder: Path) -> dict[str, Any]:
         DataError: nothing was saved there, or all of it is damaged; the message names the folder.
     """
     # The state before is taken where there is no newer one, too: see `save_state`, between its renames.
-    candidates = [path for path in (folder, folder.with_name(folder.name + ".old")) if path.exists()]
+    candidates = [
+        path for path in (folder, folder.with_name(folder.name + ".old")) if path.exists()
+    ]
     problem = ""
     for path in candidates:
         try:
@@ -110,10 +114,22 @@ def _read_folder(folder: Path) -> dict[str, Any]:
         structure = json.loads((folder / STRUCTURE).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS)
         state = _rebuild(structure, tensors)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-        raise DataError(f"{folder}: damaged checkpoint ({error}); delete the folder to start again") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
+        raise DataError(
+            f"{folder}: damaged checkpoint ({error}); delete the folder to start again"
+        ) from error
     if not isinstance(state, dict):
-        raise DataError(f"{folder}: damaged checkpoint (not a mapping); delete the folder to start again")
+        raise DataError(
+            f"{folder}: damaged checkpoint (not a mapping); delete the folder to start again"
+        )
     return state
 
 
@@ -135,7 +151,10 @@ def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
         return {"value": value}
     if isinstance(value, Mapping):
         # Pairs, not a JSON object, whose keys could be strings only.
-        items = [[_describe_key(key, path), _describe(item, tensors, f"{path}.{key}")] for key, item in value.items()]
+        items = [
+            [_describe_key(key, path), _describe(item, tensors, f"{path}.{key}")]
+            for key, item in value.items()
+        ]
         return {"mapping": items}
     if isinstance(value, list | tuple):
         items = [_describe(item, tensors, f"{path}.{i}") for i, item in enumerate(value)]
@@ -147,7 +166,9 @@ def _describe(value: Any, tensors: dict[str, Any], path: str) -> Any:
 
 def _describe_key(key: Any, path: str) -> Any:
     if not isinstance(key, str | int):
-        raise TypeError(f"{path}: keys of a checkpoint must be strings or integers, found {type(key).__name__}")
+        raise TypeError(
+            f"{path}: keys of a checkpoint must be strings or integers, found {type(key).__name__}"
+        )
     return key
 
 

@@ -93,7 +93,13 @@ class TrainingRun:
     def log(self, **metrics: float) -> None:
         """Add a row to `curve`, at the current stage and update."""
         stage, update = self._position
-        self.curve.append({"stage": stage, "update": update, **{key: float(value) for key, value in metrics.items()}})
+        self.curve.append(
+            {
+                "stage": stage,
+                "update": update,
+                **{key: float(value) for key, value in metrics.items()},
+            }
+        )
 
     def checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
         """Keep `state` (tensors, arrays, plain values, nested) under `name`, with the curve and summary so far."""
@@ -138,7 +144,11 @@ class TrainingRun:
 
         def keep(update: int) -> None:
             self.checkpoint(
-                stage, {"update": update, **{name: dict(part.state_dict()) for name, part in parts.items()}}
+                stage,
+                {
+                    "update": update,
+                    **{name: dict(part.state_dict()) for name, part in parts.items()},
+                },
             )
 
         kept = time.monotonic()
@@ -150,13 +160,17 @@ class TrainingRun:
             yield done
             if self._progress is not None:
                 self._progress(stage, done, total, self._read_latest_metrics(stage))
-            cancelled = self._cancelled is not None and self._cancelled()  # asked once: it may change in between
+            cancelled = (
+                self._cancelled is not None and self._cancelled()
+            )  # asked once: it may change in between
             if cancelled or done == total or time.monotonic() - kept >= self._checkpoint_seconds:
                 keep(done)
                 kept = time.monotonic()
             if cancelled:
                 raise CancelledError(f"stopped in stage {stage!r} after update {done} of {total}")
-        self.torch_seed(stage, "end")  # what follows draws the same numbers, whether this stage was resumed or not
+        self.torch_seed(
+            stage, "end"
+        )  # what follows draws the same numbers, whether this stage was resumed or not
 
     def _read_latest_metrics(self, stage: str) -> Mapping[str, float]:
         row = self.curve[-1] if self.curve and self.curve[-1]["stage"] == stage else {}
@@ -167,11 +181,15 @@ def _put_back(stage: str, state: Mapping[str, Any], parts: Mapping[str, Stateful
     """Restore `parts`; the number of updates done."""
     if set(state) != {"update", *parts}:
         expected, found = ", ".join(sorted(parts)), ", ".join(sorted(set(state) - {"update"}))
-        raise DataError(f"checkpoint of stage {stage!r}: expected the parts {expected}; found {found}")
+        raise DataError(
+            f"checkpoint of stage {stage!r}: expected the parts {expected}; found {found}"
+        )
     for name, part in parts.items():
         try:
             part.load_state_dict(state[name])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             problem = " ".join(str(error).split())
-            raise DataError(f"checkpoint of stage {stage!r}: {name} does not fit: {problem}") from error
+            raise DataError(
+                f"checkpoint of stage {stage!r}: {name} does not fit: {problem}"
+            ) from error
     return int(state["update"])

@@ -44,7 +44,9 @@ class Axis:
         return np.asarray(start + (given - low) / (high - low) * (stop - start))
 
 
-def make_axis(values: Array, parts: int = 4, *, tight: bool = False, logarithmic: bool | None = None) -> Axis:
+def make_axis(
+    values: Array, parts: int = 4, *, tight: bool = False, logarithmic: bool | None = None
+) -> Axis:
     """An axis that holds all finite `values`.
 
     Args:
@@ -73,7 +75,9 @@ def make_axis(values: Array, parts: int = 4, *, tight: bool = False, logarithmic
         step = max(step, 1.0)
     # Ends that miss a multiple of the step by rounding alone count as that multiple.
     first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
-    places = [float(f"{place * step:.12g}") for place in range(first, last + 1)]  # 0.3, not 0.30000000000000004
+    places = [
+        float(f"{place * step:.12g}") for place in range(first, last + 1)
+    ]  # 0.3, not 0.30000000000000004
     if tight:
         places = [place for place in places if low - step * 1e-6 <= place <= high + step * 1e-6]
     else:
@@ -101,4 +105,8 @@ def _make_logarithmic_axis(low: float, high: float) -> Axis:
 
 
 def _format_power(exponent: int) -> str:
-    return format_tick(10.0**exponent) if -4 <= exponent <= 4 else f"1e{exponent}".replace("-", "\u2212")
+    return (
+        format_tick(10.0**exponent)
+        if -4 <= exponent <= 4
+        else f"1e{exponent}".replace("-", "\u2212")
+    )

@@ -61,7 +61,11 @@ Grid = Mapping[str, Mapping[str, MeasuredNumber]]
 def render_diagnostics(summary: Mapping[str, Any]) -> Element:
     """All of `summary`."""
     # What is one number or text goes into one list at the top; each mapping gets a part of its own.
-    plain = {key: value for key, value in summary.items() if not isinstance(value, Mapping) or _read_number(value)}
+    plain = {
+        key: value
+        for key, value in summary.items()
+        if not isinstance(value, Mapping) or _read_number(value)
+    }
     parts = list(_render_content("", plain, 0)) if plain else []
     for key, value in summary.items():
         if key not in plain:
@@ -96,10 +100,14 @@ def _render_mapping(content: Mapping[str, Any], depth: int) -> Iterator[Element]
     series = _find_series(estimates)
     taken = {key for line in series.values() for key in line.values()}
     nested = {
-        key: value for key, value in content.items() if key not in estimates and isinstance(value, Mapping | list)
+        key: value
+        for key, value in content.items()
+        if key not in estimates and isinstance(value, Mapping | list)
     }
     alone = {
-        spell_out(key): _format_value(value) for key, value in content.items() if key not in taken and key not in nested
+        spell_out(key): _format_value(value)
+        for key, value in content.items()
+        if key not in taken and key not in nested
     }
     if alone:
         yield pairs(alone)
@@ -110,11 +118,16 @@ def _render_mapping(content: Mapping[str, Any], depth: int) -> Iterator[Element]
     for key, value in nested.items():
         if not _is_regular(value):
             yield node(
-                "div", {"class": "diagnostic"}, node("h4", {}, spell_out(key)), *_render_content(key, value, depth + 1)
+                "div",
+                {"class": "diagnostic"},
+                node("h4", {}, spell_out(key)),
+                *_render_content(key, value, depth + 1),
             )
 
 
-def _find_series(estimates: Mapping[str, MeasuredNumber]) -> dict[tuple[str, str], dict[float, str]]:
+def _find_series(
+    estimates: Mapping[str, MeasuredNumber],
+) -> dict[tuple[str, str], dict[float, str]]:
     """Keys that differ in one number: by what surrounds it, and by that number."""
     found: dict[tuple[str, str], dict[float, str]] = {}
     for key in estimates:
@@ -142,7 +155,9 @@ def _find_grids(nested: Mapping[str, Any]) -> Iterator[tuple[str, Grid]]:
     if flat:
         yield "", flat
     deep = {key: value for key, value in nested.items() if _is_regular(value) and key not in flat}
-    leaves = dict.fromkeys(leaf for value in deep.values() for row in value.values() for leaf in row)
+    leaves = dict.fromkeys(
+        leaf for value in deep.values() for row in value.values() for leaf in row
+    )
     for leaf in leaves:
         grid = {}
         for key, value in deep.items():
@@ -152,22 +167,32 @@ def _find_grids(nested: Mapping[str, Any]) -> Iterator[tuple[str, Grid]]:
 
 
 def _is_flat(content: Any) -> bool:
-    return isinstance(content, Mapping) and bool(content) and all(_read_number(value) for value in content.values())
+    return (
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(_read_number(value) for value in content.values())
+    )
 
 
 def _is_regular(content: Any) -> bool:
     """Whether it is part of a grid."""
     return _is_flat(content) or (
-        isinstance(content, Mapping) and bool(content) and all(_is_flat(value) for value in content.values())
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(_is_flat(value) for value in content.values())
     )
 
 
 def _read_numbers(content: Mapping[str, Any]) -> dict[str, MeasuredNumber]:
-    return {key: found for key, value in content.items() if (found := _read_number(value)) is not None}
+    return {
+        key: found for key, value in content.items() if (found := _read_number(value)) is not None
+    }
 
 
 def _read_number(value: Any) -> MeasuredNumber | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):  # Python's true is a number, too
+    if isinstance(value, int | float) and not isinstance(
+        value, bool
+    ):  # Python's true is a number, too
         return MeasuredNumber(as_float(value))
     if isinstance(value, Mapping) and set(value) == ESTIMATE:
         middle, half = (_read_number(value[key]) for key in ("mean", "half_width"))
@@ -179,17 +204,28 @@ def _read_number(value: Any) -> MeasuredNumber | None:
 def _render_grid(title: str, grid: Grid, x_label: str = "") -> Element:
     """A grid as a table, and as plots where its columns or rows are numbered."""
     columns = list(dict.fromkeys(column for row in grid.values() for column in row))
-    cells = [[spell_out(name), *(str(row[c]) if c in row else DASH for c in columns)] for name, row in grid.items()]
+    cells = [
+        [spell_out(name), *(str(row[c]) if c in row else DASH for c in columns)]
+        for name, row in grid.items()
+    ]
     numbers = table(["", *map(spell_out, columns)], cells)
     across, down = _parse_numbered_keys(columns), _parse_numbered_keys(list(grid))
     plots = []
     if across is not None:
-        lines = {spell_out(name): {across[c]: row[c] for c in columns if c in row} for name, row in grid.items() if row}
+        lines = {
+            spell_out(name): {across[c]: row[c] for c in columns if c in row}
+            for name, row in grid.items()
+            if row
+        }
         plots = [_plot_lines("", lines, x_label or _label_numbered_keys(columns))]
     elif down is not None:
         for column in columns:
             line = {down[name]: row[column] for name, row in grid.items() if column in row}
-            plots.append(_plot_lines(spell_out(column), {spell_out(column): line}, _label_numbered_keys(list(grid))))
+            plots.append(
+                _plot_lines(
+                    spell_out(column), {spell_out(column): line}, _label_numbered_keys(list(grid))
+                )
+            )
     head = node("h4", {}, title) if title else None
     drawn = node("div", {"class": "grid-of-plots"}, *plots) if plots else None
     return node("div", {"class": "measured"}, head, drawn, numbers)
@@ -210,7 +246,9 @@ def _parse_numbered_keys(keys: Sequence[str]) -> dict[str, float] | None:
     return {key: float(match[2]) for key, match in matches.items() if match}
 
 
-def _plot_lines(title: str, lines: Mapping[str, Mapping[float, MeasuredNumber]], x_label: str) -> Element:
+def _plot_lines(
+    title: str, lines: Mapping[str, Mapping[float, MeasuredNumber]], x_label: str
+) -> Element:
     """Lines over numbers that are equally far apart whatever they are."""
     places = sorted({at for line in lines.values() for at in line})
     drawn = []
@@ -222,14 +260,22 @@ def _plot_lines(title: str, lines: Mapping[str, Mapping[float, MeasuredNumber]],
         drawn.append(Series(name, rank_values(at, places), middle, *band))
     colours = choose_colours(drawn)
     key = draw_legend(colours) if len(drawn) > 1 else None
-    values = np.concatenate([part for line in drawn for part in (line.y, line.low, line.high) if part is not None])
+    values = np.concatenate(
+        [part for line in drawn for part in (line.y, line.low, line.high) if part is not None]
+    )
     up = make_axis(np.append(values, 0.0) if (values >= 0).all() else values, logarithmic=False)
-    plot = draw_lines(drawn, title, x_label=x_label, x_axis=make_ordinal_axis(places), y_axis=up, colours=colours)
+    plot = draw_lines(
+        drawn, title, x_label=x_label, x_axis=make_ordinal_axis(places), y_axis=up, colours=colours
+    )
     return figure(title, key, plot)
 
 
 def _is_list_of_numbers(content: Any) -> bool:
-    return isinstance(content, list) and len(content) > 1 and all(_read_number(value) for value in content)
+    return (
+        isinstance(content, list)
+        and len(content) > 1
+        and all(_read_number(value) for value in content)
+    )
 
 
 def _plot_list(name: str, content: Sequence[Any]) -> Element:
@@ -240,10 +286,15 @@ def _plot_list(name: str, content: Sequence[Any]) -> Element:
 
 def _render_rows(content: Sequence[Mapping[str, Any]]) -> Element:
     columns = list(dict.fromkeys(str(key) for row in content for key in row))
-    cells = [[_format_value(row.get(column, "")) for column in columns] for row in content[:LONGEST_TABLE]]
+    cells = [
+        [_format_value(row.get(column, "")) for column in columns]
+        for row in content[:LONGEST_TABLE]
+    ]
     rest = len(content) - LONGEST_TABLE
     return table(
-        [spell_out(c) for c in columns], cells, caption=f"{rest} more rows are in the record" if rest > 0 else None
+        [spell_out(c) for c in columns],
+        cells,
+        caption=f"{rest} more rows are in the record" if rest > 0 else None,
     )
 
 

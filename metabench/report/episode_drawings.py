@@ -62,7 +62,10 @@ def _draw_scored(episodes: Sequence[Acted]) -> list[Element]:
     made = []
     for acted in _select_scored(episodes):
         head = node("h4", {}, node("span", {"class": f"key {_choose_colour(acted)}"}), acted.kind)
-        made += [head, node("div", {"class": "frames"}, *draw_frames(acted.scenes, _choose_colour(acted)))]
+        made += [
+            head,
+            node("div", {"class": "frames"}, *draw_frames(acted.scenes, _choose_colour(acted))),
+        ]
     return made
 
 
@@ -85,8 +88,12 @@ def _plot_over_time(task: TaskEntry, episodes: Sequence[Acted]) -> LinePlot:
     dimensions = adapted_first[0].episode.observations.shape[1]
     for place in range(min(dimensions, COORDINATES)):
         name = f"observation {place + 1} of {dimensions}"
-        panels[name] = [_make_line(acted, acted.episode.observations[:, place]) for acted in adapted_first]
-    returns = "; ".join(f"{acted.kind} {format_number(acted.episode.total_return)}" for acted in episodes)
+        panels[name] = [
+            _make_line(acted, acted.episode.observations[:, place]) for acted in adapted_first
+        ]
+    returns = "; ".join(
+        f"{acted.kind} {format_number(acted.episode.total_return)}" for acted in episodes
+    )
     return LinePlot(f"{_name_task(task)}, over time", panels, "step", f"Returns: {returns}.")
 
 

@@ -67,7 +67,8 @@ def act_episodes(
     def act(kind: str, track: str, stage: str, shots: int, episode: int, *, support: bool) -> None:
         lanes = [Lane(task.id, 0, shots, episode, group) for group, task in enumerate(tasks)]
         given: Mapping[int, Sequence[Episode]] = {
-            group: [each.episode for each in acted if each.support] for group, acted in enumerate(found)
+            group: [each.episode for each in acted if each.support]
+            for group, acted in enumerate(found)
         }
         rollout = roll_out_policy(
             policy,
@@ -80,14 +81,25 @@ def act_episodes(
             scored=not support,
             keep=True,
             privileged=privileged,
-            progress=None if progress is None else lambda done, total: progress(f"acting: {kind}", done, total),
+            progress=None
+            if progress is None
+            else lambda done, total: progress(f"acting: {kind}", done, total),
         )
         for lane, acted in enumerate(rollout.episodes):
-            found[lane].append(Acted(kind, support, acted, environment.lane_scenes(lane, len(acted))))
+            found[lane].append(
+                Acted(kind, support, acted, environment.lane_scenes(lane, len(acted)))
+            )
 
     act(ZERO_SHOT, "zero-shot", "scored episodes", 0, 0, support=False)
     for number in range(SHOTS):
-        act(f"support episode {number + 1}", "few-shot", f"support episode {number + 1}", number, number, support=True)
+        act(
+            f"support episode {number + 1}",
+            "few-shot",
+            f"support episode {number + 1}",
+            number,
+            number,
+            support=True,
+        )
     act(ADAPTED, "few-shot", "scored episodes", SHOTS, 0, support=False)
     return list(zip(tasks, found, strict=True))
 

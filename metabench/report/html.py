@@ -38,7 +38,9 @@ def render_html(element: Element) -> str:
 
 def section(name: str, title: str, *children: Child, note: str = "") -> Element:
     """A part of the page that the navigation leads to."""
-    heading = node("div", {"class": "head"}, node("h2", {}, title), node("p", {}, note) if note else None)
+    heading = node(
+        "div", {"class": "head"}, node("h2", {}, title), node("p", {}, note) if note else None
+    )
     return node("section", {"id": name, "class": "part"}, heading, *children)
 
 
@@ -52,12 +54,18 @@ def pairs(content: Mapping[str, str], changed: Iterable[str] = ()) -> Element:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[Child]], *, words: int = 1, caption: str | None = None
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Child]],
+    *,
+    words: int = 1,
+    caption: str | None = None,
 ) -> Element:
     """A table whose first `words` columns are text and whose others are numbers; it scrolls where it is too wide."""
     head = node("tr")
     for place, heading in enumerate(headings):
-        head.append(node("th", {"scope": "col", "class": None if place < words else "number"}, heading))
+        head.append(
+            node("th", {"scope": "col", "class": None if place < words else "number"}, heading)
+        )
     body = node("tbody")
     for row in rows:
         line = node("tr")
@@ -70,7 +78,9 @@ def table(
                 line.append(node("td", {"class": None if place < words else "number"}, cell))
         body.append(line)
     title = None if caption is None else node("caption", {}, caption)
-    return node("div", {"class": "sideways"}, node("table", {}, title, node("thead", {}, head), body))
+    return node(
+        "div", {"class": "sideways"}, node("table", {}, title, node("thead", {}, head), body)
+    )
 
 
 def figure(title: str, *children: Child, caption: str = "", wide: bool = False) -> Element:

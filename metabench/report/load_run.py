@@ -66,13 +66,19 @@ def read_subject(run: Path, policy: Path | None = None) -> Subject:
         for folder in (run, run / "trained"):
             if (folder / FACTS).exists():
                 if policy is not None:
-                    raise MetabenchError(f"{run}: is the folder of a saved policy itself; --policy is for records")
+                    raise MetabenchError(
+                        f"{run}: is the folder of a saved policy itself; --policy is for records"
+                    )
                 return _read_policy_subject(folder)
         return _read_record_subject(_find_only_record(run), policy)
     if not run.exists():
-        raise DataError(f"{run}: no such file or folder; expected a record, or the folder of a saved policy")
+        raise DataError(
+            f"{run}: no such file or folder; expected a record, or the folder of a saved policy"
+        )
     if run.name.endswith(FAILED_SUFFIX):
-        raise DataError(f"{run}: says why a cell failed and is no record; expected {_name_finished(run)}")
+        raise DataError(
+            f"{run}: says why a cell failed and is no record; expected {_name_finished(run)}"
+        )
     return _read_record_subject(run, policy)
 
 
@@ -85,7 +91,9 @@ def _find_only_record(folder: Path) -> Path:
     if not found:
         raise DataError(f"{folder}: holds neither a record nor a saved policy ({FACTS})")
     if len(found) > 1:
-        raise DataError(f"{folder}: holds {len(found)} records; name one of them, such as {found[0]}")
+        raise DataError(
+            f"{folder}: holds {len(found)} records; name one of them, such as {found[0]}"
+        )
     return found[0]
 
 
@@ -93,7 +101,9 @@ def _read_record_subject(path: Path, policy: Path | None) -> Subject:
     record = read_record(path)
     result = record.result
     if set(result.cell.suite) & set(NO_NAME):
-        raise DataError(f"{path}: result.cell.suite: expected the name of a suite, found {result.cell.suite!r:.80}")
+        raise DataError(
+            f"{path}: result.cell.suite: expected the name of a suite, found {result.cell.suite!r:.80}"
+        )
     folder, training, lacking = _find_policy(result.cell, policy)
     return Subject(
         cell=result.cell,

@@ -10,7 +10,11 @@ from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style
+from metabench.leaderboard.page.fill_template import (
+    fill_template,
+    hash_inline_part,
+    read_page_style,
+)
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
@@ -80,13 +84,17 @@ def _render_body(content: Content) -> list[Element]:
         render_diagnostics(subject.summary),
         render_pictures(content.pictures, of_test_tasks=False),
         render_pictures(content.test_pictures, of_test_tasks=True),
-        episodes_section(content.episodes, content.suite) if content.episodes and content.suite else None,
+        episodes_section(content.episodes, content.suite)
+        if content.episodes and content.suite
+        else None,
     ]
     shown = [part for part in parts if part is not None]
     links = [node("a", {"href": f"#{part.get('id')}"}, part.findtext(".//h2")) for part in shown]
     notices = [*content.notices]
     if record is None:
-        notices.append("Scores are missing: a saved policy has none; give the run’s record to see them.")
+        notices.append(
+            "Scores are missing: a saved policy has none; give the run’s record to see them."
+        )
     return [
         _render_header(subject, tiles),
         node("nav", {"aria-label": "Parts of the report"}, *links),
@@ -188,7 +196,12 @@ def _make_command(subject: Subject, suite: Suite | None) -> str:
     overrides = subject.overrides if training is None else training.overrides
     place = cell.suite if suite is None else suite.argument
     words = ["metabench", "run", place, "--dataset", cell.dataset, "--method", spec]
-    words += ["--preset", cell.preset, "--seeds", f"{cell.seed},"]  # with its comma one seed, not a number of them
+    words += [
+        "--preset",
+        cell.preset,
+        "--seeds",
+        f"{cell.seed},",
+    ]  # with its comma one seed, not a number of them
     for key in sorted(overrides):
         words += ["--set", f"{key}={_format_json(overrides[key])}"]
     return shlex.join(words)
@@ -196,12 +209,21 @@ def _make_command(subject: Subject, suite: Suite | None) -> str:
 
 def _render_configuration(subject: Subject) -> list[Element]:
     def format_values(content: Mapping[str, Any]) -> dict[str, str]:
-        return {key: value if isinstance(value, str) else _format_json(value) for key, value in content.items()}
+        return {
+            key: value if isinstance(value, str) else _format_json(value)
+            for key, value in content.items()
+        }
 
-    rest = {key: value for key, value in sorted(subject.configuration.items()) if key not in subject.overrides}
+    rest = {
+        key: value
+        for key, value in sorted(subject.configuration.items())
+        if key not in subject.overrides
+    }
     parts = [node("h3", {}, f"Configuration: what differs from preset {subject.cell.preset}")]
     if subject.overrides:
-        parts.append(pairs(format_values(dict(sorted(subject.overrides.items()))), changed=subject.overrides))
+        parts.append(
+            pairs(format_values(dict(sorted(subject.overrides.items()))), changed=subject.overrides)
+        )
     else:
         parts.append(node("p", {"class": "soft"}, "Nothing."))
     if rest:

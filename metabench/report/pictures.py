@@ -14,7 +14,13 @@ from metabench.errors import MetabenchError, MethodError
 from metabench.methods.contract import Policy
 from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
 from metabench.report.html import figure, node, section
-from metabench.report.plots import choose_colours, draw_heat_map, draw_legend, draw_lines, encode_png
+from metabench.report.plots import (
+    choose_colours,
+    draw_heat_map,
+    draw_legend,
+    draw_lines,
+    encode_png,
+)
 from metabench.suites import Suite
 
 
@@ -27,11 +33,17 @@ def load_test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
     if "test" not in suite.dataset(dataset).splits:
         return None
     columns = load_columns(suite, dataset, "test", build=False)
-    tasks = np.searchsorted(np.unique(columns.tasks), columns.tasks)  # (episodes,) ids become 0, 1, 2, ...
-    return TrainingData(dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name)
+    tasks = np.searchsorted(
+        np.unique(columns.tasks), columns.tasks
+    )  # (episodes,) ids become 0, 1, 2, ...
+    return TrainingData(
+        dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name
+    )
 
 
-def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: np.random.Generator) -> list[Picture]:
+def ask_for_pictures(
+    policy: Policy, name: str, data: TrainingData, generator: np.random.Generator
+) -> list[Picture]:
     """What `policy` offers of the trajectories in `data`.
 
     Raises:
@@ -44,11 +56,15 @@ def ask_for_pictures(policy: Policy, name: str, data: TrainingData, generator: n
     except MetabenchError as error:
         raise MethodError(f"method {name!r}: pictures: {error}") from error
     except Exception as error:  # a plugin may raise anything
-        raise MethodError(f"method {name!r}: pictures raised {type(error).__name__}: {error}") from error
+        raise MethodError(
+            f"method {name!r}: pictures raised {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(offered, Sequence) or not all(
         isinstance(each, LinePlot | HeatMap | ImageStrip) for each in offered
     ):
-        raise MethodError(f"method {name!r}: pictures must return a list of LinePlot, HeatMap and ImageStrip")
+        raise MethodError(
+            f"method {name!r}: pictures must return a list of LinePlot, HeatMap and ImageStrip"
+        )
     return list(offered)
 
 
@@ -59,7 +75,9 @@ def render_pictures(pictures: Sequence[Picture], *, of_test_tasks: bool) -> Elem
     if of_test_tasks:
         note = "The same on logged trajectories of the test tasks, of which it has seen none in training."
         return section("test-pictures", "In test tasks", *map(draw_picture, pictures), note=note)
-    note = "What the trained policy shows of itself, on held-out trajectories of the training tasks."
+    note = (
+        "What the trained policy shows of itself, on held-out trajectories of the training tasks."
+    )
     return section("pictures", "What it has learned", *map(draw_picture, pictures), note=note)
 
 
@@ -75,7 +93,11 @@ def draw_picture(picture: Picture) -> Element:
         figure(
             title,
             draw_lines(
-                panel, f"{picture.title}: {title}", x_label=picture.x_label, colours=colours, marks=picture.marks
+                panel,
+                f"{picture.title}: {title}",
+                x_label=picture.x_label,
+                colours=colours,
+                marks=picture.marks,
             ),
         )
         for title, panel in picture.panels.items()
@@ -85,11 +107,14 @@ def draw_picture(picture: Picture) -> Element:
 
 
 def _draw_strip(picture: ImageStrip) -> Element:
-    columns = node("tr", {}, node("th"), *(node("th", {"scope": "col"}, name) for name in picture.column_names))
+    columns = node(
+        "tr", {}, node("th"), *(node("th", {"scope": "col"}, name) for name in picture.column_names)
+    )
     body = node("tbody")
     for name, images in zip(picture.row_names, np.asarray(picture.images), strict=True):
         cells = [
-            node("td", {}, node("img", {"src": encode_png(image), "alt": "", "class": "pixels"})) for image in images
+            node("td", {}, node("img", {"src": encode_png(image), "alt": "", "class": "pixels"}))
+            for image in images
         ]
         body.append(node("tr", {}, node("th", {"scope": "row"}, name), *cells))
     head = node("thead", {}, columns) if picture.column_names else None

@@ -73,8 +73,12 @@ def draw_lines(
         colours: class of each name, `c0` to `c7` or `plain`; by default in the order of `lines`.
         marks: places on the horizontal axis that are pointed out.
     """
-    heights = [values for line in lines for values in (line.y, line.low, line.high) if values is not None]
-    across = x_axis or make_axis(np.concatenate([line.x for line in lines]), tight=True, logarithmic=False)
+    heights = [
+        values for line in lines for values in (line.y, line.low, line.high) if values is not None
+    ]
+    across = x_axis or make_axis(
+        np.concatenate([line.x for line in lines]), tight=True, logarithmic=False
+    )
     up = y_axis or make_axis(np.concatenate(heights))
     colours = choose_colours(lines) if colours is None else colours
     drawn = node("svg", _make_frame(canvas, label), *_draw_grid(canvas, across, up, x_label))
@@ -82,7 +86,13 @@ def draw_lines(
         x = float(across.place(at, canvas.left, canvas.width - canvas.right))
         foot = canvas.height - canvas.bottom
         drawn.append(_draw_rule("mark-line", (_format_pixels(x),) * 2, (canvas.top, foot)))
-        drawn.append(node("text", {"class": "mark-name", "x": _format_pixels(x + 4), "y": canvas.top + 9}, name))
+        drawn.append(
+            node(
+                "text",
+                {"class": "mark-name", "x": _format_pixels(x + 4), "y": canvas.top + 9},
+                name,
+            )
+        )
     for line in lines:
         drawn.append(_draw_line(line, canvas, across, up, colours[line.name]))
     return drawn
@@ -97,7 +107,10 @@ def choose_colours(lines: Sequence[Series]) -> dict[str, str]:
 
 def draw_legend(colours: Mapping[str, str]) -> Element:
     """Names beside their colours."""
-    keys = [node("span", {}, node("span", {"class": f"key {colour}"}), name) for name, colour in colours.items()]
+    keys = [
+        node("span", {}, node("span", {"class": f"key {colour}"}), name)
+        for name, colour in colours.items()
+    ]
     return node("p", {"class": "legend"}, *keys)
 
 
@@ -112,12 +125,21 @@ def draw_heat_map(picture: HeatMap, canvas: Canvas = LARGE) -> Element:
     height = int(np.clip(rows * max(6.0, width / columns), 90, 420))
     whole_height = top + height + canvas.bottom
     field = _Field(left, top, width, height)
-    largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0  # a matrix of zeros is blank, not 0 / 0
+    largest = (
+        float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    )  # a matrix of zeros is blank, not 0 / 0
 
-    drawn = node("svg", {**_make_frame(canvas, picture.title), "viewBox": f"0 0 {canvas.width} {whole_height}"})
+    drawn = node(
+        "svg",
+        {**_make_frame(canvas, picture.title), "viewBox": f"0 0 {canvas.width} {whole_height}"},
+    )
     place = {"x": left, "y": top, "width": width, "height": height}
     drawn.append(node("rect", {"class": "field", **place}))
-    image = {"href": encode_png(_shade(values / largest)), "preserveAspectRatio": "none", "class": "pixels"}
+    image = {
+        "href": encode_png(_shade(values / largest)),
+        "preserveAspectRatio": "none",
+        "class": "pixels",
+    }
     about = f"{picture.title}: 0 to {format_number(largest)}"
     drawn.append(node("image", {**place, **image}, node("title", {}, about)))
     drawn.extend(_draw_row_groups(picture.row_groups, field, rows))
@@ -145,25 +167,37 @@ class _Field(NamedTuple):
     height: float
 
 
-def _draw_row_groups(groups: Sequence[tuple[str, int]], field: _Field, rows: int) -> Iterator[Element]:
+def _draw_row_groups(
+    groups: Sequence[tuple[str, int]], field: _Field, rows: int
+) -> Iterator[Element]:
     """A line above each group and its name beside it."""
     passed = 0
     for name, size in groups:
         y = field.top + passed / rows * field.height
-        yield _draw_rule("edge", (field.left - 6, field.left + field.width), (_format_pixels(y),) * 2)
-        yield node("text", {"x": field.left - 9, "y": _format_pixels(y + 11), "text-anchor": "end"}, name)
+        yield _draw_rule(
+            "edge", (field.left - 6, field.left + field.width), (_format_pixels(y),) * 2
+        )
+        yield node(
+            "text", {"x": field.left - 9, "y": _format_pixels(y + 11), "text-anchor": "end"}, name
+        )
         passed += size
 
 
-def _draw_column_groups(groups: Sequence[tuple[str, int]], field: _Field, columns: int) -> Iterator[Element]:
+def _draw_column_groups(
+    groups: Sequence[tuple[str, int]], field: _Field, columns: int
+) -> Iterator[Element]:
     """A line before each group and its name above it, where there is room for it."""
     passed = 0
     for name, size in groups:
         x, width = field.left + passed / columns * field.width, size / columns * field.width
-        yield _draw_rule("edge", (_format_pixels(x),) * 2, (field.top - 6, field.top + field.height))
+        yield _draw_rule(
+            "edge", (_format_pixels(x),) * 2, (field.top - 6, field.top + field.height)
+        )
         fits = len(name) * LETTER_WIDTH < width or size == columns
         text = {"x": _format_pixels(x + 3), "y": field.top - 10}
-        yield node("text", text, name if fits else "", node("title", {}, name))  # the pointer finds it in any case
+        yield node(
+            "text", text, name if fits else "", node("title", {}, name)
+        )  # the pointer finds it in any case
         passed += size
 
 
@@ -185,10 +219,17 @@ def _shade(shares: Array) -> Array:
 
 
 def _make_frame(canvas: Canvas, label: str) -> dict[str, str]:
-    return {"class": "chart", "viewBox": f"0 0 {canvas.width} {canvas.height}", "role": "img", "aria-label": label}
+    return {
+        "class": "chart",
+        "viewBox": f"0 0 {canvas.width} {canvas.height}",
+        "role": "img",
+        "aria-label": label,
+    }
 
 
-def _draw_rule(name: str, x: tuple[float | str, float | str], y: tuple[float | str, float | str]) -> Element:
+def _draw_rule(
+    name: str, x: tuple[float | str, float | str], y: tuple[float | str, float | str]
+) -> Element:
     """A straight line of class `name` between two points."""
     return node("line", {"class": name, "x1": x[0], "x2": x[1], "y1": y[0], "y2": y[1]})
 
@@ -203,16 +244,30 @@ def _draw_grid(canvas: Canvas, across: Axis, up: Axis, x_label: str) -> list[Ele
     for value, text in up.ticks:
         y = float(up.place(value, foot, canvas.top))
         made.append(_draw_rule("grid", (canvas.left, right), (_format_pixels(y),) * 2))
-        made.append(node("text", {"x": canvas.left - 7, "y": _format_pixels(y + 4), "text-anchor": "end"}, text))
+        made.append(
+            node(
+                "text",
+                {"x": canvas.left - 7, "y": _format_pixels(y + 4), "text-anchor": "end"},
+                text,
+            )
+        )
     last = len(across.ticks) - 1
     for place, (value, text) in enumerate(across.ticks):
         x = float(across.place(value, canvas.left, right))
-        anchor = "end" if place == last and x > right - 4 else "middle"  # a centred one would reach out of the plot
-        made.append(node("text", {"x": _format_pixels(x), "y": foot + 16, "text-anchor": anchor}, text))
+        anchor = (
+            "end" if place == last and x > right - 4 else "middle"
+        )  # a centred one would reach out of the plot
+        made.append(
+            node("text", {"x": _format_pixels(x), "y": foot + 16, "text-anchor": anchor}, text)
+        )
     if x_label:
         centre = (canvas.left + right) / 2
         made.append(
-            node("text", {"class": "axis", "x": centre, "y": canvas.height - 3, "text-anchor": "middle"}, x_label)
+            node(
+                "text",
+                {"class": "axis", "x": centre, "y": canvas.height - 3, "text-anchor": "middle"},
+                x_label,
+            )
         )
     return made
 
@@ -233,10 +288,14 @@ def _draw_line(line: Series, canvas: Canvas, across: Axis, up: Axis, colour: str
     if line.low is not None and line.high is not None:
         low, high = find_pixels(line.low), find_pixels(line.high)
         fine = np.isfinite(low) & np.isfinite(high)
-        made.extend(_draw_band(x[fine], low[fine], high[fine], with_whiskers=len(kept) <= MOST_TOLD))
+        made.extend(
+            _draw_band(x[fine], low[fine], high[fine], with_whiskers=len(kept) <= MOST_TOLD)
+        )
     for run in _find_runs(np.isfinite(y)):
         points = list(zip(x[run], y[run], strict=True))
-        made.append(node("path", {"class": "series", "d": _make_path(points)}, node("title", {}, line.name)))
+        made.append(
+            node("path", {"class": "series", "d": _make_path(points)}, node("title", {}, line.name))
+        )
     if len(kept) <= MOST_TOLD:
         radius = 2.6 if len(kept) <= FEW else 1.5
         for index in np.flatnonzero(np.isfinite(y)):

@@ -67,19 +67,29 @@ def write_report(
         MetabenchError: the policy or the suite that was named is not the run's, or cannot be loaded.
     """
     if output.is_dir():
-        raise DataError(f"{output}: is a folder; expected a file to write, such as {output / 'report.html'}")
+        raise DataError(
+            f"{output}: is a folder; expected a file to write, such as {output / 'report.html'}"
+        )
     subject = read_subject(run, policy)
     suite_here = _find_suite(subject, suite)
     found = _PolicyContent()
     if subject.training is None or subject.folder is None:
         found.notices.append(f"Pictures and episodes are missing: {subject.lacking}")
-    elif policy is not None or subject.record is None:  # the user named the policy: what is wrong with it is an error
-        _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+    elif (
+        policy is not None or subject.record is None
+    ):  # the user named the policy: what is wrong with it is an error
+        _ask_policy(
+            subject, *_load_all(subject.training, subject.folder, suite_here), found, progress
+        )
     else:  # it was looked for: without it the page has all the rest
         with _turn_mistakes_into_notices("Pictures and episodes are missing", found):
-            _ask_policy(subject, *_load_all(subject.training, subject.folder, suite_here), found, progress)
+            _ask_policy(
+                subject, *_load_all(subject.training, subject.folder, suite_here), found, progress
+            )
     known = suite_here if isinstance(suite_here, Suite) else None
-    content = Content(subject, known, found.pictures, found.test_pictures, found.episodes, found.notices)
+    content = Content(
+        subject, known, found.pictures, found.test_pictures, found.episodes, found.notices
+    )
     write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
 
@@ -92,7 +102,9 @@ def _find_suite(subject: Subject, given: str | None) -> Suite | str:
         return quotas if isinstance(quotas, str) else quotas.suite
     suite = load_suite(given)
     if suite.name != name:
-        raise MetabenchError(f"--suite {given}: is suite {suite.name!r}, the run is of {name!r:.80}")
+        raise MetabenchError(
+            f"--suite {given}: is suite {suite.name!r}, the run is of {name!r:.80}"
+        )
     return suite
 
 
@@ -125,15 +137,24 @@ def _load_all(training: Training, folder: Path, suite: Suite | str) -> tuple[Met
     except MetabenchError:
         raise
     except Exception as error:  # a plugin may raise anything
-        raise MethodError(f"method {method.name!r}: load raised {type(error).__name__}: {error}") from error
+        raise MethodError(
+            f"method {method.name!r}: load raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _ask_policy(
-    subject: Subject, method: Method, suite: Suite, policy: Policy, found: _PolicyContent, progress: Progress | None
+    subject: Subject,
+    method: Method,
+    suite: Suite,
+    policy: Policy,
+    found: _PolicyContent,
+    progress: Progress | None,
 ) -> None:
     """Let the policy show its pictures and act."""
     cell = subject.cell
-    if type(policy).pictures is not Policy.pictures:  # without pictures of its own no data need be there
+    if (
+        type(policy).pictures is not Policy.pictures
+    ):  # without pictures of its own no data need be there
         with _turn_mistakes_into_notices("Pictures are missing", found):
             if not store_exists(suite, cell.dataset):
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"
@@ -144,10 +165,16 @@ def _ask_policy(
             of_test_tasks = load_test_trajectories(suite, cell.dataset)
             if of_test_tasks is not None:
                 generator = np.random.default_rng(derived_seed("report", "test", cell.seed))
-                found.test_pictures += ask_for_pictures(policy, cell.method, of_test_tasks, generator)
+                found.test_pictures += ask_for_pictures(
+                    policy, cell.method, of_test_tasks, generator
+                )
     with _turn_mistakes_into_notices("Episodes are missing", found):
         if suite.digest != cell.suite_digest:
-            raise DataError(f"the run was made with another version of suite {suite.name!r} than that here")
+            raise DataError(
+                f"the run was made with another version of suite {suite.name!r} than that here"
+            )
         suite.check_available()
         guarded = GuardedPolicy(policy, cell.method, suite.spaces)
-        found.episodes += act_episodes(guarded, suite, cell.seed, privileged=method.privileged, progress=progress)
+        found.episodes += act_episodes(
+            guarded, suite, cell.seed, privileged=method.privileged, progress=progress
+        )

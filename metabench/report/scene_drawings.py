@@ -31,7 +31,9 @@ def draw_frames(scenes: Sequence[Scene], colour: str) -> list[Element]:
         caption = node("figcaption", {}, scenes[step].describe_moment(step))
         frames.append(node("figure", {}, draw_frame(scenes[step]), caption))
     if scenes[0].view == "above" and root_moves(scenes):
-        frames.append(node("figure", {}, _draw_route(scenes, colour), node("figcaption", {}, "its way")))
+        frames.append(
+            node("figure", {}, _draw_route(scenes, colour), node("figcaption", {}, "its way"))
+        )
     return frames
 
 
@@ -63,10 +65,16 @@ def draw_ways(episodes: Sequence[tuple[Sequence[Scene], str, str, bool]], label:
         episodes: of each its scenes, its colour class, its title, and whether it is drawn faintly, below the others.
         label: what the picture is, for those who hear it.
     """
-    roots = [np.array([scene.root for scene in scenes]) for scenes, *_ in episodes]  # (steps + 1, 2) each
+    roots = [
+        np.array([scene.root for scene in scenes]) for scenes, *_ in episodes
+    ]  # (steps + 1, 2) each
     first = episodes[0][0][0]
-    goals = list(dict.fromkeys(scenes[0].goal for scenes, *_ in episodes if scenes[0].goal is not None))
-    corners = [np.array(shape.points) for shape in first.shapes if not isinstance(shape, Capsule | Circle)]
+    goals = list(
+        dict.fromkeys(scenes[0].goal for scenes, *_ in episodes if scenes[0].goal is not None)
+    )
+    corners = [
+        np.array(shape.points) for shape in first.shapes if not isinstance(shape, Capsule | Circle)
+    ]
     seen = np.concatenate([*roots, *corners, np.array(goals).reshape(-1, 2)])
     reach = 1.08 * max(1.0, float(np.abs(seen).max()))
     made = _make_svg((-100 * reach, -100 * reach, 200 * reach, 200 * reach), label)
@@ -76,7 +84,12 @@ def draw_ways(episodes: Sequence[tuple[Sequence[Scene], str, str, bool]], label:
     for shape in first.shapes:
         made.extend(_draw_shape(shape, (0.0, 0.0), 100.0))
     for start in dict.fromkeys(scenes[0].root for scenes, *_ in episodes):
-        made.append(node("circle", {"class": "start", "r": 4, "cx": _units(start[0]), "cy": _units(-start[1])}))
+        made.append(
+            node(
+                "circle",
+                {"class": "start", "r": 4, "cx": _units(start[0]), "cy": _units(-start[1])},
+            )
+        )
     for scenes, colour, title, faint in sorted(episodes, key=lambda each: not each[3]):
         way = {"class": f"walk faint {colour}" if faint else f"walk {colour}"}
         way["d"] = _path([scene.root for scene in scenes])
@@ -84,7 +97,15 @@ def draw_ways(episodes: Sequence[tuple[Sequence[Scene], str, str, bool]], label:
         if not faint:
             x, y = scenes[-1].root
             made.append(
-                node("circle", {"class": f"end {colour}", "r": 3.5, "cx": f"{100 * x:.1f}", "cy": f"{100 * -y:.1f}"})
+                node(
+                    "circle",
+                    {
+                        "class": f"end {colour}",
+                        "r": 3.5,
+                        "cx": f"{100 * x:.1f}",
+                        "cy": f"{100 * -y:.1f}",
+                    },
+                )
             )
     made.extend(_draw_cross(goal, (0.0, 0.0), 100.0) for goal in goals)
     return made
@@ -104,7 +125,9 @@ def _path(points: Sequence[Point]) -> str:
     return "M" + "L".join(f"{100 * x:.1f},{-100 * y:.1f}" for x, y in points)
 
 
-def _draw_marks(scene: Scene, unit: float, view: tuple[float, float, float, float]) -> list[Element]:
+def _draw_marks(
+    scene: Scene, unit: float, view: tuple[float, float, float, float]
+) -> list[Element]:
     """Every whole metre to the right: a line over the ground from above, a notch and its number from the side."""
     left, top, width, height = view
     above, middle = scene.view == "above", scene.root[0]
@@ -125,17 +148,30 @@ def _draw_shape(shape: Shape, root: Point, unit: float) -> list[Element]:
         return _draw_capsule(shape, root, unit)
     if isinstance(shape, Circle):
         x, y = _place(shape.centre, root, unit)
-        return [node("circle", {"cx": x, "cy": y, "r": f"{unit * shape.radius:.1f}", "fill": _rgb(shape.colour)})]
+        return [
+            node(
+                "circle",
+                {"cx": x, "cy": y, "r": f"{unit * shape.radius:.1f}", "fill": _rgb(shape.colour)},
+            )
+        ]
     outline = "M" + "L".join(",".join(_place(point, root, unit)) for point in shape.points)
     if shape.filled:
         return [node("path", {"d": f"{outline}Z", "fill": _rgb(shape.colour)})]
-    return [node("path", {"d": outline, "fill": "none", "stroke": _rgb(shape.colour), "stroke-width": "1.5"})]
+    return [
+        node(
+            "path",
+            {"d": outline, "fill": "none", "stroke": _rgb(shape.colour), "stroke-width": "1.5"},
+        )
+    ]
 
 
 def _draw_capsule(capsule: Capsule, root: Point, unit: float) -> list[Element]:
     """Two lines with round ends: a darker one for the edge, and a thinner one on it."""
     ends = unit * (np.array(capsule.ends) - root) * [1, -1]
-    place = {key: f"{value:.1f}" for key, value in zip(("x1", "y1", "x2", "y2"), ends.flatten(), strict=True)}
+    place = {
+        key: f"{value:.1f}"
+        for key, value in zip(("x1", "y1", "x2", "y2"), ends.flatten(), strict=True)
+    }
     if np.allclose(ends[0], ends[1]):
         place["x2"] = f"{ends[1, 0] + 0.1:.1f}"  # a line without length has no round ends
     red, green, blue = capsule.colour

@@ -11,7 +11,16 @@ from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
 from metabench.methods.pictures import Series
 from metabench.report.axes import Axis, make_axis
-from metabench.report.html import DASH, figure, format_fixed, format_number, format_tick, node, section, table
+from metabench.report.html import (
+    DASH,
+    figure,
+    format_fixed,
+    format_number,
+    format_tick,
+    node,
+    section,
+    table,
+)
 from metabench.report.plots import LARGE, Canvas, choose_colours, draw_legend, draw_lines
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
@@ -52,11 +61,17 @@ def render_tiles(entries: Sequence[LeaderboardEntry]) -> Element | None:
             else:  # of an outdated record, whose returns cannot be normalised
                 value, what = format_fixed(_read_mean(entry.mean_return), 2), "mean return"
             title = f"{track}, {shots} episodes" if shots else track
-            tiles.append(node("div", {}, node("dt", {}, title), node("dd", {}, value), node("small", {}, what)))
+            tiles.append(
+                node(
+                    "div", {}, node("dt", {}, title), node("dd", {}, value), node("small", {}, what)
+                )
+            )
     return node("dl", {"class": "tiles"}, *tiles) if tiles else None
 
 
-def render_scores(record: Record, entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element:
+def render_scores(
+    record: Record, entries: Sequence[LeaderboardEntry], suite: Suite | None
+) -> Element:
     """All scores of one record.
 
     Args:
@@ -65,7 +80,9 @@ def render_scores(record: Record, entries: Sequence[LeaderboardEntry], suite: Su
         suite: the suite it was made with; None if that is not at hand, and returns stay as they are.
     """
     notices = [entry.outdated for entry in entries if entry.outdated is not None][:1]
-    notices += [f"{BlockKey(e.split, e.track, e.shots)}: {text}" for e in entries for text in e.missing]
+    notices += [
+        f"{BlockKey(e.split, e.track, e.shots)}: {text}" for e in entries for text in e.missing
+    ]
     return section(
         "scores",
         "Scores",
@@ -101,10 +118,21 @@ def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
         scored = [entry for entry in entries if entry.split == split and entry.iqm]
         if len([entry for entry in scored if entry.track in ACTED]) < 2:
             continue  # one point is no curve
-        plots.append(_plot_curve(f"Adaptation, {split}: normalised score", scored, lambda entry: entry.iqm, tasks=True))
+        plots.append(
+            _plot_curve(
+                f"Adaptation, {split}: normalised score",
+                scored,
+                lambda entry: entry.iqm,
+                tasks=True,
+            )
+        )
         if all(entry.success_any for entry in scored):
             plots.append(
-                _plot_curve(f"Adaptation, {split}: success at any step, %", scored, lambda entry: entry.success_any)
+                _plot_curve(
+                    f"Adaptation, {split}: success at any step, %",
+                    scored,
+                    lambda entry: entry.success_any,
+                )
             )
     if not plots:
         return None
@@ -112,7 +140,9 @@ def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
         "After self-collected support episodes (few-shot); none is zero-shot. "
         "All tasks: the interquartile mean of their episodes; each task: the mean."
     )
-    return node("div", {"class": "grid-of-plots few"}, *plots, node("p", {"class": "soft whole"}, caption))
+    return node(
+        "div", {"class": "grid-of-plots few"}, *plots, node("p", {"class": "soft whole"}, caption)
+    )
 
 
 def _plot_curve(
@@ -123,14 +153,22 @@ def _plot_curve(
     tasks: bool = False,
 ) -> Element:
     """One number of one split's entries against their shots, and the scores of each task if wanted."""
-    acted = sorted((entry for entry in scored if entry.track in ACTED), key=lambda entry: entry.shots)
+    acted = sorted(
+        (entry for entry in scored if entry.track in ACTED), key=lambda entry: entry.shots
+    )
     shots = np.array([float(entry.shots) for entry in acted])
     each = [
-        Series(f"task {task.task}", shots, np.array([_find_task_score(entry, task.task) for entry in acted]))
+        Series(
+            f"task {task.task}",
+            shots,
+            np.array([_find_task_score(entry, task.task) for entry in acted]),
+        )
         for task in acted[0].tasks
         if tasks
     ]
-    whole = Series("all tasks", shots, np.array([_read_mean(value(entry)) for entry in acted]), reference=True)
+    whole = Series(
+        "all tasks", shots, np.array([_read_mean(value(entry)) for entry in acted]), reference=True
+    )
     name = "all tasks, logged episodes instead"
     logged = [
         Series(name, np.array([float(entry.shots)]), np.array([_read_mean(value(entry))]))
@@ -158,7 +196,9 @@ def _render_task_tables(entries: Sequence[LeaderboardEntry], suite: Suite | None
         for task in dict.fromkeys(task.task for entry in columns for task in entry.tasks):
             cells = [_render_shaded(_find_task_score(entry, task)) for entry in columns]
             rows.append([_render_task_name(task, suite), *cells])
-        headings = [f"{entry.track}, {entry.shots}" if entry.shots else entry.track for entry in columns]
+        headings = [
+            f"{entry.track}, {entry.shots}" if entry.shots else entry.track for entry in columns
+        ]
         title = node("h3", {}, f"Task by task, {split}: normalised mean score")
         parts.append(node("div", {}, title, table([f"task of {split}", *headings], rows)))
     return node("div", {"class": "beside"}, *parts) if parts else None
@@ -177,7 +217,9 @@ def _plot_every_episode(record: Record, suite: Suite | None) -> Element:
     for collection in record.result.collections:
         if collection.rows:
             title = f"{collection.split}: support episodes that it acted itself, not scored"
-            strip = _draw_returns([(row.task, row.total_return) for row in collection.rows], title, suite)
+            strip = _draw_returns(
+                [(row.task, row.total_return) for row in collection.rows], title, suite
+            )
             parts.append(node("details", {}, node("summary", {}, title), strip))
     note = "A dot is an episode, the large one their mean."
     if suite:
@@ -231,7 +273,11 @@ def _list_references(task: int, suite: Suite | None) -> tuple[float, ...]:
 
 def _render_task_name(task: int, suite: Suite | None) -> Element:
     entry = suite.tasks[task] if suite is not None and 0 <= task < len(suite.tasks) else None
-    told = node("span", {"class": "soft"}, f" {format_task_numbers(entry)}") if entry is not None else None
+    told = (
+        node("span", {"class": "soft"}, f" {format_task_numbers(entry)}")
+        if entry is not None
+        else None
+    )
     return node("th", {"scope": "row"}, str(task), told)
 
 
@@ -241,7 +287,10 @@ def format_task_numbers(task: TaskEntry, most: int = 3) -> str:
     for key, value in task.parameters.items():
         values = value if isinstance(value, list | tuple) else [value]
         if len(values) <= most and all(isinstance(each, int | float | str) for each in values):
-            found.append(f"{key} " + ", ".join(v if isinstance(v, str) else format_number(float(v), 3) for v in values))
+            found.append(
+                f"{key} "
+                + ", ".join(v if isinstance(v, str) else format_number(float(v), 3) for v in values)
+            )
     return "; ".join(found[:most])
 
 

@@ -33,13 +33,24 @@ def render_training(curve: Sequence[Mapping[str, float | int | str]]) -> Element
             parts += [node("h3", {"class": "stage"}, spell_out(name) or "training", " ", count)]
             parts += [node("div", {"class": "grid-of-plots"}, *plots)]
     if not parts:
-        parts = [node("p", {"class": "soft"}, "This method logged nothing while it trained, or has nothing to train.")]
+        parts = [
+            node(
+                "p",
+                {"class": "soft"},
+                "This method logged nothing while it trained, or has nothing to train.",
+            )
+        ]
     return section(
-        "training", "Training", *parts, note="Everything that training logged, against updates of its stage."
+        "training",
+        "Training",
+        *parts,
+        note="Everything that training logged, against updates of its stage.",
     )
 
 
-def _collect_metrics(rows: Sequence[Mapping[str, float | int | str]]) -> Iterator[tuple[str, list[Series]]]:
+def _collect_metrics(
+    rows: Sequence[Mapping[str, float | int | str]],
+) -> Iterator[tuple[str, list[Series]]]:
     """Title and lines of each plot."""
     points: dict[str, list[tuple[float, float]]] = {}
     for place, row in enumerate(rows):
@@ -59,7 +70,12 @@ def _plot_metric(title: str, lines: Sequence[Series]) -> Element:
     last = ", ".join(format_number(float(line.y[-1])) for line in lines)
     colours = choose_colours(lines)
     key = draw_legend(colours) if len(lines) > 1 else None
-    return figure(title, key, draw_lines(lines, f"{title} by update", colours=colours), caption=f"at the end {last}")
+    return figure(
+        title,
+        key,
+        draw_lines(lines, f"{title} by update", colours=colours),
+        caption=f"at the end {last}",
+    )
 
 
 def _read_update(row: Mapping[str, float | int | str], place: int) -> float:

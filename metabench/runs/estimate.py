@@ -17,7 +17,9 @@ def find_published_records() -> Path:
     return source_root() / "leaderboard" / "records"
 
 
-def estimate_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) -> tuple[float | None, ...]:
+def estimate_seconds(
+    planned: Sequence[PlannedCell], folders: Iterable[Path]
+) -> tuple[float | None, ...]:
     """For each cell the median seconds, training and evaluation, of records of its suite, method and preset.
 
     Args:
@@ -32,7 +34,9 @@ def estimate_seconds(planned: Sequence[PlannedCell], folders: Iterable[Path]) ->
     for each in planned:
         key = _kind_of(each.cell)
         if key not in known:
-            found = next((seconds for folder in places if (seconds := _find_seconds(folder, each.cell))), [])
+            found = next(
+                (seconds for folder in places if (seconds := _find_seconds(folder, each.cell))), []
+            )
             known[key] = median(found) if found else None
     return tuple(known[_kind_of(each.cell)] for each in planned)
 
@@ -56,7 +60,11 @@ def duration(seconds: float) -> str:
 def _find_seconds(folder: Path, cell: Cell) -> list[float]:
     method = folder / f"{cell.suite}-v{cell.suite_version}" / "*" / cell.method.replace("/", "_")
     pattern = str((method / f"{cell.preset}-*" / "[0-9]*.json").relative_to(folder))
-    found = (read_record_seconds(path) for path in folder.glob(pattern) if not path.name.endswith(".failed.json"))
+    found = (
+        read_record_seconds(path)
+        for path in folder.glob(pattern)
+        if not path.name.endswith(".failed.json")
+    )
     return [seconds for seconds in found if seconds is not None]
 
 

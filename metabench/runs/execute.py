@@ -25,7 +25,14 @@ from metabench.runs.isolation.open import open_isolated
 from metabench.runs.kept.clock import Clock
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.provenance import Timings, make_provenance
-from metabench.runs.kept.record import Record, Result, digest_of, make_record, read_record, write_record
+from metabench.runs.kept.record import (
+    Record,
+    Result,
+    digest_of,
+    make_record,
+    read_record,
+    write_record,
+)
 from metabench.runs.kept.run_folder import PATIENCE, claim_cell
 from metabench.runs.kept.saved_policy import (
     POLICY,
@@ -71,7 +78,10 @@ class Settings:
 
 
 def execute_cell(
-    planned: PlannedCell, settings: Settings, progress: TrainingProgress, cancelled: Callable[[], bool] = lambda: False
+    planned: PlannedCell,
+    settings: Settings,
+    progress: TrainingProgress,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Record:
     """Run a cell from where it was left, and write its record.
 
@@ -123,17 +133,24 @@ class _Execution:
         self.curves = CurveWriter(settings.tensorboard, planned.cell)
         self.suite: Suite = load_suite(planned.suite_folder)
         self.method: Method = load_method(
-            planned.spec, preset=planned.cell.preset, suite=planned.cell.suite, overrides=planned.overrides
+            planned.spec,
+            preset=planned.cell.preset,
+            suite=planned.cell.suite,
+            overrides=planned.overrides,
         )
         if digest_of(self.method.config.model_dump(mode="json")) != planned.cell.config_digest:
-            raise MethodError(f"method {planned.cell.method!r}: its configuration changed after the cell was planned")
+            raise MethodError(
+                f"method {planned.cell.method!r}: its configuration changed after the cell was planned"
+            )
 
     def run(self) -> Record:
         """Do what is left of the cell."""
         with self.curves:
             trained, training = self._train_or_find()
             self.curves.follow(training.curve)
-            tracks = [self._evaluate_track(trained, split, track) for split, track in self.planned.tracks]
+            tracks = [
+                self._evaluate_track(trained, split, track) for split, track in self.planned.tracks
+            ]
             record = self._make_record(training, tracks)
             self.curves.finish(record, self.suite)
         # The policy first, then the record: a finished cell without a policy could not be verified or extended.
@@ -181,7 +198,9 @@ class _Execution:
         finally:
             clock.write()
         if not isinstance(policy, Policy):
-            raise MethodError(f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}")
+            raise MethodError(
+                f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}"
+            )
         probe = probe_task_codes(policy, self.suite, cell.dataset)
         try:
             training = Training(
@@ -250,7 +269,11 @@ class _Execution:
             return nullcontext(load_trained_policy(self.method, trained, self.suite.spaces))
         configuration = self.method.config.model_dump(mode="json")
         return open_isolated(
-            self.planned.spec, trained / POLICY, self.suite.spaces, self.settings.limits, configuration=configuration
+            self.planned.spec,
+            trained / POLICY,
+            self.suite.spaces,
+            self.settings.limits,
+            configuration=configuration,
         )
 
     def _make_record(self, training: Training, tracks: list[FinishedTrack]) -> Record:
@@ -286,4 +309,6 @@ class _Execution:
 
 
 def _sum_counts(counts: list[Counts]) -> Counts:
-    return Counts(**{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields})
+    return Counts(
+        **{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields}
+    )

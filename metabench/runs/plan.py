@@ -13,7 +13,13 @@ from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
 from metabench.errors import DataError, MetabenchError, UnknownNameError
-from metabench.evaluation.protocol import PROTOCOL, SPLITS, SUPPORT_DATASET, TRACKS, list_supported_tracks
+from metabench.evaluation.protocol import (
+    PROTOCOL,
+    SPLITS,
+    SUPPORT_DATASET,
+    TRACKS,
+    list_supported_tracks,
+)
 from metabench.methods.contract import Method
 from metabench.methods.registry import load_method, name_method
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
@@ -90,7 +96,9 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
     methods = {
-        (suite.name, spec): _load_fitting_method(suite, spec, request) for suite in suites for spec in request.methods
+        (suite.name, spec): _load_fitting_method(suite, spec, request)
+        for suite in suites
+        for spec in request.methods
     }
     for suite in suites:
         suite.check_available()
@@ -144,7 +152,9 @@ def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method
     """The method of a cell, configured; raises `MetabenchError` if it cannot act in the suite."""
     method = load_method(spec, preset=request.preset, suite=suite.name, overrides=request.overrides)
     if suite.spaces.discrete and not method.discrete_actions:
-        raise MetabenchError(f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no discrete actions")
+        raise MetabenchError(
+            f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no discrete actions"
+        )
     if not suite.spaces.discrete and not method.continuous_actions:
         raise MetabenchError(
             f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no continuous actions"
@@ -161,11 +171,15 @@ def choose_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str
         if track not in TRACKS:
             raise UnknownNameError("track", track, TRACKS)
         if all(track != name for _, name in supported):
-            raise MetabenchError(f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset")
+            raise MetabenchError(
+                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset"
+            )
     return tuple((split, track) for split, track in supported if track in tracks)
 
 
-def _look_up_data(suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
+def _look_up_data(
+    suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]]
+) -> tuple[str, tuple[str, ...]]:
     """The dataset's digest, and warnings about all data that its cells need."""
     identities = {name: _identify_data(suite, name) for name in datasets_needed(dataset, tracks)}
     warnings = tuple(
@@ -198,14 +212,21 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     try:
         record = read_record(path)
     except DataError as error:
-        return dataclasses.replace(planned, state="corrupt", note=f"{error}; delete it or use --overwrite")
+        return dataclasses.replace(
+            planned, state="corrupt", note=f"{error}; delete it or use --overwrite"
+        )
     if covers(record, planned):
         return dataclasses.replace(planned, state="finished")
     if record.result.cell == planned.cell:
         tracks = sorted(
-            _tracks_of(record) | set(planned.tracks), key=lambda pair: (SPLITS.index(pair[0]), TRACKS.index(pair[1]))
+            _tracks_of(record) | set(planned.tracks),
+            key=lambda pair: (SPLITS.index(pair[0]), TRACKS.index(pair[1])),
         )
-        return dataclasses.replace(planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record")
+        return dataclasses.replace(
+            planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"
+        )
     old, new = record.result.cell.model_dump(), planned.cell.model_dump()
     different = next(key for key in new if old[key] != new[key])
-    return dataclasses.replace(planned, note=f"replaces a record of another {different.replace('_', ' ')}")
+    return dataclasses.replace(
+        planned, note=f"replaces a record of another {different.replace('_', ' ')}"
+    )

@@ -26,8 +26,16 @@ def prepare_data(planned: Iterable[PlannedCell], progress: BuildProgress | None 
         StorageError: the disk is full, read-only or fails.
     """
     waiting = [cell for cell in planned if cell.state == "waiting"]
-    needed = {(cell.suite_folder, name) for cell in waiting for name in datasets_needed(cell.cell.dataset, cell.tracks)}
-    missing = [(suite, name) for folder, name in sorted(needed) if not store_exists(suite := load_suite(folder), name)]
+    needed = {
+        (cell.suite_folder, name)
+        for cell in waiting
+        for name in datasets_needed(cell.cell.dataset, cell.tracks)
+    }
+    missing = [
+        (suite, name)
+        for folder, name in sorted(needed)
+        if not store_exists(suite := load_suite(folder), name)
+    ]
     for suite, name in missing:
         build_data(suite, name, progress=_name_stages(progress, f"{suite.name} {name}"))
     return bool(missing)
@@ -35,4 +43,8 @@ def prepare_data(planned: Iterable[PlannedCell], progress: BuildProgress | None 
 
 def _name_stages(progress: BuildProgress | None, name: str) -> BuildProgress | None:
     """`progress` that is told which dataset a stage belongs to."""
-    return None if progress is None else lambda stage, done, total: progress(f"{name}: {stage}", done, total)
+    return (
+        None
+        if progress is None
+        else lambda stage, done, total: progress(f"{name}: {stage}", done, total)
+    )

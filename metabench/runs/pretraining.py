@@ -16,17 +16,29 @@ from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import write_whole
 
-STARTED, CURVE, WEIGHTS, CHECKPOINTS, ROWS = "started.json", "curve.jsonl", "weights", "checkpoints", "rows.json"
+STARTED, CURVE, WEIGHTS, CHECKPOINTS, ROWS = (
+    "started.json",
+    "curve.jsonl",
+    "weights",
+    "checkpoints",
+    "rows.json",
+)
 """What a folder holds: what was asked for, the learning curve, the result; checkpoints until it is done."""
 
 
-def pretraining_of(spec: str, preset: str, overrides: Mapping[str, Any]) -> tuple[type[Method], Config]:
+def pretraining_of(
+    spec: str, preset: str, overrides: Mapping[str, Any]
+) -> tuple[type[Method], Config]:
     """The method and its configuration; raises `MetabenchError` if it has no pretraining, or no such preset or key."""
     method, _ = load_method_class(spec)
     if not method.pretraining:
-        raise MetabenchError(f"method {method.name!r} has nothing to pretrain; expected one that declares it")
+        raise MetabenchError(
+            f"method {method.name!r} has nothing to pretrain; expected one that declares it"
+        )
     if preset not in method.pretraining:
-        raise UnknownNameError(f"pretraining preset of method {method.name}", preset, method.pretraining)
+        raise UnknownNameError(
+            f"pretraining preset of method {method.name}", preset, method.pretraining
+        )
     return method, configure(method.name, method.pretraining[preset], overrides)
 
 
@@ -34,7 +46,9 @@ def reproduction_of(spec: str, overrides: Mapping[str, Any]) -> tuple[type[Metho
     """The method and its configuration; raises `MetabenchError` if it has no reproduction, or no such key."""
     method, _ = load_method_class(spec)
     if method.reproduction is None:
-        raise MetabenchError(f"method {method.name!r} has no experiment to reproduce; expected one that declares it")
+        raise MetabenchError(
+            f"method {method.name!r} has no experiment to reproduce; expected one that declares it"
+        )
     return method, configure(method.name, method.reproduction(), overrides)
 
 
@@ -61,7 +75,10 @@ def pretrain(
     run = _begin(method, config, folder, seed, device, progress, cancelled)
     with torch_settings(threads):
         weights = method.pretrain(config, run)
-    save_state({"method": method.name, "config": config.model_dump(mode="json"), **weights}, folder / WEIGHTS)
+    save_state(
+        {"method": method.name, "config": config.model_dump(mode="json"), **weights},
+        folder / WEIGHTS,
+    )
     write_whole(folder / CURVE, "".join(json.dumps(row) + "\n" for row in run.curve))
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return folder / WEIGHTS
@@ -95,17 +112,28 @@ def _begin(
     progress: TrainingProgress | None,
     cancelled: Callable[[], bool],
 ) -> TrainingRun:
-    asked = {"method": method.name, "version": method.version, "seed": seed, "config": config.model_dump(mode="json")}
+    asked = {
+        "method": method.name,
+        "version": method.version,
+        "seed": seed,
+        "config": config.model_dump(mode="json"),
+    }
     path = folder / STARTED
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise MetabenchError(f"{path}: damaged ({error}); delete the folder to begin anew") from error
+            raise MetabenchError(
+                f"{path}: damaged ({error}); delete the folder to begin anew"
+            ) from error
         if found != asked:
-            raise MetabenchError(f"{folder}: holds another run, of {_difference(found, asked)}; choose another folder")
+            raise MetabenchError(
+                f"{folder}: holds another run, of {_difference(found, asked)}; choose another folder"
+            )
     elif folder.exists() and any(folder.iterdir()):
-        raise MetabenchError(f"{folder}: expected a new or an empty folder, or one that the same command began")
+        raise MetabenchError(
+            f"{folder}: expected a new or an empty folder, or one that the same command began"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(asked, indent=1) + "\n")
     return TrainingRun(seed, device, folder / CHECKPOINTS, progress=progress, cancelled=cancelled)

@@ -93,7 +93,9 @@ def run(
     return [read_record(cell.record_path) for cell in planned]
 
 
-def make_settings(request: RunRequest, executor: Executor, planned: Sequence[PlannedCell]) -> Settings:
+def make_settings(
+    request: RunRequest, executor: Executor, planned: Sequence[PlannedCell]
+) -> Settings:
     """How the planned cells are run: what was asked for, and what the executor and the cells make of the rest."""
     return Settings(
         device=request.device,

@@ -54,7 +54,9 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
         DataError: it is no folder.
     """
     if not results.is_dir():
-        raise DataError(f"{results}: no such folder; expected one that holds records, or a sweep file (sweep.toml)")
+        raise DataError(
+            f"{results}: no such folder; expected one that holds records, or a sweep file (sweep.toml)"
+        )
     found: dict[Path, CellStatus] = {}
     for path in sorted(results.rglob("*.json")):
         parts = path.relative_to(results).parts
@@ -62,10 +64,14 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             continue
         if path.name.endswith(FAILED_SUFFIX):
             record = path.with_name(path.name.removesuffix(FAILED_SUFFIX) + ".json")
-            failed = CellStatus(_label_path(record, results), "failed", record, reason=_read_reason(path))
+            failed = CellStatus(
+                _label_path(record, results), "failed", record, reason=_read_reason(path)
+            )
             found.setdefault(record, failed)  # a record beside it was written by a later attempt
         else:
-            found[path] = CellStatus(_label_path(path, results), "done", path, read_record_seconds(path) or 0.0)
+            found[path] = CellStatus(
+                _label_path(path, results), "done", path, read_record_seconds(path) or 0.0
+            )
     for progress, running in list_begun_cells():
         if progress.record.is_relative_to(results.resolve()):
             record = results / progress.record.relative_to(results.resolve())
@@ -73,7 +79,9 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             if running or earlier is None:
                 found[record] = _describe_unfinished(progress, running, record, "")
             elif earlier.state == "failed":
-                found[record] = _describe_unfinished(progress, False, record, _read_failure(record, progress))
+                found[record] = _describe_unfinished(
+                    progress, False, record, _read_failure(record, progress)
+                )
     return tuple(found[path] for path in sorted(found))
 
 
@@ -88,18 +96,31 @@ def inspect_planned_cells(planned: Sequence[PlannedCell]) -> tuple[CellStatus, .
         elif cell.state == "corrupt":
             found.append(CellStatus(label, "corrupt", record, reason=cell.note))
         elif cell.cell in begun:
-            found.append(_describe_unfinished(*begun[cell.cell], record, _read_failure(record, begun[cell.cell][0])))
+            found.append(
+                _describe_unfinished(
+                    *begun[cell.cell], record, _read_failure(record, begun[cell.cell][0])
+                )
+            )
         elif cell.failure_path.exists():
-            found.append(CellStatus(label, "failed", record, reason=_read_reason(cell.failure_path)))
+            found.append(
+                CellStatus(label, "failed", record, reason=_read_reason(cell.failure_path))
+            )
         else:
             found.append(CellStatus(label, "left", record, reason=cell.note))
     return tuple(found)
 
 
-def _describe_unfinished(progress: CellProgress, running: bool, record: Path, failure: str) -> CellStatus:
+def _describe_unfinished(
+    progress: CellProgress, running: bool, record: Path, failure: str
+) -> CellStatus:
     state: CellState = "running" if running else "failed" if failure else "interrupted"
     return CellStatus(
-        _label_cell(progress.cell), state, record, progress.seconds, progress, "" if state == "running" else failure
+        _label_cell(progress.cell),
+        state,
+        record,
+        progress.seconds,
+        progress,
+        "" if state == "running" else failure,
     )
 
 
@@ -139,4 +160,6 @@ def _label_path(record: Path, results: Path) -> str:
     """The same, of what a record's path tells."""
     suite, dataset, method, configured, seed = record.relative_to(results).parts
     preset = configured.rpartition("-")[0]
-    return f"{suite.rpartition('-v')[0]} {dataset} {method} {preset} seed {seed.removesuffix('.json')}"
+    return (
+        f"{suite.rpartition('-v')[0]} {dataset} {method} {preset} seed {seed.removesuffix('.json')}"
+    )

@@ -33,7 +33,9 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tracks: tuple[str, ...] | None = Field(default=None, min_length=1, description="only these tracks; none is all")
+    tracks: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="only these tracks; none is all"
+    )
     part: tuple[SweepPart, ...] = Field(min_length=1)
 
 

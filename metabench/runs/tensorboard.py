@@ -34,7 +34,9 @@ class CurveWriter:
         self._writer: Any = None
         if root is None:
             return
-        logging.getLogger("tensorboard").setLevel(logging.ERROR)  # that TensorFlow is missing is no news
+        logging.getLogger("tensorboard").setLevel(
+            logging.ERROR
+        )  # that TensorFlow is missing is no news
         from torch.utils.tensorboard import SummaryWriter
 
         folder = tensorboard_folder(root, cell)
@@ -57,20 +59,30 @@ class CurveWriter:
         for row in curve[self._rows :]:
             for name, value in row.items():
                 if name not in ("stage", "update"):
-                    self._writer.add_scalar(f"training/{row['stage'] or 'all'}/{name}", value, row["update"])
+                    self._writer.add_scalar(
+                        f"training/{row['stage'] or 'all'}/{name}", value, row["update"]
+                    )
         self._rows = len(curve)
 
     def finish(self, record: Record, suite: Suite) -> None:
         """Write a finished cell's configuration, and its scores as `test/few-shot/normalised IQM`, by shots."""
         if self._writer is None:
             return
-        self._writer.add_text("configuration", f"```json\n{json.dumps(record.result.configuration, indent=2)}\n```")
+        self._writer.add_text(
+            "configuration", f"```json\n{json.dumps(record.result.configuration, indent=2)}\n```"
+        )
         for block in record.result.blocks:
             score = score_rows(block.rows, suite)
-            values = {"normalised IQM": score.iqm, "return": score.mean_return, "success": score.success_any}
+            values = {
+                "normalised IQM": score.iqm,
+                "return": score.mean_return,
+                "success": score.success_any,
+            }
             for name, value in values.items():
                 if value is not None:
-                    self._writer.add_scalar(f"{block.split}/{block.track}/{name}", value, block.shots)
+                    self._writer.add_scalar(
+                        f"{block.split}/{block.track}/{name}", value, block.shots
+                    )
 
 
 def write_record_curves(record: Record, suite: Suite, root: Path) -> None:

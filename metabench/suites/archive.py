@@ -27,11 +27,15 @@ def read_archived(folder: Path, version: int) -> Suite:
     path = archived_path(folder, version)
     if version not in list_archived_versions(folder):
         there = ", ".join(f"v{each}" for each in list_archived_versions(folder)) or "none"
-        raise MetabenchError(f"suite {folder.name}: version {version} is not archived; archived: {there}")
+        raise MetabenchError(
+            f"suite {folder.name}: version {version} is not archived; archived: {there}"
+        )
     try:
         entry = SuiteEntry.model_validate(read_toml(path))
     except ValidationError as error:
         raise DataError(f"{path}: {first_problem(error)}") from error
     if (entry.name, entry.version) != (folder.name, version):
-        raise DataError(f"{path}: expected {folder.name} version {version}, found {entry.name} version {entry.version}")
+        raise DataError(
+            f"{path}: expected {folder.name} version {version}, found {entry.name} version {entry.version}"
+        )
     return Suite(entry, folder, archived=True)

@@ -70,7 +70,9 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "episodes": entry.evaluation.episodes,
         "supports": entry.evaluation.supports,
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
-        "datasets": {name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()},
+        "datasets": {
+            name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()
+        },
         "list_archived_versions": list(list_archived_versions(suite.folder)),
         "digest": suite.digest,
         "folder": str(suite.folder),

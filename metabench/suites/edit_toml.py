@@ -54,10 +54,14 @@ def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) 
             task = int(found.group(1))
         elif task in missing and _REFERENCE.match(line):
             measured = missing.pop(task)
-            lines[i] = f"reference = {{ random = {measured['random']!r}, expert = {measured['expert']!r} }}"
+            lines[i] = (
+                f"reference = {{ random = {measured['random']!r}, expert = {measured['expert']!r} }}"
+            )
             expected["task"][task]["reference"] = dict(measured)
     if missing:
-        raise DataError(f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id")
+        raise DataError(
+            f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id"
+        )
     _replace(path, "\n".join(lines), expected)
 
 
@@ -109,7 +113,9 @@ def _find_table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
 def _replace(path: Path, text: str, expected: Mapping[str, Any]) -> None:
     """Replace the file if `text` says exactly what is `expected` of it."""
     if tomllib.loads(text) != expected:
-        raise DataError(f"{path}: is written in a way that cannot be edited line by line; edit it by hand")
+        raise DataError(
+            f"{path}: is written in a way that cannot be edited line by line; edit it by hand"
+        )
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         fresh.write_bytes(text.encode("utf-8"))

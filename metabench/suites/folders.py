@@ -32,12 +32,16 @@ def datasets_folder() -> Path:
     for folder in (beside / "datasets", beside / "metabench_datasets"):
         if any(folder.glob("*/suite.toml")):
             return folder
-    raise DataError(f"{beside}: expected datasets/ or metabench_datasets/ with */suite.toml, found neither")
+    raise DataError(
+        f"{beside}: expected datasets/ or metabench_datasets/ with */suite.toml, found neither"
+    )
 
 
 def find_built_in_suites() -> dict[str, Path]:
     """Name to folder of every built-in suite."""
-    return {path.parent.name: path.parent for path in sorted(datasets_folder().glob("*/suite.toml"))}
+    return {
+        path.parent.name: path.parent for path in sorted(datasets_folder().glob("*/suite.toml"))
+    }
 
 
 def find_plugin_suites() -> dict[str, tuple[EntryPoint, ...]]:
@@ -83,12 +87,16 @@ def suite_folder(name: str) -> Path:
         raise UnknownNameError("suite", name, list_suites())
     if len(plugins[name]) > 1:
         values = " and ".join(sorted(point.value for point in plugins[name]))
-        raise MetabenchError(f"suite {name!r} is registered twice: by {values}; uninstall one of them")
+        raise MetabenchError(
+            f"suite {name!r} is registered twice: by {values}; uninstall one of them"
+        )
     (point,) = plugins[name]
     try:
         return Path(point.load())
     except Exception as error:
-        raise MetabenchError(f"suite {name!r}: its plugin {point.value} failed to load: {error}") from error
+        raise MetabenchError(
+            f"suite {name!r}: its plugin {point.value} failed to load: {error}"
+        ) from error
 
 
 def archived_path(folder: Path, version: int) -> Path:

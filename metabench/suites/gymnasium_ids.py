@@ -28,7 +28,9 @@ def make_view(suite: str, task: int) -> GymnasiumView:
     """
     loaded = load_suite(suite)
     if not 0 <= task < len(loaded.tasks):
-        raise MetabenchError(f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}")
+        raise MetabenchError(
+            f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}"
+        )
     return GymnasiumView(loaded.environment(), loaded.tasks[task].parameters)
 
 

@@ -35,7 +35,9 @@ def load_suite(name: str | Path) -> Suite:
     try:
         folder = Path(name).resolve()
     except (OSError, ValueError) as error:  # a character that no path can have, a loop of links
-        raise DataError(f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder") from error
+        raise DataError(
+            f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder"
+        ) from error
     return read_suite(folder)
 
 
@@ -73,7 +75,9 @@ def _validate_entry(content: Mapping[str, Any], path: Path) -> SuiteEntry:
     except ValidationError as error:
         raise DataError(f"{path}: {first_problem(error)}") from error
     if entry.name != path.parent.name:
-        raise DataError(f"{path}: name: expected {path.parent.name!r}, the folder's name, found {entry.name!r}")
+        raise DataError(
+            f"{path}: name: expected {path.parent.name!r}, the folder's name, found {entry.name!r}"
+        )
     try:
         family = load_family(entry.family, entry.spaces)
     except UnknownNameError as error:
@@ -114,4 +118,6 @@ def _check_owner_of_teachers(name: str, family: str, path: Path) -> None:
         found = f"{name!r} of family {owner.get('family')!r}"
         raise DataError(f"{path}: teachers: expected a suite of family {family!r}, found {found}")
     if "teachers" in owner:
-        raise DataError(f"{path}: teachers: {name!r} has none of its own, it uses those of {owner['teachers']!r}")
+        raise DataError(
+            f"{path}: teachers: {name!r} has none of its own, it uses those of {owner['teachers']!r}"
+        )

@@ -37,10 +37,14 @@ def write_suite_plugin(name: str, folder: Path) -> tuple[Path, ...]:
             Python itself, or `folder` is not empty.
     """
     if len(name) > LONGEST_NAME:
-        raise MetabenchError(f"suite name {name!r:.80}: expected at most {LONGEST_NAME} characters, found {len(name)}")
+        raise MetabenchError(
+            f"suite name {name!r:.80}: expected at most {LONGEST_NAME} characters, found {len(name)}"
+        )
     taken_by = None
     if name in find_plugin_suites():
-        taken_by = " and ".join(f"the installed plugin {point.value}" for point in find_plugin_suites()[name])
+        taken_by = " and ".join(
+            f"the installed plugin {point.value}" for point in find_plugin_suites()[name]
+        )
     elif name in find_built_in_suites():
         taken_by = "a suite of metabench"
     elif name in list_family_names():

@@ -39,8 +39,12 @@ class TaskEntry(StrictModel):
 
     id: int = Field(ge=0, description="position in the suite, counted from 0 without gaps")
     split: SplitName
-    validation: bool = Field(default=False, description="a training task that methods hold out to choose by")
-    parameters: dict[str, Any] = Field(description="the numbers that fix the task; the family checks them")
+    validation: bool = Field(
+        default=False, description="a training task that methods hold out to choose by"
+    )
+    parameters: dict[str, Any] = Field(
+        description="the numbers that fix the task; the family checks them"
+    )
     reference: Reference
 
 
@@ -63,26 +67,42 @@ class EpisodeFilter(StrictModel):
     min_return: float | None = Field(default=None, description="least undiscounted return")
     max_return: float | None = Field(default=None, description="largest undiscounted return")
     min_steps: int | None = Field(default=None, ge=1, description="least number of steps")
-    success: bool | None = Field(default=None, description="only those with, or without, success at any step")
+    success: bool | None = Field(
+        default=None, description="only those with, or without, success at any step"
+    )
 
 
 class DatasetEntry(StrictModel):
     """One quality of logged data: rolled out (`behaviours`) or recorded elsewhere (`minari`)."""
 
     version: int = Field(default=1, ge=1)
-    trajectories: int = Field(ge=1, description="trajectories a task; of recorded ones at most so many, the first")
+    trajectories: int = Field(
+        ge=1, description="trajectories a task; of recorded ones at most so many, the first"
+    )
     behaviours: dict[str, float] = Field(
-        min_length=1, description="share of trajectories of each behaviour: `random` or a teacher behaviour"
+        min_length=1,
+        description="share of trajectories of each behaviour: `random` or a teacher behaviour",
     )
     minari: dict[int, MinariId] | None = Field(
-        default=None, description="instead of behaviours: the Minari dataset of each task, by the task's id"
+        default=None,
+        description="instead of behaviours: the Minari dataset of each task, by the task's id",
     )
-    filter: EpisodeFilter | None = Field(default=None, description="of recorded episodes, those to take")
-    cut: bool = Field(default=False, description="recorded episodes longer than the horizon are cut, not refused")
-    clip: bool = Field(default=False, description="recorded actions out of bounds are clipped, not refused")
-    splits: tuple[SplitName, ...] = Field(default=("train", "test"), description="splits whose tasks it covers")
+    filter: EpisodeFilter | None = Field(
+        default=None, description="of recorded episodes, those to take"
+    )
+    cut: bool = Field(
+        default=False, description="recorded episodes longer than the horizon are cut, not refused"
+    )
+    clip: bool = Field(
+        default=False, description="recorded actions out of bounds are clipped, not refused"
+    )
+    splits: tuple[SplitName, ...] = Field(
+        default=("train", "test"), description="splits whose tasks it covers"
+    )
     seed: int = Field(default=0, ge=0)
-    digest: Digest | None = Field(default=None, description="hash of the decoded arrays, in a fixed order")
+    digest: Digest | None = Field(
+        default=None, description="hash of the decoded arrays, in a fixed order"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +116,9 @@ class DatasetEntry(StrictModel):
                     raise ValueError(f"{key} is for recorded trajectories: expected a table minari")
             return content
         if content.get("behaviours", {RECORDED: 1.0}) != {RECORDED: 1.0}:
-            raise ValueError("expected either behaviours (rolled out) or minari (recorded), found both")
+            raise ValueError(
+                "expected either behaviours (rolled out) or minari (recorded), found both"
+            )
         return {**content, "behaviours": {RECORDED: 1.0}}
 
     @model_validator(mode="after")
@@ -108,7 +130,9 @@ class DatasetEntry(StrictModel):
         for name, share in self.behaviours.items():
             count = share * self.trajectories
             if not math.isclose(count, round(count), abs_tol=1e-6):
-                raise ValueError(f"behaviour {name!r} must be a whole number of trajectories, not {count:g}")
+                raise ValueError(
+                    f"behaviour {name!r} must be a whole number of trajectories, not {count:g}"
+                )
         return self
 
 
@@ -130,13 +154,21 @@ class SuiteEntry(StrictModel):
         description="the observation tells the task: what is tested is something else than finding it out",
     )
     teachers: Name | None = Field(
-        default=None, description="the suite of the same family whose teachers/ folder is used; by default its own"
+        default=None,
+        description="the suite of the same family whose teachers/ folder is used; by default its own",
     )
-    spaces: DeclaredSpaces | None = Field(default=None, description="for families whose environments do not fix them")
-    internal: bool = Field(default=False, description="for tests: not listed by default and not in leaderboards")
-    distribution: str = Field(min_length=1, description="the task distribution, in words and numbers")
+    spaces: DeclaredSpaces | None = Field(
+        default=None, description="for families whose environments do not fix them"
+    )
+    internal: bool = Field(
+        default=False, description="for tests: not listed by default and not in leaderboards"
+    )
+    distribution: str = Field(
+        min_length=1, description="the task distribution, in words and numbers"
+    )
     task_distribution: dict[SplitName, Alternatives] | None = Field(
-        default=None, description="the same as laws that fresh tasks of a split are drawn by: what verification does"
+        default=None,
+        description="the same as laws that fresh tasks of a split are drawn by: what verification does",
     )
     evaluation: EvaluationEntry
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
@@ -154,7 +186,9 @@ class SuiteEntry(StrictModel):
                 raise ValueError(f"task_distribution.{split}: no task has this split")
             check_order(alternatives)
         if self.seen_tasks and self.task_distribution:
-            raise ValueError("task_distribution: all tasks are seen in training, there are no fresh ones")
+            raise ValueError(
+                "task_distribution: all tasks are seen in training, there are no fresh ones"
+            )
         if any(task.validation and task.split != "train" for task in self.task):
             raise ValueError("only training tasks can be validation tasks")
         if not self.seen_tasks:
@@ -162,10 +196,14 @@ class SuiteEntry(StrictModel):
                 raise ValueError("at least one training task must have validation = true")
             if all(task.validation for task in self.task if task.split == "train"):
                 raise ValueError("at least one training task must not be a validation task")
-            seen = {repr(sorted(task.parameters.items())) for task in self.task if task.split == "train"}
+            seen = {
+                repr(sorted(task.parameters.items())) for task in self.task if task.split == "train"
+            }
             for task in self.task:
                 if task.split != "train" and repr(sorted(task.parameters.items())) in seen:
-                    raise ValueError(f"task {task.id} ({task.split}) is also a training task; set seen_tasks = true")
+                    raise ValueError(
+                        f"task {task.id} ({task.split}) is also a training task; set seen_tasks = true"
+                    )
         for name, dataset in self.datasets.items():
             missing = {"train", "test"} - set(dataset.splits)
             if missing:
@@ -174,6 +212,12 @@ class SuiteEntry(StrictModel):
                 covered = {task.id for task in self.task if task.split in dataset.splits}
                 odd = sorted(covered ^ set(dataset.minari))
                 if odd:
-                    problem = "is missing" if odd[0] in covered else f"is no task of {', '.join(dataset.splits)}"
-                    raise ValueError(f"datasets.{name}.minari must name each task's dataset: task {odd[0]} {problem}")
+                    problem = (
+                        "is missing"
+                        if odd[0] in covered
+                        else f"is no task of {', '.join(dataset.splits)}"
+                    )
+                    raise ValueError(
+                        f"datasets.{name}.minari must name each task's dataset: task {odd[0]} {problem}"
+                    )
         return self

@@ -55,7 +55,9 @@ class Suite:
         """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
         # No result depends on the law of tasks that are not there yet; `distribution` says the same in words.
         excluded = {"datasets", "teachers", "title", "task_distribution", "task_in_observation"}
-        if self.entry.spaces is None:  # digests in records published before the key existed stay what they were
+        if (
+            self.entry.spaces is None
+        ):  # digests in records published before the key existed stay what they were
             excluded.add("spaces")
         content = self.entry.model_dump(mode="json", exclude=excluded)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -84,7 +86,9 @@ class Suite:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that have tasks: `train`, `test`, perhaps `test-far`."""
-        return tuple(name for name in ("train", "test", "test-far") if self.split(name, allow_empty=True))
+        return tuple(
+            name for name in ("train", "test", "test-far") if self.split(name, allow_empty=True)
+        )
 
     def split(self, name: str, allow_empty: bool = False) -> tuple[TaskEntry, ...]:
         """Tasks of split `name`; raises `UnknownNameError` if there is none, unless `allow_empty`."""
@@ -131,7 +135,9 @@ class Suite:
     def normalised(self, tasks: Sequence[int], returns: Sequence[float]) -> list[float]:
         """Scores 100 (R - random) / (expert - random) of `returns`, the i-th in task `tasks[i]`."""
         if len(tasks) != len(returns):
-            raise MetabenchError(f"{len(tasks)} tasks and {len(returns)} returns: expected as many of each")
+            raise MetabenchError(
+                f"{len(tasks)} tasks and {len(returns)} returns: expected as many of each"
+            )
         references = [self.entry.task[task].reference for task in tasks]
         return [
             100.0 * (value - reference.random) / (reference.expert - reference.random)

@@ -18,8 +18,12 @@ MOST_DRAWN = 10_000
 class Apart(StrictModel):
     """Two points within a list of numbers that are drawn again while they are too close together."""
 
-    first: tuple[int, ...] = Field(min_length=1, description="positions of the first point's coordinates")
-    second: tuple[int, ...] = Field(min_length=1, description="positions of the second point's coordinates")
+    first: tuple[int, ...] = Field(
+        min_length=1, description="positions of the first point's coordinates"
+    )
+    second: tuple[int, ...] = Field(
+        min_length=1, description="positions of the second point's coordinates"
+    )
     least: float = Field(gt=0, description="least Euclidean distance")
 
 
@@ -27,17 +31,24 @@ class Law(StrictModel):
     """The law of one parameter: exactly one of `uniform`, `log_uniform`, `circle` and `choice`."""
 
     uniform: tuple[float | tuple[float, ...], float | tuple[float, ...]] | None = Field(
-        default=None, description="lowest and highest: two numbers, or two lists, one number a coordinate"
+        default=None,
+        description="lowest and highest: two numbers, or two lists, one number a coordinate",
     )
     log_uniform: tuple[float, float] | None = Field(
         default=None, description="lowest and highest, above zero: the logarithm is uniform"
     )
-    circle: float | None = Field(default=None, gt=0, description="radius: a point of the plane around the origin")
-    choice: tuple[Any, ...] | None = Field(default=None, min_length=1, description="values, equally likely")
+    circle: float | None = Field(
+        default=None, gt=0, description="radius: a point of the plane around the origin"
+    )
+    choice: tuple[Any, ...] | None = Field(
+        default=None, min_length=1, description="values, equally likely"
+    )
     shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(), description="so many independent numbers, as nested lists"
     )
-    times: tuple[str, ...] = Field(default=(), description="parameters drawn before that the number is multiplied by")
+    times: tuple[str, ...] = Field(
+        default=(), description="parameters drawn before that the number is multiplied by"
+    )
     either_sign: bool = Field(default=False, description="negative with probability one half")
     apart: Apart | None = None
 
@@ -46,10 +57,14 @@ class Law(StrictModel):
         laws = ("uniform", "log_uniform", "circle", "choice")
         given = [name for name in laws if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of {', '.join(laws)}, found {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"expected exactly one of {', '.join(laws)}, found {', '.join(given) or 'none'}"
+            )
         numbers = given[0] in ("uniform", "log_uniform")
         if (self.shape or self.times or self.either_sign) and not numbers:
-            raise ValueError(f"shape, times and either_sign go with uniform and log_uniform, not with {given[0]}")
+            raise ValueError(
+                f"shape, times and either_sign go with uniform and log_uniform, not with {given[0]}"
+            )
         low, high = self._make_bounds()
         if low.shape != high.shape or (low > high).any():
             raise ValueError("expected the lowest before the highest, as many of each")
@@ -87,7 +102,9 @@ class Law(StrictModel):
             tries = 1
             while self._measure_distance(values, self.apart) < self.apart.least:
                 if tries == MOST_DRAWN:
-                    raise ValueError(f"apart: {MOST_DRAWN} draws were all closer together than {self.apart.least:g}")
+                    raise ValueError(
+                        f"apart: {MOST_DRAWN} draws were all closer together than {self.apart.least:g}"
+                    )
                 values, tries = self._draw_numbers(generator), tries + 1
         for name in self.times:
             values = values * float(drawn[name])
@@ -105,7 +122,11 @@ class Law(StrictModel):
         else:
             values = generator.uniform(low, high, shape)
         values = np.clip(values, low, high)  # the last bit of an exponential
-        return values * generator.choice((-1.0, 1.0), shape) if self.either_sign else np.asarray(values)
+        return (
+            values * generator.choice((-1.0, 1.0), shape)
+            if self.either_sign
+            else np.asarray(values)
+        )
 
     def _measure_distance(self, values: Any, apart: Apart) -> float:
         return float(np.linalg.norm(values[list(apart.first)] - values[list(apart.second)]))
@@ -115,7 +136,9 @@ def _wrap_single(content: Any) -> Any:
     return [content] if isinstance(content, dict) else content
 
 
-Alternatives = Annotated[tuple[dict[str, Law], ...], BeforeValidator(_wrap_single), Field(min_length=1)]
+Alternatives = Annotated[
+    tuple[dict[str, Law], ...], BeforeValidator(_wrap_single), Field(min_length=1)
+]
 """The laws of all parameters, in the order of drawing; a list of such tables takes turns."""
 
 
@@ -126,11 +149,15 @@ def check_order(alternatives: tuple[dict[str, Law], ...]) -> None:
         for name, law in laws.items():
             for factor in law.times:
                 if factor not in before:
-                    raise ValueError(f"{name}.times: expected parameters drawn before it, found {factor!r}")
+                    raise ValueError(
+                        f"{name}.times: expected parameters drawn before it, found {factor!r}"
+                    )
             before.append(name)
 
 
-def draw_task(alternatives: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator) -> dict[str, Any]:
+def draw_task(
+    alternatives: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator
+) -> dict[str, Any]:
     """The parameters of a fresh task.
 
     Args:

@@ -14,7 +14,12 @@ from metabench.errors import MetabenchError
 
 
 def write_package(
-    kind: str, name: str, folder: Path, template: Path, files: Mapping[str, str], taken_by: str | None
+    kind: str,
+    name: str,
+    folder: Path,
+    template: Path,
+    files: Mapping[str, str],
+    taken_by: str | None,
 ) -> tuple[Path, ...]:
     """Write a package that registers `name` into the new or empty `folder`.
 
@@ -37,19 +42,27 @@ def write_package(
             empty.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
-        raise MetabenchError(f"{kind} name {name!r}: expected lower-case words and digits joined by hyphens: my-{kind}")
+        raise MetabenchError(
+            f"{kind} name {name!r}: expected lower-case words and digits joined by hyphens: my-{kind}"
+        )
     if taken_by is not None:
         raise MetabenchError(f"{kind} name {name!r} is taken by {taken_by}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MetabenchError(f"{folder}: expected a new or an empty folder")
     package = name.replace("-", "_")
     if package in sys.stdlib_module_names or keyword.iskeyword(package):
-        raise MetabenchError(f"{kind} name {name!r} is a name of Python's own; expected another: my-{name}")
+        raise MetabenchError(
+            f"{kind} name {name!r} is a name of Python's own; expected another: my-{name}"
+        )
     if PathFinder.find_spec(package) is not None:
         raise MetabenchError(
             f"{kind} name {name!r} is that of an installed Python package; expected another: my-{name}"
         )
-    words = {"name": name, "package": package, "class_name": "".join(word.capitalize() for word in name.split("-"))}
+    words = {
+        "name": name,
+        "package": package,
+        "class_name": "".join(word.capitalize() for word in name.split("-")),
+    }
     written = []
     for source, target in files.items():
         text = Template((template / source).read_text(encoding="utf-8"))

@@ -53,14 +53,22 @@ def explain_storage_error(error: BaseException) -> StorageError | None:
     number = _find_error_number(error)
     if number is None or isinstance(error, MetabenchError):
         return None
-    name = error.filename if isinstance(error, OSError) and isinstance(error.filename, str) else None
-    return _make_storage_error(number, f"{name or 'a file'}: cannot be used", None if name is None else Path(name))
+    name = (
+        error.filename if isinstance(error, OSError) and isinstance(error.filename, str) else None
+    )
+    return _make_storage_error(
+        number, f"{name or 'a file'}: cannot be used", None if name is None else Path(name)
+    )
 
 
 def _is_about(error: Exception, path: Path) -> bool:
     """Whether an error in writing `path` is about it, what is below it or what stands for it until it is whole."""
     name = error.filename if isinstance(error, OSError) else None
-    return not isinstance(name, str) or Path(name).is_relative_to(path.parent) or path.is_relative_to(name)
+    return (
+        not isinstance(name, str)
+        or Path(name).is_relative_to(path.parent)
+        or path.is_relative_to(name)
+    )
 
 
 def _make_storage_error(number: int, problem: str, path: Path | None) -> StorageError:
@@ -74,7 +82,9 @@ def _make_storage_error(number: int, problem: str, path: Path | None) -> Storage
         todo = f"choose another folder with {where}"
     else:
         todo = f"look after the disk, or choose another folder with {where}"
-    return StorageError(f"{problem}: {os.strerror(number)}; {todo}, then run the same command again")
+    return StorageError(
+        f"{problem}: {os.strerror(number)}; {todo}, then run the same command again"
+    )
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -124,7 +134,11 @@ def _allocate(number: int, room: int) -> None:
         try:
             os.posix_fallocate(number, 0, room)
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # this disk does not know how
+            if error.errno not in (
+                errno.EOPNOTSUPP,
+                errno.EINVAL,
+                errno.ENOSYS,
+            ):  # this disk does not know how
                 raise
 
 

@@ -57,9 +57,15 @@ def calibrate_medium(suite: Suite, episodes: int = 8) -> list[Calibration]:
         middle = {name: round(float(np.sqrt(low[name] * high[name])), 5) for name in low}
         scores = _measure_scores(suite, errors, middle, episodes)
         for name, deviation in middle.items():
-            score = float(np.mean([score for score, other in zip(scores, names, strict=True) if other == name]))
+            score = float(
+                np.mean(
+                    [score for score, other in zip(scores, names, strict=True) if other == name]
+                )
+            )
             tried = Calibration(name, deviation, score)
-            found[name] = min(found.get(name, tried), tried, key=lambda each: abs(each.score - MEDIUM))
+            found[name] = min(
+                found.get(name, tried), tried, key=lambda each: abs(each.score - MEDIUM)
+            )
             (low if score > MEDIUM else high)[name] = deviation  # still too good: it may err more
     return list(found.values())
 
@@ -81,10 +87,14 @@ def _find_errors(suite: Suite) -> MediumErrors:
     return errors
 
 
-def _measure_scores(suite: Suite, errors: MediumErrors, deviations: dict[str, float], episodes: int) -> Array:
+def _measure_scores(
+    suite: Suite, errors: MediumErrors, deviations: dict[str, float], episodes: int
+) -> Array:
     """`(tasks,)` mean normalised score of `medium` with these deviations."""
     tasks = [task.id for task in suite.tasks for _ in range(episodes)]
-    seeds = [derived_seed("calibration", suite.name, task, i % episodes) for i, task in enumerate(tasks)]
+    seeds = [
+        derived_seed("calibration", suite.name, task, i % episodes) for i, task in enumerate(tasks)
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         trial = dataclasses.replace(suite, folder=Path(scratch))
         errors.write(trial.folder / "teachers", deviations)

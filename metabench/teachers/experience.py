@@ -17,7 +17,13 @@ class LaneGroup:
     """Lanes in step with each other: their environment, tasks and place in the episode."""
 
     def __init__(
-        self, suite: Suite, training: TeacherTraining, config: TeacherConfig, lanes: int, elapsed: int, name: int
+        self,
+        suite: Suite,
+        training: TeacherTraining,
+        config: TeacherConfig,
+        lanes: int,
+        elapsed: int,
+        name: int,
     ) -> None:
         """Begin an episode that counts as `elapsed` steps old; `name` tells the group's seeds from others'."""
         self._suite, self._training, self._config = suite, training, config
@@ -32,7 +38,9 @@ class LaneGroup:
         step = self._environment.step(np.clip(actions, -1.0, 1.0))
         self._returns += step.reward
         self._elapsed += 1
-        self.features = self._training.make_features(step.observation.astype(np.float64), self.parameters)
+        self.features = self._training.make_features(
+            step.observation.astype(np.float64), self.parameters
+        )
         if self._elapsed < self._suite.entry.horizon:
             return step.reward, None
         last = self.features
@@ -44,16 +52,24 @@ class LaneGroup:
 
     def _begin(self) -> None:
         """Start an episode a lane: in a task of the suite or, in a share of the lanes, in one drawn for it."""
-        generator = np.random.default_rng(derived_seed("teacher", self._config.seed, self._name, self._episodes))
+        generator = np.random.default_rng(
+            derived_seed("teacher", self._config.seed, self._name, self._episodes)
+        )
         tasks = self._suite.tasks
         in_suite = generator.random(self._lanes) < self._config.suite_tasks
         self.parameters: list[TaskParameters] = [
-            tasks[int(generator.integers(len(tasks)))].parameters if own else self._training.draw_task(generator)
+            tasks[int(generator.integers(len(tasks)))].parameters
+            if own
+            else self._training.draw_task(generator)
             for own in in_suite
         ]
         self._in_suite, self._returns = in_suite, np.zeros(self._lanes)
-        observation = self._environment.reset(self.parameters, generator.integers(2**62, size=self._lanes).tolist())
-        self.features = self._training.make_features(observation.astype(np.float64), self.parameters)
+        observation = self._environment.reset(
+            self.parameters, generator.integers(2**62, size=self._lanes).tolist()
+        )
+        self.features = self._training.make_features(
+            observation.astype(np.float64), self.parameters
+        )
         self._episodes += 1
 
 
@@ -70,7 +86,11 @@ class RunningMoments:
         total = self.count + count
         gap = mean - self.mean
         moment = self.variance * self.count + variance * count + gap**2 * self.count * count / total
-        self.mean, self.variance, self.count = self.mean + gap * count / total, moment / total, total
+        self.mean, self.variance, self.count = (
+            self.mean + gap * count / total,
+            moment / total,
+            total,
+        )
 
     @property
     def deviation(self) -> Array:
@@ -82,10 +102,19 @@ class ExperienceCollector:
     """Rolls a network out in all groups, again and again; normalisers keep running from batch to batch."""
 
     def __init__(
-        self, network: ActorCritic, groups: Sequence[LaneGroup], config: TeacherConfig, generator: np.random.Generator
+        self,
+        network: ActorCritic,
+        groups: Sequence[LaneGroup],
+        config: TeacherConfig,
+        generator: np.random.Generator,
     ) -> None:
         """Keep who acts, where, and the randomness of its actions."""
-        self._network, self._groups, self._config, self._generator = network, groups, config, generator
+        self._network, self._groups, self._config, self._generator = (
+            network,
+            groups,
+            config,
+            generator,
+        )
         self._lanes = config.lanes // len(groups)
         self.feature_moments = RunningMoments(len(network.mean))
         self._return_moments = RunningMoments(1)
@@ -98,20 +127,30 @@ class ExperienceCollector:
         shape = (config.rollout, len(self._groups) * self._lanes)  # (T, L)
         features = np.zeros((*shape, len(network.mean)))
         rewards, ends = np.zeros(shape), np.zeros(shape, bool)
-        values, after_end = np.zeros((config.rollout + 1, shape[1])), np.zeros(shape)  # (T + 1, L), (T, L)
+        values, after_end = (
+            np.zeros((config.rollout + 1, shape[1])),
+            np.zeros(shape),
+        )  # (T + 1, L), (T, L)
         deviation = network.log_deviation.exp().numpy()
         means, actions = (np.zeros((*shape, len(deviation))) for _ in range(2))
         for t in range(config.rollout):
             features[t] = np.concatenate([group.features for group in self._groups])
             inputs = network.normalise(features[t])
-            means[t], values[t] = network.actor(inputs).numpy(), network.critic(inputs)[:, 0].numpy()
+            means[t], values[t] = (
+                network.actor(inputs).numpy(),
+                network.critic(inputs)[:, 0].numpy(),
+            )
             actions[t] = means[t] + deviation * self._generator.standard_normal(means[t].shape)
             for index, group in enumerate(self._groups):
                 part = slice(index * self._lanes, (index + 1) * self._lanes)
                 rewards[t, part], last = group.step(actions[t, part])
-                self._discounted[index] = config.discount * self._discounted[index] + rewards[t, part]
+                self._discounted[index] = (
+                    config.discount * self._discounted[index] + rewards[t, part]
+                )
                 self._return_moments.add(self._discounted[index][:, None])
-                if last is not None:  # the horizon is not an end of the task: bootstrap from the value there
+                if (
+                    last is not None
+                ):  # the horizon is not an end of the task: bootstrap from the value there
                     ends[t, part] = True
                     after_end[t, part] = network.critic(network.normalise(last))[:, 0].numpy()
                     self._discounted[index] = np.zeros(self._lanes)
@@ -120,7 +159,9 @@ class ExperienceCollector:
         # Rewards in units of the discounted return's deviation: the critic's targets are then of size one in any suite.
         rewards = rewards / float(self._return_moments.deviation[0])
         advantages = _estimate_advantages(rewards, values, ends, after_end, config)
-        log_probability = -0.5 * np.square((actions - means) / deviation).sum(axis=-1) - np.log(deviation).sum()
+        log_probability = (
+            -0.5 * np.square((actions - means) / deviation).sum(axis=-1) - np.log(deviation).sum()
+        )
         flat = features.reshape(-1, features.shape[-1])
         inputs = network.normalise(flat)  # as they were acted with: the moments change afterwards
         self.feature_moments.add(flat)
@@ -135,7 +176,9 @@ class ExperienceCollector:
         )
 
 
-def _estimate_advantages(rewards: Array, values: Array, ends: Array, after_end: Array, config: TeacherConfig) -> Array:
+def _estimate_advantages(
+    rewards: Array, values: Array, ends: Array, after_end: Array, config: TeacherConfig
+) -> Array:
     """`(T, L)` generalised advantage estimates (Schulman et al., 2016), from the last step backwards."""
     advantages, running = np.zeros(rewards.shape), np.zeros(rewards.shape[1])
     for t in reversed(range(len(rewards))):

@@ -19,20 +19,30 @@ class TeacherConfig(BaseModel):
 
     seed: int = Field(0, ge=0)
     steps: int = Field(10_000_000, ge=1, description="environment steps in all")
-    lanes: int = Field(256, ge=4, description="episodes in parallel, in four groups that are out of phase")
+    lanes: int = Field(
+        256, ge=4, description="episodes in parallel, in four groups that are out of phase"
+    )
     rollout: int = Field(64, ge=1, description="steps of each lane between two updates")
     width: int = Field(128, ge=1, description="units of each of the two hidden layers")
-    suite_tasks: float = Field(0.8, ge=0, le=1, description="share of episodes in the suite's own tasks; rest: drawn")
+    suite_tasks: float = Field(
+        0.8, ge=0, le=1, description="share of episodes in the suite's own tasks; rest: drawn"
+    )
     discount: float = Field(0.99, gt=0, lt=1)
     trace: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
     clip: float = Field(0.2, gt=0, description="largest change of an action's probability ratio")
     epochs: int = Field(5, ge=1)
     minibatches: int = Field(8, ge=1)
     learning_rate: float = Field(3e-4, gt=0, description="at the beginning")
-    divergence: float = Field(0.02, gt=0, description="KL divergence of an update that the learning rate aims at")
+    divergence: float = Field(
+        0.02, gt=0, description="KL divergence of an update that the learning rate aims at"
+    )
     entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
-    deviation: float = Field(0.5, gt=0, description="standard deviation of actions at the beginning")
-    every: float = Field(1.12, gt=1, description="growth of the number of steps from one checkpoint to the next")
+    deviation: float = Field(
+        0.5, gt=0, description="standard deviation of actions at the beginning"
+    )
+    every: float = Field(
+        1.12, gt=1, description="growth of the number of steps from one checkpoint to the next"
+    )
 
 
 class ActorCritic(nn.Module):
@@ -46,7 +56,10 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
-        self.actor, self.critic = _make_layers(features, width, actions), _make_layers(features, width, 1)
+        self.actor, self.critic = (
+            _make_layers(features, width, actions),
+            _make_layers(features, width, 1),
+        )
         last = self.actor[-1]
         assert isinstance(last, nn.Linear)
         nn.init.orthogonal_(last.weight, 0.01)  # first actions are small
@@ -60,10 +73,17 @@ class ActorCritic(nn.Module):
     def tensors(self) -> dict[str, Array]:
         """The actor in the form that `NetworkTeacher` reads; noise is the standard deviation of its actions."""
         linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
-        tensors = {"mean": self.mean, "deviation": self.deviation, "noise": self.log_deviation.exp()}
+        tensors = {
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "noise": self.log_deviation.exp(),
+        }
         for index, layer in enumerate(linear):
             tensors |= {f"weight_{index}": layer.weight.t(), f"bias_{index}": layer.bias}
-        return {name: value.detach().numpy().astype(np.float32).copy() for name, value in tensors.items()}
+        return {
+            name: value.detach().numpy().astype(np.float32).copy()
+            for name, value in tensors.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -111,19 +131,29 @@ def update_policy(
         for part in np.array_split(order, config.minibatches):
             index = torch.as_tensor(part)
             inputs, actions = batch.inputs[index], batch.actions[index]
-            mean, log_deviation = network.actor(inputs), network.log_deviation  # (n, action_dim), (action_dim,)
-            log_probability = -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1) - log_deviation.sum()
+            mean, log_deviation = (
+                network.actor(inputs),
+                network.log_deviation,
+            )  # (n, action_dim), (action_dim,)
+            log_probability = (
+                -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1)
+                - log_deviation.sum()
+            )
             ratio = (log_probability - batch.log_probability[index]).exp()
             advantage = batch.advantage[index]
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-            gain = torch.min(ratio * advantage, ratio.clamp(1.0 - config.clip, 1.0 + config.clip) * advantage)
+            gain = torch.min(
+                ratio * advantage, ratio.clamp(1.0 - config.clip, 1.0 + config.clip) * advantage
+            )
             value = network.critic(inputs)[:, 0]
             loss = (value - batch.target[index]).square().mean() - gain.mean()
             loss = loss - config.entropy * log_deviation.sum()
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            with torch.no_grad():  # Kullback-Leibler divergence of two normal distributions, from the old to the new
+            with (
+                torch.no_grad()
+            ):  # Kullback-Leibler divergence of two normal distributions, from the old to the new
                 spread = (old.exp().square() + (mean - batch.means[index]).square()) / (
                     2.0 * log_deviation.exp().square()
                 )

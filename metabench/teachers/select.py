@@ -73,13 +73,17 @@ def choose_behaviours(suite: Suite, folder: Path, episodes: int = 4) -> list[Beh
     _check_owner(suite)
     paths = list_checkpoints(folder)
     if not paths:
-        raise DataError(f"{folder}: expected checkpoints STEPS.safetensors of `metabench teacher train`, found none")
+        raise DataError(
+            f"{folder}: expected checkpoints STEPS.safetensors of `metabench teacher train`, found none"
+        )
     judge = _Judge(suite, episodes)
     returns = [judge.returns(path, 1.0) for path in paths]
     best = int(np.argmax([values.mean() for values in returns]))
     judge.expert = judge.returns(paths[best], EXPERT_NOISE)
     scores = [judge.score(values) for values in returns[: best + 1]]
-    chosen = {name: int(np.argmin(np.abs(np.array(scores) - target))) for name, target in STAGES.items()}
+    chosen = {
+        name: int(np.argmin(np.abs(np.array(scores) - target))) for name, target in STAGES.items()
+    }
     stages = [
         Behaviour(name, paths[index], 1.0, float(returns[index].mean()), scores[index])
         for name, index in chosen.items()
@@ -100,7 +104,9 @@ def install_behaviours(suite: Suite, behaviours: Sequence[Behaviour]) -> None:
     folder = suite.folder / "teachers"
     folder.mkdir(exist_ok=True)
     for behaviour in behaviours:
-        _write_weights(behaviour.checkpoint, behaviour.noise, folder / f"{behaviour.name}.safetensors")
+        _write_weights(
+            behaviour.checkpoint, behaviour.noise, folder / f"{behaviour.name}.safetensors"
+        )
     for name in ("curve.csv", "config.json"):
         shutil.copyfile(behaviours[0].checkpoint.parent / name, folder / name)
 
@@ -109,7 +115,9 @@ def _check_owner(suite: Suite) -> None:
     """Raise `MetabenchError` if weights in the suite's own folder would never be read."""
     owner = suite.entry.teachers
     if owner is not None:
-        raise MetabenchError(f"suite {suite.name} uses the teachers of {owner!r}: install into {owner} instead")
+        raise MetabenchError(
+            f"suite {suite.name} uses the teachers of {owner!r}: install into {owner} instead"
+        )
 
 
 def _find_medium(judge: _Judge, checkpoint: Path) -> Behaviour:
@@ -120,7 +128,9 @@ def _find_medium(judge: _Judge, checkpoint: Path) -> Behaviour:
         middle = (low + high) / 2.0
         noise = float(np.round(np.exp(middle), 3))
         returns = judge.returns(checkpoint, noise)
-        tried.append(Behaviour("medium", checkpoint, noise, float(returns.mean()), judge.score(returns)))
+        tried.append(
+            Behaviour("medium", checkpoint, noise, float(returns.mean()), judge.score(returns))
+        )
         if abs(tried[-1].score - MEDIUM) < 1.0:
             break
         low, high = (middle, high) if tried[-1].score > MEDIUM else (low, middle)
@@ -160,7 +170,10 @@ class _Judge:
 
     def _measure_mean_returns(self, suite: Suite, behaviour: str) -> Array:
         tasks = np.repeat([task.id for task in self._tasks], self._episodes)
-        seeds = [derived_seed("checkpoint", suite.name, int(task), i % self._episodes) for i, task in enumerate(tasks)]
+        seeds = [
+            derived_seed("checkpoint", suite.name, int(task), i % self._episodes)
+            for i, task in enumerate(tasks)
+        ]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns
         return np.asarray(columns.episode_returns.reshape(-1, self._episodes).mean(axis=1))
 

@@ -42,7 +42,10 @@ def _use_one_torch_thread() -> Iterator[None]:
 
 @_use_one_torch_thread()
 def train_teacher(
-    suite: Suite, config: TeacherConfig, folder: Path, progress: Callable[[dict[str, float]], None] | None = None
+    suite: Suite,
+    config: TeacherConfig,
+    folder: Path,
+    progress: Callable[[dict[str, float]], None] | None = None,
 ) -> None:
     """Train with PPO; write `folder/curve.csv` and `folder/STEPS.safetensors` every so many steps.
 
@@ -57,14 +60,19 @@ def train_teacher(
 
     training = _find_training(suite)
     if list_checkpoints(folder):
-        raise MetabenchError(f"{folder}: expected no checkpoints before training, found those of an earlier one")
+        raise MetabenchError(
+            f"{folder}: expected no checkpoints before training, found those of an earlier one"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
     torch.manual_seed(config.seed)
     network = ActorCritic(training.feature_dim, training.action_dim, config.width, config.deviation)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
     lanes, horizon = config.lanes // PHASES, suite.entry.horizon
-    groups = [LaneGroup(suite, training, config, lanes, phase * horizon // PHASES, phase) for phase in range(PHASES)]
+    groups = [
+        LaneGroup(suite, training, config, lanes, phase * horizon // PHASES, phase)
+        for phase in range(PHASES)
+    ]
     generator = np.random.default_rng(derived_seed("teacher", config.seed, "actions"))
     collector = ExperienceCollector(network, groups, config, generator)
     started, steps, saved = time.monotonic(), 0, 0
@@ -74,7 +82,9 @@ def train_teacher(
         while steps < config.steps:
             batch = collector.collect_batch()
             steps += lanes * PHASES * config.rollout
-            divergence = update_policy(network, optimizer, batch, config, generator, steps / config.steps)
+            divergence = update_policy(
+                network, optimizer, batch, config, generator, steps / config.steps
+            )
             # Only now: during the update the inputs must be those that were acted with.
             network.mean.copy_(torch.as_tensor(collector.feature_moments.mean))
             network.deviation.copy_(torch.as_tensor(collector.feature_moments.deviation))
@@ -102,5 +112,7 @@ def train_teacher(
 def _find_training(suite: Suite) -> TeacherTraining:
     training = suite.family.teacher_training()
     if training is None:
-        raise MetabenchError(f"suite {suite.name}: family {suite.family.name} has no teacher to train")
+        raise MetabenchError(
+            f"suite {suite.name}: family {suite.family.name} has no teacher to train"
+        )
     return training

@@ -28,7 +28,11 @@ class Cache:
 
 def make_cache(transformer: CausalTransformer, lanes: int, capacity: int, like: Tensor) -> Cache:
     """An empty cache for `lanes` sequences of at most `capacity` tokens, of the type and device of `like`."""
-    shape = (lanes * transformer.heads, capacity, transformer.backbone.config.n_embd // transformer.heads)
+    shape = (
+        lanes * transformer.heads,
+        capacity,
+        transformer.backbone.config.n_embd // transformer.heads,
+    )
     layers = range(len(transformer.backbone.h))
     return Cache(
         keys=[like.new_empty(shape) for _ in layers],
@@ -37,7 +41,9 @@ def make_cache(transformer: CausalTransformer, lanes: int, capacity: int, like: 
     )
 
 
-def append_tokens(transformer: CausalTransformer, cache: Cache, tokens: Tensor, visible: Tensor) -> Tensor:
+def append_tokens(
+    transformer: CausalTransformer, cache: Cache, tokens: Tensor, visible: Tensor
+) -> Tensor:
     """Run new tokens `(lanes, n, W)` after those in `cache`, which grows by them; equal to a pass over all.
 
     No gradient, no dropout. Returns the output of the last new token, `(lanes, W)`: the last block is computed for
@@ -51,7 +57,9 @@ def append_tokens(transformer: CausalTransformer, cache: Cache, tokens: Tensor, 
     # Padding sees itself, or its softmax would be over nothing and give NaN, which spreads to real tokens as 0 * NaN.
     itself = torch.eye(count, end, dtype=torch.bool, device=tokens.device).roll(start, 1)
     mask = (causal & cache.visible[:, None, :end]) | itself  # (lanes, n, end)
-    bias = torch.zeros(mask.shape, device=tokens.device, dtype=tokens.dtype).masked_fill_(~mask, float("-inf"))
+    bias = torch.zeros(mask.shape, device=tokens.device, dtype=tokens.dtype).masked_fill_(
+        ~mask, float("-inf")
+    )
     bias = bias.repeat_interleave(transformer.heads, dim=0)  # (lanes * heads, n, end)
     hidden, last_layer = tokens, len(transformer.backbone.h) - 1
     for layer in range(last_layer + 1):
@@ -65,7 +73,9 @@ def append_tokens(transformer: CausalTransformer, cache: Cache, tokens: Tensor, 
     return output
 
 
-def project(transformer: CausalTransformer, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def project(
+    transformer: CausalTransformer, layer: int, hidden: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """A layer's queries, keys and values `(lanes * heads, n, W / heads)` of its input `(lanes, n, W)`."""
     block = transformer.backbone.h[layer]
     lanes, count, width = hidden.shape
@@ -100,7 +110,9 @@ def finish_block(
     size = query.shape[-1]
     # Many lanes, few tokens: plain matrix products beat the fused kernel, which is made for long sequences.
     weights = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
-    attended = torch.bmm(weights, values).view(lanes, transformer.heads, count, size).transpose(1, 2)
+    attended = (
+        torch.bmm(weights, values).view(lanes, transformer.heads, count, size).transpose(1, 2)
+    )
     hidden = hidden + block.attn.c_proj(attended.reshape(hidden.shape))
     output: Tensor = hidden + block.mlp.c_proj(block.mlp.c_fc(block.ln_2(hidden)).relu_())
     return output

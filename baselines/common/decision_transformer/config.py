@@ -19,13 +19,20 @@ class TransformerConfig(Config):
     width: int = Field(128, ge=1, description="width of the transformer")
     layers: int = Field(3, ge=1, description="number of GPT-2 blocks")
     heads: int = Field(1, ge=1, description="attention heads a block")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings, attention and residual branches")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout of embeddings, attention and residual branches"
+    )
     window: int = Field(20, ge=1, description="K: steps of the main window")
     prompt_length: int = Field(5, ge=1, description="k: steps of the prompt segment")
     prompt_dropout: float = Field(
-        0.5, ge=0, le=1, description="share of training windows without support: no prompt, none in their code"
+        0.5,
+        ge=0,
+        le=1,
+        description="share of training windows without support: no prompt, none in their code",
     )
-    prompt_loss: bool = Field(True, description="actions of the prompt are predicted, too (k + K losses)")
+    prompt_loss: bool = Field(
+        True, description="actions of the prompt are predicted, too (k + K losses)"
+    )
     updates: int = Field(100_000, ge=1, description="gradient updates")
     batch_size: int = Field(128, ge=2, description="windows an update")
     learning_rate: float = Field(1e-4, gt=0, description="AdamW's learning rate after the warm-up")
@@ -34,15 +41,21 @@ class TransformerConfig(Config):
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay")
     gradient_clip: float = Field(0.25, gt=0, description="largest norm of the gradient")
     return_scale: float | None = Field(
-        None, gt=0, description="returns are divided by it; None takes the largest absolute return of the data"
+        None,
+        gt=0,
+        description="returns are divided by it; None takes the largest absolute return of the data",
     )
     target_return: Literal["typical-best", "best", "predicted"] = Field(
         "typical-best",
         description="return-to-go asked for at an episode's start, from training tasks only: the mean over tasks of "
         "each task's best episode, the best episode of all, or a prediction, at every step, of what is achievable",
     )
-    target_expectile: float = Field(0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at")
-    log_interval: int = Field(20, ge=1, description="updates between two rows of the training curve")
+    target_expectile: float = Field(
+        0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at"
+    )
+    log_interval: int = Field(
+        20, ge=1, description="updates between two rows of the training curve"
+    )
 
 
 _LOCOMOTION: Mapping[str, Any] = {"return_scale": 500.0}

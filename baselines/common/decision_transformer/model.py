@@ -58,7 +58,9 @@ class PromptedTransformer(nn.Module):
     task code. The action is read at the observation's token.
     """
 
-    def __init__(self, config: TransformerConfig, spaces: Spaces, code_dim: int, placement: CodePlacement) -> None:
+    def __init__(
+        self, config: TransformerConfig, spaces: Spaces, code_dim: int, placement: CodePlacement
+    ) -> None:
         """Make the network.
 
         Args:
@@ -87,7 +89,9 @@ class PromptedTransformer(nn.Module):
         self.prompt_observation = nn.Linear(spaces.observation_dim, width)
         self.prompt_action = nn.Linear(action_dim, width)
         self.prompt_timestep = nn.Embedding(spaces.horizon, width)
-        self.transformer = CausalTransformer(config, 3 * config.prompt_length + self.tokens_per_step * config.window)
+        self.transformer = CausalTransformer(
+            config, 3 * config.prompt_length + self.tokens_per_step * config.window
+        )
         self.action_head = nn.Linear(width, action_dim)
 
     @property
@@ -95,7 +99,9 @@ class PromptedTransformer(nn.Module):
         """Tokens of one step of the main window."""
         return 4 if self.code_token else 3
 
-    def embed_context(self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor) -> Tensor:
+    def embed_context(
+        self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor
+    ) -> Tensor:
         """Tokens of steps before their actions: `(B, K, tokens_per_step - 1, W)`.
 
         Args:
@@ -118,7 +124,9 @@ class PromptedTransformer(nn.Module):
         elif self.code_dim and not self.code_features:
             assert codes is not None
             tokens[1] = tokens[1] + self.embed_code(codes)
-        output: Tensor = self.embed_norm(torch.stack(tokens, dim=2))  # (B, K, tokens_per_step - 1, W)
+        output: Tensor = self.embed_norm(
+            torch.stack(tokens, dim=2)
+        )  # (B, K, tokens_per_step - 1, W)
         return output
 
     def embed_actions(self, actions: Tensor, timesteps: Tensor) -> Tensor:
@@ -127,7 +135,9 @@ class PromptedTransformer(nn.Module):
         output: Tensor = self.embed_norm(tokens)[:, :, None]
         return output
 
-    def embed_prompt(self, returns: Tensor, observations: Tensor, actions: Tensor, timesteps: Tensor) -> Tensor:
+    def embed_prompt(
+        self, returns: Tensor, observations: Tensor, actions: Tensor, timesteps: Tensor
+    ) -> Tensor:
         """Tokens of a prompt of k steps: `(B, 3k, W)`, not layer-normed, with embeddings of their own."""
         time = self.prompt_timestep(timesteps)
         tokens = torch.stack(
@@ -145,7 +155,9 @@ class PromptedTransformer(nn.Module):
         output: Tensor = self.action_head(hidden)
         return output if self.spaces.discrete else torch.tanh(output)
 
-    def forward(self, steps: dict[str, Any], prompt: dict[str, Any] | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, steps: dict[str, Any], prompt: dict[str, Any] | None
+    ) -> tuple[Tensor, Tensor | None]:
         """Predict all actions of a batch at once.
 
         Args:
@@ -167,12 +179,18 @@ class PromptedTransformer(nn.Module):
             prompt_tokens = first.shape[1]
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
-        hidden = self.transformer(tokens[:, :-1], visible[:, :-1])  # no prediction needs the last action
+        hidden = self.transformer(
+            tokens[:, :-1], visible[:, :-1]
+        )  # no prediction needs the last action
         # An action is read where its observation was put in: the last token of a step but for the action itself.
-        main = self.predict(hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step])
+        main = self.predict(
+            hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step]
+        )
         if prompt is None:
             return main, None
-        return main, self.predict(hidden[:, 1:prompt_tokens:3])  # of return, observation, action: the observation
+        return main, self.predict(
+            hidden[:, 1:prompt_tokens:3]
+        )  # of return, observation, action: the observation
 
 
 class AchievableReturn(nn.Module):

@@ -44,7 +44,9 @@ def choose_random_prompt(length: int) -> ChoosePrompt:
 class Actor:
     """The lanes of a prompted transformer: give it codes and returns-to-go step by step, it gives action features."""
 
-    def __init__(self, config: TransformerConfig, networks: Networks, spaces: Spaces, scales: Scales) -> None:
+    def __init__(
+        self, config: TransformerConfig, networks: Networks, spaces: Spaces, scales: Scales
+    ) -> None:
         """Keep the networks, in evaluation mode."""
         self.config, self.networks, self.spaces, self.scales = config, networks, spaces, scales
         for module in networks.modules().values():
@@ -60,8 +62,14 @@ class Actor:
         self._window: SlidingWindow | None = None
         with torch.inference_mode():
             # Without any prompt there is no room for one: it would be padding in every lane at every step.
-            prompt = self._embed_prompts(prompts) if any(prompt is not None for prompt in prompts) else None
-            self._single = prompt is None and config.window == 1  # nothing to keep from step to step
+            prompt = (
+                self._embed_prompts(prompts)
+                if any(prompt is not None for prompt in prompts)
+                else None
+            )
+            self._single = (
+                prompt is None and config.window == 1
+            )  # nothing to keep from step to step
             capacity = 3 * config.prompt_length if prompt is not None else 0
             capacity += model.tokens_per_step * min(config.window, self.spaces.horizon)
             self._cache = make_cache(model.transformer, lanes, capacity, model.action_head.weight)
@@ -73,25 +81,40 @@ class Actor:
         """Action features `(lanes, action_dim)` float32 for all lanes; `codes` `(lanes, code_dim)` if there are any."""
         scales = self.scales
         observations = torch.as_tensor(scales.normalise(step.observation), device=self.device)
-        timesteps = torch.as_tensor(np.minimum(step.timestep, self.spaces.horizon - 1), device=self.device)
-        self._sum = self._sum + torch.as_tensor(step.previous_reward, device=self.device) / scales.returns
+        timesteps = torch.as_tensor(
+            np.minimum(step.timestep, self.spaces.horizon - 1), device=self.device
+        )
+        self._sum = (
+            self._sum + torch.as_tensor(step.previous_reward, device=self.device) / scales.returns
+        )
         if self.networks.achievable is not None:
             returns = self.networks.achievable(observations, codes, timesteps)
         else:
             returns = scales.target - self._sum
-        hidden = self._run_new_tokens(self._embed_new_tokens(step, returns, observations, timesteps, codes))
+        hidden = self._run_new_tokens(
+            self._embed_new_tokens(step, returns, observations, timesteps, codes)
+        )
         features: Array = self.networks.transformer.predict(hidden).float().cpu().numpy()
         return features
 
     def _embed_new_tokens(
-        self, step: Step, returns: Tensor, observations: Tensor, timesteps: Tensor, codes: Tensor | None
+        self,
+        step: Step,
+        returns: Tensor,
+        observations: Tensor,
+        timesteps: Tensor,
+        codes: Tensor | None,
     ) -> Tensor:
         """Tokens `(lanes, n, W)` of the action before this step, if any, and of this step but for its action."""
         model = self.networks.transformer
         now = None if codes is None else codes[:, None]
-        tokens = model.embed_context(returns[:, None], now, observations[:, None], timesteps[:, None])[:, 0]
+        tokens = model.embed_context(
+            returns[:, None], now, observations[:, None], timesteps[:, None]
+        )[:, 0]
         if self._last_timesteps is not None:
-            previous = torch.as_tensor(self.spaces.action_features(step.previous_action), device=self.device)
+            previous = torch.as_tensor(
+                self.spaces.action_features(step.previous_action), device=self.device
+            )
             action = model.embed_actions(previous[:, None], self._last_timesteps[:, None])[:, 0]
             tokens = torch.cat([action, tokens], dim=1)
         self._last_timesteps = None if self._single else timesteps
@@ -126,15 +149,22 @@ class Actor:
                 continue
             steps = slice(prompt.start, prompt.start + prompt.length)
             # Sums from the episode's end backwards: this and all later rewards.
-            to_go = np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1] / self.scales.returns  # (T,)
+            to_go = (
+                np.cumsum(prompt.episode.rewards[::-1], dtype=np.float64)[::-1]
+                / self.scales.returns
+            )  # (T,)
             place = slice(length - prompt.length, length)
             visible[lane, place] = True
             arrays["returns"][lane, place] = to_go[steps]
             arrays["observations"][lane, place] = prompt.episode.observations[steps]
-            arrays["actions"][lane, place] = self.spaces.action_features(prompt.episode.actions[steps])
+            arrays["actions"][lane, place] = self.spaces.action_features(
+                prompt.episode.actions[steps]
+            )
             arrays["timesteps"][lane, place] = np.arange(steps.start, steps.stop)
         arrays["observations"] = self.scales.normalise(arrays["observations"])
-        tensors = {name: torch.as_tensor(value, device=self.device) for name, value in arrays.items()}
+        tensors = {
+            name: torch.as_tensor(value, device=self.device) for name, value in arrays.items()
+        }
         tokens = self.networks.transformer.embed_prompt(**tensors)
         return tokens, torch.as_tensor(visible, device=self.device).repeat_interleave(3, dim=1)
 

@@ -20,7 +20,11 @@ FOLDER = "policy"
 
 
 def save_networks(
-    folder: Path, config: TransformerConfig, spaces: Spaces, scales: Scales, modules: Mapping[str, torch.nn.Module]
+    folder: Path,
+    config: TransformerConfig,
+    spaces: Spaces,
+    scales: Scales,
+    modules: Mapping[str, torch.nn.Module],
 ) -> None:
     """Write all that `load_settings` and `load_networks` read."""
     state = {
@@ -39,9 +43,15 @@ def load_settings(
     state = load_state(folder / FOLDER)
     try:
         config = config_class.model_validate(state["config"])
-        saved, scales, weights = Spaces(**state["spaces"]), Scales(**state["scales"]), dict(state["networks"])
+        saved, scales, weights = (
+            Spaces(**state["spaces"]),
+            Scales(**state["scales"]),
+            dict(state["networks"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder}: not a policy of this method: {' '.join(str(error).split())}") from error
+        raise DataError(
+            f"{folder}: not a policy of this method: {' '.join(str(error).split())}"
+        ) from error
     if saved != spaces:
         raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
     return config, scales, weights
@@ -55,9 +65,13 @@ def load_networks(
         for name, module in modules.items():
             module.load_state_dict(weights[name])
     except (KeyError, RuntimeError) as error:
-        raise DataError(f"{folder}: weights do not fit: {' '.join(str(error).split()):.200}") from error
+        raise DataError(
+            f"{folder}: weights do not fit: {' '.join(str(error).split()):.200}"
+        ) from error
 
 
 def count_trained_parameters(modules: Mapping[str, torch.nn.Module]) -> int:
     """Number of weights that training changes."""
-    return sum(p.numel() for module in modules.values() for p in module.parameters() if p.requires_grad)
+    return sum(
+        p.numel() for module in modules.values() for p in module.parameters() if p.requires_grad
+    )

@@ -34,7 +34,9 @@ class SlidingWindow:
         self._ring, self._count = count + 1, 0
         prompt = cache.length - count
         # Matrix products are up to half as fast again where the number of keys is a multiple of 8.
-        self._first = prompt + -(prompt + self._ring) % 8  # the prompt's places, with padding that nothing sees
+        self._first = (
+            prompt + -(prompt + self._ring) % 8
+        )  # the prompt's places, with padding that nothing sees
         rows = lanes * self._heads
         shape = (rows, self._first + self._ring, width // self._heads)
         self._keys, self._values = tokens.new_zeros(shape), tokens.new_zeros(shape)
@@ -63,12 +65,18 @@ class SlidingWindow:
         stale = self._count % self._ring
         # The bias is written for tokens in the order of their numbers; the rings hold them from the stale place on.
         ring_bias = self._ring_bias.roll((stale, stale), (0, 1))
-        parts = [self._run_lanes(slice(i, min(i + at_once, lanes)), ring_bias) for i in range(0, lanes, at_once)]
+        parts = [
+            self._run_lanes(slice(i, min(i + at_once, lanes)), ring_bias)
+            for i in range(0, lanes, at_once)
+        ]
         return torch.cat(parts)
 
     def _write_tokens(self, tokens: Tensor) -> None:
         """Write the next tokens, and what the first layer makes of them, in their places."""
-        places = torch.arange(self._count, self._count + tokens.shape[1], device=tokens.device) % self._ring
+        places = (
+            torch.arange(self._count, self._count + tokens.shape[1], device=tokens.device)
+            % self._ring
+        )
         query, key, value = project(self._transformer, 0, tokens)
         self._tokens.index_copy_(1, places, tokens)
         self._queries.index_copy_(1, places, query)
@@ -83,14 +91,19 @@ class SlidingWindow:
         rows = slice(part.start * self._heads, part.stop * self._heads)
         hidden = self._tokens[part]
         bias = self._prompt_bias[part].expand(-1, self._ring, -1)
-        bias = torch.cat([bias, ring_bias.expand(len(hidden), -1, -1)], dim=2).repeat_interleave(self._heads, dim=0)
+        bias = torch.cat([bias, ring_bias.expand(len(hidden), -1, -1)], dim=2).repeat_interleave(
+            self._heads, dim=0
+        )
         newest = (self._count - 1) % self._ring
         query, keys, values = self._queries[rows], self._keys[rows], self._values[rows]
         for layer in range(len(blocks)):
             if layer > 0:
                 query, key, value = project(transformer, layer, hidden)
                 prompt = self._prompts[layer][:, rows]
-                keys, values = torch.cat([prompt[0], key], dim=1), torch.cat([prompt[1], value], dim=1)
+                keys, values = (
+                    torch.cat([prompt[0], key], dim=1),
+                    torch.cat([prompt[1], value], dim=1),
+                )
             if layer == len(blocks) - 1:
                 query, hidden, bias = (x[:, newest : newest + 1] for x in (query, hidden, bias))
             hidden = finish_block(transformer, layer, hidden, query, keys, values, bias)

@@ -38,7 +38,9 @@ class Scales:
     def normalise(self, observations: Any) -> Any:
         """Normalised observations, NumPy or torch as given."""
         if isinstance(observations, Tensor):
-            mean, deviation = (torch.as_tensor(x) for x in (self.observation_mean, self.observation_deviation))
+            mean, deviation = (
+                torch.as_tensor(x) for x in (self.observation_mean, self.observation_deviation)
+            )
             return (observations - mean.to(observations)) / deviation.to(observations)
         return (observations - self.observation_mean) / self.observation_deviation
 
@@ -57,7 +59,9 @@ def measure_scales(config: TransformerConfig, data: TrainingData) -> Scales:
 class TaskCodes(Protocol):
     """Where a batch's task codes come from, if the method has any."""
 
-    def __call__(self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator) -> Tensor:
+    def __call__(
+        self, data: TrainingData, windows: Windows, supported: bool, generator: np.random.Generator
+    ) -> Tensor:
         """Codes `(B, K, code_dim)` of windows, known before each of their steps; perhaps with support."""
         ...
 
@@ -115,7 +119,9 @@ class Batches:
         self._config, self._data, self._scales = config, data, scales
         self._codes, self._segments = codes, segments
 
-    def draw(self, generator: np.random.Generator, count: int, supported: bool) -> tuple[dict[str, Any], Any]:
+    def draw(
+        self, generator: np.random.Generator, count: int, supported: bool
+    ) -> tuple[dict[str, Any], Any]:
         """Steps and prompt, as `PromptedTransformer` takes them, of `count` windows with or without support."""
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
@@ -144,7 +150,9 @@ class Batches:
         }
 
 
-def compute_action_error(spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor) -> Tensor:
+def compute_action_error(
+    spaces: Spaces, predicted: Tensor, actions: Tensor, mask: Tensor
+) -> Tensor:
     """Mean squared error of action features over real steps, or cross-entropy of discrete actions."""
     predicted, actions = predicted[mask], actions[mask]
     if spaces.discrete:
@@ -153,15 +161,22 @@ def compute_action_error(spaces: Spaces, predicted: Tensor, actions: Tensor, mas
 
 
 def policy_loss(
-    config: TransformerConfig, networks: Networks, steps: dict[str, Any], prompt: dict[str, Any] | None
+    config: TransformerConfig,
+    networks: Networks,
+    steps: dict[str, Any],
+    prompt: dict[str, Any] | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Errors of the actions, those of the prompt too, and of achievable returns; logged is that of the main window."""
     spaces = networks.transformer.spaces
-    predicted, prompt_predicted = networks.transformer(steps, prompt)  # (B, K, action_dim), (B, k, action_dim)
+    predicted, prompt_predicted = networks.transformer(
+        steps, prompt
+    )  # (B, K, action_dim), (B, k, action_dim)
     actions = compute_action_error(spaces, predicted, steps["actions"], steps["mask"])
     loss = actions
     if prompt is not None and prompt_predicted is not None and config.prompt_loss:
-        share = config.prompt_length / (config.prompt_length + config.window)  # as if all k + K steps were averaged
+        share = config.prompt_length / (
+            config.prompt_length + config.window
+        )  # as if all k + K steps were averaged
         prompted = compute_action_error(spaces, prompt_predicted, prompt["actions"], prompt["mask"])
         loss = (1.0 - share) * actions + share * prompted
     if networks.achievable is not None:
@@ -195,8 +210,12 @@ def train_networks(
         support: whether windows have support (prompts, and support in their codes), but for a share of them.
         stage: name of the training stage.
     """
-    parameters = [p for module in networks.modules().values() for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    parameters = [
+        p for module in networks.modules().values() for p in module.parameters() if p.requires_grad
+    ]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
     checks = None
@@ -207,7 +226,9 @@ def train_networks(
     # Windows an update without and with support. They go through apart, since a prompt makes sequences longer.
     parts = ((plain, False), (config.batch_size - plain, True))
     recent = RecentLosses()
-    for update in run.steps(stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()):
+    for update in run.steps(
+        stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()
+    ):
         generator = run.generator(stage, update)
         optimizer.zero_grad(set_to_none=True)
         logged = torch.zeros(())
@@ -216,9 +237,15 @@ def train_networks(
                 continue
             steps, prompt = batches.draw(generator, count, supported)
             loss, info = policy_loss(config, networks, steps, prompt)
-            torch.autograd.backward(loss * (count / config.batch_size))  # gradients of the parts add up
+            torch.autograd.backward(
+                loss * (count / config.batch_size)
+            )  # gradients of the parts add up
             logged = logged + info["loss"].cpu() * (count / config.batch_size)
-        take_step(optimizer, clip=config.gradient_clip, learning_rate=compute_learning_rate(config, update))
+        take_step(
+            optimizer,
+            clip=config.gradient_clip,
+            learning_rate=compute_learning_rate(config, update),
+        )
         recent.values.append(float(logged))
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
@@ -230,7 +257,11 @@ def train_networks(
 
 @torch.no_grad()
 def measure_loss(
-    config: TransformerConfig, networks: Networks, batches: Batches, generator: np.random.Generator, count: int = 256
+    config: TransformerConfig,
+    networks: Networks,
+    batches: Batches,
+    generator: np.random.Generator,
+    count: int = 256,
 ) -> float:
     """Action loss without prompt on `count` windows of the validation tasks, the same windows every time."""
     for module in networks.modules().values():

@@ -16,21 +16,37 @@ class PlannerConfig(Config):
     horizon: int = Field(default=16, ge=1, description="steps of each")
     iterations: int = Field(default=1, ge=1, description="rounds of drawing and averaging")
     replan: int = Field(default=4, ge=1, description="steps acted before it plans anew")
-    deviation: float = Field(default=0.6, gt=0, description="standard deviation of what is drawn around the last plan")
-    persistence: float = Field(default=0.8, ge=0, lt=1, description="correlation of the drawn noise from step to step")
-    temperature: float = Field(default=0.3, gt=0, description="of the weights, in standard deviations of the returns")
-    penalty: float = Field(
-        default=0.2, ge=0, description="reward taken off for each predicted standard deviation of it"
+    deviation: float = Field(
+        default=0.6, gt=0, description="standard deviation of what is drawn around the last plan"
     )
-    largest_context: int = Field(default=384, ge=1, description="most rows of support that are read")
-    least_rows: int = Field(default=4, ge=0, description="uniformly random first actions of an episode without support")
+    persistence: float = Field(
+        default=0.8, ge=0, lt=1, description="correlation of the drawn noise from step to step"
+    )
+    temperature: float = Field(
+        default=0.3, gt=0, description="of the weights, in standard deviations of the returns"
+    )
+    penalty: float = Field(
+        default=0.2,
+        ge=0,
+        description="reward taken off for each predicted standard deviation of it",
+    )
+    largest_context: int = Field(
+        default=384, ge=1, description="most rows of support that are read"
+    )
+    least_rows: int = Field(
+        default=4, ge=0, description="uniformly random first actions of an episode without support"
+    )
     imagined_steps: int = Field(
-        default=0, ge=0, description="with support, learn a policy by so many imagined steps, in place of planning"
+        default=0,
+        ge=0,
+        description="with support, learn a policy by so many imagined steps, in place of planning",
     )
 
     def make_imagination_config(self) -> ImaginationConfig | None:
         """How a policy is learned from the support; None if it plans."""
-        return TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
+        return (
+            TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
+        )
 
 
 VARIANTS: Mapping[str, Mapping[str, int]] = {"imagination": {"imagined_steps": 50_000}}
@@ -54,7 +70,9 @@ class ImaginationConfig(Config):
     trace: float = Field(default=0.95, ge=0, le=1, description="lambda of the advantage estimates")
     clip: float = Field(default=0.2, gt=0, description="how far a ratio of probabilities counts")
     value_weight: float = Field(default=0.5, ge=0, description="of the critic's loss")
-    gradient_clip: float = Field(default=0.5, gt=0, description="largest norm of a group's gradient")
+    gradient_clip: float = Field(
+        default=0.5, gt=0, description="largest norm of a group's gradient"
+    )
     width: int = Field(default=64, ge=1, description="of the two hidden layers of actor and critic")
     deviation: float = Field(
         default=1.0, gt=0, description="standard deviation of continuous action features, at first"
@@ -63,12 +81,18 @@ class ImaginationConfig(Config):
         default=False, description="scale rewards so that a usual one, earned for ever, is worth 1"
     )
     penalty: float = Field(
-        default=0.0, ge=0, description="usual rewards taken off where a model is wholly unsure of a step"
+        default=0.0,
+        ge=0,
+        description="usual rewards taken off where a model is wholly unsure of a step",
     )
     reach: float = Field(
-        default=5.0, ge=1, description="imagined states stay within so many half ranges of the context's middle"
+        default=5.0,
+        ge=1,
+        description="imagined states stay within so many half ranges of the context's middle",
     )
-    branch: int = Field(default=0, ge=0, description="steps of branches from any state of the context; 0: none")
+    branch: int = Field(
+        default=0, ge=0, description="steps of branches from any state of the context; 0: none"
+    )
     final_time_outs: bool = Field(
         default=False, description="take the horizon for an end that nothing follows, as published"
     )

@@ -27,10 +27,19 @@ class Imagination:
     """K imagined episodes at once in each of G groups, one after another in every lane."""
 
     def __init__(
-        self, world: World, config: ImaginationConfig, spaces: Spaces, generators: Sequence[torch.Generator]
+        self,
+        world: World,
+        config: ImaginationConfig,
+        spaces: Spaces,
+        generators: Sequence[torch.Generator],
     ) -> None:
         """Begin episodes; each group's randomness is its own generator's."""
-        self._world, self._config, self._spaces, self._generators = world, config, spaces, generators
+        self._world, self._config, self._spaces, self._generators = (
+            world,
+            config,
+            spaces,
+            generators,
+        )
         self._horizon = config.branch or spaces.horizon
         shape = (len(generators), config.lanes)
         self._state = self._begin_episodes(self._draw_uniform(1)[:, 0, :, 0])
@@ -68,7 +77,9 @@ class Imagination:
                     cuts,
                 )
             )
-            self._state = torch.where(cuts[..., None], self._begin_episodes(uniform[..., 1]), seen.next_observations)
+            self._state = torch.where(
+                cuts[..., None], self._begin_episodes(uniform[..., 1]), seen.next_observations
+            )
             self._remember(cuts)
         return GroupedRollout(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
 
@@ -79,7 +90,9 @@ class Imagination:
     def _draw_uniform(self, steps: int) -> Tensor:
         """`(G, T, K, 2 + A)` numbers in (0, 1): for an end, a new beginning, and the action."""
         shape = (steps, self._config.lanes, 2 + self._spaces.action_dim)
-        draws = torch.stack([torch.rand(shape, generator=generator) for generator in self._generators])
+        draws = torch.stack(
+            [torch.rand(shape, generator=generator) for generator in self._generators]
+        )
         return draws.clamp(min=1e-7)  # 0 has no normal or Gumbel number
 
     def _begin_episodes(self, uniform: Tensor) -> Tensor:
@@ -90,7 +103,10 @@ class Imagination:
     def _remember(self, cuts: Tensor) -> None:
         """Note the returns of episodes that are over."""
         for group, lane in cuts.nonzero().tolist():
-            self._returns[group] = [*self._returns[group][1 - REMEMBERED :], float(self._total[group, lane])]
+            self._returns[group] = [
+                *self._returns[group][1 - REMEMBERED :],
+                float(self._total[group, lane]),
+            ]
         self._total[cuts], self._age[cuts] = 0.0, 0
 
 
@@ -130,7 +146,10 @@ def learn_policies(
     if len(generators) == 1:
         world, generators = world.add_idle_group(), [*generators, torch.Generator().manual_seed(0)]
     networks = GroupedActorCritics(spaces, config, generators)
-    improver, imagination = Improver(networks, config), Imagination(world, config, spaces, generators)
+    improver, imagination = (
+        Improver(networks, config),
+        Imagination(world, config, spaces, generators),
+    )
     for _ in range(math.ceil(config.steps / (config.lanes * config.rollout))):
         improver.improve(imagination.act(networks, config.rollout), generators)
         if watch is not None:
@@ -146,7 +165,11 @@ class ImaginationPolicy(PlanningPolicy):
     """
 
     def __init__(
-        self, reader: Reader, config: PlannerConfig, spaces: Spaces, imagination: ImaginationConfig | None
+        self,
+        reader: Reader,
+        config: PlannerConfig,
+        spaces: Spaces,
+        imagination: ImaginationConfig | None,
     ) -> None:
         """Act in tasks of these spaces; without `imagination` it always plans."""
         super().__init__(reader, config, spaces)
@@ -164,7 +187,9 @@ class ImaginationPolicy(PlanningPolicy):
             return
         groups = sorted(set(self._groups))
         contexts = [Transitions.from_episodes(support[group], self._spaces) for group in groups]
-        starts = [np.stack([episode.observations[0] for episode in support[group]]) for group in groups]
+        starts = [
+            np.stack([episode.observations[0] for episode in support[group]]) for group in groups
+        ]
         with torch.no_grad():
             read = [context.thin(self._config.largest_context) for context in contexts]
             models = [self.reader.read(batch_transitions([each])) for each in read]
@@ -172,7 +197,9 @@ class ImaginationPolicy(PlanningPolicy):
         generators = [torch.Generator().manual_seed(_derive_seed(context)) for context in contexts]
         learned = learn_policies(world, self._imagination, self._spaces, generators)
         lanes = torch.tensor([groups.index(group) for group in self._groups])
-        self._learned = _LaneActors(learned.networks.copy_groups(lanes), world.mean[lanes], world.spread[lanes])
+        self._learned = _LaneActors(
+            learned.networks.copy_groups(lanes), world.mean[lanes], world.spread[lanes]
+        )
 
     def act(self, step: Step) -> Array:
         """What was learned; without support, the plan."""

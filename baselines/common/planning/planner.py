@@ -24,7 +24,11 @@ class Planner:
 
     @torch.no_grad()
     def plan(
-        self, model: DynamicsModel, observations: Tensor, last: Tensor | None, noise: list[torch.Generator]
+        self,
+        model: DynamicsModel,
+        observations: Tensor,
+        last: Tensor | None,
+        noise: list[torch.Generator],
     ) -> Tensor:
         """Scores of actions for the next steps.
 
@@ -43,7 +47,9 @@ class Planner:
         for _ in range(config.iterations):
             wander = torch.stack([self._draw_noise(generator) for generator in noise])
             wander = wander.view(groups, lanes, config.samples, config.horizon, -1)
-            candidates = (mean[:, :, None] + config.deviation * wander).clamp(-1.0, 1.0)  # (G, K, N, H, action_dim)
+            candidates = (mean[:, :, None] + config.deviation * wander).clamp(
+                -1.0, 1.0
+            )  # (G, K, N, H, action_dim)
             candidates[:, :, 0] = mean  # what was planned before stays in the race
             returns = self._imagine_returns(model, observations, candidates)
             # Weights do not depend on the size or the origin of rewards, so one temperature serves all suites.
@@ -56,11 +62,15 @@ class Planner:
     def _draw_noise(self, generator: torch.Generator) -> Tensor:
         """`(samples, H, action_dim)`: noise that wanders, so that a sequence goes somewhere."""
         config = self._config
-        fresh = torch.randn(config.samples, config.horizon, self._spaces.action_dim, generator=generator)
+        fresh = torch.randn(
+            config.samples, config.horizon, self._spaces.action_dim, generator=generator
+        )
         kept = config.persistence
         for timestep in range(1, config.horizon):
             # The second factor keeps the deviation at 1 from step to step.
-            fresh[:, timestep] = kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
+            fresh[:, timestep] = (
+                kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
+            )
         return fresh
 
     def _shift_plan(self, last: Tensor) -> Tensor:
@@ -68,14 +78,24 @@ class Planner:
         steps = min(self._config.replan, last.shape[2])
         return torch.cat([last[:, :, steps:], torch.zeros_like(last[:, :, :steps])], 2)
 
-    def _imagine_returns(self, model: DynamicsModel, observations: Tensor, candidates: Tensor) -> Tensor:
+    def _imagine_returns(
+        self, model: DynamicsModel, observations: Tensor, candidates: Tensor
+    ) -> Tensor:
         """`(G, K, N)` penalised returns of `(G, K, N, H, action_dim)` sequences."""
         groups, lanes, samples, horizon, _ = candidates.shape
-        state = observations[:, :, None].expand(-1, -1, samples, -1).reshape(groups, lanes * samples, -1)
-        going = torch.ones(groups, lanes * samples)  # the probability that the episode still goes on
+        state = (
+            observations[:, :, None]
+            .expand(-1, -1, samples, -1)
+            .reshape(groups, lanes * samples, -1)
+        )
+        going = torch.ones(
+            groups, lanes * samples
+        )  # the probability that the episode still goes on
         total = torch.zeros(groups, lanes * samples)
         for timestep in range(horizon):
-            features = self.to_features(candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1))
+            features = self.to_features(
+                candidates[:, :, :, timestep].reshape(groups, lanes * samples, -1)
+            )
             seen = model(state, features)
             # The step's own reward is still earned where it ends the episode; what follows is not.
             total = total + going * (seen.rewards - self._config.penalty * seen.reward_deviations)
@@ -87,4 +107,6 @@ class Planner:
         """`(..., action_dim)` action features of as many scores: themselves, or one-hot the largest."""
         if not self._spaces.discrete:
             return scores
-        return torch.nn.functional.one_hot(scores.argmax(-1), self._spaces.action_dim).to(scores.dtype)
+        return torch.nn.functional.one_hot(scores.argmax(-1), self._spaces.action_dim).to(
+            scores.dtype
+        )

@@ -65,7 +65,9 @@ class PlanningPolicy(Policy):
             self._earned[:, time - 1] = step.previous_reward
         self._time += 1
         if self._models is None and time < self._config.least_rows:
-            return np.stack([self._spaces.uniform_actions(generator, ()) for generator in self._uniform])
+            return np.stack(
+                [self._spaces.uniform_actions(generator, ()) for generator in self._uniform]
+            )
         if self._plans is None or time - self._planned_at >= self._config.replan:
             self._plans, self._planned_at = self._plan_lanes(step.observation, step.active), time
         return self._spaces.actions_from_features(self._plans[:, time - self._planned_at].numpy())

@@ -29,7 +29,9 @@ class GroupedActorCritics(nn.Module):
     scores of a categorical one.
     """
 
-    def __init__(self, spaces: Spaces, config: ImaginationConfig, generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self, spaces: Spaces, config: ImaginationConfig, generators: Sequence[torch.Generator]
+    ) -> None:
         """Draw weights, each group's from its own generator."""
         super().__init__()
         self.discrete, groups, width = spaces.discrete, len(generators), config.width
@@ -45,11 +47,25 @@ class GroupedActorCritics(nn.Module):
         def make_zeros(copies: int, columns: int) -> nn.Parameter:
             return nn.Parameter(torch.zeros(groups, copies, 1, columns))
 
-        self.first, self.first_bias = draw_weights(inputs, width, 2, math.sqrt(2.0)), make_zeros(2, width)
-        self.second, self.second_bias = draw_weights(width, width, 2, math.sqrt(2.0)), make_zeros(2, width)
-        self.actor, self.actor_bias = draw_weights(width, outputs, 1, HEAD_GAINS["actor"]), make_zeros(1, outputs)
-        self.critic, self.critic_bias = draw_weights(width, 1, 1, HEAD_GAINS["critic"]), make_zeros(1, 1)
-        deviation = torch.full((groups, 1, 0 if self.discrete else outputs), math.log(config.deviation))
+        self.first, self.first_bias = (
+            draw_weights(inputs, width, 2, math.sqrt(2.0)),
+            make_zeros(2, width),
+        )
+        self.second, self.second_bias = (
+            draw_weights(width, width, 2, math.sqrt(2.0)),
+            make_zeros(2, width),
+        )
+        self.actor, self.actor_bias = (
+            draw_weights(width, outputs, 1, HEAD_GAINS["actor"]),
+            make_zeros(1, outputs),
+        )
+        self.critic, self.critic_bias = (
+            draw_weights(width, 1, 1, HEAD_GAINS["critic"]),
+            make_zeros(1, 1),
+        )
+        deviation = torch.full(
+            (groups, 1, 0 if self.discrete else outputs), math.log(config.deviation)
+        )
         self.log_deviation = nn.Parameter(deviation)
 
     def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +96,9 @@ class GroupedActorCritics(nn.Module):
         nn.Module.__init__(chosen)
         chosen.discrete = self.discrete
         for name, parameter in self.named_parameters():
-            chosen.register_parameter(name, nn.Parameter(parameter.detach()[index], requires_grad=False))
+            chosen.register_parameter(
+                name, nn.Parameter(parameter.detach()[index], requires_grad=False)
+            )
         return chosen
 
 
@@ -159,7 +177,9 @@ class Improver:
         """Keep the networks, which are changed in place."""
         self._networks, self._config = networks, config
         self._parameters = list(networks.parameters())
-        self._optimizer = torch.optim.Adam(self._parameters, config.learning_rate, eps=1e-5, fused=True)
+        self._optimizer = torch.optim.Adam(
+            self._parameters, config.learning_rate, eps=1e-5, fused=True
+        )
 
     def improve(self, rollout: GroupedRollout, generators: Sequence[torch.Generator]) -> None:
         """Several epochs of minibatches, each group's in an order of its own."""
@@ -167,17 +187,31 @@ class Improver:
         with torch.no_grad():
             values = self._estimate_values(rollout.observations)
             gains = estimate_advantages(
-                rollout, values, self._estimate_values(rollout.next_observations), config.discount, config.trace
+                rollout,
+                values,
+                self._estimate_values(rollout.next_observations),
+                config.discount,
+                config.trace,
             )
-        columns = [rollout.observations, rollout.choices, rollout.log_probabilities, gains, gains + values]
+        columns = [
+            rollout.observations,
+            rollout.choices,
+            rollout.log_probabilities,
+            gains,
+            gains + values,
+        ]
         flat = [column.flatten(1, 2) for column in columns]
         groups, rows = flat[2].shape
         which = torch.arange(groups)[:, None]
         for _ in range(config.epochs):
-            order = torch.stack([torch.randperm(rows, generator=generator) for generator in generators])
+            order = torch.stack(
+                [torch.randperm(rows, generator=generator) for generator in generators]
+            )
             for first in range(0, rows, config.minibatch):
                 index = order[:, first : first + config.minibatch]
-                loss, _ = ppo_loss(self._networks, config, *(column[which, index] for column in flat))
+                loss, _ = ppo_loss(
+                    self._networks, config, *(column[which, index] for column in flat)
+                )
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._clip_gradients()
@@ -186,7 +220,11 @@ class Improver:
     def _clip_gradients(self) -> None:
         """Scale each group's gradient to the largest norm, if it is longer."""
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+        norm = (
+            torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients])
+            .sum(0)
+            .sqrt()
+        )
         scale = (self._config.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))

@@ -72,7 +72,9 @@ def ask_in_parts(model: DynamicsModel, queries: int) -> DynamicsModel:
         size = max(1, queries // len(observations))
         asked = zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
         parts = [vars(model(*each)) for each in asked]
-        return Prediction(**{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]})
+        return Prediction(
+            **{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
+        )
 
     return predict
 
@@ -154,7 +156,9 @@ def batch_transitions(transitions: Sequence[Transitions]) -> Rows:
     for number, each in enumerate(transitions):
         for name in ("observations", "actions", "next_observations", "rewards"):
             if not np.isfinite(getattr(each, name)).all():
-                raise MetabenchError(f"context {number}: {name}: expected finite numbers, found NaN or infinity")
+                raise MetabenchError(
+                    f"context {number}: {name}: expected finite numbers, found NaN or infinity"
+                )
     longest = max(len(each) for each in transitions)
 
     def pad_rows(arrays: Sequence[Array]) -> Tensor:

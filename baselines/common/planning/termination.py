@@ -72,12 +72,16 @@ class EndRegression:
         for _ in range(STEPS):
             likely = (x @ found)[..., 0].clamp(-LARGEST, LARGEST).sigmoid()
             slope = x.transpose(1, 2) @ (w * (y - likely))[..., None] - penalty[:, None] * found
-            curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(1, 2) @ x + penalty.diag()
+            curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(
+                1, 2
+            ) @ x + penalty.diag()
             change = torch.linalg.solve(curvature, slope)
             # No coefficient moves further than LONGEST: the whole step is shortened, its direction kept.
             found = found + change / (change.abs().amax(1, keepdim=True) / LONGEST).clamp(min=1.0)
         likely = (x @ found)[..., 0].clamp(-LARGEST, LARGEST).sigmoid()
-        curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(1, 2) @ x + penalty.diag()
+        curvature = (x * (w * likely * (1.0 - likely))[..., None]).transpose(
+            1, 2
+        ) @ x + penalty.diag()
         inverse = torch.linalg.inv(torch.linalg.cholesky(curvature)).transpose(1, 2)
         variance = (features @ inverse).square().sum(2)  # (G, N) of each row's logit
         logits, likely = (features @ found)[..., 0], likely[:, 2:]

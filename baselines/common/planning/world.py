@@ -72,10 +72,14 @@ class World:
             starts = [context.observations for context in contexts]
         begun = [torch.from_numpy(each) for each in starts]
         scales = [_measure_scales(context, config.reach) for context in contexts]
-        mean, spread, low, high, units, reward = (torch.stack(column) for column in zip(*scales, strict=True))
+        mean, spread, low, high, units, reward = (
+            torch.stack(column) for column in zip(*scales, strict=True)
+        )
         at_home = [_measure_on_context(*each) for each in zip(models, contexts, units, strict=True)]
         usual, floor, ceiling = (torch.stack(column) for column in zip(*at_home, strict=True))
-        return World(models, begun, mean, spread, low, high, units, usual, floor, ceiling, reward, ended)
+        return World(
+            models, begun, mean, spread, low, high, units, usual, floor, ceiling, reward, ended
+        )
 
     def add_idle_group(self) -> World:
         """A lone group and another, in which nothing happens.
@@ -83,7 +87,11 @@ class World:
         Batches of one are computed by other kernels than larger ones, which round otherwise: so no group is ever alone.
         """
         assert len(self.models) == 1
-        twice = {name: torch.cat([value, value]) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        twice = {
+            name: torch.cat([value, value])
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
         models, starts = [*self.models, _predict_standstill], [*self.starts, *self.starts]
         return World(models=models, starts=starts, ended=self.ended, **twice)
 
@@ -123,7 +131,10 @@ def _predict_standstill(observations: Tensor, actions: Tensor) -> Prediction:
 
 def _measure_scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
     """Of one group, as `World` has them: mean, spread, low, high, units, reward."""
-    seen, after = torch.from_numpy(context.observations), torch.from_numpy(context.next_observations)
+    seen, after = (
+        torch.from_numpy(context.observations),
+        torch.from_numpy(context.next_observations),
+    )
     both, rewards = torch.cat([seen, after]), torch.from_numpy(context.rewards)[:, None]
     least, most = both.amin(0, keepdim=True), both.amax(0, keepdim=True)
     middle, half = (least + most) / 2.0, reach * (most - least) / 2.0
@@ -141,9 +152,13 @@ def _measure_scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def _measure_on_context(model: DynamicsModel, context: Transitions, units: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _measure_on_context(
+    model: DynamicsModel, context: Transitions, units: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Of one group's model where its context is: usual doubt, floor and ceiling of ends, as `World` has them."""
-    seen = model(torch.from_numpy(context.observations)[None], torch.from_numpy(context.actions)[None])
+    seen = model(
+        torch.from_numpy(context.observations)[None], torch.from_numpy(context.actions)[None]
+    )
     ended, likely = torch.from_numpy(context.ends), seen.ends[0]
     floor = likely[~ended].mean(0, keepdim=True) if not ended.all() else torch.zeros(1)
     ceiling = likely[ended].mean(0, keepdim=True) if ended.any() else torch.ones(1)
@@ -154,4 +169,6 @@ def _measure_on_context(model: DynamicsModel, context: Transitions, units: Tenso
 
 def _relative_doubt(seen: Prediction, units: Tensor) -> Tensor:
     """`(G, M, S + 1)` predicted deviations of states and reward in their units, at most 1."""
-    return (torch.cat([seen.deviations, seen.reward_deviations[..., None]], -1) / units).clamp(max=1.0)
+    return (torch.cat([seen.deviations, seen.reward_deviations[..., None]], -1) / units).clamp(
+        max=1.0
+    )

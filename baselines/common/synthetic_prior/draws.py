@@ -18,7 +18,9 @@ class PriorRandomness:
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform numbers."""
-        return low + (high - low) * torch.rand(*shape, generator=self._generator, device=self._device)
+        return low + (high - low) * torch.rand(
+            *shape, generator=self._generator, device=self._device
+        )
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers."""
@@ -34,7 +36,9 @@ class PriorRandomness:
 
     def number(self, *shape: int, low: int, high: Tensor | int) -> Tensor:
         """Whole numbers from `low` to `high`, both included."""
-        return (low + self.uniform(*shape) * (torch.as_tensor(high, device=self._device) + 1 - low)).long()
+        return (
+            low + self.uniform(*shape) * (torch.as_tensor(high, device=self._device) + 1 - low)
+        ).long()
 
     @property
     def slots(self) -> tuple[int, int]:

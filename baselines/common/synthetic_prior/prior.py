@@ -61,7 +61,9 @@ class Prior(PriorRandomness):
             states.append(state)
             seen.append(world.observe(state))
         before, after = _split_before_and_after(seen)
-        taken = SyntheticSteps(before, torch.stack(acted, 2).flatten(1, 2), after, *_split_before_and_after(states))
+        taken = SyntheticSteps(
+            before, torch.stack(acted, 2).flatten(1, 2), after, *_split_before_and_after(states)
+        )
         rewards, ends = draw_outcomes(self, world, taken)
         return SyntheticData(
             observations=before,
@@ -82,14 +84,18 @@ class _Behaviour:
         count, (slots, action_slots) = len(world.discrete), prior.slots
         self._world, self._prior = world, prior
         kind = prior.number(count, episodes, low=0, high=3)
-        kind = torch.where(prior.chance(count, 1, of=0.3), 0, kind)  # some environments are acted in at random only
+        kind = torch.where(
+            prior.chance(count, 1, of=0.3), 0, kind
+        )  # some environments are acted in at random only
         drawn = prior.uniform(count, episodes, steps, action_slots, low=-1.0, high=1.0)
         hold = prior.number(count, episodes, low=2, high=16)
         at = torch.arange(steps, device=prior.device)
         held = (at // hold[..., None] * hold[..., None])[..., None].expand(-1, -1, -1, action_slots)
         wandering = prior.normal(count, episodes, steps, action_slots)
         for timestep in range(1, steps):  # 0.85^2 + 0.5^2 is nearly 1: the noise keeps its size
-            wandering[:, :, timestep] = 0.85 * wandering[:, :, timestep - 1] + 0.5 * wandering[:, :, timestep]
+            wandering[:, :, timestep] = (
+                0.85 * wandering[:, :, timestep - 1] + 0.5 * wandering[:, :, timestep]
+            )
         chosen = torch.where((kind == 1)[..., None, None], drawn.gather(2, held), drawn)
         self._open = torch.where((kind == 2)[..., None, None], wandering, chosen)
         self._feedback = (kind == 3)[..., None]
@@ -102,8 +108,13 @@ class _Behaviour:
         world, open_loop = self._world, self._open[:, :, timestep]
         # Feedback reads states without their random scale and offset: gains mean the same in every world.
         scaled = (observation - world._offset[:, None]) / world._amplitude.clamp(min=1e-6)[:, None]
-        reaction = torch.einsum("eps,epsa->epa", scaled * world.state_used[:, None], self._gains) + self._level
-        wanted = torch.where(self._feedback, reaction + self._noise * self._prior.normal(*reaction.shape), open_loop)
+        reaction = (
+            torch.einsum("eps,epsa->epa", scaled * world.state_used[:, None], self._gains)
+            + self._level
+        )
+        wanted = torch.where(
+            self._feedback, reaction + self._noise * self._prior.normal(*reaction.shape), open_loop
+        )
         used = world.action_used[:, None]
         best = wanted.masked_fill(~used, -math.inf).argmax(2)
         one_hot = torch.nn.functional.one_hot(best, wanted.shape[2]).to(wanted.dtype)

@@ -37,12 +37,16 @@ class SyntheticSteps:
     hidden_after: Tensor
 
 
-def draw_outcomes(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) -> tuple[Tensor, Tensor]:
+def draw_outcomes(
+    prior: PriorRandomness, world: Worlds, steps: SyntheticSteps
+) -> tuple[Tensor, Tensor]:
     """`(E, R)` rewards and `(E, R)` bool ends."""
     rewards = _draw_rewards(prior, world, steps)
     met, bonuses = _draw_end_conditions(prior, world, steps.after)
     rewards = rewards + (met.float() * bonuses).sum(2)
-    cost = prior.log_uniform(len(rewards), 1, low=1e-3, high=1.0) * prior.chance(len(rewards), 1, of=0.4)
+    cost = prior.log_uniform(len(rewards), 1, low=1e-3, high=1.0) * prior.chance(
+        len(rewards), 1, of=0.4
+    )
     rewards = rewards - cost * (steps.actions.square().sum(2) * ~world.discrete[:, None])
     offset = prior.normal(len(rewards), 1) * prior.chance(len(rewards), 1, of=0.3)
     return (rewards + offset) * prior.log_uniform(len(rewards), 1, low=0.1, high=10.0), met.any(2)
@@ -52,7 +56,9 @@ def _draw_rewards(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) 
     """Distance to a goal, its square, nearness, speed, a wanted speed, 1, or a random network; 1 in size."""
     count, rows, slots = steps.after.shape
     away = _draw_goal_distance(prior, world, steps)
-    near = away.gather(1, (prior.uniform(count, 1) * 0.2 * rows).long().clamp(max=rows - 1))  # of a row, not the best
+    near = away.gather(
+        1, (prior.uniform(count, 1) * 0.2 * rows).long().clamp(max=rows - 1)
+    )  # of a row, not the best
     used = world.state_used.float()[:, None]
     spread = steps.after.std(1, keepdim=True).clamp(min=1e-6)
     chosen = used * prior.chance(count, 1, slots, of=0.5)
@@ -63,7 +69,15 @@ def _draw_rewards(prior: PriorRandomness, world: Worlds, steps: SyntheticSteps) 
     hidden = torch.tanh(inward @ (prior.normal(count, inward.shape[2], HIDDEN) / 2))
     network = (hidden @ prior.normal(count, HIDDEN, 1))[..., 0]
     kinds = torch.stack(
-        [-away.sqrt(), -away, (away < near).float(), speed, -(speed - wanted).abs(), torch.zeros_like(speed), network]
+        [
+            -away.sqrt(),
+            -away,
+            (away < near).float(),
+            speed,
+            -(speed - wanted).abs(),
+            torch.zeros_like(speed),
+            network,
+        ]
     )
     kind = prior.number(count, low=0, high=len(kinds) - 1)
     reward = kinds[kind, torch.arange(count, device=prior.device)]
@@ -91,15 +105,23 @@ def _draw_goal_distance(prior: PriorRandomness, world: Worlds, steps: SyntheticS
         apart = states - goal
         spread = after.std(1, keepdim=True).clamp(min=1e-6)
         if angles is not None:
-            apart = torch.where(angles[:, None], (apart + math.pi).remainder(2 * math.pi) - math.pi, apart)
-        weights = prior.log_uniform(count, slots, low=0.03, high=1.0) * prior.chance(count, slots, of=0.5)
-        first = (prior.uniform(count, slots) * there).argmax(1)  # one slot always counts, or the goal would be anywhere
+            apart = torch.where(
+                angles[:, None], (apart + math.pi).remainder(2 * math.pi) - math.pi, apart
+            )
+        weights = prior.log_uniform(count, slots, low=0.03, high=1.0) * prior.chance(
+            count, slots, of=0.5
+        )
+        first = (prior.uniform(count, slots) * there).argmax(
+            1
+        )  # one slot always counts, or the goal would be anywhere
         weights = (weights.scatter(1, first[:, None], 1.0) * there)[:, None]
         distances.append(((apart / spread).square() * weights).sum(2))
     return torch.where(prior.chance(count, 1, of=0.5), distances[0], distances[1])
 
 
-def _draw_end_conditions(prior: PriorRandomness, world: Worlds, after: Tensor) -> tuple[Tensor, Tensor]:
+def _draw_end_conditions(
+    prior: PriorRandomness, world: Worlds, after: Tensor
+) -> tuple[Tensor, Tensor]:
     """`(E, R, C)` bool, and their `(E, 1, C)` rewards: beyond a limit of a dimension, or far from its mean."""
     count, rows, slots = after.shape
     shape = (count, 1, CONDITIONS)
@@ -112,9 +134,13 @@ def _draw_end_conditions(prior: PriorRandomness, world: Worlds, after: Tensor) -
     # The limit is a quantile of what was visited, so that it is crossed in the data.
     limit = values.sort(1).values.gather(1, ((1.0 - share) * (rows - 1)).long())
     # On a grid many rows lie on the limit itself: those at the edge end, elsewhere those beyond.
-    met = torch.where(world.grid[:, None, None], values >= values.amax(1, keepdim=True), values > limit)
+    met = torch.where(
+        world.grid[:, None, None], values >= values.amax(1, keepdim=True), values > limit
+    )
     ending = prior.chance(count, 1, 1, of=ENDING)
     # 1 to all of the conditions count; each draws its numbers all the same.
-    many = torch.arange(CONDITIONS, device=prior.device) <= prior.number(count, 1, 1, low=0, high=CONDITIONS - 1)
+    many = torch.arange(CONDITIONS, device=prior.device) <= prior.number(
+        count, 1, 1, low=0, high=CONDITIONS - 1
+    )
     bonus = prior.normal(*shape) * prior.log_uniform(*shape, low=0.5, high=10.0)
     return met & ending & many, bonus * prior.chance(count, 1, 1, of=BONUS)

@@ -28,7 +28,9 @@ def action_shares(states: Tensor, actions: Tensor, following: Tensor) -> Tensor:
     scaled = states.double() / states.double().std(1, keepdim=True).clamp(min=1e-9)
     left = []
     for inputs in (torch.cat([scaled, ones], 2), torch.cat([scaled, actions.double(), ones], 2)):
-        gram = inputs.transpose(1, 2) @ inputs + 1e-6 * rows * torch.eye(inputs.shape[2], dtype=torch.float64)
+        gram = inputs.transpose(1, 2) @ inputs + 1e-6 * rows * torch.eye(
+            inputs.shape[2], dtype=torch.float64
+        )
         fitted = inputs @ torch.linalg.solve(gram, inputs.transpose(1, 2) @ change)
         left.append((change - fitted).square().sum(1))
     share = ((left[0] - left[1]) / variance.clamp(min=1e-18)).clamp(0.0, 1.0)
@@ -52,11 +54,15 @@ def describe_prior(data: SyntheticData) -> dict[str, float]:
     return summarise_quartiles(correlations[data.state_used], shares[data.state_used])
 
 
-def describe_data(data: TrainingData, generator: np.random.Generator, rows: int = 1000) -> dict[str, float]:
+def describe_data(
+    data: TrainingData, generator: np.random.Generator, rows: int = 1000
+) -> dict[str, float]:
     """Of a suite's logged data: `rows` transitions of each task."""
     correlations, shares = [], []
     for task in range(data.num_tasks):
-        first, last = (int(data.columns.offsets[data.task_offsets[each]]) for each in (task, task + 1))
+        first, last = (
+            int(data.columns.offsets[data.task_offsets[each]]) for each in (task, task + 1)
+        )
         steps = data.transitions(generator.integers(first, last, size=rows))
         columns = (steps.observations, steps.actions, steps.next_observations)
         before, actions, after = (torch.as_tensor(values)[None] for values in columns)

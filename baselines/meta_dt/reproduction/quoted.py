@@ -50,8 +50,16 @@ AGAIN = Source(
     protocol="no prompt, a model of its own for zero shots; target return not told",
     spread="95 % bootstrap interval over 5 seeds",
     numbers={
-        "meta-dt": {"point-robot": (-8.4, 0.4), "cheetah-vel": (-78.2, 5.3), "ant-dir": (922.1, 11.9)},
-        "prompt-dt": {"point-robot": (-14.3, 1.7), "cheetah-vel": (-94.6, 8.1), "ant-dir": (895.2, 17.3)},
+        "meta-dt": {
+            "point-robot": (-8.4, 0.4),
+            "cheetah-vel": (-78.2, 5.3),
+            "ant-dir": (922.1, 11.9),
+        },
+        "prompt-dt": {
+            "point-robot": (-14.3, 1.7),
+            "cheetah-vel": (-94.6, 8.1),
+            "ant-dir": (895.2, 17.3),
+        },
     },
 )
 
@@ -66,7 +74,11 @@ OTHER_DATA = Source(
     protocol="not told",
     spread="none is quoted",
     numbers={
-        "meta-dt": {"cheetah-dir": (539.6, None), "cheetah-vel": (-102.7, None), "ant-dir": (357.5, None)},
+        "meta-dt": {
+            "cheetah-dir": (539.6, None),
+            "cheetah-vel": (-102.7, None),
+            "ant-dir": (357.5, None),
+        },
         "prompt-dt": {"cheetah-dir": (548.9, None), "cheetah-vel": (-150.6, None)},
     },
 )

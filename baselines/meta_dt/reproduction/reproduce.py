@@ -14,14 +14,30 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from metabench import Config, TrainingRun, evaluate, load_data, load_leaderboard, load_method, load_suite
+from metabench import (
+    Config,
+    TrainingRun,
+    evaluate,
+    load_data,
+    load_leaderboard,
+    load_method,
+    load_suite,
+)
 
 from ...prompt_dt.config import build_presets as build_prompt_dt_presets
 from ..config import build_presets
 from .quoted import AGAIN, OTHER_DATA, PAPER, SHOTS, Source
 
 STAGE = "reproduction"
-SUITES = ("point-robot", "cheetah-vel", "cheetah-dir", "ant-dir", "hopper-param", "walker-param", "reach")
+SUITES = (
+    "point-robot",
+    "cheetah-vel",
+    "cheetah-dir",
+    "ant-dir",
+    "hopper-param",
+    "walker-param",
+    "reach",
+)
 """The paper's suites that are here under the same name."""
 
 
@@ -30,14 +46,20 @@ class ReproduceConfig(Config):
 
     suites: str = Field(default=",".join(SUITES), description="suites to show")
     leaderboard: str = Field(
-        default="leaderboard/leaderboard.json", description="file of our published numbers; empty: none"
+        default="leaderboard/leaderboard.json",
+        description="file of our published numbers; empty: none",
     )
-    fresh: str = Field(default="", description="suites to train meta-dt in anew, beside the published records")
+    fresh: str = Field(
+        default="", description="suites to train meta-dt in anew, beside the published records"
+    )
     dataset: str = Field(default="medium", description="`fresh`: what to train on")
-    preset: Literal["tiny", "demo", "cpu", "paper"] = Field(default="demo", description="`fresh`: budget of training")
+    preset: Literal["tiny", "demo", "cpu", "paper"] = Field(
+        default="demo", description="`fresh`: budget of training"
+    )
     seeds: int = Field(default=1, ge=1, description="`fresh`: trainings in each suite")
     unverified: bool = Field(
-        default=False, description="show also numbers of the paper's own table, which nobody compared with the paper"
+        default=False,
+        description="show also numbers of the paper's own table, which nobody compared with the paper",
     )
 
     @field_validator("suites", "fresh")
@@ -127,14 +149,31 @@ def split_names(value: str) -> list[str]:
 def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
     for entry in load_leaderboard(path).entries:
         plain = not entry.overrides and entry.split == "test" and entry.outdated is None
-        if plain and entry.shots == SHOTS.get(entry.track) and entry.seeds and entry.mean_return is not None:
+        if (
+            plain
+            and entry.shots == SHOTS.get(entry.track)
+            and entry.seeds
+            and entry.mean_return is not None
+        ):
             low, high = entry.mean_return.interval or (None, None)
-            found = Ours(entry.dataset, entry.preset, False, entry.mean_return.mean, low, high, len(entry.seeds))
+            found = Ours(
+                entry.dataset,
+                entry.preset,
+                False,
+                entry.mean_return.mean,
+                low,
+                high,
+                len(entry.seeds),
+            )
             ours.setdefault((entry.method, entry.suite, entry.track), []).append(found)
 
 
 def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: TrainingRun) -> None:
-    trainings = [(suite, run.seed + number) for suite in split_names(config.fresh) for number in range(config.seeds)]
+    trainings = [
+        (suite, run.seed + number)
+        for suite in split_names(config.fresh)
+        for number in range(config.seeds)
+    ]
     returns = _Returns()
     for update in run.steps(STAGE, len(trainings), returns=returns):
         suite, seed = trainings[update - 1]
@@ -147,7 +186,9 @@ def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: Trai
     for key, values in returns.values.items():
         suite, track = key.split()
         low, high = _compute_interval(values)
-        found = Ours(config.dataset, config.preset, True, float(np.mean(values)), low, high, len(values))
+        found = Ours(
+            config.dataset, config.preset, True, float(np.mean(values)), low, high, len(values)
+        )
         ours.setdefault(("meta-dt", suite, track), []).append(found)
 
 
@@ -161,14 +202,22 @@ def _compute_interval(values: Sequence[float]) -> tuple[float, float] | tuple[No
     return float(low), float(high)
 
 
-def _list_numbers(source: Source, suites: Sequence[str], ours: Mapping[Place, Sequence[Ours]]) -> list[dict[str, Any]]:
+def _list_numbers(
+    source: Source, suites: Sequence[str], ours: Mapping[Place, Sequence[Ours]]
+) -> list[dict[str, Any]]:
     rows = []
     for method, by_suite in source.numbers.items():
         for suite in suites:
             if suite not in by_suite:
                 continue
             quoted, spread = by_suite[suite]
-            row = {"suite": suite, "method": method, "quoted": quoted, "spread": spread, "trust": source.trust}
+            row = {
+                "suite": suite,
+                "method": method,
+                "quoted": quoted,
+                "spread": spread,
+                "trust": source.trust,
+            }
             found: Sequence[Ours | None] = ours.get((method, suite, source.track)) or [None]
             rows += [{**row, **_fill_columns(each)} for each in found]
     return rows
@@ -183,7 +232,9 @@ def _fill_columns(ours: Ours | None) -> dict[str, Any]:
     return {**columns, "data": ours.data, "preset": preset}
 
 
-def _list_differences(source: Source, numbers: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _list_differences(
+    source: Source, numbers: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     data = ", ".join(dict.fromkeys(row["data"] for row in rows if row["data"])) or "no record"
     apart = "one model for all tracks, unless the variant separate_zero_shot was run"
     pairs = {
@@ -192,11 +243,15 @@ def _list_differences(source: Source, numbers: str, rows: Sequence[Mapping[str, 
         "data": (source.data, data),
         "tasks": (source.tasks, source.tasks_here),
         "budget": (source.budget, _describe_budgets(rows)),
-        "protocol": (source.protocol, "target return from training tasks; nothing chosen on test tasks"),
+        "protocol": (
+            source.protocol,
+            "target return from training tasks; nothing chosen on test tasks",
+        ),
         "spread": (source.spread, "low and high: Student's 95 % interval over seeds"),
     }
     return [
-        {"rows": numbers, "what differs": what, "there": there, "here": here} for what, (there, here) in pairs.items()
+        {"rows": numbers, "what differs": what, "there": there, "here": here}
+        for what, (there, here) in pairs.items()
     ]
 
 

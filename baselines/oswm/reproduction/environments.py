@@ -27,9 +27,13 @@ MIXTURES: Mapping[str, tuple[float, ...]] = {
 """Kinds of context: the probability of a random action, else the expert's, in equal parts of the rows."""
 
 ENDED: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "grid-world": lambda state: ((state.round() <= 0) | (state.round() >= state.new_tensor([6.0, 7.0]))).any(-1),
+    "grid-world": lambda state: (
+        (state.round() <= 0) | (state.round() >= state.new_tensor([6.0, 7.0]))
+    ).any(-1),
     "simple-env": lambda state: torch.zeros_like(state[..., 0], dtype=torch.bool),
-    "cartpole": lambda state: (state[..., 0].abs() > 2.4) | (state[..., 2].abs() > 12 * math.pi / 180),
+    "cartpole": lambda state: (
+        (state[..., 0].abs() > 2.4) | (state[..., 2].abs() > 12 * math.pi / 180)
+    ),
     "mountain-car": lambda state: state[..., 0] >= 0.5,
     "pendulum": lambda state: torch.zeros_like(state[..., 0], dtype=torch.bool),
 }
@@ -52,13 +56,18 @@ class CollectedContext:
     starts: Array
 
 
-def collect_context(suite: Suite, kind: str, rows: int, generator: np.random.Generator) -> CollectedContext:
+def collect_context(
+    suite: Suite, kind: str, rows: int, generator: np.random.Generator
+) -> CollectedContext:
     """A context of `rows` steps of the suite's test task, of one of the kinds of `MIXTURES`."""
     parts = MIXTURES[kind]
-    sizes = [rows * (part + 1) // len(parts) - rows * part // len(parts) for part in range(len(parts))]
+    sizes = [
+        rows * (part + 1) // len(parts) - rows * part // len(parts) for part in range(len(parts))
+    ]
     after = STEPS_AFTER_END.get(suite.name, 0)
     collected = [
-        collect_steps(suite, fraction, size, generator, after) for fraction, size in zip(parts, sizes, strict=True)
+        collect_steps(suite, fraction, size, generator, after)
+        for fraction, size in zip(parts, sizes, strict=True)
     ]
     return CollectedContext(
         [episode for each in collected for episode in each.episodes],
@@ -107,7 +116,9 @@ def measure_real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequ
     active, total = np.ones(lanes, bool), np.zeros(lanes)
     for timestep in range(suite.spaces.horizon):
         times = np.full(lanes, timestep, np.int64)
-        previous = act(Step(observation, previous, reward, times, active.copy(), np.ones(lanes, bool)))
+        previous = act(
+            Step(observation, previous, reward, times, active.copy(), np.ones(lanes, bool))
+        )
         step = environment.step(previous)
         observation, reward = step.observation, step.reward.astype(np.float32)
         total += active * step.reward
@@ -117,7 +128,9 @@ def measure_real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequ
     return total
 
 
-def _collect_lanes(suite: Suite, fraction: float, generator: np.random.Generator, after: int) -> list[list[Episode]]:
+def _collect_lanes(
+    suite: Suite, fraction: float, generator: np.random.Generator, after: int
+) -> list[list[Episode]]:
     """A lane's episode until it ends or is cut, then one of one step for each that it goes on for."""
     environment, teacher, spaces = suite.environment(), suite.teacher(), suite.spaces
     tasks = [suite.split("test")[0].parameters] * LANES
@@ -134,16 +147,28 @@ def _collect_lanes(suite: Suite, fraction: float, generator: np.random.Generator
         observations.append(step.observation)
         rewards.append(step.reward.astype(np.float32))
         ends.append(step.terminated)
-    seen, acted, earned, ended = (np.stack(column, 1) for column in (observations, actions, rewards, ends))
+    seen, acted, earned, ended = (
+        np.stack(column, 1) for column in (observations, actions, rewards, ends)
+    )
     lanes = []
     for lane in range(LANES):
         terminated = bool(ended[lane].any())
         length = int(ended[lane].argmax()) + 1 if terminated else len(actions)
         first = Episode(
-            seen[lane, : length + 1], acted[lane, :length], earned[lane, :length], terminated, not terminated
+            seen[lane, : length + 1],
+            acted[lane, :length],
+            earned[lane, :length],
+            terminated,
+            not terminated,
         )
         more = [
-            Episode(seen[lane, row : row + 2], acted[lane, row : row + 1], np.zeros(1, np.float32), True, False)
+            Episode(
+                seen[lane, row : row + 2],
+                acted[lane, row : row + 1],
+                np.zeros(1, np.float32),
+                True,
+                False,
+            )
             for row in range(length, min(length + after, len(actions)))
         ]
         lanes.append([first, *more])
@@ -154,4 +179,10 @@ def _shorten(episode: Episode, steps: int) -> Episode:
     """Its first steps."""
     if len(episode) <= steps:
         return episode
-    return Episode(episode.observations[: steps + 1], episode.actions[:steps], episode.rewards[:steps], False, True)
+    return Episode(
+        episode.observations[: steps + 1],
+        episode.actions[:steps],
+        episode.rewards[:steps],
+        False,
+        True,
+    )

@@ -57,7 +57,9 @@ def make_models(
         elif folder:
             makers[name] = partial(FaithfulReader, load_faithful_weights(Path(folder)))
         elif name == "oswm-faithful-small":
-            makers[name] = partial(FaithfulReader, pretrain_faithful_model(SMALL_PRETRAINING["cpu"], run).cpu())
+            makers[name] = partial(
+                FaithfulReader, pretrain_faithful_model(SMALL_PRETRAINING["cpu"], run).cpu()
+            )
         elif name == "oswm-faithful":
             raise MetabenchError(
                 "model 'oswm-faithful': expected faithful_weights, the folder that `metabench pretrain oswm-faithful` "

@@ -31,18 +31,28 @@ def make_prior_row(prior: str, run: TrainingRun) -> list[dict[str, Any]]:
     if prior == "oswm":
         config = PRETRAINING["cpu"]
         worlds = Prior(config.model.state_slots, config.model.action_slots, generator)
-        described = describe_prior(worlds.draw(ENVIRONMENTS, config.episodes, ROWS // config.episodes))
+        described = describe_prior(
+            worlds.draw(ENVIRONMENTS, config.episodes, ROWS // config.episodes)
+        )
     else:
         data = FaithfulPrior(generator, defects=prior == "oswm-faithful").draw(ENVIRONMENTS, ROWS)
         used = data.kinds != UNUSED
-        states, actions = torch.split(data.inputs, [used.shape[1], data.inputs.shape[2] - used.shape[1]], 2)
+        states, actions = torch.split(
+            data.inputs, [used.shape[1], data.inputs.shape[2] - used.shape[1]], 2
+        )
         following = data.outputs[..., : used.shape[1]]
         described = summarise_quartiles(
-            lag_correlations(states, following)[used], action_shares(states, actions, following)[used]
+            lag_correlations(states, following)[used],
+            action_shares(states, actions, following)[used],
         )
     return [{"worlds": f"prior of {prior}", **described}]
 
 
 def make_suite_row(suite: str, run: TrainingRun) -> list[dict[str, Any]]:
     """The row of a suite's training tasks in its `medium` data, which is built if missing."""
-    return [{"worlds": suite, **describe_data(load_data(suite, "medium"), run.generator("prior", suite), ROWS)}]
+    return [
+        {
+            "worlds": suite,
+            **describe_data(load_data(suite, "medium"), run.generator("prior", suite), ROWS),
+        }
+    ]

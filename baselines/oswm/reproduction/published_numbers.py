@@ -94,7 +94,11 @@ PROXY_SLOTS = 14
 
 def find_logged_return(environment: str, context: str) -> LoggedReturn | None:
     """What the paper's logs have for an environment and a kind of context; None where they have nothing."""
-    table = {"random": RANDOM_CONTEXT, "p-expert": INFORMED_CONTEXT, "mixture": INFORMED_CONTEXT}.get(context, {})
+    table = {
+        "random": RANDOM_CONTEXT,
+        "p-expert": INFORMED_CONTEXT,
+        "mixture": INFORMED_CONTEXT,
+    }.get(context, {})
     return table.get(environment)
 
 

@@ -25,7 +25,13 @@ from .returns import LEARNERS, Trial
 
 STAGE = "reproduction"
 
-QUICK = {"seeds": 1, "imagined_steps": 10_000, "episodes": 20, "error_contexts": 1, "context_sizes": "100,1000"}
+QUICK = {
+    "seeds": 1,
+    "imagined_steps": 10_000,
+    "episodes": 20,
+    "error_contexts": 1,
+    "context_sizes": "100,1000",
+}
 """What `quick` makes of keys that are as they are by default."""
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -42,36 +48,53 @@ class OSWMReproduceConfig(Config):
     """What to repeat; names and numbers are separated by commas, and an empty list leaves that part out."""
 
     environments: str = Field(default=",".join(STATE_AXES), description="environments")
-    models: str = Field(default="oswm,oswm-faithful-small,ridge-model,gp-model", description="models to imagine in")
-    contexts: str = Field(default="random", description="contexts to learn from: random, expert, p-expert, mixture")
+    models: str = Field(
+        default="oswm,oswm-faithful-small,ridge-model,gp-model", description="models to imagine in"
+    )
+    contexts: str = Field(
+        default="random", description="contexts to learn from: random, expert, p-expert, mixture"
+    )
     learners: str = Field(
-        default="published,tuned", description="how policies are learned: published, tuned; or planner, instead"
+        default="published,tuned",
+        description="how policies are learned: published, tuned; or planner, instead",
     )
     oracles: Literal["none", "published", "both"] = Field(
         default="none", description="real resets and hand-written ends in imagination, as published"
     )
-    best_by_real: bool = Field(default=False, description="tell also what the best policy by real return earns")
+    best_by_real: bool = Field(
+        default=False, description="tell also what the best policy by real return earns"
+    )
     seeds: int = Field(default=5, ge=1, description="contexts and policies")
     context_rows: int = Field(default=1_000, ge=2, description="transitions in each context")
     imagined_steps: int = Field(default=50_000, ge=1, description="of each policy")
-    episodes: int = Field(default=100, ge=1, description="real episodes that each last policy is judged by")
+    episodes: int = Field(
+        default=100, ge=1, description="real episodes that each last policy is judged by"
+    )
     error_contexts_of: str = Field(
         default="random,expert,p-expert,mixture", description="contexts to measure errors with"
     )
     error_contexts: int = Field(default=8, ge=1, description="contexts that errors are means over")
-    context_sizes: str = Field(default="100,300,1000,3000,10000", description="rows of contexts to measure errors with")
+    context_sizes: str = Field(
+        default="100,300,1000,3000,10000", description="rows of contexts to measure errors with"
+    )
     suites: str = Field(
         default="point-robot,cartpole-param,pendulum-param",
         description="suites that the priors are described beside, by their `medium` data, which is built if missing",
     )
     weights: str = Field(
-        default="shipped", description="of oswm: `shipped`, or a folder that `metabench pretrain` wrote"
+        default="shipped",
+        description="of oswm: `shipped`, or a folder that `metabench pretrain` wrote",
     )
-    faithful_weights: str = Field(default="", description="of oswm-faithful: a folder that `metabench pretrain` wrote")
+    faithful_weights: str = Field(
+        default="", description="of oswm-faithful: a folder that `metabench pretrain` wrote"
+    )
     faithful_small_weights: str = Field(
         default="", description="of oswm-faithful-small: the same; empty: they are trained first"
     )
-    quick: bool = Field(default=False, description="one seed, a fifth of the imagined steps, few episodes and contexts")
+    quick: bool = Field(
+        default=False,
+        description="one seed, a fifth of the imagined steps, few episodes and contexts",
+    )
 
     @field_validator(*ALLOWED)
     @classmethod
@@ -81,7 +104,9 @@ class OSWMReproduceConfig(Config):
         for name in split_names(value):
             if name not in allowed:
                 nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(allowed)}"
+                hint = (
+                    f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(allowed)}"
+                )
                 raise ValueError(f"unknown name {name!r}; {hint}")
         return value
 
@@ -91,7 +116,9 @@ class OSWMReproduceConfig(Config):
         """Refuse what is not a size."""
         for size in split_names(value):
             if not size.isdecimal() or int(size) < 2:
-                raise ValueError(f"expected numbers of rows, at least 2, separated by commas; found {size!r}")
+                raise ValueError(
+                    f"expected numbers of rows, at least 2, separated by commas; found {size!r}"
+                )
         return value
 
 
@@ -119,7 +146,11 @@ def reproduce_oswm(config: OSWMReproduceConfig, run: TrainingRun) -> list[dict[s
     """
     if config.quick:
         usual = OSWMReproduceConfig()
-        changes = {key: value for key, value in QUICK.items() if getattr(config, key) == getattr(usual, key)}
+        changes = {
+            key: value
+            for key, value in QUICK.items()
+            if getattr(config, key) == getattr(usual, key)
+        }
         config = config.model_copy(update=changes)
     weights = {
         "oswm": config.weights,
@@ -127,7 +158,11 @@ def reproduce_oswm(config: OSWMReproduceConfig, run: TrainingRun) -> list[dict[s
         "oswm-faithful-small": config.faithful_small_weights,
     }
     makers = make_models(split_names(config.models), weights, run)
-    parts = [*_plan_returns(config, makers, run), *_plan_errors(config, makers, run), *_plan_worlds(config, run)]
+    parts = [
+        *_plan_returns(config, makers, run),
+        *_plan_errors(config, makers, run),
+        *_plan_worlds(config, run),
+    ]
     table = _Table()
     for number in run.steps(STAGE, len(parts), rows=table):
         table.rows.extend(parts[number - 1]())
@@ -143,7 +178,9 @@ _Makers = Mapping[str, Callable[[Spaces], Reader]]
 _Part = Callable[[], list[dict[str, Any]]]
 
 
-def _plan_returns(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
+def _plan_returns(
+    config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun
+) -> Iterable[_Part]:
     """One row each."""
     oracles = {"none": (False,), "published": (True,), "both": (False, True)}[config.oracles]
     for environment in split_names(config.environments):
@@ -167,7 +204,9 @@ def _plan_returns(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun
                         yield partial(_run_trial, trial, maker, run)
 
 
-def _run_trial(trial: Trial, maker: Callable[[Spaces], Reader], run: TrainingRun) -> list[dict[str, Any]]:
+def _run_trial(
+    trial: Trial, maker: Callable[[Spaces], Reader], run: TrainingRun
+) -> list[dict[str, Any]]:
     return [trial.row(maker(trial.suite.spaces), LARGEST[trial.model], run)]
 
 
@@ -193,7 +232,16 @@ def _plan_errors(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun)
         for model, maker in makers.items():
             for size in split_names(config.context_sizes):
                 reader = maker(suite.spaces)
-                yield partial(make_size_rows, suite, model, reader, LARGEST[model], int(size), config.seeds, run)
+                yield partial(
+                    make_size_rows,
+                    suite,
+                    model,
+                    reader,
+                    LARGEST[model],
+                    int(size),
+                    config.seeds,
+                    run,
+                )
 
 
 def _plan_worlds(config: OSWMReproduceConfig, run: TrainingRun) -> Iterable[_Part]:

@@ -18,7 +18,13 @@ from ...common.planning.policy import PlanningPolicy
 from ...common.planning.ppo import GroupedActorCritics
 from ...common.planning.rows import Reader, Transitions, batch_transitions
 from ...common.planning.world import World
-from .environments import ENDED, CollectedContext, collect_context, draw_real_starts, measure_real_returns
+from .environments import (
+    ENDED,
+    CollectedContext,
+    collect_context,
+    draw_real_starts,
+    measure_real_returns,
+)
 from .published_numbers import RANDOM_POLICY, REAL_POLICY, SOLVED, find_logged_return
 
 LEARNERS = {"published": ImaginationConfig(final_time_outs=True), "tuned": TUNED}
@@ -72,7 +78,12 @@ class Trial:
         """
         name, seeds = self.suite.name, range(self.seeds)
         contexts = [
-            collect_context(self.suite, self.context, self.rows, run.generator("context", name, self.context, seed))
+            collect_context(
+                self.suite,
+                self.context,
+                self.rows,
+                run.generator("context", name, self.context, seed),
+            )
             for seed in seeds
         ]
         if self.learner == "planner":
@@ -111,14 +122,16 @@ class Trial:
         starts, ended = [each.starts for each in contexts], None
         if self.oracles:
             starts = [
-                draw_real_starts(suite, RESETS, run.generator("resets", name, seed)) for seed in range(self.seeds)
+                draw_real_starts(suite, RESETS, run.generator("resets", name, seed))
+                for seed in range(self.seeds)
             ]
             ended = ENDED[name]
         config = LEARNERS[self.learner].model_copy(update={"steps": self.steps})
         world = World.from_contexts(models, rows, starts, config, ended)
         best = _BestOnTheWay(self, world, run) if self.selected else None
         generators = [
-            torch.Generator().manual_seed(_draw_seed(run, "policy", name, seed)) for seed in range(self.seeds)
+            torch.Generator().manual_seed(_draw_seed(run, "policy", name, seed))
+            for seed in range(self.seeds)
         ]
         learned = learn_policies(world, config, suite.spaces, generators, best)
         imagined = [value for value in learned.imagined_returns if np.isfinite(value)]
@@ -129,7 +142,12 @@ class Trial:
         )
 
     def judge(
-        self, networks: GroupedActorCritics, world: World, episodes: int, run: TrainingRun, purpose: str
+        self,
+        networks: GroupedActorCritics,
+        world: World,
+        episodes: int,
+        run: TrainingRun,
+        purpose: str,
     ) -> Array:
         """`(seeds,)` mean real returns; the same resets for every seed and trial."""
         resets = run.generator(purpose, self.suite.name).integers(2**31, size=episodes).tolist()
@@ -140,17 +158,27 @@ class Trial:
             means, _ = networks(world.normalise(seen))
             return self.suite.spaces.actions_from_features(means.flatten(0, 1).numpy())
 
-        return np.asarray(measure_real_returns(self.suite, act, resets * self.seeds).reshape(self.seeds, -1).mean(1))
+        return np.asarray(
+            measure_real_returns(self.suite, act, resets * self.seeds)
+            .reshape(self.seeds, -1)
+            .mean(1)
+        )
 
-    def _plan_and_act(self, reader: Reader, contexts: Sequence[CollectedContext], run: TrainingRun) -> Array:
+    def _plan_and_act(
+        self, reader: Reader, contexts: Sequence[CollectedContext], run: TrainingRun
+    ) -> Array:
         """Each seed's mean real return of the planner."""
         policy = _UnsavedPlanner(reader, PLANNER, self.suite.spaces)
-        resets = run.generator("judge", self.suite.name).integers(2**31, size=self.episodes).tolist()
+        resets = (
+            run.generator("judge", self.suite.name).integers(2**31, size=self.episodes).tolist()
+        )
         groups = np.repeat(np.arange(self.seeds), self.episodes).tolist()
         policy.reset(groups, [_draw_seed(run, "planner", lane) for lane in range(len(groups))])
         policy.adapt({seed: context.episodes for seed, context in enumerate(contexts)})
         return np.asarray(
-            measure_real_returns(self.suite, policy.act, resets * self.seeds).reshape(self.seeds, -1).mean(1)
+            measure_real_returns(self.suite, policy.act, resets * self.seeds)
+            .reshape(self.seeds, -1)
+            .mean(1)
         )
 
 
@@ -184,7 +212,9 @@ class _BestOnTheWay:
         if self._networks is None:
             return None
         trial = self._trial
-        return float(trial.judge(self._networks, self._world, trial.episodes, self._run, "judge").mean())
+        return float(
+            trial.judge(self._networks, self._world, trial.episodes, self._run, "judge").mean()
+        )
 
 
 def _draw_seed(run: TrainingRun, *purpose: int | str) -> int:

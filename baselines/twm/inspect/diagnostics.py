@@ -50,7 +50,9 @@ def diagnose(
 
     for context in (count for count in CONTEXTS if count < longest):
         horizons = [count for count in HORIZONS if context + count <= longest]
-        windows = draw_windows(data, context + horizons[-1], *make_draw_arguments(context + horizons[-1]))
+        windows = draw_windows(
+            data, context + horizons[-1], *make_draw_arguments(context + horizons[-1])
+        )
         state, reward, _ = measure_open_loop(model, windows, context)
         report["open_loop"][f"context_{context}"] = {
             f"after_{count}_steps": {
@@ -69,24 +71,34 @@ def diagnose(
     context = min(config.memory, longest - horizon)
     windows = draw_windows(data, context + horizon, *make_draw_arguments(context + horizon))
     report["latent_usage"] = measure_latent_usage(model, windows)
-    report["imagined_return"] = measure_imagined_return(config, model, policy, windows, context, horizon, run)
+    report["imagined_return"] = measure_imagined_return(
+        config, model, policy, windows, context, horizon, run
+    )
     return report
 
 
-def draw_windows(data: TrainingData, length: int, generator: np.random.Generator, device: str) -> Sequences:
+def draw_windows(
+    data: TrainingData, length: int, generator: np.random.Generator, device: str
+) -> Sequences:
     """Windows of `length` steps at random places of different trajectories."""
     episodes = generator.permutation(np.flatnonzero(data.lengths >= length))[:TRAJECTORIES]
-    starts = (generator.random(len(episodes)) * (data.lengths[episodes] - length + 1)).astype(np.int64)
+    starts = (generator.random(len(episodes)) * (data.lengths[episodes] - length + 1)).astype(
+        np.int64
+    )
     return gather_windows(data, data.to(device), episodes, starts, length)[0]
 
 
 def drop_context(windows: Sequences, context: int) -> Sequences:
     """The windows without their first `context` steps."""
-    return Sequences(**{field.name: getattr(windows, field.name)[:, context:] for field in fields(windows)})
+    return Sequences(
+        **{field.name: getattr(windows, field.name)[:, context:] for field in fields(windows)}
+    )
 
 
 @torch.no_grad()
-def measure_open_loop(model: WorldModel, windows: Sequences, context: int) -> tuple[Tensor, Tensor, Tensor]:
+def measure_open_loop(
+    model: WorldModel, windows: Sequences, context: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Predict on with the logged actions after `context` steps; latents are modes, rewards means.
 
     Args:
@@ -104,7 +116,9 @@ def measure_open_loop(model: WorldModel, windows: Sequences, context: int) -> tu
         return model.latents.mode(model.latents.probabilities(prediction.latent_logits).mean(dim=0))
 
     states, errors, rewards = [], [], []
-    for step, (state, reward) in enumerate(predict_open_loop(model, windows, context, take_expected_latents), context):
+    for step, (state, reward) in enumerate(
+        predict_open_loop(model, windows, context, take_expected_latents), context
+    ):
         states.append(state - truth[:, step + 1])
         errors.append(reward - windows.rewards[:, step])
         rewards.append(reward)
@@ -112,7 +126,10 @@ def measure_open_loop(model: WorldModel, windows: Sequences, context: int) -> tu
 
 
 def predict_open_loop(
-    model: WorldModel, windows: Sequences, context: int, latents_of: Callable[[HeadPrediction], Tensor]
+    model: WorldModel,
+    windows: Sequences,
+    context: int,
+    latents_of: Callable[[HeadPrediction], Tensor],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The `scaled` observation and the reward `(B,)` that each logged action after `context` steps is said to lead to.
 
@@ -136,7 +153,9 @@ def predict_open_loop(
         yield model.observation.decode(latents), model.restore_rewards(prediction.reward)
 
 
-def begin_after_context(model: WorldModel, windows: Sequences, context: int, horizon: int) -> ImaginationStart:
+def begin_after_context(
+    model: WorldModel, windows: Sequences, context: int, horizon: int
+) -> ImaginationStart:
     """Where imagination begins in every window after `context` of its steps; latents are modes."""
     seen = read_context(model, windows, None, sample=False)
     rows = torch.arange(len(windows.rewards), device=windows.rewards.device)
@@ -147,7 +166,9 @@ def begin_after_context(model: WorldModel, windows: Sequences, context: int, hor
 def measure_latent_usage(model: WorldModel, windows: Sequences) -> dict[str, float]:
     """Share of classes that are ever the mode, and mean perplexity of how often each is."""
     logits = model.observation.encode(model.observation.scale(windows.observations))
-    share = model.latents.split(model.latents.mode(logits)).flatten(0, -3).mean(dim=0)  # (groups, classes)
+    share = (
+        model.latents.split(model.latents.mode(logits)).flatten(0, -3).mean(dim=0)
+    )  # (groups, classes)
     entropy = -(share * share.clamp(min=1e-12).log()).sum(dim=-1)
     return {
         "share_used": float((share > 0).float().mean()),
@@ -173,7 +194,11 @@ def measure_imagined_return(
     run.torch_seed("diagnose", "twm")
     start = begin_after_context(model, windows, context, horizon)
     rollouts = imagine(config, model, policy, start, horizon)
-    together = torch.corrcoef(torch.stack([real, logged]))[0, 1] if real.std() > 0 and logged.std() > 0 else None
+    together = (
+        torch.corrcoef(torch.stack([real, logged]))[0, 1]
+        if real.std() > 0 and logged.std() > 0
+        else None
+    )
     report = {
         "steps": float(horizon),
         "real": float(real.mean()),
@@ -186,5 +211,9 @@ def measure_imagined_return(
 def _measure_interval(differences: Array) -> dict[str, float]:
     """Mean and half-width of its 95 % interval by Student's t."""
     count = len(differences)
-    width = stats.t.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count) if count > 1 else 0.0
+    width = (
+        stats.t.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count)
+        if count > 1
+        else 0.0
+    )
     return {"mean": float(differences.mean()), "half_width": float(width)}

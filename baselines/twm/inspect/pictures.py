@@ -16,7 +16,14 @@ from ..batches import gather_windows
 from ..config import TWMConfig
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Sequences, Support, WorldModel
-from .diagnostics import CONTEXTS, HORIZONS, draw_windows, drop_context, measure_open_loop, predict_open_loop
+from .diagnostics import (
+    CONTEXTS,
+    HORIZONS,
+    draw_windows,
+    drop_context,
+    measure_open_loop,
+    predict_open_loop,
+)
 
 STEPS = 40
 """Steps of an episode whose attention is shown."""
@@ -42,7 +49,9 @@ def draw_world_model_pictures(
 
     episode = int(generator.integers(data.num_episodes))
     support = _choose_support(config, data, placed, episode, generator)
-    attended = draw_attention(model, beginning(episode, min(STEPS, int(data.lengths[episode]))), support)
+    attended = draw_attention(
+        model, beginning(episode, min(STEPS, int(data.lengths[episode]))), support
+    )
     length = min(CONTEXT + HORIZON, int(data.lengths.max()))
     other = int(generator.choice(np.flatnonzero(data.lengths >= length)))
     imagined = draw_imagined_episode(model, beginning(other, length), min(CONTEXT, length // 2))
@@ -50,11 +59,17 @@ def draw_world_model_pictures(
 
 
 def _choose_support(
-    config: TWMConfig, data: TrainingData, placed: TrainingData, episode: int, generator: np.random.Generator
+    config: TWMConfig,
+    data: TrainingData,
+    placed: TrainingData,
+    episode: int,
+    generator: np.random.Generator,
 ) -> Support | None:
     """Segments of other episodes of the same task; None where nothing is ever pinned, or there is no other."""
     count = config.segments
-    others = np.setdiff1d(np.flatnonzero(data.columns.tasks == data.columns.tasks[episode]), [episode])
+    others = np.setdiff1d(
+        np.flatnonzero(data.columns.tasks == data.columns.tasks[episode]), [episode]
+    )
     if not count or not len(others):
         return None
     chosen = np.resize(generator.permutation(others)[:count], count)
@@ -109,7 +124,8 @@ def _draw_shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePl
     parts = {"support": slice(0, pinned_steps), "this episode": slice(pinned_steps, None)}
     panels = {
         name: [
-            Series(kind, x, weights[:, :, part, place].mean(axis=0).sum(axis=-1)) for place, kind in enumerate(kinds)
+            Series(kind, x, weights[:, :, part, place].mean(axis=0).sum(axis=-1))
+            for place, kind in enumerate(kinds)
         ]
         for name, part in parts.items()
         if name != "support" or pinned_steps
@@ -119,7 +135,9 @@ def _draw_shares(model: WorldModel, weights: Array, pinned_steps: int) -> LinePl
 
 
 @torch.no_grad()
-def record_attention(model: WorldModel, window: Sequences, support: Support | None) -> tuple[Array, int]:
+def record_attention(
+    model: WorldModel, window: Sequences, support: Support | None
+) -> tuple[Array, int]:
     """Attention weights at the action tokens of one sequence.
 
     Returns:
@@ -160,17 +178,20 @@ def draw_imagined_episode(model: WorldModel, steps: Sequences, context: int) -> 
     if model.config.front == "frames":
         return _draw_frames(real[context + 1 :], states.mean(axis=0))
     panels = {"reward": _compare_series(steps.rewards[0].cpu().numpy(), rewards, context)}
-    mean, deviation = (model.observation.get_buffer(name).cpu().numpy() for name in ("mean", "deviation"))
+    mean, deviation = (
+        model.observation.get_buffer(name).cpu().numpy() for name in ("mean", "deviation")
+    )
     moving = np.sort(np.argsort(-real.std(axis=0), kind="stable")[:COORDINATES])
     for place in moving.tolist():
         seen, said = (part[..., place] * deviation[place] + mean[place] for part in (real, states))
-        panels[f"observation {place + 1} of {real.shape[1]}"] = _compare_series(seen[1:], said, context)
+        panels[f"observation {place + 1} of {real.shape[1]}"] = _compare_series(
+            seen[1:], said, context
+        )
     members = len(states)
     caption = f"An episode: the model sees {context} steps, then goes on by itself under the logged actions. "
     if members > 1:
-        caption += (
-            f"Line: mean of {members} rollouts, one a head of the ensemble; band: from the lowest to the highest."
-        )
+        caption += f"Line: mean of {members} rollouts, one a head of the ensemble; "
+        caption += "band: from the lowest to the highest."
     return LinePlot(
         title="Imagined and real",
         panels=panels,
@@ -201,7 +222,9 @@ def _draw_frames(real: Array, imagined: Array) -> ImageStrip:
     )
 
 
-def draw_open_loop_errors(model: WorldModel, data: TrainingData, generator: np.random.Generator) -> LinePlot:
+def draw_open_loop_errors(
+    model: WorldModel, data: TrainingData, generator: np.random.Generator
+) -> LinePlot:
     """How far off imagination is under the logged actions, by how many real steps came before."""
     horizon = min(HORIZONS[-1], int(data.lengths.max()))
     contexts = [count for count in CONTEXTS if count + horizon <= data.lengths.max()]
@@ -218,9 +241,16 @@ def draw_open_loop_errors(model: WorldModel, data: TrainingData, generator: np.r
             panels[panel].append(Series(name, x, size, reference=reference))
 
     centres = truth.mean(dim=(0, 1)), asked.rewards.mean()
-    add("predicting the mean", (truth - centres[0]).transpose(0, 1), (asked.rewards - centres[1]).T, reference=True)
+    add(
+        "predicting the mean",
+        (truth - centres[0]).transpose(0, 1),
+        (asked.rewards - centres[1]).T,
+        reference=True,
+    )
     for context in contexts:
-        state, reward, _ = measure_open_loop(model, drop_context(windows, contexts[-1] - context), context)
+        state, reward, _ = measure_open_loop(
+            model, drop_context(windows, contexts[-1] - context), context
+        )
         add(f"after {context} real steps", state, reward)
     return LinePlot(
         title="How far off imagination is",
@@ -232,7 +262,9 @@ def draw_open_loop_errors(model: WorldModel, data: TrainingData, generator: np.r
 
 
 @torch.no_grad()
-def imagine_with_each_head(model: WorldModel, steps: Sequences, context: int) -> tuple[Array, Array]:
+def imagine_with_each_head(
+    model: WorldModel, steps: Sequences, context: int
+) -> tuple[Array, Array]:
     """Predict on after `context` steps of one sequence, once with each head of the ensemble; latents are modes.
 
     Returns:
@@ -240,7 +272,10 @@ def imagine_with_each_head(model: WorldModel, steps: Sequences, context: int) ->
     """
     heads = model.config.ensemble
     copies = Sequences(
-        **{f.name: getattr(steps, f.name).expand(heads, *getattr(steps, f.name).shape[1:]) for f in fields(steps)}
+        **{
+            f.name: getattr(steps, f.name).expand(heads, *getattr(steps, f.name).shape[1:])
+            for f in fields(steps)
+        }
     )
     own = torch.arange(heads, device=steps.rewards.device)
 

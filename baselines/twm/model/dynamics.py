@@ -33,16 +33,23 @@ class HeadPrediction:
 class HeadEnsemble(nn.Module):
     """Some MLPs of equal shape, computed together."""
 
-    def __init__(self, heads: int, inputs: int, widths: Sequence[int], outputs: int, dropout: float) -> None:
+    def __init__(
+        self, heads: int, inputs: int, widths: Sequence[int], outputs: int, dropout: float
+    ) -> None:
         """Make `heads` MLPs like `layers`, each from a draw of its own."""
         super().__init__()
         sizes = [inputs, *widths, outputs]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()  # (heads, in, out) and (heads, 1, out)
+        self.weights, self.biases = (
+            nn.ParameterList(),
+            nn.ParameterList(),
+        )  # (heads, in, out) and (heads, 1, out)
         for number, (before, after) in enumerate(itertools.pairwise(sizes)):
             drawn = [nn.Linear(before, after) for _ in range(heads)]
             for layer in drawn:
                 initialise_kaiming(layer, linear=number == len(widths))
-            self.weights.append(nn.Parameter(torch.stack([layer.weight.detach().T for layer in drawn])))
+            self.weights.append(
+                nn.Parameter(torch.stack([layer.weight.detach().T for layer in drawn]))
+            )
             self.biases.append(nn.Parameter(torch.zeros(heads, 1, after)))
         self.dropout = nn.Dropout(dropout)
 
@@ -63,7 +70,9 @@ class Dynamics(nn.Module):
     prediction is read at the action's token.
     """
 
-    def __init__(self, config: WorldModelConfig, latents: Latents, action_dim: int, discrete: bool) -> None:
+    def __init__(
+        self, config: WorldModelConfig, latents: Latents, action_dim: int, discrete: bool
+    ) -> None:
         """Make the network; discrete actions are one-hot and looked up, continuous ones mapped."""
         super().__init__()
         self.config, self.latents = config, latents
@@ -71,7 +80,11 @@ class Dynamics(nn.Module):
         self.step_tokens = 2 + config.reward_input + config.discount_input
         self.embed_latent = _make_embedding(latents.size, width)
         # A table without bias; drawn as an embedding table is.
-        self.embed_action = nn.Linear(action_dim, width, bias=False) if discrete else _make_embedding(action_dim, width)
+        self.embed_action = (
+            nn.Linear(action_dim, width, bias=False)
+            if discrete
+            else _make_embedding(action_dim, width)
+        )
         if discrete:
             nn.init.normal_(self.embed_action.weight)  # type: ignore[arg-type]
         if config.reward_input:
@@ -117,13 +130,23 @@ class Dynamics(nn.Module):
             tokens.append(self.embed_discount(discounts[..., None]))
         return tokens
 
-    def embed_steps(self, latents: Tensor, actions: Tensor, rewards: Tensor, discounts: Tensor) -> Tensor:
+    def embed_steps(
+        self, latents: Tensor, actions: Tensor, rewards: Tensor, discounts: Tensor
+    ) -> Tensor:
         """All tokens of `(B, T, ...)` steps: `(B, T * step_tokens, width)`."""
-        parts = [self.embed_latents(latents), self.embed_actions(actions), *self.embed_outcomes(rewards, discounts)]
+        parts = [
+            self.embed_latents(latents),
+            self.embed_actions(actions),
+            *self.embed_outcomes(rewards, discounts),
+        ]
         return torch.stack(parts, dim=2).flatten(1, 2)
 
     def forward(
-        self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None, memory: Memory | None = None
+        self,
+        tokens: Tensor,
+        episodes: Tensor,
+        pinned: Pinned | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """Outputs `(B, T, 2, width)` at the latent and action tokens of `tokens` of whole steps.
 
@@ -134,26 +157,38 @@ class Dynamics(nn.Module):
             memory: steps before these, to which these are added.
         """
         count = tokens.shape[1]
-        each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, :count]  # (B, tokens): the last step may be cut
+        each = episodes.repeat_interleave(self.step_tokens, dim=1)[
+            :, :count
+        ]  # (B, tokens): the last step may be cut
         hidden: Tensor = self.transformer(tokens, each, memory=memory, pinned=pinned)
-        return torch.stack([hidden[:, :: self.step_tokens], hidden[:, 1 :: self.step_tokens]], dim=2)
+        return torch.stack(
+            [hidden[:, :: self.step_tokens], hidden[:, 1 :: self.step_tokens]], dim=2
+        )
 
-    def read_at_latents(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None, memory: Memory) -> Tensor:
+    def read_at_latents(
+        self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None, memory: Memory
+    ) -> Tensor:
         """Outputs `(B, T, width)` at the latent tokens only; all tokens are added to `memory`."""
         each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]
         rows = slice(None, None, self.step_tokens)
         hidden: Tensor = self.transformer(tokens, each, rows, memory, pinned)
         return hidden
 
-    def read_at_actions(self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None) -> Tensor:
+    def read_at_actions(
+        self, tokens: Tensor, episodes: Tensor, pinned: Pinned | None = None
+    ) -> Tensor:
         """Outputs `(B, T, width)` at the action tokens only."""
         each = episodes.repeat_interleave(self.step_tokens, dim=1)[:, : tokens.shape[1]]
-        hidden: Tensor = self.transformer(tokens, each, rows=slice(1, None, self.step_tokens), pinned=pinned)
+        hidden: Tensor = self.transformer(
+            tokens, each, rows=slice(1, None, self.step_tokens), pinned=pinned
+        )
         return hidden
 
     def predict(self, hidden: Tensor) -> HeadPrediction:
         """Apply all heads to outputs at action tokens, `(..., width)`."""
-        active = nn.functional.silu(hidden)  # the transformer ends in a layer norm, without an activation
+        active = nn.functional.silu(
+            hidden
+        )  # the transformer ends in a layer norm, without an activation
         return HeadPrediction(
             latent_logits=self.latent_heads(active),
             reward=self.reward_head(active)[..., 0],
@@ -169,7 +204,11 @@ class Dynamics(nn.Module):
     def predict_discount(self, prediction: HeadPrediction) -> Tensor:
         """Predicted discounts `(...)`, in [0, 1]."""
         probability = prediction.discount_logit.sigmoid()
-        return probability if self.config.discount_target == "soft" else self.config.discount * probability
+        return (
+            probability
+            if self.config.discount_target == "soft"
+            else self.config.discount * probability
+        )
 
 
 def _make_embedding(inputs: int, width: int) -> nn.Sequential:

@@ -45,10 +45,14 @@ class Memory:
         heads = self.keys[0].shape[1]
         # Keys are viewed as rows of (sequence, head, column), so that one index serves every layer's keys and values.
         sequence_heads = rows[:, None] * heads + torch.arange(heads, device=rows.device)
-        index = sequence_heads[:, :, None] * self.capacity + places[:, None]  # (N, heads, capacity), into flat rows
+        index = (
+            sequence_heads[:, :, None] * self.capacity + places[:, None]
+        )  # (N, heads, capacity), into flat rows
 
         def take(each: Tensor) -> Tensor:
-            return torch.unflatten(each.flatten(0, 2).index_select(0, index.flatten()), 0, index.shape)
+            return torch.unflatten(
+                each.flatten(0, 2).index_select(0, index.flatten()), 0, index.shape
+            )
 
         return Memory([take(k) for k in self.keys], [take(v) for v in self.values], episodes, used)
 

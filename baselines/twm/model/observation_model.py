@@ -19,12 +19,16 @@ FRAMES = (4, 64, 64)
 _CHANNELS = (4, 48, 96, 192, 384)
 
 
-def make_mlp(inputs: int, widths: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
+def make_mlp(
+    inputs: int, widths: Sequence[int], outputs: int, dropout: float = 0.0
+) -> nn.Sequential:
     """An MLP with SiLU: Kaiming-uniform weights (gain of ReLU, of a linear layer for the last one), zero biases."""
     return nn.Sequential(*_list_layers(inputs, widths, outputs, dropout))
 
 
-def _list_layers(inputs: int, widths: Sequence[int], outputs: int, dropout: float) -> Iterator[nn.Module]:
+def _list_layers(
+    inputs: int, widths: Sequence[int], outputs: int, dropout: float
+) -> Iterator[nn.Module]:
     for width in widths:
         yield initialise_kaiming(nn.Linear(inputs, width))
         yield nn.SiLU()
@@ -34,7 +38,9 @@ def _list_layers(inputs: int, widths: Sequence[int], outputs: int, dropout: floa
     yield initialise_kaiming(nn.Linear(inputs, outputs), linear=True)
 
 
-def initialise_kaiming(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, linear: bool = False) -> nn.Module:
+def initialise_kaiming(
+    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, linear: bool = False
+) -> nn.Module:
     """Initialise a layer; `linear` where no SiLU follows."""
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear" if linear else "relu")
     if layer.bias is not None:
@@ -70,10 +76,14 @@ class Latents:
         probabilities = self.split(self.probabilities(logits))
         summed = probabilities.detach().cumsum(dim=-1)
         # The inverse of the cumulative sum; scaled by its last value, which rounding may have left below 1.
-        uniform = torch.rand(*summed.shape[:-1], 1, generator=generator, dtype=summed.dtype, device=summed.device)
+        uniform = torch.rand(
+            *summed.shape[:-1], 1, generator=generator, dtype=summed.dtype, device=summed.device
+        )
         chosen = (summed < uniform * summed[..., -1:]).sum(dim=-1)
         drawn = nn.functional.one_hot(chosen, self.classes).to(logits.dtype)
-        if logits.requires_grad:  # straight-through: the value of the sample, the gradient of the probabilities
+        if (
+            logits.requires_grad
+        ):  # straight-through: the value of the sample, the gradient of the probabilities
             drawn = drawn + probabilities - probabilities.detach()
         return drawn.flatten(-2)
 
@@ -155,7 +165,9 @@ class ObservationModel(nn.Module):
         if observations.shape[-1:] == (self.observation_dim,):
             observations = torch.unflatten(observations, -1, FRAMES)
         if observations.shape[-3:] != FRAMES:
-            raise DataError(f"frames of shape {tuple(observations.shape)}, expected (..., 4, 64, 64)")
+            raise DataError(
+                f"frames of shape {tuple(observations.shape)}, expected (..., 4, 64, 64)"
+            )
         return observations / 255.0 if observations.dtype == torch.uint8 else observations
 
     def encode(self, observations: Tensor) -> Tensor:
@@ -174,13 +186,19 @@ class ObservationModel(nn.Module):
         logits = self.encode(observations)
         decoded = self.decode(self.latents.sample(logits))
         errors = 0.5 * (decoded - observations).square().flatten(-self._value_axes)
-        decoder = errors.sum(dim=-1) if self.config.decoder_reduction == "sum" else errors.mean(dim=-1)
+        decoder = (
+            errors.sum(dim=-1) if self.config.decoder_reduction == "sum" else errors.mean(dim=-1)
+        )
         entropy = self.latents.entropy(logits).mean()
         if self.config.entropy_form == "hinge":
             regulariser = (self.config.entropy_threshold - entropy).clamp(min=0.0)
         else:
             regulariser = -entropy
-        return self.config.decoder_weight * decoder.mean(), self.config.entropy_weight * regulariser, logits
+        return (
+            self.config.decoder_weight * decoder.mean(),
+            self.config.entropy_weight * regulariser,
+            logits,
+        )
 
     @property
     def _value_axes(self) -> int:

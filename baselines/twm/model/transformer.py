@@ -13,7 +13,9 @@ from .memory import Memory, Pinned
 class AttentionBlock(nn.Module):
     """Attention and two feed-forward layers, each followed by a layer norm of the sum (post-norm)."""
 
-    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, scale: float) -> None:
+    def __init__(
+        self, width: int, heads: int, feedforward: int, dropout: float, scale: float
+    ) -> None:
         """Make the layers; scores are multiplied by `scale`."""
         super().__init__()
         self.heads, self.scale = heads, scale
@@ -33,16 +35,22 @@ class AttentionBlock(nn.Module):
     def project_queries(self, tokens: Tensor) -> Tensor:
         """Scaled queries."""
         width = tokens.shape[-1]
-        return self.split_heads(nn.functional.linear(tokens, self.project.weight[:width]) * self.scale)
+        return self.split_heads(
+            nn.functional.linear(tokens, self.project.weight[:width]) * self.scale
+        )
 
     def project_keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values."""
-        keys, values = nn.functional.linear(tokens, self.project.weight[tokens.shape[-1] :]).chunk(2, dim=-1)
+        keys, values = nn.functional.linear(tokens, self.project.weight[tokens.shape[-1] :]).chunk(
+            2, dim=-1
+        )
         return self.split_heads(keys), self.split_heads(values)
 
     def finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
         """The block's output from its input and the attended values `(B, heads, n, width / heads)`."""
-        tokens = self.attention_norm(tokens + self.dropout(self.combine(attended.transpose(1, 2).flatten(2))))
+        tokens = self.attention_norm(
+            tokens + self.dropout(self.combine(attended.transpose(1, 2).flatten(2)))
+        )
         inner = self.dropout(nn.functional.silu(self.widen(tokens)))
         output: Tensor = self.feedforward_norm(tokens + self.dropout(self.narrow(inner)))
         return output
@@ -82,7 +90,9 @@ class TransformerXL(nn.Module):
         self.across_episodes = across_episodes
         scale = 1.0 / math.sqrt(width // heads if head_scale else width)
         self.scale = scale
-        self.blocks = nn.ModuleList(AttentionBlock(width, heads, feedforward, dropout, scale) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            AttentionBlock(width, heads, feedforward, dropout, scale) for _ in range(layers)
+        )
         self.content_bias = nn.Parameter(torch.empty(heads, width // heads))
         self.position_bias = nn.Parameter(torch.empty(heads, width // heads))
         nn.init.xavier_uniform_(self.content_bias)
@@ -144,7 +154,9 @@ class TransformerXL(nn.Module):
             hidden = self._attend(number, hidden, asking, keys, values, bias, pinned)
         return hidden
 
-    def pin(self, tokens: Tensor, episodes: Tensor, unseen: Tensor, rows: slice = slice(None)) -> tuple[Tensor, Pinned]:
+    def pin(
+        self, tokens: Tensor, episodes: Tensor, unseen: Tensor, rows: slice = slice(None)
+    ) -> tuple[Tensor, Pinned]:
         """Run support tokens; their `i`-th is `reach + S - i` tokens away from all later tokens.
 
         Args:
@@ -168,10 +180,14 @@ class TransformerXL(nn.Module):
             hidden = self._attend(number, hidden, asking, keys, values, bias, None)
             # Support stays at one distance from all later tokens, so its positions are added to its keys once, and both
             # biases' scores are computed once.
-            positions = self._project_positions(number, sinusoids(distances, self.width))  # (heads, S, size)
+            positions = self._project_positions(
+                number, sinusoids(distances, self.width)
+            )  # (heads, S, size)
             scores = (keys @ self.content_bias[:, :, None]).transpose(2, 3)  # (G, heads, 1, S)
             scores = scores + (positions @ self.position_bias[:, :, None]).transpose(1, 2)
-            pinned.keys.append((keys + positions).contiguous())  # or each later product would copy them
+            pinned.keys.append(
+                (keys + positions).contiguous()
+            )  # or each later product would copy them
             pinned.values.append(values.contiguous())
             pinned.bias.append(scores * self.scale + padding)
         return hidden, pinned
@@ -198,7 +214,9 @@ class TransformerXL(nn.Module):
         """
         query = torch.arange(past, past + episodes.shape[1], device=known.device)[:, None]
         column = torch.arange(known.shape[1], device=known.device)
-        seen = (column <= query) & (column // self.step_tokens >= query // self.step_tokens - self.memory)
+        seen = (column <= query) & (
+            column // self.step_tokens >= query // self.step_tokens - self.memory
+        )
         visible = seen & (known >= 0)[:, None]
         if not self.across_episodes:
             visible &= known[:, None] == episodes[:, :, None]
@@ -207,7 +225,9 @@ class TransformerXL(nn.Module):
 
     def _encode_distances(self, count: int) -> Tensor:
         """Sinusoids `(count, width)` of the distances count-1, ..., 0."""
-        return sinusoids(torch.arange(count - 1, -1, -1, device=self.content_bias.device), self.width)
+        return sinusoids(
+            torch.arange(count - 1, -1, -1, device=self.content_bias.device), self.width
+        )
 
     def _project_positions(self, number: int, table: Tensor) -> Tensor:
         """Positions `(R, width)` as a block's keys have them: `(heads, R, width / heads)`."""
@@ -229,13 +249,22 @@ class TransformerXL(nn.Module):
         block = self.blocks[number]
         assert isinstance(block, AttentionBlock)
         wanted = range(tokens.shape[1])[rows]
-        end = keys.shape[2] - tokens.shape[1] + wanted[-1] + 1  # no wanted token sees what comes after it
-        keys, values, bias, tokens = keys[:, :, :end], values[:, :, :end], bias[:, :, rows, :end], tokens[:, rows]
+        end = (
+            keys.shape[2] - tokens.shape[1] + wanted[-1] + 1
+        )  # no wanted token sees what comes after it
+        keys, values, bias, tokens = (
+            keys[:, :, :end],
+            values[:, :, :end],
+            bias[:, :, rows, :end],
+            tokens[:, rows],
+        )
         # Transformer-XL: (query + content bias) . key + (query + position bias) . position, the latter by distance.
         query = block.project_queries(tokens)
         content = (query + self.content_bias[:, None] * self.scale) @ keys.transpose(2, 3)
         table = self.table[-end:] if end <= len(self.table) else self._encode_distances(end)
-        asking = (query + self.position_bias[:, None] * self.scale).transpose(0, 1)  # (heads, B, rows, size)
+        asking = (query + self.position_bias[:, None] * self.scale).transpose(
+            0, 1
+        )  # (heads, B, rows, size)
         position = asking.flatten(1, 2) @ self._project_positions(number, table).transpose(1, 2)
         position = torch.unflatten(position, 1, asking.shape[1:3]).transpose(0, 1)
         scores = content + relative_shift(position, wanted.step) + bias
@@ -258,7 +287,9 @@ def sinusoids(distances: Tensor, width: int) -> Tensor:
 
 def _mask_scores(hidden: Tensor, like: Tensor) -> Tensor:
     """What is added to scores: minus infinity where `hidden` is true, else zero."""
-    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, -math.inf)
+    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(
+        hidden, -math.inf
+    )
 
 
 def relative_shift(scores: Tensor, stride: int = 1) -> Tensor:

@@ -109,7 +109,11 @@ class WorldModel(nn.Module):
 
     def transform_rewards(self, rewards: Tensor) -> Tensor:
         """Rewards as the dynamics read and predict them."""
-        return rewards.tanh() if self.config.reward_transform == "tanh" else rewards / self.get_buffer("reward_scale")
+        return (
+            rewards.tanh()
+            if self.config.reward_transform == "tanh"
+            else rewards / self.get_buffer("reward_scale")
+        )
 
     def restore_rewards(self, transformed: Tensor) -> Tensor:
         """The inverse of `transformed`; squashed rewards are kept from the ends of their range."""
@@ -121,7 +125,9 @@ class WorldModel(nn.Module):
         """Encode sequences; `sample` draws the latents, `gradient` keeps that of the logits."""
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
             logits = self.observation.encode(self.observation.scale(steps.observations))
-        latents = self.latents.sample(logits.detach()) if sample else self.latents.mode(logits.detach())
+        latents = (
+            self.latents.sample(logits.detach()) if sample else self.latents.mode(logits.detach())
+        )
         rewards = self.transform_rewards(steps.rewards)
         discounts = self.config.discount * (~steps.ended).to(rewards.dtype)
         tokens = self.dynamics.embed_steps(latents[:, :-1], steps.actions, rewards, discounts)
@@ -135,10 +141,16 @@ class WorldModel(nn.Module):
         """
         count = support.count
         groups = len(encoded.tokens) // count
-        tokens = torch.unflatten(encoded.tokens, 0, (groups, count)).flatten(1, 2)  # (G, n * T * k, width)
+        tokens = torch.unflatten(encoded.tokens, 0, (groups, count)).flatten(
+            1, 2
+        )  # (G, n * T * k, width)
         number = torch.arange(count, device=tokens.device)[:, None]
         episodes = torch.unflatten(encoded.steps.episodes, 0, (groups, count))
-        each = torch.where(episodes >= 0, number, -1).flatten(1).repeat_interleave(self.dynamics.step_tokens, dim=1)
+        each = (
+            torch.where(episodes >= 0, number, -1)
+            .flatten(1)
+            .repeat_interleave(self.dynamics.step_tokens, dim=1)
+        )
         unseen = support.hidden.repeat_interleave(tokens.shape[1] // count, dim=1)
         rows = slice(1, None, self.dynamics.step_tokens)
         outputs, pinned = self.dynamics.transformer.pin(tokens, each, unseen, rows)
@@ -177,7 +189,9 @@ class WorldModel(nn.Module):
         prediction = self.dynamics.predict(torch.cat([*outputs, hidden.flatten(0, 1)]))
         loss, parts = self.prediction_loss(prediction, [*read, windows])
         if reward_map is not None:
-            parts["reward_map"] = self._reward_map_loss(both, reward_map, windows.steps.episodes >= 0)
+            parts["reward_map"] = self._reward_map_loss(
+                both, reward_map, windows.steps.episodes >= 0
+            )
             loss = loss + self.config.reward_map_weight * parts["reward_map"]
         count, shape = windows.rewards.numel(), hidden.shape[:2]
         of_windows = HeadPrediction(
@@ -187,7 +201,9 @@ class WorldModel(nn.Module):
         )
         return loss, parts, of_windows
 
-    def prediction_loss(self, prediction: HeadPrediction, read: Sequence[Encoded]) -> tuple[Tensor, dict[str, Tensor]]:
+    def prediction_loss(
+        self, prediction: HeadPrediction, read: Sequence[Encoded]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the dynamics' losses, and its parts.
 
         Args:
@@ -200,9 +216,13 @@ class WorldModel(nn.Module):
         target = torch.cat([encoded.logits[:, 1:].detach().flatten(0, 1) for encoded in read])
         reward = torch.cat([encoded.rewards.flatten() for encoded in read])
         going = (~torch.cat([part.terminated.flatten() for part in steps])).to(reward.dtype)
-        crossed = self.latents.probabilities(target) * self.latents.log_probabilities(prediction.latent_logits)
+        crossed = self.latents.probabilities(target) * self.latents.log_probabilities(
+            prediction.latent_logits
+        )
         label = going * config.discount if config.discount_target == "soft" else going
-        bernoulli = nn.functional.binary_cross_entropy_with_logits(prediction.discount_logit, label, reduction="none")
+        bernoulli = nn.functional.binary_cross_entropy_with_logits(
+            prediction.discount_logit, label, reduction="none"
+        )
         parts = {
             "latent": _masked_mean(-crossed.sum(dim=-1).mean(dim=0), known),
             "reward": _masked_mean(0.5 * (prediction.reward - reward).square(), real),
@@ -218,14 +238,20 @@ class WorldModel(nn.Module):
     def _reward_map_loss(self, hidden: Tensor, reward_map: Tensor, real: Tensor) -> Tensor:
         """Half the mean squared error of what the map says at latents' and actions' tokens `(B, T, 2, width)`."""
         told = self.dynamics.tell_reward_map(hidden)
-        return _masked_mean(0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real)
+        return _masked_mean(
+            0.5 * (told - reward_map[:, None, None]).square().mean(dim=(2, 3)), real
+        )
 
     def observation_loss(self, observations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder and entropy losses of observations `(N, ...)`."""
-        decoder, entropy, _ = self.observation.reconstruction_loss(self.observation.scale(observations))
+        decoder, entropy, _ = self.observation.reconstruction_loss(
+            self.observation.scale(observations)
+        )
         return decoder + entropy, {"decoder": decoder, "entropy": entropy}
 
-    def joint_observation_loss(self, steps: Sequences, prediction: HeadPrediction) -> tuple[Tensor, dict[str, Tensor]]:
+    def joint_observation_loss(
+        self, steps: Sequences, prediction: HeadPrediction
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Decoder, entropy and consistency losses of what follows the real steps of windows.
 
         `prediction` is what the dynamics made of these steps. The first observation of a new episode, which it cannot

@@ -105,7 +105,9 @@ class AtariGame:
         self._begin()
         frame = self._shrink_screen(self._emulator.getScreenGrayscale())
         for _ in range(no_ops):
-            outcome = self.step(0)  # the first of the minimal actions is to do nothing, in every game
+            outcome = self.step(
+                0
+            )  # the first of the minimal actions is to do nothing, in every game
             frame = outcome.frame
             if outcome.over:
                 self._begin()
@@ -135,7 +137,11 @@ class AtariGame:
     def state_dict(self) -> dict[str, Any]:
         """The emulator's whole state, its random numbers included."""
         state = self._emulator.cloneSystemState().serialize()
-        return {"system": np.frombuffer(state, np.uint8), "steps": self._steps, "lives": self._lives}
+        return {
+            "system": np.frombuffer(state, np.uint8),
+            "steps": self._steps,
+            "lives": self._lives,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
         """Put back what `state_dict` returned."""

@@ -63,13 +63,22 @@ class Schedule:
 class OnlineLearner:
     """World model, actor and critic of one game, with their optimisers."""
 
-    def __init__(self, config: TWMConfig, spaces: Spaces, collector: Collector, run: TrainingRun) -> None:
+    def __init__(
+        self, config: TWMConfig, spaces: Spaces, collector: Collector, run: TrainingRun
+    ) -> None:
         """Make the networks; raises `DataError` if `spaces` has no frames."""
         run.torch_seed("initialise")
-        self.config, self.run, self.collector, self.replay = config, run, collector, collector.replay
+        self.config, self.run, self.collector, self.replay = (
+            config,
+            run,
+            collector,
+            collector.replay,
+        )
         self.model = WorldModel(config, spaces).to(run.device)
         self.policy = ActorCritic(config, spaces).to(run.device)
-        self.observation = make_adam(config, self.model.observation, config.observation_learning_rate)
+        self.observation = make_adam(
+            config, self.model.observation, config.observation_learning_rate
+        )
         self.dynamics = make_adam(config, self.model.dynamics, config.dynamics_learning_rate)
         self.optimizers = PolicyOptimizers.make(config, self.policy)
         self.sampler = BalancedSampler(0, config.sampling_temperature, config.sampling)
@@ -111,7 +120,9 @@ class OnlineLearner:
     def _pretrain_dynamics(self, name: str, schedule: Schedule) -> None:
         """The dynamics on frozen encodings; all sequences are as likely."""
         total = schedule.count_pretraining_updates("dynamics")
-        for update in self.run.steps(f"{name}-dynamics", total, model=self.model.dynamics, optimizer=self.dynamics):
+        for update in self.run.steps(
+            f"{name}-dynamics", total, model=self.model.dynamics, optimizer=self.dynamics
+        ):
             self.model.train()
             windows = self._draw_windows(name, "dynamics", update)
             info = update_on_sequences(self.model, windows, self.dynamics, None)
@@ -121,7 +132,11 @@ class OnlineLearner:
         """Critic and actor on real sequences; all are as likely."""
         config, policy, optimizers = self.config, self.policy, self.optimizers
         total = schedule.count_pretraining_updates("policy")
-        parts: dict[str, Any] = {"policy": policy, "actor": optimizers.actor, "critic": optimizers.critic}
+        parts: dict[str, Any] = {
+            "policy": policy,
+            "actor": optimizers.actor,
+            "critic": optimizers.critic,
+        }
         for update in self.run.steps(f"{name}-policy", total, **parts):
             windows = self._draw_windows(name, "policy", update)
             info = update_policy_on_sequences(config, self.model, policy, optimizers, windows)
@@ -180,7 +195,10 @@ class OnlineLearner:
 
 
 def update_on_sequences(
-    model: WorldModel, windows: Sequences, dynamics: torch.optim.Optimizer, observation: torch.optim.Optimizer | None
+    model: WorldModel,
+    windows: Sequences,
+    dynamics: torch.optim.Optimizer,
+    observation: torch.optim.Optimizer | None,
 ) -> dict[str, Tensor]:
     """Update the dynamics and then, if its optimiser is given, the observation model; returns what is logged.
 
@@ -188,7 +206,9 @@ def update_on_sequences(
     observation. That after the last step is predicted, but not decoded.
     """
     encoded = model.encode(windows, sample=True)
-    prediction = model.dynamics.predict(model.dynamics.read_at_actions(encoded.tokens, windows.episodes))
+    prediction = model.dynamics.predict(
+        model.dynamics.read_at_actions(encoded.tokens, windows.episodes)
+    )
     counted = Encoded(
         encoded.logits[:, 1:],
         encoded.latents[:, 1:],
@@ -204,9 +224,13 @@ def update_on_sequences(
     loss, info = model.prediction_loss(later, [counted])
     descend(dynamics, loss, clip=model.config.model_clip)
     if observation is not None:
-        before = Sequences(**{field.name: getattr(windows, field.name)[:, :-1] for field in fields(windows)})
+        before = Sequences(
+            **{field.name: getattr(windows, field.name)[:, :-1] for field in fields(windows)}
+        )
         earlier = HeadPrediction(
-            prediction.latent_logits[:, :, :-1], prediction.reward[:, :-1], prediction.discount_logit[:, :-1]
+            prediction.latent_logits[:, :, :-1],
+            prediction.reward[:, :-1],
+            prediction.discount_logit[:, :-1],
         )
         loss, more = model.joint_observation_loss(before, earlier)
         descend(observation, loss, clip=model.config.model_clip)
@@ -215,11 +239,17 @@ def update_on_sequences(
 
 
 def update_policy_on_sequences(
-    config: TWMConfig, model: WorldModel, policy: ActorCritic, optimizers: PolicyOptimizers, windows: Sequences
+    config: TWMConfig,
+    model: WorldModel,
+    policy: ActorCritic,
+    optimizers: PolicyOptimizers,
+    windows: Sequences,
 ) -> dict[str, Tensor]:
     """On real sequences the critic regresses GAE returns, the actor grows more random; returns what is logged."""
     with torch.no_grad():
-        latents = model.latents.sample(model.observation.encode(model.observation.scale(windows.observations)))
+        latents = model.latents.sample(
+            model.observation.encode(model.observation.scale(windows.observations))
+        )
     rewards = model.transform_rewards(windows.rewards)
     steps = PolicyTrajectories(
         features=policy.make_features(latents, latents).transpose(0, 1),
@@ -233,7 +263,9 @@ def update_policy_on_sequences(
     value_loss, info = critic_loss(policy, steps, values, advantages)
     descend(optimizers.critic, value_loss, clip=config.policy_clip)
     _, entropy = policy.likelihood(steps.features[:-1], steps.actions)
-    descend(optimizers.actor, -config.actor_entropy_weight * entropy.mean(), clip=config.policy_clip)
+    descend(
+        optimizers.actor, -config.actor_entropy_weight * entropy.mean(), clip=config.policy_clip
+    )
     return info | {"actor_entropy": entropy.mean()}
 
 
@@ -248,7 +280,9 @@ def pair_steps(windows: Sequences, count: int) -> WindowBatch:
     for field in fields(windows):
         tensor: Tensor = getattr(windows, field.name)
         length = 3 if field.name == "observations" else 2
-        parts[field.name] = tensor[rows[:, None], first[:, None] + torch.arange(length, device=tensor.device)]
+        parts[field.name] = tensor[
+            rows[:, None], first[:, None] + torch.arange(length, device=tensor.device)
+        ]
     startable = torch.zeros_like(parts["ended"])
     startable[:, 1] = True
     return WindowBatch(Sequences(**parts), None, startable)

@@ -19,7 +19,10 @@ from .replay import Replay
 
 @torch.no_grad()
 def sample_actions(
-    model: WorldModel, policy: ActorCritic, observations: Array, generator: torch.Generator | None = None
+    model: WorldModel,
+    policy: ActorCritic,
+    observations: Array,
+    generator: torch.Generator | None = None,
 ) -> Array:
     """`(n,)` sampled actions in `(n, 4, 64, 64)` bytes, whose latents are modes."""
     device = model.get_buffer("reward_scale").device

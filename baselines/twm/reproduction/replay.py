@@ -35,7 +35,9 @@ class Replay:
         """
         self._run, self._name, self._num_actions = run, name, num_actions
         self._columns: dict[str, Array] = {
-            "frames": np.empty((capacity + 1, SIDE, SIDE), np.uint8),  # untouched pages take no memory
+            "frames": np.empty(
+                (capacity + 1, SIDE, SIDE), np.uint8
+            ),  # untouched pages take no memory
             "first": np.zeros(capacity + 1, np.int64),  # where the frame's game begins
             "actions": np.zeros(capacity + 1, np.int64),
             "rewards": np.zeros(capacity + 1, np.float32),
@@ -60,7 +62,14 @@ class Replay:
         self._add(frame, new_game=True)
 
     def append(
-        self, action: int, reward: float, *, terminated: bool, truncated: bool, frame: Array, new_game: bool
+        self,
+        action: int,
+        reward: float,
+        *,
+        terminated: bool,
+        truncated: bool,
+        frame: Array,
+        new_game: bool,
     ) -> None:
         """Add a step.
 
@@ -98,7 +107,11 @@ class Replay:
     def find_whole(self, length: int) -> Array:
         """Steps from which `length` steps lie in one episode; its last step is not one of them."""
         ends = np.concatenate([[0], np.cumsum(self._columns["ended"][: self.size])])
-        return np.flatnonzero(ends[length:] == ends[: len(ends) - length]) if self.size >= length else ends[:0]
+        return (
+            np.flatnonzero(ends[length:] == ends[: len(ends) - length])
+            if self.size >= length
+            else ends[:0]
+        )
 
     def gather_sequences(self, starts: Array, length: int, device: str) -> Sequences:
         """`length` steps from each of `starts` on; a step that ends a life or a game is followed by a new episode."""
@@ -121,7 +134,9 @@ class Replay:
         """How many frames there are; the chunks that grew are kept by the run first."""
         for number in range(max(0, self._kept - 1) // CHUNK, -(-self._frames // CHUNK)):
             part = slice(number * CHUNK, min((number + 1) * CHUNK, self._frames))
-            self._run.checkpoint(self._chunk(number), {key: column[part] for key, column in self._columns.items()})
+            self._run.checkpoint(
+                self._chunk(number), {key: column[part] for key, column in self._columns.items()}
+            )
         self._kept = self._frames
         return {"frames": self._frames}
 
@@ -136,9 +151,14 @@ class Replay:
             first, count = number * CHUNK, min(CHUNK, frames - number * CHUNK)
             curve, summary = self._run.curve, self._run.summary
             chunk = self._run.restore(self._chunk(number))
-            self._run.curve, self._run.summary = curve, summary  # a chunk's are of the moment when it was written
+            self._run.curve, self._run.summary = (
+                curve,
+                summary,
+            )  # a chunk's are of the moment when it was written
             if chunk is None or any(len(chunk[key]) < count for key in self._columns):
-                raise DataError(f"checkpoint {self._chunk(number)}: expected {count} steps of the replay, found fewer")
+                raise DataError(
+                    f"checkpoint {self._chunk(number)}: expected {count} steps of the replay, found fewer"
+                )
             for key, column in self._columns.items():
                 column[first : first + count] = chunk[key][:count]
         self._frames = self._kept = frames

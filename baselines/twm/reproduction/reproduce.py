@@ -39,22 +39,39 @@ GameMaker = Callable[[str, int], Game]
 class TWMReproduceConfig(Config):
     """Which games, how long, and how large a model."""
 
-    game: str = Field(default="Pong", description="games of the paper, separated by commas, or `all`")
-    steps: int = Field(default=PUBLISHED_STEPS, ge=1, description="steps of a game, of four frames each")
-    size: Literal["paper", "M", "S"] = Field(default="paper", description="of the world model and its batches")
+    game: str = Field(
+        default="Pong", description="games of the paper, separated by commas, or `all`"
+    )
+    steps: int = Field(
+        default=PUBLISHED_STEPS, ge=1, description="steps of a game, of four frames each"
+    )
+    size: Literal["paper", "M", "S"] = Field(
+        default="paper", description="of the world model and its batches"
+    )
     updates_per_step: float = Field(
         default=PUBLISHED_UPDATES / (PUBLISHED_STEPS - PUBLISHED_PREFILL),
         gt=0,
         description="updates of world model, actor and critic a step after the random ones; pretraining goes with it",
     )
     random_share: float = Field(
-        default=PUBLISHED_PREFILL / PUBLISHED_STEPS, gt=0, lt=1, description="share of steps, the first, at random"
+        default=PUBLISHED_PREFILL / PUBLISHED_STEPS,
+        gt=0,
+        lt=1,
+        description="share of steps, the first, at random",
     )
-    no_ops: int = Field(default=30, ge=0, description="most steps of doing nothing at the beginning of a played game")
+    no_ops: int = Field(
+        default=30,
+        ge=0,
+        description="most steps of doing nothing at the beginning of a played game",
+    )
     evaluation_interval: int = Field(
-        default=5_000, ge=0, description="steps between evaluations in the loop; 0: none but before it and at the end"
+        default=5_000,
+        ge=0,
+        description="steps between evaluations in the loop; 0: none but before it and at the end",
     )
-    interval_episodes: int = Field(default=10, ge=1, description="games of each of these evaluations")
+    interval_episodes: int = Field(
+        default=10, ge=1, description="games of each of these evaluations"
+    )
     episodes: int = Field(default=100, ge=1, description="games of the final evaluation")
 
     @field_validator("game")
@@ -62,11 +79,19 @@ class TWMReproduceConfig(Config):
     def _refuse_unknown(cls, value: str) -> str:
         """Refuse unknown games; upper and lower case are the same."""
         known = {name.lower(): name for name in GAMES}
-        names = list(GAMES) if value.strip().lower() == "all" else [part.strip() for part in value.split(",")]
+        names = (
+            list(GAMES)
+            if value.strip().lower() == "all"
+            else [part.strip() for part in value.split(",")]
+        )
         for name in names:
             if name.lower() not in known:
                 nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
-                hint = f"did you mean {known[nearest[0]]!r}?" if nearest else f"known: {', '.join(GAMES)}"
+                hint = (
+                    f"did you mean {known[nearest[0]]!r}?"
+                    if nearest
+                    else f"known: {', '.join(GAMES)}"
+                )
                 raise ValueError(f"unknown game {name!r}; {hint}")
         return ",".join(dict.fromkeys(known[name.lower()] for name in names))
 
@@ -115,13 +140,20 @@ def reproduce_twm(
         MetabenchError: ale-py is not installed.
         DataError: a game's frames or rewards are not what is expected, or a checkpoint is damaged.
     """
-    games = [_play_game(config, sizes[config.size], name, run, make_game) for name in config.game.split(",")]
+    games = [
+        _play_game(config, sizes[config.size], name, run, make_game)
+        for name in config.game.split(",")
+    ]
     normalised = np.array([compared["human_normalised"] for _, compared, *_ in games])
     return [row for rows in games for row in rows] + make_aggregate_rows(normalised)
 
 
 def _play_game(
-    config: TWMReproduceConfig, model_config: TWMConfig, name: str, run: TrainingRun, make_game: GameMaker
+    config: TWMReproduceConfig,
+    model_config: TWMConfig,
+    name: str,
+    run: TrainingRun,
+    make_game: GameMaker,
 ) -> list[dict[str, Any]]:
     """Rows of one game; those of its final score come first."""
     schedule = config.schedule
@@ -156,7 +188,9 @@ def _play_game(
     ]
 
 
-def _make_score_rows(config: TWMReproduceConfig, schedule: Schedule, name: str, scores: Array) -> list[dict[str, Any]]:
+def _make_score_rows(
+    config: TWMReproduceConfig, schedule: Schedule, name: str, scores: Array
+) -> list[dict[str, Any]]:
     """The final score, and the same beside those of others."""
     known, score = GAMES[name], float(scores.mean())
     ours = {
@@ -182,7 +216,9 @@ def _make_score_rows(config: TWMReproduceConfig, schedule: Schedule, name: str, 
     return [ours, others]
 
 
-def _make_curve_rows(config: TWMReproduceConfig, name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_curve_rows(
+    config: TWMReproduceConfig, name: str, run: TrainingRun
+) -> list[dict[str, Any]]:
     """Scores while learning; those after pretraining come first."""
     return [
         {
@@ -199,7 +235,9 @@ def _make_curve_rows(config: TWMReproduceConfig, name: str, run: TrainingRun) ->
 
 def _make_loss_rows(name: str, run: TrainingRun) -> list[dict[str, Any]]:
     """Each loss at its first update of all, and at the first and last updates of the loop (means of tenths)."""
-    stages = [row for row in run.curve if row["stage"].startswith(f"{name}-") and "score" not in row]
+    stages = [
+        row for row in run.curve if row["stage"].startswith(f"{name}-") and "score" not in row
+    ]
     loop = [row for row in stages if row["stage"] == f"{name}-online"]
     tenth = max(1, len(loop) // 10)
     return [
@@ -215,10 +253,14 @@ def _make_loss_rows(name: str, run: TrainingRun) -> list[dict[str, Any]]:
     ]
 
 
-def _make_imagined_rows(config: TWMConfig, learner: OnlineLearner, name: str, run: TrainingRun) -> list[dict[str, Any]]:
+def _make_imagined_rows(
+    config: TWMConfig, learner: OnlineLearner, name: str, run: TrainingRun
+) -> list[dict[str, Any]]:
     """Sums of rewards over a horizon in one episode: real, imagined under the same actions, and under the actor's."""
     length = config.burn_in + config.horizon
-    starts = run.generator(name, "imagined").permutation(learner.replay.find_whole(length))[:COMPARED]
+    starts = run.generator(name, "imagined").permutation(learner.replay.find_whole(length))[
+        :COMPARED
+    ]
     if not len(starts):  # all episodes are shorter
         return []
     windows = learner.replay.gather_sequences(starts, length, run.device)

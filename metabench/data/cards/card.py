@@ -33,8 +33,14 @@ def write_card(suite: Suite) -> list[Path]:
     card = suite.folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     if len(_NUMBERS.findall(text)) != 1:
-        raise DataError(f"{card}: expected one line <!-- numbers --> and, after it, one line <!-- /numbers -->")
-    names = [name for name, recipe in suite.entry.datasets.items() if not recipe.minari or store_exists(suite, name)]
+        raise DataError(
+            f"{card}: expected one line <!-- numbers --> and, after it, one line <!-- /numbers -->"
+        )
+    names = [
+        name
+        for name, recipe in suite.entry.datasets.items()
+        if not recipe.minari or store_exists(suite, name)
+    ]
     described = [describe_dataset(suite, name) for name in names]
     (suite.folder / RETURNS).write_text(_draw_returns(suite, names), encoding="utf-8")
     written = [card, suite.folder / RETURNS]
@@ -58,12 +64,19 @@ def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
 
 def _tabulate_references(suite: Suite) -> str:
     """Means of the references in suite.toml by split: the ends of the normalised score."""
-    lines = ["| split | tasks | mean return of random actions | of the teacher's expert |", "|---|---|---|---|"]
+    lines = [
+        "| split | tasks | mean return of random actions | of the teacher's expert |",
+        "|---|---|---|---|",
+    ]
     for split in suite.splits:
         tasks = suite.split(split)
         validation = sum(task.validation for task in tasks)
-        count = f"{len(tasks)}, {validation} of them for validation" if validation else f"{len(tasks)}"
-        random, expert = (fmean(getattr(task.reference, end) for task in tasks) for end in ("random", "expert"))
+        count = (
+            f"{len(tasks)}, {validation} of them for validation" if validation else f"{len(tasks)}"
+        )
+        random, expert = (
+            fmean(getattr(task.reference, end) for task in tasks) for end in ("random", "expert")
+        )
         lines.append(f"| `{split}` | {count} | {random:.1f} | {expert:.1f} |")
     return "\n".join(lines) + "\n"
 
@@ -71,7 +84,10 @@ def _tabulate_references(suite: Suite) -> str:
 def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
     """Mean returns and scores of what is built."""
     splits = [f"mean return (normalised score) in `{split}`" for split in suite.splits]
-    lines = [f"| dataset | trajectories | steps | {' | '.join(splits)} |", "|---|---|---|" + "---|" * len(splits)]
+    lines = [
+        f"| dataset | trajectories | steps | {' | '.join(splits)} |",
+        "|---|---|---|" + "---|" * len(splits),
+    ]
     for each in described:
         cells = [
             f"{each.splits[split].mean_return:.1f} ({round(each.splits[split].normalised)})"
@@ -79,5 +95,7 @@ def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
             else ""
             for split in suite.splits
         ]
-        lines.append(f"| `{each.dataset}` | {each.trajectories:,} | {each.steps:,} | {' | '.join(cells)} |")
+        lines.append(
+            f"| `{each.dataset}` | {each.trajectories:,} | {each.steps:,} | {' | '.join(cells)} |"
+        )
     return "\n".join(lines) + "\n"

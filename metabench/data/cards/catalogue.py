@@ -117,7 +117,9 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
             steps=int(lengths[chosen].sum()),
             mean_return=float(returns[chosen].mean()),
             return_quantiles=tuple(np.quantile(returns[chosen], QUANTILES).tolist()),
-            normalised=float(np.mean(suite.normalised(columns.tasks[chosen].tolist(), returns[chosen].tolist()))),
+            normalised=float(
+                np.mean(suite.normalised(columns.tasks[chosen].tolist(), returns[chosen].tolist()))
+            ),
             terminated=float(columns.terminated[chosen].mean()),
             success=None if succeeded is None else float(succeeded[chosen].mean()),
         )

@@ -49,7 +49,9 @@ def write_strip(suite: Suite, path: Path) -> bool:
     """
     tasks = suite.split("test")[:TASKS]
     recipe = suite.entry.datasets.get("expert")
-    if recipe is None or recipe.minari or not tasks:  # what others have recorded cannot be acted once more
+    if (
+        recipe is None or recipe.minari or not tasks
+    ):  # what others have recorded cannot be acted once more
         return False
     environment = suite.environment()
     environment.reset([tasks[0].parameters], [0])
@@ -63,7 +65,10 @@ def write_strip(suite: Suite, path: Path) -> bool:
 
 def _replay_episode(suite: Suite, environment: BatchedEnvironment, task: TaskEntry) -> EpisodeRow:
     """Repeat a stored episode by its stored actions."""
-    columns, plan = open_store(suite, "expert").trajectories.columns, plan_trajectories(suite, "expert")
+    columns, plan = (
+        open_store(suite, "expert").trajectories.columns,
+        plan_trajectories(suite, "expert"),
+    )
     episode = plan.tasks.index(task.id)
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
     environment.reset([task.parameters], [derived_seed(plan.seeds[episode], "reset")])
@@ -71,7 +76,9 @@ def _replay_episode(suite: Suite, environment: BatchedEnvironment, task: TaskEnt
     for row in range(start, stop):
         step = environment.step(columns.actions[row : row + 1])
         if np.float32(step.reward[0]) != columns.rewards[row]:
-            raise DataError(f"{suite.identity} expert: episode {episode} was made by another simulator than that here")
+            raise DataError(
+                f"{suite.identity} expert: episode {episode} was made by another simulator than that here"
+            )
         scenes.append(environment.scene(0))
     return EpisodeRow(task, tuple(scene for scene in scenes if scene is not None))
 
@@ -117,8 +124,12 @@ def draw_ways(rows: Sequence[EpisodeRow]) -> Any:
 
 def _describe_task(task: TaskEntry) -> str:
     """The task and the numbers that fix it, but for those in lists."""
-    numbers = {key: value for key, value in task.parameters.items() if isinstance(value, int | float)}
-    return f"task {task.id}" + "".join(f": {key} {round(value, 2):g}" for key, value in numbers.items())
+    numbers = {
+        key: value for key, value in task.parameters.items() if isinstance(value, int | float)
+    }
+    return f"task {task.id}" + "".join(
+        f": {key} {round(value, 2):g}" for key, value in numbers.items()
+    )
 
 
 def _paint_way(scenes: Sequence[Scene]) -> tuple[Any, float]:
@@ -126,13 +137,19 @@ def _paint_way(scenes: Sequence[Scene]) -> tuple[Any, float]:
     path = np.array([scene.root for scene in scenes])  # (steps + 1, 2)
     first = scenes[0]
     seen = [path] if first.goal is None else [path, np.array([first.goal])]
-    seen += [np.array(shape.points) for shape in first.shapes if first.point and hasattr(shape, "points")]
+    seen += [
+        np.array(shape.points) for shape in first.shapes if first.point and hasattr(shape, "points")
+    ]
     reach = max(1.0, float(np.abs(np.concatenate(seen)).max()) * 1.1)
     painter = ScenePainter(WIDTH, WIDTH, Scene("above", (0.0, 0.0), width=2 * reach))
     if first.point:
         painter.paint_shapes(first.shapes)
     if first.direction is not None:
-        ray = np.array([[0.0, 0.0], [math.cos(first.direction), math.sin(first.direction)]]) * reach * 2
+        ray = (
+            np.array([[0.0, 0.0], [math.cos(first.direction), math.sin(first.direction)]])
+            * reach
+            * 2
+        )
         painter.paint_wanted_line(ray)
     painter.paint_path(path)
     if first.goal is not None:

@@ -23,7 +23,9 @@ GROUND = 16
 INK, FAINT, SKY, WANTED = (60, 60, 60), (205, 205, 205), (250, 250, 248), (25, 110, 180)
 
 
-def write_text(image: Any, x: float, y: float, text: str, size: int, colour: Colour, anchor: str = "la") -> None:
+def write_text(
+    image: Any, x: float, y: float, text: str, size: int, colour: Colour, anchor: str = "la"
+) -> None:
     """Write into a PIL image; places and sizes in pixels as they are shown."""
     from PIL import ImageDraw, ImageFont
 
@@ -66,17 +68,25 @@ class ScenePainter:
             elif isinstance(shape, Circle):
                 self._paint_disc(self._place(shape.centre), shape.radius * self._unit, shape.colour)
             elif shape.filled:
-                self._draw.polygon([tuple(self._place(point)) for point in shape.points], shape.colour)
+                self._draw.polygon(
+                    [tuple(self._place(point)) for point in shape.points], shape.colour
+                )
             else:
-                self._draw.line([tuple(self._place(point)) for point in shape.points], shape.colour, 2 * FINER)
+                self._draw.line(
+                    [tuple(self._place(point)) for point in shape.points], shape.colour, 2 * FINER
+                )
 
     def paint_path(self, points: Array) -> None:
         """A way through `(steps + 1, 2)` metres."""
-        self._draw.line([tuple(point) for point in self._place(points).tolist()], INK, 2 * FINER, joint="curve")
+        self._draw.line(
+            [tuple(point) for point in self._place(points).tolist()], INK, 2 * FINER, joint="curve"
+        )
 
     def paint_wanted_line(self, points: Array) -> None:
         """A thin line through `(2, 2)` metres: where the way should go."""
-        self._draw.line([tuple(point) for point in self._place(points).tolist()], WANTED, FINER, joint="curve")
+        self._draw.line(
+            [tuple(point) for point in self._place(points).tolist()], WANTED, FINER, joint="curve"
+        )
 
     def paint_cross(self, goal: Point) -> None:
         """The place to reach."""
@@ -103,7 +113,9 @@ class ScenePainter:
             text = f"({x:.1f}, {y:.1f}) m"
             write_text(self.image, self._width - 5, self._height - 15, text, 10, INK, "ra")
         if not self._above:
-            self._draw.line([(0, self._middle[1]), (self._width * FINER, self._middle[1])], INK, FINER)
+            self._draw.line(
+                [(0, self._middle[1]), (self._width * FINER, self._middle[1])], INK, FINER
+            )
 
     def _paint_mark(self, metre: int) -> None:
         """At a whole metre to the right: a line over the ground from above, a notch and its number from the side."""
@@ -111,7 +123,9 @@ class ScenePainter:
         top = 0 if self._above else self._middle[1]
         length = (self._height if self._above else 4) * FINER
         self._draw.line([(x, top), (x, top + length)], FAINT if self._above else INK, FINER)
-        if not self._above and 12 < x / FINER < self._width - 12:  # a number nearer to the edge would be cut off
+        if (
+            not self._above and 12 < x / FINER < self._width - 12
+        ):  # a number nearer to the edge would be cut off
             write_text(self.image, x / FINER, self._height - 13, f"{metre} m", 10, INK, "ma")
 
     def _paint_capsule(self, capsule: Capsule) -> None:

@@ -55,7 +55,12 @@ _FAULTS: tuple[tuple[str, str, str], ...] = (
 
 
 def import_d4rl(
-    path: Path, task: int, options: ImportOptions, *, sha256: str | None = None, progress: BuildProgress | None = None
+    path: Path,
+    task: int,
+    options: ImportOptions,
+    *,
+    sha256: str | None = None,
+    progress: BuildProgress | None = None,
 ) -> Imported:
     """Write the D4RL file `path` as the Minari dataset of `task`.
 
@@ -81,16 +86,23 @@ def import_d4rl(
         horizon = options.horizon if suite is None else suite.spaces.horizon
         cut = rows.timeouts is None
         if cut and horizon is None:
-            raise DataError(f"{path}: timeouts: is missing: say after how many steps an episode ends (`--horizon`)")
+            raise DataError(
+                f"{path}: timeouts: is missing: say after how many steps an episode ends (`--horizon`)"
+            )
         spaces = find_fitting_spaces(options, suite, rows, horizon or rows.count)
         spans = find_episodes(rows, horizon, cut=cut, jumps_allowed=True, progress=progress)
         if horizon is None:
             spaces = replace(spaces, horizon=spans.longest)
         source = ForeignFile(
-            path, rows.keys["actions"], rows.count, {"format": "d4rl", "file": path.name, "sha256": digest}
+            path,
+            rows.keys["actions"],
+            rows.count,
+            {"format": "d4rl", "file": path.name, "sha256": digest},
         )
         with open_new_datasets(options, [task]) as datasets:
-            imported = datasets.add(task, read_episodes(rows, spans, options.keep_last), spaces, source, progress)
+            imported = datasets.add(
+                task, read_episodes(rows, spans, options.keep_last), spaces, source, progress
+            )
     _warn_of_faults(path)
     return imported
 
@@ -133,7 +145,11 @@ def _open_rows(path: Path) -> Iterator[FlatRows]:
 
 
 def _columns(path: Path, file: Any) -> FlatRows:
-    prefixes = ("",) if "virtual" not in file or any(name in file for name in REQUIRED) else _list_pieces(path, file)
+    prefixes = (
+        ("",)
+        if "virtual" not in file or any(name in file for name in REQUIRED)
+        else _list_pieces(path, file)
+    )
     columns: dict[str, _Column] = {}
     for name in (*REQUIRED, *OPTIONAL):
         missing = [f"{prefix}{name}" for prefix in prefixes if f"{prefix}{name}" not in file]
@@ -142,7 +158,9 @@ def _columns(path: Path, file: Any) -> FlatRows:
             raise DataError(f"{path}: {missing[0]}: is missing; the file has {there}")
         if not missing:
             columns[name] = _Column(path, file, [f"{prefix}{name}" for prefix in prefixes])
-    names = {name: name if prefixes == ("",) else f"virtual/*/{name}" for name in (*REQUIRED, *OPTIONAL)}
+    names = {
+        name: name if prefixes == ("",) else f"virtual/*/{name}" for name in (*REQUIRED, *OPTIONAL)
+    }
     return FlatRows(path, names, **columns)
 
 
@@ -155,17 +173,23 @@ def _list_pieces(path: Path, file: Any) -> tuple[str, ...]:
     names = _list_names(group) if isinstance(group, h5py.Group) else []
     if not names or set(names) != {str(number) for number in range(len(names))}:
         found = ", ".join(names[:5]) or "none"
-        raise DataError(f"{path}: virtual: expected pieces 0, 1, 2 and so on without gaps, found {found}")
+        raise DataError(
+            f"{path}: virtual: expected pieces 0, 1, 2 and so on without gaps, found {found}"
+        )
     for name in names:
         _refuse_links(path, file, f"virtual/{name}")
         if not isinstance(group[name], h5py.Group):
-            raise DataError(f"{path}: virtual/{name}: expected a group of arrays, found {group[name]!r}")
+            raise DataError(
+                f"{path}: virtual/{name}: expected a group of arrays, found {group[name]!r}"
+            )
     return tuple(f"virtual/{number}/" for number in range(len(names)))
 
 
 def _list_names(group: Any) -> list[str]:
     """What lies in a group, sorted; h5py gives names that are no text as bytes."""
-    return sorted(name if isinstance(name, str) else name.decode(errors="replace") for name in group)
+    return sorted(
+        name if isinstance(name, str) else name.decode(errors="replace") for name in group
+    )
 
 
 def _refuse_links(path: Path, file: Any, key: str) -> None:
@@ -193,10 +217,15 @@ class _Column:
             if not isinstance(piece, h5py.Dataset) or not piece.shape:
                 raise DataError(f"{path}: {key}: expected an array, found {piece!r}")
             if piece.external is not None or (
-                piece.is_virtual and any(source.file_name != "." for source in piece.virtual_sources())
+                piece.is_virtual
+                and any(source.file_name != "." for source in piece.virtual_sources())
             ):
-                raise DataError(f"{path}: {key}: its numbers lie in another file; expected them in this one")
-            if self._pieces and (piece.shape[1:] != self._pieces[0].shape[1:] or piece.dtype != self._pieces[0].dtype):
+                raise DataError(
+                    f"{path}: {key}: its numbers lie in another file; expected them in this one"
+                )
+            if self._pieces and (
+                piece.shape[1:] != self._pieces[0].shape[1:] or piece.dtype != self._pieces[0].dtype
+            ):
                 first = f"{self._pieces[0].dtype} of shape (N, {str(self._pieces[0].shape[1:])[1:]}"
                 raise DataError(
                     f"{path}: {key}: expected {first} as {keys[0]} is, found {piece.dtype} of shape {piece.shape}"

@@ -106,7 +106,9 @@ class FlatRows:
             alike = self.next_observations.shape[1:] == self.observations.shape[1:]
             self._check("next_observations", "rows as wide as the observations", "buif", alike)
         if min(self.observations.shape) == 0:
-            raise DataError(f"{self.path}: {self.keys['observations']}: is empty, of shape {self.observations.shape}")
+            raise DataError(
+                f"{self.path}: {self.keys['observations']}: is empty, of shape {self.observations.shape}"
+            )
 
     @property
     def count(self) -> int:
@@ -163,7 +165,9 @@ class FlatRows:
         column: Column = getattr(self, name)
         place = f"{self.path}: {self.keys[name]}"
         if column.dtype.kind not in kinds or not shaped or not column.shape:
-            raise DataError(f"{place}: expected {expected}, found {column.dtype} of shape {column.shape}")
+            raise DataError(
+                f"{place}: expected {expected}, found {column.dtype} of shape {column.shape}"
+            )
         if column.shape[0] != self.observations.shape[0]:
             rows = f"{self.observations.shape[0]} rows as {self.keys['observations']} has"
             raise DataError(f"{place}: expected {rows}, found {column.shape[0]}")
@@ -190,7 +194,12 @@ class EpisodeSpans:
 
 
 def find_episodes(
-    rows: FlatRows, horizon: int | None, *, cut: bool, jumps_allowed: bool, progress: BuildProgress | None = None
+    rows: FlatRows,
+    horizon: int | None,
+    *,
+    cut: bool,
+    jumps_allowed: bool,
+    progress: BuildProgress | None = None,
 ) -> EpisodeSpans:
     """Where the episodes lie.
 
@@ -223,7 +232,9 @@ def find_episodes(
     if len(early) and not jumps_allowed:
         first, last = int(starts[early[0]]), int(stops[early[0]]) - 1
         reason = f"though the episode from row {first} has {last + 1 - first} of {horizon} steps"
-        raise DataError(f"{place}: row {last} does not lead to row {last + 1}, {reason}: another horizon?")
+        raise DataError(
+            f"{place}: row {last} does not lead to row {last + 1}, {reason}: another horizon?"
+        )
     if len(early):
         warnings.warn(
             f"{place}: {len(early)} rows, the first of them {int(stops[early[0]]) - 1}, do not lead to the next, and "
@@ -232,10 +243,16 @@ def find_episodes(
         )
     if horizon is not None and (stops - starts).max() > horizon:
         episode = int(np.argmax(stops - starts > horizon))
-        found = f"the episode from row {starts[episode]} has {stops[episode] - starts[episode]} steps"
+        found = (
+            f"the episode from row {starts[episode]} has {stops[episode] - starts[episode]} steps"
+        )
         key = rows.keys["timeouts" if rows.timeouts is not None else "terminals"]
         raise DataError(f"{rows.path}: {key}: expected at most {horizon} steps an episode, {found}")
-    goes_on = int((full & ~said[stops - 1] & ~jumps[stops - 1]).sum()) if rows.next_observations is not None else 0
+    goes_on = (
+        int((full & ~said[stops - 1] & ~jumps[stops - 1]).sum())
+        if rows.next_observations is not None
+        else 0
+    )
     if goes_on:
         warnings.warn(
             f"{place}: at {goes_on} of {len(stops)} ends the row leads on to the next: is the horizon longer than "
@@ -278,7 +295,12 @@ def read_episodes(rows: FlatRows, spans: EpisodeSpans, keep_last: bool) -> Itera
                 seen, last = observations[start : stop + 1], "recorded"
             if stop > start:
                 yield LoggedEpisode(
-                    seen, actions[start:stop], rewards[start:stop], terminated, last, first_row=begin + start
+                    seen,
+                    actions[start:stop],
+                    rewards[start:stop],
+                    terminated,
+                    last,
+                    first_row=begin + start,
                 )
         first = after
 
@@ -291,7 +313,9 @@ def _find_jumps(rows: FlatRows, progress: BuildProgress | None) -> Array:
             stop = min(start + BLOCK, rows.count - 1)
             after = rows.read_numbers("next_observations", start, stop)
             following = rows.read_numbers("observations", start + 1, stop + 1)
-            jumps[start:stop] = (np.abs(after - following) > JUMP * (1 + np.abs(following))).any(axis=1)
+            jumps[start:stop] = (np.abs(after - following) > JUMP * (1 + np.abs(following))).any(
+                axis=1
+            )
             if progress is not None:
                 progress("looking for episodes", stop, rows.count - 1)
     return jumps

@@ -26,7 +26,11 @@ from metabench.errors import DataError
 _FILE = re.compile(r"dataset_task_(0|[1-9]\d{0,5})\.pkl")
 
 _SPELLINGS: tuple[dict[str, str], ...] = (
-    {"observations": "observations", "next_observations": "next_observations", "terminals": "terminals"},
+    {
+        "observations": "observations",
+        "next_observations": "next_observations",
+        "terminals": "terminals",
+    },
     {"observations": "states", "next_observations": "next_states", "terminals": "dones"},
 )
 
@@ -51,7 +55,9 @@ def import_meta_dt(
         check_task(suite, task, path)
     horizon = options.horizon if suite is None else suite.spaces.horizon
     if horizon is None:
-        raise DataError(f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)")
+        raise DataError(
+            f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)"
+        )
     imported = []
     with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
@@ -88,8 +94,15 @@ def _list_files(folder: Path) -> dict[int, Path]:
 def _read_rows(path: Path) -> FlatRows:
     """The columns of one pickle."""
     content = read_mapping(path)
-    keys = {"actions": "actions", "rewards": "rewards", **_SPELLINGS["states" in content], "timeouts": "masks"}
-    columns = {name: _take_array(path, content, key) for name, key in keys.items() if key in content}
+    keys = {
+        "actions": "actions",
+        "rewards": "rewards",
+        **_SPELLINGS["states" in content],
+        "timeouts": "masks",
+    }
+    columns = {
+        name: _take_array(path, content, key) for name, key in keys.items() if key in content
+    }
     for name in ("observations", "actions", "rewards", "terminals"):
         if name not in columns:
             there = ", ".join(sorted(content)) or "nothing"
@@ -98,7 +111,9 @@ def _read_rows(path: Path) -> FlatRows:
     if rows.timeouts is None:
         return rows
     ended, limited = rows.read_flags("terminals"), rows.read_flags("timeouts")
-    return FlatRows(path, keys, **{**columns, "terminals": ended & ~limited, "timeouts": ended & limited})
+    return FlatRows(
+        path, keys, **{**columns, "terminals": ended & ~limited, "timeouts": ended & limited}
+    )
 
 
 def _take_array(path: Path, content: dict[str, Any], key: str) -> Array:

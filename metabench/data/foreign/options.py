@@ -50,7 +50,9 @@ class ImportOptions:
         if self.horizon is not None and self.horizon < 1:
             raise MetabenchError(f"horizon {self.horizon}: expected at least 1")
         if self.action_bound is not None and not 0 < self.action_bound < float("inf"):
-            raise MetabenchError(f"action bound {self.action_bound}: expected a finite number above 0")
+            raise MetabenchError(
+                f"action bound {self.action_bound}: expected a finite number above 0"
+            )
         if self.num_actions is not None and self.num_actions < 1:
             raise MetabenchError(f"number of actions {self.num_actions}: expected at least 1")
 
@@ -60,23 +62,36 @@ class ImportOptions:
             return None
         suite = load_suite(self.suite)
         if self.horizon not in (None, suite.spaces.horizon):
-            raise MetabenchError(f"horizon {self.horizon}: {suite.identity} has horizon {suite.spaces.horizon}")
-        for given, name in ((self.action_bound, "action bound"), (self.num_actions, "number of actions")):
+            raise MetabenchError(
+                f"horizon {self.horizon}: {suite.identity} has horizon {suite.spaces.horizon}"
+            )
+        for given, name in (
+            (self.action_bound, "action bound"),
+            (self.num_actions, "number of actions"),
+        ):
             if given is not None:
-                raise MetabenchError(f"{name} {given}: leave it out, {suite.identity} has spaces of its own")
+                raise MetabenchError(
+                    f"{name} {given}: leave it out, {suite.identity} has spaces of its own"
+                )
         return suite
 
     def name_dataset(self, task: int) -> str:
         """The Minari id of a task's dataset; raises `MetabenchError` if Minari does not take it as one."""
         from minari.dataset.minari_dataset import parse_dataset_id
 
-        dataset_id = (self.dataset_id or f"{self.suite}/task-{{task}}-v0").replace("{task}", str(task))
+        dataset_id = (self.dataset_id or f"{self.suite}/task-{{task}}-v0").replace(
+            "{task}", str(task)
+        )
         try:
             parse_dataset_id(dataset_id)
         except (ValueError, TypeError) as error:  # TypeError: it has no version
-            raise MetabenchError(f"Minari id {dataset_id!r}: expected one like 'hopper-d4rl/task-0-v0'") from error
+            raise MetabenchError(
+                f"Minari id {dataset_id!r}: expected one like 'hopper-d4rl/task-0-v0'"
+            ) from error
         if os.path.normpath(dataset_id) != dataset_id:
-            raise MetabenchError(f"Minari id {dataset_id!r}: expected {os.path.normpath(dataset_id)!r}")
+            raise MetabenchError(
+                f"Minari id {dataset_id!r}: expected {os.path.normpath(dataset_id)!r}"
+            )
         return dataset_id
 
 
@@ -85,10 +100,14 @@ def check_task(suite: Suite | None, task: int, path: Path) -> None:
     if task < 0:
         raise DataError(f"{path}: task {task}: expected a task id, counted from 0")
     if suite is not None and task >= len(suite.tasks):
-        raise DataError(f"{path}: task {task}: {suite.identity} has tasks 0 to {len(suite.tasks) - 1}")
+        raise DataError(
+            f"{path}: task {task}: {suite.identity} has tasks 0 to {len(suite.tasks) - 1}"
+        )
 
 
-def find_fitting_spaces(options: ImportOptions, suite: Suite | None, rows: FlatRows, horizon: int) -> Spaces:
+def find_fitting_spaces(
+    options: ImportOptions, suite: Suite | None, rows: FlatRows, horizon: int
+) -> Spaces:
     """The spaces of the dataset made of `rows`: those of `suite`, if there is one, which the columns must fit.
 
     Raises:
@@ -97,17 +116,27 @@ def find_fitting_spaces(options: ImportOptions, suite: Suite | None, rows: FlatR
     path, keys = rows.path, rows.keys
     if suite is None and not rows.discrete:
         bound = DEFAULT_ACTION_BOUND if options.action_bound is None else options.action_bound
-        return Spaces(rows.observation_dim, horizon, (-bound,) * rows.action_dim, (bound,) * rows.action_dim)
+        return Spaces(
+            rows.observation_dim, horizon, (-bound,) * rows.action_dim, (bound,) * rows.action_dim
+        )
     if suite is None:
         if options.num_actions is None:
-            raise DataError(f"{path}: {keys['actions']}: are whole numbers; say of how many (`--num-actions`)")
+            raise DataError(
+                f"{path}: {keys['actions']}: are whole numbers; say of how many (`--num-actions`)"
+            )
         return Spaces(rows.observation_dim, horizon, num_actions=options.num_actions)
     spaces = suite.spaces
     if rows.observation_dim != spaces.observation_dim:
         expected = f"{spaces.observation_dim} numbers a row as {suite.identity} has"
-        raise DataError(f"{path}: {keys['observations']}: expected {expected}, found {rows.observation_dim}")
-    if rows.discrete != spaces.discrete or (not rows.discrete and rows.action_dim != spaces.action_dim):
+        raise DataError(
+            f"{path}: {keys['observations']}: expected {expected}, found {rows.observation_dim}"
+        )
+    if rows.discrete != spaces.discrete or (
+        not rows.discrete and rows.action_dim != spaces.action_dim
+    ):
         expected = "one whole number" if spaces.discrete else f"{spaces.action_dim} floats"
         found = "one whole number" if rows.discrete else f"{rows.action_dim} floats"
-        raise DataError(f"{path}: {keys['actions']}: expected {expected} a row as {suite.identity} has, found {found}")
+        raise DataError(
+            f"{path}: {keys['actions']}: expected {expected} a row as {suite.identity} has, found {found}"
+        )
     return spaces

@@ -36,13 +36,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _NotAllowedError as error:
-        raise DataError(f"{path}: {error}: expected NumPy arrays of numbers and plain containers only") from error
+        raise DataError(
+            f"{path}: {error}: expected NumPy arrays of numbers and plain containers only"
+        ) from error
     except EOFError as error:
         raise DataError(f"{path}: is empty or ends too early") from error
     except Exception as error:  # a damaged or hostile stream may make the unpickler raise anything
-        raise DataError(f"{path}: not a whole pickle: {str(error) or type(error).__name__}") from error
+        raise DataError(
+            f"{path}: not a whole pickle: {str(error) or type(error).__name__}"
+        ) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a mapping from names to arrays, found {_name_kind(content)}")
+        raise DataError(
+            f"{path}: expected a mapping from names to arrays, found {_name_kind(content)}"
+        )
     return {
         key: value.array if isinstance(value, _PickledArray) else value
         for key, value in content.items()
@@ -98,7 +104,9 @@ def _reconstruct_array(_kind: Any, _shape: Any, _code: Any) -> _PickledArray:
     return _PickledArray(np.zeros(0))
 
 
-def _read_buffer(content: Any, numbers: Any, shape: Any, order: Any, axes: Any = None) -> _PickledArray:
+def _read_buffer(
+    content: Any, numbers: Any, shape: Any, order: Any, axes: Any = None
+) -> _PickledArray:
     if order == "K" and axes is not None:
         return _PickledArray(_make_array(content, numbers, shape, "C").transpose(axes))
     return _PickledArray(_make_array(content, numbers, shape, order))

@@ -91,14 +91,19 @@ def suite_from_minari(
                 f"Minari dataset {each!r}: expected an id like namespace/name-v0, without dots or spaces"
             )
         if names.count(each) > 1:
-            raise MetabenchError(f"Minari dataset {each!r} is given twice; a test task is no training task")
+            raise MetabenchError(
+                f"Minari dataset {each!r} is given twice; a test task is no training task"
+            )
     chosen = _choose_name(name or (out.resolve().name if out else None), names)
     folder = out or Path(chosen)
     if folder.resolve().name != chosen:
         raise MetabenchError(f"--out {folder}: expected a folder called like the suite, {chosen!r}")
     if folder.exists():
         raise MetabenchError(f"{folder} exists; choose another with --out, or remove it")
-    sources = [open_recorded(each, download=download, remedy="add --download to fetch it") for each in names]
+    sources = [
+        open_recorded(each, download=download, remedy="add --download to fetch it")
+        for each in names
+    ]
     declared = _find_common_spaces(sources, hide)
     contents = [_read(source, declared) for source in sources]
     limit = horizon or _find_common_horizon(contents)
@@ -113,7 +118,9 @@ def _choose_name(given: str | None, ids: Sequence[str]) -> str:
     found = given or re.sub(r"[^a-z0-9-]+", "-", shared.lower()).strip("-")
     if not _NAME.fullmatch(found):
         hint = "" if given else ": the ids share no namespace to call it by"
-        raise MetabenchError(f"--name: expected a letter, then letters, digits and hyphens, found {found!r}{hint}")
+        raise MetabenchError(
+            f"--name: expected a letter, then letters, digits and hyphens, found {found!r}{hint}"
+        )
     if found in list_suites():
         raise MetabenchError(f"--name: {found!r} is a suite already; choose another name")
     return found
@@ -130,7 +137,10 @@ def _find_common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str])
     if isinstance(first.observation_space, Dict):
         keys = sorted(key for key in first.observation_space.spaces if key not in hide)
     for key in hide:
-        if not isinstance(first.observation_space, Dict) or key not in first.observation_space.spaces:
+        if (
+            not isinstance(first.observation_space, Dict)
+            or key not in first.observation_space.spaces
+        ):
             raise first.problem(f"--hide: its observations have no entry {key!r}")
     try:
         declared = declare_spaces(first.observation_space, first.action_space, keys)
@@ -147,15 +157,23 @@ def _find_common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str])
 def _find_common_horizon(contents: Sequence[_Content]) -> int:
     """The time limit of all, or the longest episode where none names one."""
     longest = max(content.longest for content in contents)
-    known = [(content.source, limit) for content in contents if (limit := _read_limit(content.source)) is not None]
+    known = [
+        (content.source, limit)
+        for content in contents
+        if (limit := _read_limit(content.source)) is not None
+    ]
     if not known:
         return longest
     first, common = known[0]
     for other, limit in known:
         if limit != common:
-            raise other.problem(f"its horizon is {limit}, that of {first.name!r} is {common}; choose with --horizon")
+            raise other.problem(
+                f"its horizon is {limit}, that of {first.name!r} is {common}; choose with --horizon"
+            )
     if common > UNUSED_LIMIT * longest:
-        raise first.problem(f"its horizon is {common}, the longest episode has {longest} steps; choose with --horizon")
+        raise first.problem(
+            f"its horizon is {common}, the longest episode has {longest} steps; choose with --horizon"
+        )
     return common
 
 
@@ -177,7 +195,9 @@ def _read(source: RecordedDataset, declared: DeclaredSpaces) -> _Content:
 def _draft_task(content: _Content, horizon: int) -> DraftTask:
     parameters, note = _find_environment(content.source)
     reference = _find_reference(content, horizon)
-    return DraftTask(content.source, parameters, note, reference, content.longest, content.out_of_bounds)
+    return DraftTask(
+        content.source, parameters, note, reference, content.longest, content.out_of_bounds
+    )
 
 
 def _find_reference(content: _Content, horizon: int) -> tuple[float, float, str]:
@@ -211,13 +231,19 @@ def _find_environment(source: RecordedDataset) -> tuple[dict[str, Any], str | No
         return without, "the dataset names no environment"
     name, arguments = spec.get("id"), spec.get("kwargs") or {}
     if spec.get("additional_wrappers"):
-        return without, f"the dataset's environment {name!r} is wrapped, and wrappers are not applied here"
+        return (
+            without,
+            f"the dataset's environment {name!r} is wrapped, and wrappers are not applied here",
+        )
     found = find_registered_environment(name, spec.get("entry_point"))
     if found is None or not isinstance(arguments, dict):
         return without, f"no environment {name!r} is registered here"
     plain = {key: value for key, value in arguments.items() if key != "render_mode"}
     if _holds_null(plain):
-        return without, f"an argument of the dataset's environment {name!r} is null, which TOML cannot say"
+        return (
+            without,
+            f"an argument of the dataset's environment {name!r} is null, which TOML cannot say",
+        )
     return {"environment": found, "arguments": plain} if plain else {"environment": found}, None
 
 

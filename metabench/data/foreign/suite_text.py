@@ -60,7 +60,11 @@ class Draft:
     @property
     def dataset(self) -> str:
         """What the data is called: `medium`, which the logged-shot track draws from, if there is enough for that."""
-        return "medium" if all(task.source.count >= SUPPORT for task in self.tasks[self.training :]) else "recorded"
+        return (
+            "medium"
+            if all(task.source.count >= SUPPORT for task in self.tasks[self.training :])
+            else "recorded"
+        )
 
     @property
     def seen_tasks(self) -> bool:
@@ -81,11 +85,19 @@ class Draft:
             f"title = {_format_value(f'{len(self.tasks)} tasks recorded in Minari datasets')}",
             'family = "gymnasium"',
             f"horizon = {self.horizon}",
-            *(["seen_tasks = true  # a test task has the environment of a training task"] if self.seen_tasks else []),
+            *(
+                ["seen_tasks = true  # a test task has the environment of a training task"]
+                if self.seen_tasks
+                else []
+            ),
             f"distribution = {_format_value(f'those of {self.training} training and {self._testing} test datasets')}",
             "",
             "[spaces]",
-            *(f"{key} = {_format_value(value)}" for key, value in self.spaces.model_dump(mode="json").items() if value),
+            *(
+                f"{key} = {_format_value(value)}"
+                for key, value in self.spaces.model_dump(mode="json").items()
+                if value
+            ),
             "",
             "[evaluation]",
             "episodes = 20",
@@ -97,7 +109,10 @@ class Draft:
             *(["clip = true  # some actions are out of bounds"] if clip else []),
             "",
             f"[datasets.{self.dataset}.minari]",
-            *(f"{number} = {_format_value(task.source.name)}" for number, task in enumerate(self.tasks)),
+            *(
+                f"{number} = {_format_value(task.source.name)}"
+                for number, task in enumerate(self.tasks)
+            ),
         ]
         for number, task in enumerate(self.tasks):
             lines += ["", *self._format_task(number, task)]
@@ -154,7 +169,13 @@ class Draft:
 def _format_value(value: Any) -> str:
     """Plain content as TOML, on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_format_key(key)} = {_format_value(item)}" for key, item in value.items()) + " }"
+        return (
+            "{ "
+            + ", ".join(
+                f"{_format_key(key)} = {_format_value(item)}" for key, item in value.items()
+            )
+            + " }"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_format_value, value)) + "]"
     if isinstance(value, str):

@@ -109,11 +109,19 @@ class NewDatasets:
                 file.add(
                     _arrange_arrays(episode, spaces, source),
                     {},
-                    {"task": task, "first_row": episode.first_row, "last_observation": episode.last_observation},
+                    {
+                        "task": task,
+                        "first_row": episode.first_row,
+                        "last_observation": episode.last_observation,
+                    },
                 )
                 returns.append(float(episode.rewards.sum(dtype=np.float64)))
                 if progress is not None:
-                    progress(f"writing {dataset_id}", episode.first_row + len(episode.rewards), source.rows)
+                    progress(
+                        f"writing {dataset_id}",
+                        episode.first_row + len(episode.rewards),
+                        source.rows,
+                    )
             written, steps = file.episodes, file.steps
         if not written:
             raise DataError(f"{source.path}: holds no episode of which a transition can be kept")
@@ -129,7 +137,11 @@ class NewDatasets:
                 "total_steps": steps,
                 "dataset_size": storage.get_size(),
                 HORIZON_KEY: spaces.horizon,
-                SOURCE_KEY: {**source.description, "dropped": dropped, "keep_last": self._options.keep_last},
+                SOURCE_KEY: {
+                    **source.description,
+                    "dropped": dropped,
+                    "keep_last": self._options.keep_last,
+                },
             }
         )
         self.staged[dataset_id] = folder
@@ -155,13 +167,17 @@ def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewD
     for task in tasks:
         dataset_id = options.name_dataset(task)
         if dataset_id in places:
-            raise MetabenchError(f"Minari id {dataset_id!r} for several tasks: expected one with {{task}} in it")
+            raise MetabenchError(
+                f"Minari id {dataset_id!r} for several tasks: expected one with {{task}} in it"
+            )
         places[dataset_id] = root / dataset_id
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / ".importing.lock"):
         for dataset_id, place in places.items():
             if place.exists() and not options.force:
-                raise DataError(f"{dataset_id}: is already there, in {place}; `--force` replaces it")
+                raise DataError(
+                    f"{dataset_id}: is already there, in {place}; `--force` replaces it"
+                )
         fresh = root / ".importing"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
@@ -177,7 +193,9 @@ def open_new_datasets(options: ImportOptions, tasks: list[int]) -> Iterator[NewD
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _arrange_arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile) -> dict[str, Array]:
+def _arrange_arrays(
+    episode: LoggedEpisode, spaces: Spaces, source: ForeignFile
+) -> dict[str, Array]:
     """The episode's arrays as Minari names them, its actions in bounds."""
     last = np.arange(len(episode.rewards)) == len(episode.rewards) - 1
     actions = episode.actions
@@ -185,7 +203,10 @@ def _arrange_arrays(episode: LoggedEpisode, spaces: Spaces, source: ForeignFile)
         wrong = np.asarray((actions < 0) | (actions >= spaces.num_actions))
         expected = f"a number from 0 to {spaces.num_actions - 1}"
     else:
-        low, high = np.asarray(spaces.action_low, np.float32), np.asarray(spaces.action_high, np.float32)
+        low, high = (
+            np.asarray(spaces.action_low, np.float32),
+            np.asarray(spaces.action_high, np.float32),
+        )
         outside = (actions < low - ACTION_TOLERANCE) | (actions > high + ACTION_TOLERANCE)
         wrong = np.asarray(outside.any(axis=1))
         expected = f"numbers from {low.min():g} to {high.max():g}"

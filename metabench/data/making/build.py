@@ -99,7 +99,9 @@ def build_data(
         return identify_data(manifest, suite, dataset)
 
 
-def verify_dataset(suite: Suite, dataset: str, progress: BuildProgress | None = None) -> DatasetIdentity:
+def verify_dataset(
+    suite: Suite, dataset: str, progress: BuildProgress | None = None
+) -> DatasetIdentity:
     """Recompute all hashes of a built dataset, of its store and of the arrays in its Minari files.
 
     Raises:
@@ -169,7 +171,12 @@ def _make_fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def _make_both(
-    minari: Path, store: Path, suite: Suite, dataset: str, download: bool, progress: BuildProgress | None
+    minari: Path,
+    store: Path,
+    suite: Suite,
+    dataset: str,
+    download: bool,
+    progress: BuildProgress | None,
 ) -> Manifest:
     """Fill the folders `minari` and `store`; returns what both say of the arrays that went into them.
 
@@ -187,7 +194,9 @@ def _make_both(
     return manifest
 
 
-def _restore_store(minari: Path, store: Path, suite: Suite, dataset: str, progress: BuildProgress | None) -> Manifest:
+def _restore_store(
+    minari: Path, store: Path, suite: Suite, dataset: str, progress: BuildProgress | None
+) -> Manifest:
     """Fill the folder `store` from a Minari dataset built earlier; returns what that says of itself."""
     with suggest_rebuild(suite, dataset):
         manifest = read_minari_manifest(minari)
@@ -204,6 +213,8 @@ def _describe_namespace(suite: Suite) -> None:
     from minari.namespace import NAMESPACE_METADATA_FILENAME, create_namespace
 
     namespace = minari_namespace(suite)
-    if not (minari_folder(suite, next(iter(suite.entry.datasets))).parent / NAMESPACE_METADATA_FILENAME).exists():
+    if not (
+        minari_folder(suite, next(iter(suite.entry.datasets))).parent / NAMESPACE_METADATA_FILENAME
+    ).exists():
         with suppress(ValueError):  # another build has just created it
             create_namespace(namespace, description=suite.entry.title)

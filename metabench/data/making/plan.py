@@ -32,7 +32,11 @@ class Plan:
 def plan_trajectories(suite: Suite, dataset: str) -> Plan:
     """All trajectories of `dataset`: for each task, each behaviour's share in the recipe's order."""
     recipe = suite.dataset(dataset)
-    behaviours = [name for name, share in recipe.behaviours.items() for _ in range(round(share * recipe.trajectories))]
+    behaviours = [
+        name
+        for name, share in recipe.behaviours.items()
+        for _ in range(round(share * recipe.trajectories))
+    ]
     tasks = [task for task in suite.dataset_tasks(dataset) for _ in behaviours]
     return Plan(
         tasks=tuple(task.id for task in tasks),
@@ -40,7 +44,13 @@ def plan_trajectories(suite: Suite, dataset: str) -> Plan:
         behaviours=tuple(behaviours * len(suite.dataset_tasks(dataset))),
         seeds=tuple(
             derived_seed(
-                "data", suite.name, suite.entry.version, dataset, recipe.seed, task.id, position % len(behaviours)
+                "data",
+                suite.name,
+                suite.entry.version,
+                dataset,
+                recipe.seed,
+                task.id,
+                position % len(behaviours),
             )
             for position, task in enumerate(tasks)
         ),

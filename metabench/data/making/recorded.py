@@ -37,7 +37,9 @@ def read_recorded(
     assert recipe.minari is not None
     remedy = f"run `metabench data build {suite.argument} --dataset {dataset} --download`, which uses the network"
     tasks = [task.id for task in suite.dataset_tasks(dataset)]
-    opened = [open_recorded(recipe.minari[task], download=download, remedy=remedy) for task in tasks]
+    opened = [
+        open_recorded(recipe.minari[task], download=download, remedy=remedy) for task in tasks
+    ]
     chosen: list[list[RecordedEpisode]] = []
     for number, each in enumerate(opened, start=1):
         _check_spaces(each, declared)
@@ -47,7 +49,10 @@ def read_recorded(
     successes = all(episode.success is not None for episodes in chosen for episode in episodes)
     count = sum(map(len, chosen))
     return TrajectorySource(
-        parts=[_join_task(task, episodes, successes) for task, episodes in zip(tasks, chosen, strict=True)],
+        parts=[
+            _join_task(task, episodes, successes)
+            for task, episodes in zip(tasks, chosen, strict=True)
+        ],
         total=count,
         stage="storing",
         algorithm=f"recorded in {', '.join(dict.fromkeys(each.name for each in opened))}",
@@ -100,11 +105,19 @@ def _choose_episodes(
 
 def measure_excess(actions: Array, declared: DeclaredSpaces) -> float:
     """By how much the worst of recorded actions is out of the declared bounds; 0 for discrete actions."""
-    return 0.0 if declared.num_actions else float(np.abs(_clip_actions(actions, declared) - actions).max())
+    return (
+        0.0
+        if declared.num_actions
+        else float(np.abs(_clip_actions(actions, declared) - actions).max())
+    )
 
 
 def _clip_actions(actions: Array, declared: DeclaredSpaces) -> Array:
-    return np.clip(actions, np.asarray(declared.action_low, np.float32), np.asarray(declared.action_high, np.float32))
+    return np.clip(
+        actions,
+        np.asarray(declared.action_low, np.float32),
+        np.asarray(declared.action_high, np.float32),
+    )
 
 
 def _bring_into_bounds(
@@ -122,10 +135,14 @@ def _bring_into_bounds(
     return replace(episode, actions=_clip_actions(episode.actions, declared))
 
 
-def _passes_filter(source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFilter) -> bool:
+def _passes_filter(
+    source: RecordedDataset, episode: RecordedEpisode, wanted: EpisodeFilter
+) -> bool:
     if wanted.success is not None:
         if episode.success is None:
-            raise source.problem(f"episode {episode.number} has no infos/success, which the filter asks for")
+            raise source.problem(
+                f"episode {episode.number} has no infos/success, which the filter asks for"
+            )
         if bool(episode.success.any()) != wanted.success:
             return False
     return (
@@ -150,7 +167,9 @@ def _join_task(task: int, episodes: Sequence[RecordedEpisode], successes: bool) 
         columns,
         behaviours=np.full(len(episodes), RECORDED),
         seeds=np.array([episode.number for episode in episodes], np.int64),
-        success=np.concatenate([episode.success for episode in episodes if episode.success is not None])
+        success=np.concatenate(
+            [episode.success for episode in episodes if episode.success is not None]
+        )
         if successes
         else None,
     )

@@ -20,15 +20,21 @@ def measure_references(suite: Suite, episodes: int = EPISODES) -> dict[int, dict
         MetabenchError: the suite's family has no teacher.
     """
     if "expert" not in suite.teacher().behaviours:
-        raise MetabenchError(f"suite {suite.name}: its references cannot be measured: its family has no teacher")
+        raise MetabenchError(
+            f"suite {suite.name}: its references cannot be measured: its family has no teacher"
+        )
     measured: dict[int, dict[str, float]] = {task.id: {} for task in suite.tasks}
     tasks = np.repeat([task.id for task in suite.tasks], episodes)
     for behaviour in ("random", "expert"):
         seeds = [
-            derived_seed("reference", suite.name, suite.entry.version, behaviour, int(task), i % episodes)
+            derived_seed(
+                "reference", suite.name, suite.entry.version, behaviour, int(task), i % episodes
+            )
             for i, task in enumerate(tasks)
         ]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns
-        for task, mean in zip(measured, columns.episode_returns.reshape(-1, episodes).mean(axis=1), strict=True):
+        for task, mean in zip(
+            measured, columns.episode_returns.reshape(-1, episodes).mean(axis=1), strict=True
+        ):
             measured[task][behaviour] = round(float(mean), 4)
     return measured

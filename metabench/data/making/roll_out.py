@@ -14,7 +14,9 @@ from metabench.seeding import derived_seed
 from metabench.suites import Suite
 
 
-def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]) -> ActedEpisodes:
+def roll_out(
+    suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]
+) -> ActedEpisodes:
     """Act one episode a lane: in task `tasks[i]`, as `behaviours[i]`, with `seeds[i]` as its only randomness.
 
     The float32 action that is stored is the one that the simulator gets.
@@ -24,7 +26,12 @@ def roll_out(suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seed
     return join_acted(
         [
             _roll_out_lanes(
-                suite, environment, teacher, tasks[i : i + size], behaviours[i : i + size], seeds[i : i + size]
+                suite,
+                environment,
+                teacher,
+                tasks[i : i + size],
+                behaviours[i : i + size],
+                seeds[i : i + size],
             )
             for i in range(0, len(tasks), size)
         ]
@@ -43,7 +50,9 @@ def _roll_out_lanes(
     parameters = [suite.tasks[task].parameters for task in tasks]
     observation = environment.reset(parameters, [derived_seed(seed, "reset") for seed in seeds])
     random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
-    uniform = _draw_uniform_actions(suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()])
+    uniform = _draw_uniform_actions(
+        suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()]
+    )
     taught = np.flatnonzero(~random_lanes).tolist()
     if len(taught):
         teacher.reset(
@@ -51,7 +60,9 @@ def _roll_out_lanes(
             [parameters[lane] for lane in taught],
             [derived_seed(seeds[lane], "behaviour") for lane in taught],
         )
-    observations = np.zeros((lanes, spaces.horizon + 1, spaces.observation_dim), np.float32)  # T + 1 of each lane
+    observations = np.zeros(
+        (lanes, spaces.horizon + 1, spaces.observation_dim), np.float32
+    )  # T + 1 of each lane
     # Actions, rewards and success are (lanes, horizon, ...); what lies behind a lane's end is cut off below.
     actions = np.repeat(spaces.null_actions(lanes)[:, None], spaces.horizon, axis=1)
     rewards = np.zeros((lanes, spaces.horizon), np.float32)
@@ -100,7 +111,9 @@ def _draw_uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
     """`(lanes, horizon, ...)` uniform actions, each lane's from its own seed."""
     spaces = suite.spaces
     draws = [
-        spaces.uniform_actions(np.random.default_rng(derived_seed(seed, "behaviour")), (spaces.horizon,))
+        spaces.uniform_actions(
+            np.random.default_rng(derived_seed(seed, "behaviour")), (spaces.horizon,)
+        )
         for seed in seeds
     ]
     return _round_actions(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
@@ -112,5 +125,7 @@ def _round_actions(suite: Suite, actions: Array) -> Array:
         return np.asarray(actions, np.int64)
     rounded = np.round(np.asarray(actions, np.float64), ACTION_DECIMALS).astype(np.float32)
     return np.clip(
-        rounded, np.asarray(suite.spaces.action_low, np.float32), np.asarray(suite.spaces.action_high, np.float32)
+        rounded,
+        np.asarray(suite.spaces.action_low, np.float32),
+        np.asarray(suite.spaces.action_high, np.float32),
     )

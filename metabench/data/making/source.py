@@ -43,5 +43,8 @@ def _act_chunks(suite: Suite, plan: Plan) -> Iterator[Trajectories]:
         chunk = slice(start, start + CHUNK)
         part = roll_out(suite, plan.tasks[chunk], plan.behaviours[chunk], plan.seeds[chunk])
         yield Trajectories(
-            part.columns, np.array(plan.behaviours[chunk]), np.array(plan.seeds[chunk], np.int64), part.success
+            part.columns,
+            np.array(plan.behaviours[chunk]),
+            np.array(plan.seeds[chunk], np.int64),
+            part.success,
         )

@@ -40,9 +40,13 @@ def _follow(content: mmap.mmap, begin: int) -> None:
     end = min(begin + length, len(content))
     while place + _OBJECT.size <= end:
         number, _, _, size = _OBJECT.unpack_from(content, place)
-        taken = size if number == 0 else _OBJECT.size + (size + 7) // 8 * 8  # of free space, its header is a part
+        taken = (
+            size if number == 0 else _OBJECT.size + (size + 7) // 8 * 8
+        )  # of free space, its header is a part
         if not _OBJECT.size <= taken <= end - place:
-            raise ValueError(f"the heap at byte {begin} holds an object of {size} bytes, which does not fit")
+            raise ValueError(
+                f"the heap at byte {begin} holds an object of {size} bytes, which does not fit"
+            )
         if number == 0:
             return
         place += taken

@@ -30,7 +30,9 @@ class Manifest(StrictModel):
     suite_digest: str = Field(description="the suite as it was when the data was made")
     dataset: str
     dataset_version: int
-    recipe_digest: str = Field(description="hash of all that the data depends on; the reference scores are not")
+    recipe_digest: str = Field(
+        description="hash of all that the data depends on; the reference scores are not"
+    )
     behaviours: dict[str, float] = Field(description="share of trajectories of each behaviour")
     trajectories: int = Field(description="trajectories a task")
     seed: int

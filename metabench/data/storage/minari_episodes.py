@@ -40,7 +40,10 @@ class EpisodeFile:
         self._path = path
         self._bytes = self._checked = 0
         self._root = file.id
-        self._text, self._scalar = h5t.py_create(h5py.string_dtype(), logical=True), h5s.create(h5s.SCALAR)
+        self._text, self._scalar = (
+            h5t.py_create(h5py.string_dtype(), logical=True),
+            h5s.create(h5s.SCALAR),
+        )
         self._plain = h5p.create(h5p.DATASET_CREATE)
         self._plain.set_fill_time(h5d.FILL_TIME_NEVER)
         self._plain.set_obj_track_times(False)  # files of equal content are equal
@@ -58,7 +61,9 @@ class EpisodeFile:
             infos: further arrays a transition.
             metadata: what else is known of the episode; `id` and `total_steps` are added.
         """
-        self._make_sure_of_room(sum(values.nbytes for values in (*arrays.values(), *infos.values())) + EPISODE_BYTES)
+        self._make_sure_of_room(
+            sum(values.nbytes for values in (*arrays.values(), *infos.values())) + EPISODE_BYTES
+        )
         group = h5g.create(self._root, f"episode_{self.episodes}".encode())
         steps = len(arrays["rewards"])
         for name, value in {"id": self.episodes, **metadata, "total_steps": steps}.items():
@@ -84,7 +89,9 @@ class EpisodeFile:
     def _write_array(self, group: Any, name: str, values: Array) -> None:
         values = np.ascontiguousarray(values)
         kind = h5t.py_create(values.dtype, logical=True)
-        stored = h5d.create(group, name.encode(), kind, h5s.create_simple(values.shape), dcpl=self._plain)
+        stored = h5d.create(
+            group, name.encode(), kind, h5s.create_simple(values.shape), dcpl=self._plain
+        )
         stored.write(h5s.ALL, h5s.ALL, values, kind)
 
     def _write_attribute(self, group: Any, name: str, value: str | int | bool) -> None:

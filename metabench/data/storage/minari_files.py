@@ -13,7 +13,13 @@ from metabench.data.columns import Columns
 from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.storage.manifest import Manifest, parse_manifest
 from metabench.data.storage.places import minari_id
-from metabench.data.trajectories import CHUNK, BuildProgress, Trajectories, TrajectorySource, join_trajectories
+from metabench.data.trajectories import (
+    CHUNK,
+    BuildProgress,
+    Trajectories,
+    TrajectorySource,
+    join_trajectories,
+)
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError
 from metabench.suites import Suite
@@ -24,7 +30,11 @@ MANIFEST_KEY = "metabench"
 
 
 def write_minari(
-    folder: Path, suite: Suite, dataset: str, source: TrajectorySource, progress: BuildProgress | None = None
+    folder: Path,
+    suite: Suite,
+    dataset: str,
+    source: TrajectorySource,
+    progress: BuildProgress | None = None,
 ) -> Trajectories:
     """Write all trajectories of `source` into a new Minari dataset in `folder`, which must exist.
 
@@ -97,7 +107,8 @@ def read_minari(folder: Path, progress: BuildProgress | None = None) -> Trajecto
     for start in range(0, count, CHUNK):
         with name_damage(folder / MAIN_FILE):
             episodes += [
-                _check_whole(episode) for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))
+                _check_whole(episode)
+                for episode in storage.get_episodes(range(start, min(start + CHUNK, count)))
             ]
         if progress is not None:
             progress("reading back", len(episodes), count)
@@ -142,7 +153,9 @@ def _split_arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], d
     return arrays, {} if part.success is None else {"success": part.success[start:stop]}
 
 
-def _describe_episode(part: Trajectories, episode: int, suite: Suite) -> dict[str, str | int | bool]:
+def _describe_episode(
+    part: Trajectories, episode: int, suite: Suite
+) -> dict[str, str | int | bool]:
     """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
     task = int(part.columns.tasks[episode])
     entry: dict[str, str | int | bool] = {
@@ -161,7 +174,12 @@ def _check_whole(episode: dict[str, Any]) -> dict[str, Any]:
     """The episode, if it ends with its last step and nowhere else."""
     steps = len(episode["rewards"])
     ended = episode["terminations"] | episode["truncations"]
-    if ended.shape != (steps,) or not ended[-1] or ended[:-1].any() or len(episode["observations"]) != steps + 1:
+    if (
+        ended.shape != (steps,)
+        or not ended[-1]
+        or ended[:-1].any()
+        or len(episode["observations"]) != steps + 1
+    ):
         raise ValueError(f"episode {episode['id']} does not end with its last step")
     return episode
 
@@ -169,7 +187,9 @@ def _check_whole(episode: dict[str, Any]) -> dict[str, Any]:
 def _join_episodes(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]) -> Trajectories:
     """Episodes and their metadata as flat arrays."""
     lengths = [len(episode["rewards"]) for episode in episodes]
-    successes = [episode["infos"]["success"] for episode in episodes if "success" in (episode["infos"] or {})]
+    successes = [
+        episode["infos"]["success"] for episode in episodes if "success" in (episode["infos"] or {})
+    ]
     if successes and len(successes) != len(episodes):
         raise ValueError("some episodes have no infos/success")
     columns = Columns(

@@ -18,8 +18,12 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
     recipe = suite.dataset(dataset)
     teachers = suite.teachers_folder
     # Keys that came later stand here only where they are used, so that the digests of older data stay as they were.
-    spaces = {} if suite.entry.spaces is None else {"spaces": suite.entry.spaces.model_dump(mode="json")}
-    excluded = {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
+    spaces = (
+        {} if suite.entry.spaces is None else {"spaces": suite.entry.spaces.model_dump(mode="json")}
+    )
+    excluded = (
+        {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
+    )
     content = {
         "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
         "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
@@ -51,4 +55,6 @@ def suggest_rebuild(suite: Suite, dataset: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"{error}; run `metabench data build {suite.argument} --dataset {dataset} --force`") from error
+        raise DataError(
+            f"{error}; run `metabench data build {suite.argument} --dataset {dataset} --force`"
+        ) from error

@@ -113,7 +113,9 @@ class RecordedDataset:
         """
         for start in range(0, self.count, CHUNK):
             with _name_damage(self.name, self.folder):
-                chunk = list(self.storage.get_episodes(range(start, min(start + CHUNK, self.count))))
+                chunk = list(
+                    self.storage.get_episodes(range(start, min(start + CHUNK, self.count)))
+                )
             for episode in chunk:
                 try:
                     yield _decode_episode(episode, declared)
@@ -146,10 +148,14 @@ def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
         for key in ("observation_space", "action_space"):
             # Without them Minari would make the environment that the dataset describes.
             if not isinstance(metadata.get(key), str):
-                raise ValueError(f"metadata.json: {key}: expected a space, found {metadata.get(key)!r:.40}")
+                raise ValueError(
+                    f"metadata.json: {key}: expected a space, found {metadata.get(key)!r:.40}"
+                )
         version = metadata.get("minari_version")
         if version not in supported_dataset_versions:
-            raise ValueError(f"metadata.json: minari_version: {version!r} is not among those that can be read here")
+            raise ValueError(
+                f"metadata.json: minari_version: {version!r} is not among those that can be read here"
+            )
         if not isinstance(metadata.get("total_episodes"), int) or metadata["total_episodes"] < 1:
             raise ValueError(
                 f"metadata.json: total_episodes: expected 1 or more, found {metadata.get('total_episodes')}"
@@ -166,7 +172,9 @@ def _download(name: str) -> None:
     try:
         minari.download_dataset(name)
     except Exception as error:
-        raise DataError(f"Minari dataset {name!r} cannot be downloaded: {error or type(error).__name__}") from error
+        raise DataError(
+            f"Minari dataset {name!r} cannot be downloaded: {error or type(error).__name__}"
+        ) from error
 
 
 @contextmanager
@@ -208,7 +216,9 @@ def _decode_episode(episode: dict[str, Any], declared: DeclaredSpaces) -> Record
     ends = {key: np.asarray(episode[key]) for key in ("terminations", "truncations")}
     for key, values in ends.items():
         if values.shape != (steps,) or values.dtype.kind != "b":
-            raise ValueError(f"{key}: expected {steps} truth values, found {values.dtype} {values.shape}")
+            raise ValueError(
+                f"{key}: expected {steps} truth values, found {values.dtype} {values.shape}"
+            )
     if (ends["terminations"] | ends["truncations"])[:-1].any():
         raise ValueError("terminations, truncations: the episode goes on after its end")
     return RecordedEpisode(
@@ -227,11 +237,17 @@ def _decode_episode(episode: dict[str, Any], declared: DeclaredSpaces) -> Record
 
 def _check_actions(actions: Array, steps: int, declared: DeclaredSpaces) -> Array:
     if not declared.num_actions:
-        return _check_finite("actions", actions.astype(np.float32), (steps, len(declared.action_low)))
+        return _check_finite(
+            "actions", actions.astype(np.float32), (steps, len(declared.action_low))
+        )
     if actions.shape != (steps,) or actions.dtype.kind not in "iu":
-        raise ValueError(f"actions: expected {steps} integers, found {actions.dtype} {actions.shape}")
+        raise ValueError(
+            f"actions: expected {steps} integers, found {actions.dtype} {actions.shape}"
+        )
     if actions.min() < 0 or actions.max() >= declared.num_actions:
-        raise ValueError(f"actions: expected 0 to {declared.num_actions - 1}, found {actions.min()} to {actions.max()}")
+        raise ValueError(
+            f"actions: expected 0 to {declared.num_actions - 1}, found {actions.min()} to {actions.max()}"
+        )
     return actions.astype(np.int64)
 
 
@@ -239,7 +255,9 @@ def _check_finite(key: str, values: Array, shape: tuple[int, ...]) -> Array:
     if values.shape != shape:
         raise ValueError(f"{key}: expected shape {shape}, found {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"{key}: not finite at step {int(np.argwhere(~np.isfinite(values))[0][0])}")
+        raise ValueError(
+            f"{key}: not finite at step {int(np.argwhere(~np.isfinite(values))[0][0])}"
+        )
     return values
 
 
@@ -249,5 +267,7 @@ def _read_success(infos: dict[str, Any], steps: int) -> Array | None:
         return None
     success = np.asarray(infos["success"])
     if success.shape not in ((steps,), (steps + 1,)) or success.dtype.kind not in "biuf":
-        raise ValueError(f"infos/success: expected {steps} truth values, found {success.dtype} {success.shape}")
+        raise ValueError(
+            f"infos/success: expected {steps} truth values, found {success.dtype} {success.shape}"
+        )
     return success[-steps:].astype(bool)

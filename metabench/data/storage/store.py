@@ -61,7 +61,9 @@ class Store:
     trajectories: Trajectories
 
 
-def write_store(folder: Path, trajectories: Trajectories, manifest: Manifest, spaces: Spaces) -> None:
+def write_store(
+    folder: Path, trajectories: Trajectories, manifest: Manifest, spaces: Spaces
+) -> None:
     """Write all columns and then the header into `folder`, which must exist and be empty.
 
     Raises:
@@ -115,11 +117,16 @@ def open_store(suite: Suite, dataset: str) -> Store:
         check_recipe(header.manifest.recipe_digest, suite, dataset, folder / HEADER_FILE)
         if header.spaces != suite.spaces:
             raise DataError(f"{folder / HEADER_FILE}: spaces: expected {suite.spaces}")
-        arrays = {name: _open_column(folder / column.file, column) for name, column in header.columns.items()}
+        arrays = {
+            name: _open_column(folder / column.file, column)
+            for name, column in header.columns.items()
+        }
         try:
             trajectories = Trajectories.from_arrays(arrays)
         except KeyError as error:
-            raise DataError(f"{folder / HEADER_FILE}: columns: {error.args[0]!r} is missing") from error
+            raise DataError(
+                f"{folder / HEADER_FILE}: columns: {error.args[0]!r} is missing"
+            ) from error
         _check_shapes(header, trajectories, folder)
     return Store(folder, header, trajectories)
 
@@ -176,11 +183,20 @@ def _check_shapes(header: Header, trajectories: Trajectories, folder: Path) -> N
     }
     for name, values in trajectories.arrays().items():
         if values.shape != expected[name]:
-            raise DataError(f"{folder / name}.npy: has shape {values.shape}, expected {expected[name]}")
+            raise DataError(
+                f"{folder / name}.npy: has shape {values.shape}, expected {expected[name]}"
+            )
     offsets, tasks = trajectories.columns.offsets, trajectories.columns.tasks
-    if episodes < 1 or offsets[0] != 0 or offsets[-1] != transitions or (np.diff(offsets) < 1).any():
+    if (
+        episodes < 1
+        or offsets[0] != 0
+        or offsets[-1] != transitions
+        or (np.diff(offsets) < 1).any()
+    ):
         raise DataError(f"{folder / 'offsets.npy'}: not the offsets of {transitions} transitions")
-    if (np.diff(tasks) < 0).any() or not np.isin(tasks, [task.id for task in header.manifest.tasks]).all():
+    if (np.diff(tasks) < 0).any() or not np.isin(
+        tasks, [task.id for task in header.manifest.tasks]
+    ).all():
         raise DataError(f"{folder / 'tasks.npy'}: not ascending ids of the dataset's tasks")
 
 

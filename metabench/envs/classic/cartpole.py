@@ -138,7 +138,9 @@ class CartPoleEnvironment(BatchedEnvironment):
         cart = make_rectangle((position, CART_HEIGHT / 2), 0.5, CART_HEIGHT, STILL)
         pole = Capsule(((position, CART_HEIGHT), tip), 0.05, MOVING)
         width = 2.0 * max(FARTHEST + 0.3, length)
-        return Scene("side", (0.0, 0.0), (cart, pole), width=width, caption=f"{self._steps * SECONDS:.2f} s")
+        return Scene(
+            "side", (0.0, 0.0), (cart, pole), width=width, caption=f"{self._steps * SECONDS:.2f} s"
+        )
 
     def _observation(self) -> Array:
         return self._state.T.astype(np.float32)
@@ -154,7 +156,9 @@ def compute_balancing_gains(parameters: TaskParameters) -> Array:
     transition, response = moved[:, :4], moved[:, 4:]
     cost = np.diag(STATE_COST)
     value = solve_discrete_are(transition, response, cost, np.array([[FORCE_COST]]))
-    gains = np.linalg.solve(FORCE_COST + response.T @ value @ response, response.T @ value @ transition)
+    gains = np.linalg.solve(
+        FORCE_COST + response.T @ value @ response, response.T @ value @ transition
+    )
     return np.asarray(gains[0])
 
 
@@ -164,7 +168,10 @@ class CartPoleTeacher(ClassicTeacher):
     def learn(self, parameters: Sequence[TaskParameters]) -> None:
         """Work out each task's gains, once for all its lanes."""
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: compute_balancing_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {
+            key: compute_balancing_gains(task)
+            for key, task in dict(zip(keys, parameters, strict=True)).items()
+        }
         self._gains = np.array([gains[key] for key in keys]).T
         self._positive = np.array([task["force"] > 0 for task in parameters])
 

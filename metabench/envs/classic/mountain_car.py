@@ -31,7 +31,12 @@ FASTEST = 0.07
 START = (-0.6, -0.4)
 """Where the car starts."""
 
-RANGES = {"force": (1e-4, 0.01), "gravity": (1e-4, 0.01), "flag": (-0.3, RIGHT_END), "flag_speed": (0.0, FASTEST)}
+RANGES = {
+    "force": (1e-4, 0.01),
+    "gravity": (1e-4, 0.01),
+    "flag": (-0.3, RIGHT_END),
+    "flag_speed": (0.0, FASTEST),
+}
 """What each parameter may be."""
 
 SKILL_EXPONENT = 0.46
@@ -50,7 +55,9 @@ class MountainCarEnvironment(BatchedEnvironment):
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Put every car at rest where its seed says."""
         self._force, self._gravity, self._flag, self._flag_speed = columns(parameters, *RANGES)
-        self._position = np.array([np.random.default_rng(seed).uniform(*START) for seed in seeds], np.float64)
+        self._position = np.array(
+            [np.random.default_rng(seed).uniform(*START) for seed in seeds], np.float64
+        )
         self._speed = np.zeros(len(seeds))
         return self._observation()
 
@@ -58,7 +65,9 @@ class MountainCarEnvironment(BatchedEnvironment):
         """Push every car; the flag ends the episode and is its success."""
         # The C library's cosine, as in Gymnasium: NumPy's differs in the last bit on some machines.
         slope = np.array([math.cos(x) for x in (3 * self._position).tolist()])
-        speed = self._speed + ((np.asarray(actions, np.int64) - 1) * self._force + slope * -self._gravity)
+        speed = self._speed + (
+            (np.asarray(actions, np.int64) - 1) * self._force + slope * -self._gravity
+        )
         speed = np.clip(speed, -FASTEST, FASTEST)
         self._position = np.clip(self._position + speed, LEFT_END, RIGHT_END)
         self._speed = np.where((self._position == LEFT_END) & (speed < 0), 0.0, speed)
@@ -72,7 +81,9 @@ class MountainCarEnvironment(BatchedEnvironment):
         x, flag = float(self._position[lane]), float(self._flag[lane])
         car = Circle((x, _height(x) + 0.05), 0.05, MOVING)
         middle = (LEFT_END + RIGHT_END) / 2
-        return Scene("side", (middle, 0.0), (valley, car), goal=(flag, _height(flag)), width=1.9, marks=False)
+        return Scene(
+            "side", (middle, 0.0), (valley, car), goal=(flag, _height(flag)), width=1.9, marks=False
+        )
 
     def _observation(self) -> Array:
         return np.stack([self._position, self._speed], axis=1).astype(np.float32)

@@ -10,7 +10,9 @@ from metabench.envs.batched import TaskParameters
 from metabench.envs.spaces import Array
 
 
-def check_numbers(parameters: TaskParameters, ranges: Mapping[str, tuple[float, float]], whole: bool = False) -> None:
+def check_numbers(
+    parameters: TaskParameters, ranges: Mapping[str, tuple[float, float]], whole: bool = False
+) -> None:
     """Refuse parameters that are not exactly one number in each range, ends included.
 
     Args:

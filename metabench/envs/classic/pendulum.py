@@ -87,7 +87,11 @@ class PendulumPhysics:
             `(2, lanes)` float64. Sums and products are in Gymnasium's order, so that the last bits agree.
         """
         angle, speed = state
-        speed = np.clip(speed + (self.fall * np.sin(angle) + self.response * torque) * SECONDS, -FASTEST, FASTEST)
+        speed = np.clip(
+            speed + (self.fall * np.sin(angle) + self.response * torque) * SECONDS,
+            -FASTEST,
+            FASTEST,
+        )
         return np.stack([angle + speed * SECONDS, speed])
 
 
@@ -131,7 +135,10 @@ class PendulumEnvironment(BatchedEnvironment):
     def scene(self, lane: int) -> Scene:
         """The rod on its pivot, in a frame of so many lengths of the rod that it stays within."""
         angle, length = float(self._state[0, lane]), self._lengths[lane]
-        tip = -length * math.sin(angle), length * math.cos(angle)  # angles turn to the left, as Gymnasium draws them
+        tip = (
+            -length * math.sin(angle),
+            length * math.cos(angle),
+        )  # angles turn to the left, as Gymnasium draws them
         rod = Capsule(((0.0, 0.0), tip), 0.08 * length, MOVING)
         pivot = Circle((0.0, 0.0), 0.05 * length, STILL)
         floor = 0.0, -1.2 * length
@@ -150,7 +157,9 @@ def compute_holding_gains(parameters: TaskParameters) -> Array:
     pull = gain * response * np.array([[SECONDS**2], [SECONDS]])
     cost, price = np.diag(COSTS[:2]), np.array([[COSTS[2] * gain**2]])
     value = solve_discrete_are(transition, pull, cost, price)
-    return np.asarray(np.linalg.solve(price + pull.T @ value @ pull, pull.T @ value @ transition)[0])
+    return np.asarray(
+        np.linalg.solve(price + pull.T @ value @ pull, pull.T @ value @ transition)[0]
+    )
 
 
 class PendulumTeacher(ClassicTeacher):
@@ -160,7 +169,10 @@ class PendulumTeacher(ClassicTeacher):
         """Work out each task's gains, once for all its lanes."""
         self._physics = PendulumPhysics.of(parameters)
         keys = [tuple(task[name] for name in RANGES) for task in parameters]
-        gains = {key: compute_holding_gains(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        gains = {
+            key: compute_holding_gains(task)
+            for key, task in dict(zip(keys, parameters, strict=True)).items()
+        }
         self._gains = np.array([gains[key] for key in keys]).T
 
     def choose(self, observation: Array) -> Array:

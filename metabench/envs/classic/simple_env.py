@@ -40,7 +40,10 @@ class SimpleEnvironment(BatchedEnvironment):
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Draw each lane's state from its seed."""
         start, self._limit = columns(parameters, *RANGES)
-        draws = [np.random.default_rng(seed).uniform(-s, s) for s, seed in zip(start.tolist(), seeds, strict=True)]
+        draws = [
+            np.random.default_rng(seed).uniform(-s, s)
+            for s, seed in zip(start.tolist(), seeds, strict=True)
+        ]
         self._state = np.array(draws, np.float64)
         return self._observation()
 
@@ -89,5 +92,7 @@ class SimpleEnvFamily(TaskFamily):
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """From always moving away at full length to zero at once."""
-        reach = np.minimum(parameters["start"] + LARGEST_MOVE * np.arange(1, horizon + 1), parameters["limit"])
+        reach = np.minimum(
+            parameters["start"] + LARGEST_MOVE * np.arange(1, horizon + 1), parameters["limit"]
+        )
         return -float(reach.sum()), 0.0

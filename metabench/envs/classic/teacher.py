@@ -37,7 +37,9 @@ class ClassicTeacher(Teacher):
     def choose(self, observation: Array) -> Array:
         """The expert's actions: `(lanes, action_dim)` float64, or `(lanes,)` int64; `observation` is float64."""
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's skill and mistakes from its own seed."""
         for name in set(behaviours):
             if name not in self.behaviours:

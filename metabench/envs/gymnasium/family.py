@@ -86,7 +86,11 @@ class GymnasiumLanes(BatchedEnvironment):
         reward, success = np.zeros(len(self._lanes)), np.zeros(len(self._lanes), bool)
         has_success = False
         for lane in np.flatnonzero(~self._ended).tolist():
-            action = int(actions[lane]) if self.spaces.discrete else np.asarray(actions[lane], self._dtype(lane))
+            action = (
+                int(actions[lane])
+                if self.spaces.discrete
+                else np.asarray(actions[lane], self._dtype(lane))
+            )
             observation, reward[lane], terminated, truncated, info = self._lanes[lane].step(action)
             if not np.isfinite(reward[lane]):
                 raise SimulationError(lane, self._step, self._parameters[lane])
@@ -95,7 +99,9 @@ class GymnasiumLanes(BatchedEnvironment):
             if "success" in info:
                 has_success = True
                 success[lane] = bool(info["success"])
-        return BatchStep(self._observation.copy(), reward, self._ended.copy(), success if has_success else None)
+        return BatchStep(
+            self._observation.copy(), reward, self._ended.copy(), success if has_success else None
+        )
 
     def _observe(self, lane: int, observation: Any) -> None:
         from metabench.envs.gymnasium.spaces import flatten_observations
@@ -145,7 +151,9 @@ class GymnasiumFamily(TaskFamily):
             raise ValueError("expected 'environment' and perhaps 'arguments', or 'recorded' alone")
         environment, arguments = parameters["environment"], parameters.get("arguments", {})
         if not isinstance(environment, str) or not _ID.fullmatch(environment):
-            raise ValueError("environment must be a Gymnasium id: 'Pendulum-v1' or 'module:Name-v0'")
+            raise ValueError(
+                "environment must be a Gymnasium id: 'Pendulum-v1' or 'module:Name-v0'"
+            )
         if not isinstance(arguments, Mapping):
             raise ValueError("arguments must be a table of the constructor's arguments")
         for reserved in _RESERVED:
@@ -178,12 +186,18 @@ class GymnasiumFamily(TaskFamily):
         environment, arguments = parameters["environment"], parameters.get("arguments", {})
         package = environment.partition(":")[0].partition(".")[0] if ":" in environment else ""
         if package and importlib.util.find_spec(package) is None:
-            remedy = f"pip install 'metabench[{EXTRAS[package]}]'" if package in EXTRAS else "install its package"
+            remedy = (
+                f"pip install 'metabench[{EXTRAS[package]}]'"
+                if package in EXTRAS
+                else "install its package"
+            )
             raise MetabenchError(
                 f"environment {environment!r} needs the package {package!r}, which is missing; {remedy}"
             )
         try:
-            made = gymnasium.make(environment, max_episode_steps=-1, disable_env_checker=True, **arguments)
+            made = gymnasium.make(
+                environment, max_episode_steps=-1, disable_env_checker=True, **arguments
+            )
         except Exception as error:
             raise MetabenchError(f"environment {environment!r} cannot be made: {error}") from error
         try:

@@ -13,7 +13,9 @@ from metabench.envs.spaces import Array
 
 
 def declare_spaces(
-    observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], observation_keys: Sequence[str] = ()
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
+    observation_keys: Sequence[str] = (),
 ) -> DeclaredSpaces:
     """Declare Gymnasium's spaces.
 
@@ -37,7 +39,9 @@ def declare_spaces(
         raise ValueError("observation_keys: the observation space is no dictionary; expected none")
     for space in shown:
         if not isinstance(space, gymnasium.spaces.Box) or space.dtype.kind != "f":
-            raise ValueError(f"observation space: expected a box of floating-point numbers, found {space}")
+            raise ValueError(
+                f"observation space: expected a box of floating-point numbers, found {space}"
+            )
     observation_dim = sum(int(np.prod(space.shape)) for space in shown)
     if isinstance(action_space, gymnasium.spaces.Discrete):
         if action_space.start != 0:
@@ -52,7 +56,9 @@ def declare_spaces(
         or action_space.dtype.kind != "f"
         or len(action_space.shape) != 1
     ):
-        raise ValueError(f"action space: expected Discrete or a box of one axis of floats, found {action_space}")
+        raise ValueError(
+            f"action space: expected Discrete or a box of one axis of floats, found {action_space}"
+        )
     if not (np.isfinite(action_space.low).all() and np.isfinite(action_space.high).all()):
         raise ValueError(f"action space: expected finite bounds, found {action_space}")
     return DeclaredSpaces(
@@ -64,20 +70,28 @@ def declare_spaces(
 
 
 def check_declared(
-    declared: DeclaredSpaces, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+    declared: DeclaredSpaces,
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
 ) -> None:
     """Raise `ValueError` with one line unless Gymnasium's spaces are those declared; bounds count as float32."""
     found = declare_spaces(observation_space, action_space, declared.observation_keys)
     if found.observation_dim != declared.observation_dim:
-        raise ValueError(f"observation space: expected {declared.observation_dim} numbers, found {observation_space}")
+        raise ValueError(
+            f"observation space: expected {declared.observation_dim} numbers, found {observation_space}"
+        )
     if found.num_actions != declared.num_actions or not all(
         np.array_equal(np.float32(getattr(found, bound)), np.float32(getattr(declared, bound)))
         for bound in ("action_low", "action_high")
     ):
-        raise ValueError(f"action space: expected {_describe_actions(declared)}, found {action_space}")
+        raise ValueError(
+            f"action space: expected {_describe_actions(declared)}, found {action_space}"
+        )
 
 
-def flatten_observations(observations: Array | Mapping[str, Array], keys: Sequence[str], leading: int) -> Array:
+def flatten_observations(
+    observations: Array | Mapping[str, Array], keys: Sequence[str], leading: int
+) -> Array:
     """Observations as vectors: the entries `keys` of a dictionary one after another, each in C order.
 
     Args:
@@ -88,7 +102,11 @@ def flatten_observations(observations: Array | Mapping[str, Array], keys: Sequen
     Returns:
         `(..., observation_dim)` float32.
     """
-    taken = [np.asarray(observations[key]) for key in keys] if isinstance(observations, Mapping) else [observations]
+    taken = (
+        [np.asarray(observations[key]) for key in keys]
+        if isinstance(observations, Mapping)
+        else [observations]
+    )
     parts = [np.asarray(part, np.float32).reshape(*np.shape(part)[:leading], -1) for part in taken]
     return np.concatenate(parts, axis=-1)
 

@@ -21,7 +21,9 @@ def action_space(spaces: Spaces) -> gymnasium.spaces.Space[Any]:
     if spaces.discrete:
         return gymnasium.spaces.Discrete(spaces.num_actions)
     return gymnasium.spaces.Box(
-        np.asarray(spaces.action_low, np.float32), np.asarray(spaces.action_high, np.float32), dtype=np.float32
+        np.asarray(spaces.action_low, np.float32),
+        np.asarray(spaces.action_high, np.float32),
+        dtype=np.float32,
     )
 
 
@@ -43,7 +45,9 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
         self._parameters = parameters
         self._timestep = 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
         """Start an episode; returns the first `(observation_dim,)` float32 observation and an empty info.
 
         Args:
@@ -51,10 +55,14 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
             options: Gymnasium's options; there are none, `ValueError` if any is given.
         """
         if options:
-            raise ValueError(f"reset options {sorted(options)} are not known; there are none: choose the task in make")
+            raise ValueError(
+                f"reset options {sorted(options)} are not known; there are none: choose the task in make"
+            )
         super().reset(seed=seed)
         self._timestep = 0
-        observation = self._environment.reset([self._parameters], [int(self.np_random.integers(2**63))])
+        observation = self._environment.reset(
+            [self._parameters], [int(self.np_random.integers(2**63))]
+        )
         return observation[0].copy(), {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -63,4 +71,10 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
         self._timestep += 1
         info = {} if step.success is None else {"success": bool(step.success[0])}
         truncated = self._timestep >= self._environment.spaces.horizon
-        return step.observation[0].copy(), float(step.reward[0]), bool(step.terminated[0]), truncated, info
+        return (
+            step.observation[0].copy(),
+            float(step.reward[0]),
+            bool(step.terminated[0]),
+            truncated,
+            info,
+        )

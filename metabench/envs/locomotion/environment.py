@@ -35,7 +35,10 @@ class LocomotionEnvironment(BatchedEnvironment):
         positions = self.model.qpos0 + np.array([position for position, _ in noise])
         velocities = np.array([velocity for _, velocity in noise])
         keys = [json.dumps(task, sort_keys=True) for task in parameters]
-        models = {key: self.task_model(task) for key, task in dict(zip(keys, parameters, strict=True)).items()}
+        models = {
+            key: self.task_model(task)
+            for key, task in dict(zip(keys, parameters, strict=True)).items()
+        }
         self._simulator.reset([models[key] for key in keys], positions, velocities)
         self._begin(parameters)
         return self._observation(self._simulator).astype(np.float32)

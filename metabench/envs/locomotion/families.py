@@ -34,7 +34,9 @@ class LocomotionFamily(TaskFamily):
     def spaces(self, horizon: int) -> Spaces:
         """Actions are torques scaled to [-1, 1]."""
         ones = (1.0,) * self.action_dim
-        return Spaces(self.observation_dim, horizon, action_low=tuple(-one for one in ones), action_high=ones)
+        return Spaces(
+            self.observation_dim, horizon, action_low=tuple(-one for one in ones), action_high=ones
+        )
 
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The trained teacher."""
@@ -196,7 +198,12 @@ class ParameterFamily(LocomotionFamily):
 
     bodies: ClassVar[int]
     joints: ClassVar[int]
-    bases: ClassVar[Mapping[str, float]] = {"mass": 1.5, "inertia": 1.5, "damping": 1.3, "friction": 1.5}
+    bases: ClassVar[Mapping[str, float]] = {
+        "mass": 1.5,
+        "inertia": 1.5,
+        "damping": 1.3,
+        "friction": 1.5,
+    }
     """A factor is its base to the power of an exponent, uniform in [-3, 3] in training."""
 
     @property
@@ -212,12 +219,18 @@ class ParameterFamily(LocomotionFamily):
     def check_parameters(self, parameters: TaskParameters) -> None:
         """All four parameters, of the right lengths, all numbers finite and above zero."""
         if set(parameters) != set(self.shapes):
-            raise ValueError(f"expected exactly {', '.join(self.shapes)}, found {', '.join(sorted(parameters))}")
+            raise ValueError(
+                f"expected exactly {', '.join(self.shapes)}, found {', '.join(sorted(parameters))}"
+            )
         for key, shape in self.shapes.items():
-            values = np.array(parameters[key], object)  # float64 would turn texts and booleans into numbers
+            values = np.array(
+                parameters[key], object
+            )  # float64 would turn texts and booleans into numbers
             if values.shape != shape:
                 raise ValueError(f"{key} must have shape {shape}, not {values.shape}")
-            if not all(_is_number(value) and 0.0 < value <= sys.float_info.max for value in values.flat):
+            if not all(
+                _is_number(value) and 0.0 < value <= sys.float_info.max for value in values.flat
+            ):
                 raise ValueError(f"{key} must hold finite numbers above zero")
 
     def environment(self, horizon: int) -> BatchedEnvironment:
@@ -236,7 +249,9 @@ class ParameterFamily(LocomotionFamily):
         """Exponents uniform in [-3, 3], or, in a fifth of the draws, in [-4.5, 4.5]."""
         return self.draw_factors(generator, 4.5 if generator.random() < 0.2 else 3.0)
 
-    def draw_factors(self, generator: np.random.Generator | np.random.RandomState, largest: float) -> TaskParameters:
+    def draw_factors(
+        self, generator: np.random.Generator | np.random.RandomState, largest: float
+    ) -> TaskParameters:
         """Factors whose exponents are uniform in [-largest, largest]."""
         return {
             key: np.power(self.bases[key], generator.uniform(-largest, largest, shape)).tolist()
@@ -249,7 +264,10 @@ class ParameterFamily(LocomotionFamily):
 
     def _exponents(self, parameters: TaskParameters) -> Array:
         return np.concatenate(
-            [np.log(np.array(parameters[key])).ravel() / math.log(self.bases[key]) for key in self.shapes]
+            [
+                np.log(np.array(parameters[key])).ravel() / math.log(self.bases[key])
+                for key in self.shapes
+            ]
         )
 
 

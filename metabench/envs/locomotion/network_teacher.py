@@ -61,14 +61,29 @@ def read_network(path: Path, features: int, action_dim: int) -> TeacherNetwork:
         tensors = {name: value.astype(np.float64) for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: not a teacher's weights: {error}") from error
-    layers = max(1, *(sum(name.startswith(kind) for name in tensors) for kind in ("weight_", "bias_")))
-    names = {"mean", "deviation", "noise", *(f"{kind}_{i}" for i in range(layers) for kind in ("weight", "bias"))}
+    layers = max(
+        1, *(sum(name.startswith(kind) for name in tensors) for kind in ("weight_", "bias_"))
+    )
+    names = {
+        "mean",
+        "deviation",
+        "noise",
+        *(f"{kind}_{i}" for i in range(layers) for kind in ("weight", "bias")),
+    }
     if missing := names - set(tensors):
-        raise DataError(f"{path}: expected a tensor {min(missing)}, found {', '.join(sorted(tensors)) or 'none'}")
+        raise DataError(
+            f"{path}: expected a tensor {min(missing)}, found {', '.join(sorted(tensors)) or 'none'}"
+        )
     if surplus := set(tensors) - names:
-        raise DataError(f"{path}: tensor {min(surplus)} is not part of a teacher, expected {', '.join(sorted(names))}")
+        raise DataError(
+            f"{path}: tensor {min(surplus)} is not part of a teacher, expected {', '.join(sorted(names))}"
+        )
     width = features
-    expected: dict[str, tuple[int, ...]] = {"mean": (features,), "deviation": (features,), "noise": (action_dim,)}
+    expected: dict[str, tuple[int, ...]] = {
+        "mean": (features,),
+        "deviation": (features,),
+        "noise": (action_dim,),
+    }
     for layer in range(layers):
         found = tensors[f"weight_{layer}"].shape
         out = action_dim if layer == layers - 1 or len(found) != 2 else found[1]
@@ -101,18 +116,26 @@ class NetworkTeacher(Teacher):
         self._features, self._feature_size = features, feature_size
         self._networks: dict[str, TeacherNetwork] = {}
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's noise for the whole episode from its own seed."""
         for name in sorted(set(behaviours)):
             if name not in BEHAVIOURS:
                 raise UnknownNameError("teacher behaviour", name, BEHAVIOURS)
             if name not in self._networks:
                 path = self._folder / f"{name}.safetensors"
-                self._networks[name] = read_network(path, self._feature_size, self._spaces.action_dim)
-        self._lanes = {name: np.flatnonzero(np.array(behaviours) == name) for name in sorted(set(behaviours))}
+                self._networks[name] = read_network(
+                    path, self._feature_size, self._spaces.action_dim
+                )
+        self._lanes = {
+            name: np.flatnonzero(np.array(behaviours) == name) for name in sorted(set(behaviours))
+        }
         self._parameters = tuple(parameters)
         size = (self._spaces.horizon, self._spaces.action_dim)
-        self._noise = np.stack([np.random.default_rng(seed).standard_normal(size, np.float32) for seed in seeds])
+        self._noise = np.stack(
+            [np.random.default_rng(seed).standard_normal(size, np.float32) for seed in seeds]
+        )
         self._timestep = 0
 
     def act(self, observation: Array) -> Array:
@@ -121,6 +144,10 @@ class NetworkTeacher(Teacher):
         actions = np.zeros((len(features), self._spaces.action_dim))
         for name, lanes in self._lanes.items():
             network = self._networks[name]
-            actions[lanes] = network(features[lanes]) + network.noise * self._noise[lanes, self._timestep]
+            actions[lanes] = (
+                network(features[lanes]) + network.noise * self._noise[lanes, self._timestep]
+            )
         self._timestep += 1
-        return np.clip(actions, np.array(self._spaces.action_low), np.array(self._spaces.action_high))
+        return np.clip(
+            actions, np.array(self._spaces.action_low), np.array(self._spaces.action_high)
+        )

@@ -30,7 +30,9 @@ def project_limbs(model: mujoco.MjModel, positions: Array) -> list[Capsule]:
         # A capsule lies along the z axis of its own frame: the third column of its rotation. A sphere has no length.
         length = half if kind == mujoco.mjtGeom.mjGEOM_CAPSULE else 0.0
         axis = data.geom_xmat[geom].reshape(3, 3)[:, 2] * length
-        ends = np.stack([data.geom_xpos[geom] - axis, data.geom_xpos[geom] + axis])[:, [right, up]]  # (2, 2)
+        ends = np.stack([data.geom_xpos[geom] - axis, data.geom_xpos[geom] + axis])[
+            :, [right, up]
+        ]  # (2, 2)
         red, green, blue = (round(255 * float(part)) for part in model.geom_rgba[geom, :3])
         nearness = towards_us * float(data.geom_xpos[geom, depth])
         first, second = (tuple(end) for end in ends.tolist())

@@ -50,7 +50,9 @@ class RandomParametersEnvironment(LocomotionEnvironment):
         """Rewards do not depend on the task."""
 
     def _observation(self, simulator: LaneSimulator) -> Array:
-        return np.concatenate([simulator.positions[:, 1:], np.clip(simulator.velocities, -10.0, 10.0)], axis=1)
+        return np.concatenate(
+            [simulator.positions[:, 1:], np.clip(simulator.velocities, -10.0, 10.0)], axis=1
+        )
 
     def _reward(self, before: Array, after: Array, actions: Array) -> Array:
         speed = (after[:, 0] - before[:, 0]) / self.seconds

@@ -40,7 +40,8 @@ class Body:
         """
         if mujoco.__version__ != TESTED_MUJOCO:
             warnings.warn(
-                f"MuJoCo {mujoco.__version__} is not the tested {TESTED_MUJOCO}: trajectories may differ", stacklevel=2
+                f"MuJoCo {mujoco.__version__} is not the tested {TESTED_MUJOCO}: trajectories may differ",
+                stacklevel=2,
             )
         path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / self.model_file
         spec = mujoco.MjSpec.from_file(str(path))
@@ -76,7 +77,9 @@ class LaneSimulator:
         self._size = models[0].nq
         self._seconds = self._frame_skip * models[0].opt.timestep
         self._steps = 0
-        self._states = np.concatenate([np.zeros((len(self._models), 1)), positions, velocities], axis=1)[:, None]
+        self._states = np.concatenate(
+            [np.zeros((len(self._models), 1)), positions, velocities], axis=1
+        )[:, None]
 
     def step(self, controls: Array) -> None:
         """Hold `(lanes, nu)` float64 controls for `frame_skip` simulator steps.
@@ -84,11 +87,18 @@ class LaneSimulator:
         Raises:
             SimulationError: a lane's state is beyond what MuJoCo accepts, or MuJoCo has reset it; names lane and step.
         """
-        repeated = np.broadcast_to(controls[:, None], (len(controls), self._frame_skip, controls.shape[1]))
-        self._states, _ = self._rollout.rollout(self._models, self._data, self._states[:, -1], repeated)
+        repeated = np.broadcast_to(
+            controls[:, None], (len(controls), self._frame_skip, controls.shape[1])
+        )
+        self._states, _ = self._rollout.rollout(
+            self._models, self._data, self._states[:, -1], repeated
+        )
         self._steps += 1
         # After a warning (bad position, velocity, acceleration or control) MuJoCo's clock does not get this far.
-        late = np.abs(self._states[:, -1, 0] - self._steps * self._seconds) > 0.5 * self._seconds / self._frame_skip
+        late = (
+            np.abs(self._states[:, -1, 0] - self._steps * self._seconds)
+            > 0.5 * self._seconds / self._frame_skip
+        )
         # A state that MuJoCo would reset in the next step only; not a number is not within bounds either.
         diverged = late | ~(np.abs(self._states[:, -1]) <= mujoco.mjMAXVAL).all(axis=1)
         if diverged.any():

@@ -58,21 +58,33 @@ class MetaWorldFamily(TaskFamily):
         key = "rand_vec"
         if "goal" in parameters:
             if name not in PUCK:
-                raise ValueError(f"goal: {name} must be given by a rand_vec; {', '.join(PUCK)} take a goal alone")
+                raise ValueError(
+                    f"goal: {name} must be given by a rand_vec; {', '.join(PUCK)} take a goal alone"
+                )
             key, low, high = "goal", low[3:], high[3:]
         values = parameters[key]
         if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != len(low):
             raise ValueError(f"{key} of {name} must have {len(low)} numbers")
         for i, value in enumerate(values):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low[i] <= value <= high[i]:
-                raise ValueError(f"{key}[{i}] of {name} must lie between {low[i]:g} and {high[i]:g}, not {value!r}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not low[i] <= value <= high[i]
+            ):
+                raise ValueError(
+                    f"{key}[{i}] of {name} must lie between {low[i]:g} and {high[i]:g}, not {value!r}"
+                )
 
     def environment(self, horizon: int) -> BatchedEnvironment:
         """Lanes in worker processes, one a core; in this process if it has one core only."""
         from metabench.envs.workers import WorkerLanes
 
         if count_available_cores() > 1:
-            return WorkerLanes("metabench.envs.metaworld.lanes:make_lanes", {"horizon": horizon}, self.spaces(horizon))
+            return WorkerLanes(
+                "metabench.envs.metaworld.lanes:make_lanes",
+                {"horizon": horizon},
+                self.spaces(horizon),
+            )
         from metabench.envs.metaworld.lanes import MetaWorldLanes
 
         return MetaWorldLanes(horizon)
@@ -88,7 +100,10 @@ class MetaWorldFamily(TaskFamily):
         from metabench.envs.metaworld.teacher import write_errors
 
         return MediumErrors(
-            SMALLEST_ERROR, LARGEST_ERROR, lambda parameters: str(parameters["environment"]), write_errors
+            SMALLEST_ERROR,
+            LARGEST_ERROR,
+            lambda parameters: str(parameters["environment"]),
+            write_errors,
         )
 
     def task_vector(self, parameters: TaskParameters) -> Array:

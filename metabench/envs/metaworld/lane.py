@@ -82,7 +82,10 @@ class MetaWorldLane:
         environment.given_model = model
         environment.__init__()
         self._model, self._data = model, environment.data
-        self._mocap_position, self._mocap_quaternion = self._data.mocap_pos[0], self._data.mocap_quat[0]
+        self._mocap_position, self._mocap_quaternion = (
+            self._data.mocap_pos[0],
+            self._data.mocap_quat[0],
+        )
         self._control = self._data.ctrl
         self._seconds = environment.frame_skip * model.opt.timestep
         self._hand = self._data.body("hand").xpos
@@ -97,7 +100,11 @@ class MetaWorldLane:
             GoalRefusedError: the environment would never accept this `rand_vec`.
         """
         environment = self._environment
-        content = {"rand_vec": np.asarray(rand_vec, np.float64), "env_cls": self._class, "partially_observable": True}
+        content = {
+            "rand_vec": np.asarray(rand_vec, np.float64),
+            "env_cls": self._class,
+            "partially_observable": True,
+        }
         # Meta-World takes tasks pickled, and nothing else; this pickle never leaves the process.
         environment.set_task(Task(env_name="", data=pickle.dumps(content)))
         environment._get_state_rand_vec = _FrozenRandVec(environment._last_rand_vec)
@@ -128,14 +135,28 @@ class MetaWorldLane:
     def step(self, action: Array) -> LaneStep:
         """Step by `(4,)` float32 in [-1, 1]: three offsets of the hand and the gripper's effort."""
         environment = self._environment
-        position = self._mocap_position + np.minimum(np.maximum(action[:3], -1), 1) * environment.action_scale
-        np.minimum(np.maximum(position, environment.mocap_low), environment.mocap_high, out=self._mocap_position)
-        self._mocap_quaternion[:] = (1.0, 0.0, 1.0, 0.0)  # the hand keeps its orientation, as in `set_xyz_action`
+        position = (
+            self._mocap_position
+            + np.minimum(np.maximum(action[:3], -1), 1) * environment.action_scale
+        )
+        np.minimum(
+            np.maximum(position, environment.mocap_low),
+            environment.mocap_high,
+            out=self._mocap_position,
+        )
+        self._mocap_quaternion[:] = (
+            1.0,
+            0.0,
+            1.0,
+            0.0,
+        )  # the hand keeps its orientation, as in `set_xyz_action`
         self._control[:] = (action[3], -action[3])
         mujoco.mj_step(self._model, self._data, nstep=environment.frame_skip)
         self._steps += 1
         environment.curr_path_length = self._steps
-        mujoco.mj_forward(self._model, self._data)  # places and contacts of the state after the step
+        mujoco.mj_forward(
+            self._model, self._data
+        )  # places and contacts of the state after the step
         current = self._read_state()
         observation = np.concatenate((current, self._previous, (0.0, 0.0, 0.0)))
         self._previous = current
@@ -143,7 +164,12 @@ class MetaWorldLane:
         reward, info = self._evaluate(observation, action)
         # When MuJoCo gives a state up it begins anew, and its clock with it.
         late = self._data.time < self._start + (self._steps - 0.5) * self._seconds
-        return LaneStep(observation, float(reward), bool(info["success"]), late or not math.isfinite(float(reward)))
+        return LaneStep(
+            observation,
+            float(reward),
+            bool(info["success"]),
+            late or not math.isfinite(float(reward)),
+        )
 
     @property
     def goal(self) -> Array:
@@ -153,12 +179,18 @@ class MetaWorldLane:
     def scene(self) -> Scene:
         """Hand, objects and goal as discs, seen from above; the robot's base lies beyond the lower edge."""
         # The latest half of the observation: the hand at 0:3, the objects at 4:7 and 11:14, zeros where there is none.
-        places = [self._previous[at : at + 2].tolist() for at in (4, 11) if self._previous[at : at + 7].any()]
+        places = [
+            self._previous[at : at + 2].tolist()
+            for at in (4, 11)
+            if self._previous[at : at + 7].any()
+        ]
         objects = [Circle((x, y), 0.025, STILL) for x, y in places]
         hand = Circle((float(self._previous[0]), float(self._previous[1])), 0.02, MOVING)
         goal_x, goal_y = self.goal[:2].tolist()
         shapes = (*objects, hand)
-        return Scene("above", MIDDLE_OF_TABLE, shapes, goal=(goal_x, goal_y), width=1.4, marks=False)
+        return Scene(
+            "above", MIDDLE_OF_TABLE, shapes, goal=(goal_x, goal_y), width=1.4, marks=False
+        )
 
     def _read_state(self) -> Array:
         """`(18,)`: the hand, how open the gripper is, and position and quaternion of up to two objects."""
@@ -167,7 +199,10 @@ class MetaWorldLane:
         apart = self._claws[0] - self._claws[1]
         # Fingers 0.1 m apart are fully open.
         current[3] = min(np.sqrt(apart.dot(apart)) / 0.1, 1.0)
-        positions, quaternions = self._environment._get_pos_objects(), self._environment._get_quat_objects()
+        positions, quaternions = (
+            self._environment._get_pos_objects(),
+            self._environment._get_quat_objects(),
+        )
         for i in range(len(positions) // 3):
             current[4 + 7 * i : 7 + 7 * i] = positions[3 * i : 3 * i + 3]
             current[7 + 7 * i : 11 + 7 * i] = quaternions[4 * i : 4 * i + 4]
@@ -225,7 +260,11 @@ def _derive_class_on_model(environment_class: Any) -> Any:
     def initialize_simulation(self: Any) -> tuple[mujoco.MjModel, mujoco.MjData]:
         return self.given_model, mujoco.MjData(self.given_model)
 
-    return type(environment_class.__name__, (environment_class,), {"_initialize_simulation": initialize_simulation})
+    return type(
+        environment_class.__name__,
+        (environment_class,),
+        {"_initialize_simulation": initialize_simulation},
+    )
 
 
 def _strip_decorator(function: Any) -> Any:
@@ -238,7 +277,9 @@ def _replace_slow_methods(environment: Any) -> None:
     data = environment.data
     function = type(environment)._get_quat_objects
     if "Rotation" in function.__globals__:
-        copied = FunctionType(function.__code__, {**function.__globals__, "Rotation": _Rotation}, function.__name__)
+        copied = FunctionType(
+            function.__code__, {**function.__globals__, "Rotation": _Rotation}, function.__name__
+        )
         # A weak reference: a cycle would keep the model's 20 MB until the garbage collector comes round.
         environment._get_quat_objects = MethodType(copied, weakref.proxy(environment))
     places: dict[str, Array] = {}
@@ -252,10 +293,19 @@ def _replace_slow_methods(environment: Any) -> None:
 
     def touching_object(geometry: int) -> bool:
         contacts = data.contact
-        pairs = list(zip(contacts.geom1.tolist(), contacts.geom2.tolist(), contacts.efc_address.tolist(), strict=True))
+        pairs = list(
+            zip(
+                contacts.geom1.tolist(),
+                contacts.geom2.tolist(),
+                contacts.efc_address.tolist(),
+                strict=True,
+            )
+        )
         forces = data.efc_force
         return all(
-            sum(forces[row] for first, second, row in pairs if {pad, geometry} <= {first, second}) > 0.0 for pad in pads
+            sum(forces[row] for first, second, row in pairs if {pad, geometry} <= {first, second})
+            > 0.0
+            for pad in pads
         )
 
     environment.get_body_com = get_body_com

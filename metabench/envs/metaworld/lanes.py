@@ -44,7 +44,10 @@ class MetaWorldLanes(BatchedEnvironment):
         self._lanes = [spare[key].pop() if spare.get(key) else self._make_lane(key) for key in keys]
         self._steps, self._parameters = 0, tuple(parameters)
         return self._stack(
-            [lane.begin(task, seed) for lane, task, seed in zip(self._lanes, parameters, seeds, strict=True)]
+            [
+                lane.begin(task, seed)
+                for lane, task, seed in zip(self._lanes, parameters, seeds, strict=True)
+            ]
         )
 
     def step(self, actions: Array) -> BatchStep:
@@ -54,7 +57,10 @@ class MetaWorldLanes(BatchedEnvironment):
             SimulationError: a lane diverged.
         """
         self._steps += 1
-        taken = [lane.step(action) for lane, action in zip(self._lanes, np.asarray(actions, np.float32), strict=True)]
+        taken = [
+            lane.step(action)
+            for lane, action in zip(self._lanes, np.asarray(actions, np.float32), strict=True)
+        ]
         for i, step in enumerate(taken):
             if step.diverged:
                 raise SimulationError(i, self._steps, self._parameters[i])
@@ -85,7 +91,9 @@ class MetaWorldLanes(BatchedEnvironment):
         return lane
 
     def _stack(self, observations: Sequence[Array]) -> Array:
-        return np.array(observations, np.float32).reshape(len(observations), self.spaces.observation_dim)
+        return np.array(observations, np.float32).reshape(
+            len(observations), self.spaces.observation_dim
+        )
 
 
 def make_lanes(arguments: Mapping[str, Any]) -> MetaWorldLanes:

@@ -47,7 +47,9 @@ class ScriptedTeacher(Teacher):
         self._folder, self._horizon = folder, horizon
         self._goals: dict[tuple[Any, ...], Array] = {}
 
-    def reset(self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> None:
+    def reset(
+        self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
+    ) -> None:
         """Draw each lane's noise and error from its own seed.
 
         Raises:
@@ -64,11 +66,15 @@ class ScriptedTeacher(Teacher):
         self._shown = np.array([self._goals[task_key(task)] for task in parameters])
         self._error = np.zeros((len(parameters), 3))
         self._noise = np.zeros((len(parameters), self._horizon, ACTION_DIM))
-        for lane, (behaviour, task, seed) in enumerate(zip(behaviours, parameters, seeds, strict=True)):
+        for lane, (behaviour, task, seed) in enumerate(
+            zip(behaviours, parameters, seeds, strict=True)
+        ):
             generator = np.random.default_rng(seed)
             self._noise[lane] = NOISE * generator.standard_normal((self._horizon, ACTION_DIM))
             if behaviour == "medium":
-                self._error[lane] = self._deviation(errors, task["environment"]) * generator.standard_normal(3)
+                self._error[lane] = self._deviation(
+                    errors, task["environment"]
+                ) * generator.standard_normal(3)
         self._timestep = 0
 
     def act(self, observation: Array) -> Array:
@@ -78,9 +84,12 @@ class ScriptedTeacher(Teacher):
         for hand in HAND:
             seen[:, hand] += self._error
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the policies' actions are out of bounds: they are clipped
+            warnings.simplefilter(
+                "ignore"
+            )  # that the policies' actions are out of bounds: they are clipped
             scripted = np.array(
-                [policy.get_action(seen[lane]) for lane, policy in enumerate(self._policies)], np.float64
+                [policy.get_action(seen[lane]) for lane, policy in enumerate(self._policies)],
+                np.float64,
             )
         noise = self._noise[:, self._timestep]
         self._timestep += 1
@@ -112,15 +121,23 @@ def read_errors(folder: Path) -> dict[str, float]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; run `metabench teacher calibrate`") from error
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}; run `metabench teacher calibrate`"
+        ) from error
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON: {error}") from error
     errors = content.get("hand_error") if isinstance(content, dict) else None
     if not isinstance(errors, dict):
         raise DataError(f"{path}: hand_error: expected a number for each environment")
     for name, deviation in errors.items():
-        if isinstance(deviation, bool) or not isinstance(deviation, int | float) or not 0.0 <= deviation < float("inf"):
-            raise DataError(f"{path}: hand_error.{name}: expected a finite number from 0, found {deviation!r}")
+        if (
+            isinstance(deviation, bool)
+            or not isinstance(deviation, int | float)
+            or not 0.0 <= deviation < float("inf")
+        ):
+            raise DataError(
+                f"{path}: hand_error.{name}: expected a finite number from 0, found {deviation!r}"
+            )
     return errors
 
 

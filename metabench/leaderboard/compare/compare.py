@@ -11,7 +11,13 @@ from metabench.evaluation import statistics
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.scores import Score
 from metabench.leaderboard.compare.core_set import compare_over_core_set
-from metabench.leaderboard.compare.models import Comparison, Difference, Side, SuiteComparison, TaskComparison
+from metabench.leaderboard.compare.models import (
+    Comparison,
+    Difference,
+    Side,
+    SuiteComparison,
+    TaskComparison,
+)
 from metabench.leaderboard.compare.selection import (
     MethodQuery,
     Selection,
@@ -74,14 +80,22 @@ def compare_methods(
         if selection.admits(setting, key)
     ]
     if pairs and not comparisons:
-        raise MetabenchError(f"nothing to compare: {first} and {second} share no complete seeds of {selection}")
+        raise MetabenchError(
+            f"nothing to compare: {first} and {second} share no complete seeds of {selection}"
+        )
     if not pairs and {group.id for group in chosen[0]} & {group.id for group in chosen[1]}:
-        raise MetabenchError(f"{first} and {second} are the same records: expected two methods or configurations")
+        raise MetabenchError(
+            f"{first} and {second} are the same records: expected two methods or configurations"
+        )
     if not comparisons:
         places = [_name_places(each) for each in chosen]
-        raise MetabenchError(f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}")
+        raise MetabenchError(
+            f"nothing to compare: {first} has {places[0]}; {second} has {places[1]}"
+        )
     eligible = {
-        pair[0].id: _may_be_in_core_set(pair, shelf.find_quotas(setting.suite, setting.suite_version))
+        pair[0].id: _may_be_in_core_set(
+            pair, shelf.find_quotas(setting.suite, setting.suite_version)
+        )
         for setting, pair in pairs.items()
     }
     core = []
@@ -99,7 +113,9 @@ def compare_methods(
     )
 
 
-def _may_be_in_core_set(pair: tuple[ContenderScores, ContenderScores], quotas: Quotas | str) -> bool:
+def _may_be_in_core_set(
+    pair: tuple[ContenderScores, ContenderScores], quotas: Quotas | str
+) -> bool:
     """Whether both were trained on data as published, of a present suite whose test tasks are unseen."""
     if isinstance(quotas, str) or quotas.suite.entry.seen_tasks or quotas.suite.archived:
         return False
@@ -110,7 +126,10 @@ def _may_be_in_core_set(pair: tuple[ContenderScores, ContenderScores], quotas: Q
 def compute_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     """The difference of two means over seeds, rounded."""
     found = statistics.compare_samples(first, second)
-    return Difference(mean=round_score(found.difference), interval=found.interval and round_interval(found.interval))
+    return Difference(
+        mean=round_score(found.difference),
+        interval=found.interval and round_interval(found.interval),
+    )
 
 
 def _compare_in_suite(
@@ -121,10 +140,16 @@ def _compare_in_suite(
     first, second = ([score.headline(metric) for score in each.values()] for each in scores)
     found = statistics.compare_samples(first, second)
     privileged = any(group.privileged for group in pair)
-    matrices = [np.array([score.task_scores for score in each.values()]) for each in scores]  # (seeds, tasks) each
+    matrices = [
+        np.array([score.task_scores for score in each.values()]) for each in scores
+    ]  # (seeds, tasks) each
     # Seeded by what is compared, so that the same records give the same interval.
-    generator = np.random.default_rng(derived_seed("bootstrap", *(group.id for group in pair), str(key)))
-    bounds = statistics.bootstrap_improvement(matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS)
+    generator = np.random.default_rng(
+        derived_seed("bootstrap", *(group.id for group in pair), str(key))
+    )
+    bounds = statistics.bootstrap_improvement(
+        matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS
+    )
     return SuiteComparison(
         **{name: value for name, value in setting._asdict().items() if name != "presets"},
         **key._asdict(),
@@ -146,7 +171,10 @@ def _compare_in_suite(
 
 
 def _describe_side(
-    group: ContenderScores, scores: Mapping[int, Score], headlines: Sequence[float], matrix: statistics.Floats
+    group: ContenderScores,
+    scores: Mapping[int, Score],
+    headlines: Sequence[float],
+    matrix: statistics.Floats,
 ) -> Side:
     headline = estimate_mean(headlines)
     assert headline is not None  # a group's scores are never without a seed
@@ -172,7 +200,9 @@ def _compare_in_task(task: int, first: Sequence[float], second: Sequence[float])
         first=one,
         second=two,
         difference=compute_difference(first, second),
-        probability_of_improvement=round_score(statistics.probability_of_improvement(first, second)),
+        probability_of_improvement=round_score(
+            statistics.probability_of_improvement(first, second)
+        ),
     )
 
 
@@ -185,19 +215,26 @@ def _write_notes(
     if asked[0].preset != asked[1].preset:
         yield f"presets differ: {asked[0].text} against {asked[1].text}, so budgets differ as well"
     for groups, each in zip(chosen, asked, strict=True):
-        alone = sorted({group.contender.suite for group in groups if group.outdated is None} - paired)
+        alone = sorted(
+            {group.contender.suite for group in groups if group.outdated is None} - paired
+        )
         if alone:
             yield f"left out, only {each.text} has records there: {', '.join(alone)}"
         for reason in dict.fromkeys(group.outdated for group in groups if group.outdated):
             yield f"left out, {each.text}: {reason}"
     if any(side.privileged for each in comparisons for side in (each.first, each.second)):
         yield "a privileged method is told the task: no verdict"
-    if any(min(len(each.first.seeds), len(each.second.seeds)) < statistics.SEEDS_FOR_A_VERDICT for each in comparisons):
+    if any(
+        min(len(each.first.seeds), len(each.second.seeds)) < statistics.SEEDS_FOR_A_VERDICT
+        for each in comparisons
+    ):
         yield f"no verdict with fewer than {statistics.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
 
 
 def _name_places(groups: Sequence[ContenderScores]) -> str:
-    places = sorted({f"{g.contender.suite} {g.contender.dataset} (preset {g.contender.preset})" for g in groups})
+    places = sorted(
+        {f"{g.contender.suite} {g.contender.dataset} (preset {g.contender.preset})" for g in groups}
+    )
     return "records in " + ", ".join(places) if places else "no records there"
 
 

@@ -22,7 +22,9 @@ def compare_over_core_set(comparisons: Iterable[SuiteComparison]) -> list[CoreCo
     """
     groups: dict[tuple[str, str, str, str], dict[str, SuiteComparison]] = {}
     for each in comparisons:
-        belongs = each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
+        belongs = (
+            each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
+        )
         if belongs and each.shots == HEADLINE_SHOTS[each.track]:
             key = (each.protocol, each.first.preset, each.second.preset, each.track)
             groups.setdefault(key, {})[each.suite] = each
@@ -33,7 +35,9 @@ def compare_over_core_set(comparisons: Iterable[SuiteComparison]) -> list[CoreCo
     ]
 
 
-def _compare_over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparison]) -> CoreComparison:
+def _compare_over(
+    key: tuple[str, str, str, str], suites: Sequence[SuiteComparison]
+) -> CoreComparison:
     protocol, first_preset, second_preset, track = key
     firsts, seconds = [each.first for each in suites], [each.second for each in suites]
     missing = tuple(name for name in CORE_SUITES if name not in {each.suite for each in suites})
@@ -58,9 +62,12 @@ def _compare_over(key: tuple[str, str, str, str], suites: Sequence[SuiteComparis
         first=first,
         second=second,
         difference=Difference(
-            mean=round_score(first.mean - second.mean), interval=interval and round_interval(interval)
+            mean=round_score(first.mean - second.mean),
+            interval=interval and round_interval(interval),
         ),
-        probability_of_improvement=round_score(float(np.mean([each.probability_of_improvement for each in suites]))),
+        probability_of_improvement=round_score(
+            float(np.mean([each.probability_of_improvement for each in suites]))
+        ),
         verdict=verdict,
         first_profile=_average_profiles(firsts),
         second_profile=_average_profiles(seconds),
@@ -76,4 +83,6 @@ def _average_sides(sides: Sequence[Side]) -> Estimate:
 
 def _average_profiles(sides: Sequence[Side]) -> Profile:
     shares = np.mean([side.profile.shares for side in sides], axis=0)
-    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist()))
+    return Profile(
+        thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist())
+    )

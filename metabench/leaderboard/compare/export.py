@@ -8,7 +8,13 @@ import io
 from collections.abc import Callable, Mapping
 
 from metabench.errors import UnknownNameError
-from metabench.leaderboard.compare.models import Comparison, CoreComparison, Difference, Side, SuiteComparison
+from metabench.leaderboard.compare.models import (
+    Comparison,
+    CoreComparison,
+    Difference,
+    Side,
+    SuiteComparison,
+)
 from metabench.leaderboard.export.text_tables import (
     Sheet,
     format_interval,
@@ -23,10 +29,28 @@ SHOWN_THRESHOLDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
 """Normalised scores at which tables for people give performance profiles."""
 
 _CSV_COLUMNS = (
-    *("scope", "suite", "suite_version", "dataset", "dataset_version", "split", "track", "shots", "task", "metric"),
+    *(
+        "scope",
+        "suite",
+        "suite_version",
+        "dataset",
+        "dataset_version",
+        "split",
+        "track",
+        "shots",
+        "task",
+        "metric",
+    ),
     *("first", "first_preset", "first_seeds", "first_mean", "first_low", "first_high"),
     *("second", "second_preset", "second_seeds", "second_mean", "second_low", "second_high"),
-    *("difference", "difference_low", "difference_high", "probability_of_improvement", "verdict", "missing"),
+    *(
+        "difference",
+        "difference_low",
+        "difference_high",
+        "probability_of_improvement",
+        "verdict",
+        "missing",
+    ),
 )
 
 
@@ -56,20 +80,42 @@ def format_comparison_as_csv(report: Comparison) -> str:
         setting = {name: getattr(each, name) for name in _CSV_COLUMNS if name in _SHARED}
         setting |= _make_side_cells("first", each.first) | _make_side_cells("second", each.second)
         values = _make_value_cells(each.first.headline, each.second.headline, each.difference)
-        outcome = {"probability_of_improvement": each.probability_of_improvement, "verdict": each.verdict}
+        outcome = {
+            "probability_of_improvement": each.probability_of_improvement,
+            "verdict": each.verdict,
+        }
         writer.writerow({**setting, "scope": "suite", "metric": each.metric, **values, **outcome})
         for task in each.tasks:
             values = _make_value_cells(task.first, task.second, task.difference)
             outcome = {"probability_of_improvement": task.probability_of_improvement}
             writer.writerow(
-                {**setting, "scope": "task", "task": task.task, "metric": "normalised", **values, **outcome}
+                {
+                    **setting,
+                    "scope": "task",
+                    "task": task.task,
+                    "metric": "normalised",
+                    **values,
+                    **outcome,
+                }
             )
     for core in report.core:
         row = {
-            **{"scope": "core set", "track": core.track, "shots": core.shots, "first": report.first},
-            **{"first_preset": core.first_preset, "second": report.second, "second_preset": core.second_preset},
+            **{
+                "scope": "core set",
+                "track": core.track,
+                "shots": core.shots,
+                "first": report.first,
+            },
+            **{
+                "first_preset": core.first_preset,
+                "second": report.second,
+                "second_preset": core.second_preset,
+            },
             **_make_value_cells(core.first, core.second, core.difference),
-            **{"probability_of_improvement": core.probability_of_improvement, "verdict": core.verdict},
+            **{
+                "probability_of_improvement": core.probability_of_improvement,
+                "verdict": core.verdict,
+            },
             **{"suite": " ".join(core.suites), "missing": " ".join(core.missing)},
         }
         writer.writerow(row)
@@ -80,13 +126,22 @@ def make_summary_sheets(report: Comparison) -> list[Sheet]:
     """One table a pair of presets, dataset, split, track and number of shots: a row a suite, then the core set."""
     groups: dict[tuple[str | int, ...], list[SuiteComparison]] = {}
     for each in report.comparisons:
-        key = (each.first.preset, each.second.preset, each.dataset, each.split, each.track, each.shots)
+        key = (
+            each.first.preset,
+            each.second.preset,
+            each.dataset,
+            each.split,
+            each.track,
+            each.shots,
+        )
         groups.setdefault(key, []).append(each)
     found = []
     for group in groups.values():
         rows = [_make_row(each.suite, each) for each in group]
         percentages = [each.suite for each in group if each.metric == "success"]
-        notes = [f"{', '.join(percentages)}: success at any step, in per cent"] if percentages else []
+        notes = (
+            [f"{', '.join(percentages)}: success at any step, in per cent"] if percentages else []
+        )
         for core in report.core:
             if _is_over(core, group[0]):
                 rows.append(_make_row(_name_core_set(core), core))
@@ -103,7 +158,11 @@ def make_summary_sheets(report: Comparison) -> list[Sheet]:
             "P",
             "seeds",
         )
-        found.append(Sheet(_write_title(group[0]), (*headings, "verdict"), "lrrrrrl", tuple(rows), tuple(notes)))
+        found.append(
+            Sheet(
+                _write_title(group[0]), (*headings, "verdict"), "lrrrrrl", tuple(rows), tuple(notes)
+            )
+        )
     return found
 
 
@@ -123,13 +182,22 @@ def make_detail_sheets(report: Comparison) -> list[Sheet]:
             )
             for task in each.tasks
         )
-        found.append(Sheet(f"{title}: task by task, normalised", ("task", *names, "difference", "P"), "rrrrr", rows))
+        found.append(
+            Sheet(
+                f"{title}: task by task, normalised",
+                ("task", *names, "difference", "P"),
+                "rrrrr",
+                rows,
+            )
+        )
         found.append(_make_profile_sheet(title, names, (each.first.profile, each.second.profile)))
     for core in report.core:
         presets = " and ".join(dict.fromkeys((core.first_preset, core.second_preset)))
         title = f"{_name_core_set(core)}, {CORE_DATASET}, preset {presets}: {core.track}"
         found.append(
-            _make_profile_sheet(title, (report.first, report.second), (core.first_profile, core.second_profile))
+            _make_profile_sheet(
+                title, (report.first, report.second), (core.first_profile, core.second_profile)
+            )
         )
     return found
 
@@ -153,7 +221,10 @@ def explain_columns(report: Comparison) -> tuple[str, ...]:
 
 def _make_all_sheets(report: Comparison) -> list[Sheet]:
     found = [*make_summary_sheets(report), *make_detail_sheets(report)]
-    return [*found[:-1], dataclasses.replace(found[-1], notes=(*found[-1].notes, *explain_columns(report)))]
+    return [
+        *found[:-1],
+        dataclasses.replace(found[-1], notes=(*found[-1].notes, *explain_columns(report))),
+    ]
 
 
 COMPARISON_FORMATS: Mapping[str, Callable[[Comparison], str]] = {
@@ -164,7 +235,9 @@ COMPARISON_FORMATS: Mapping[str, Callable[[Comparison], str]] = {
 }
 """Every format of text by its name."""
 
-_SHARED = frozenset(("suite", "suite_version", "dataset", "dataset_version", "split", "track", "shots"))
+_SHARED = frozenset(
+    ("suite", "suite_version", "dataset", "dataset_version", "split", "track", "shots")
+)
 
 
 def _make_row(name: str, each: SuiteComparison | CoreComparison) -> tuple[str, ...]:
@@ -184,13 +257,20 @@ def _make_row(name: str, each: SuiteComparison | CoreComparison) -> tuple[str, .
     )
 
 
-def _make_profile_sheet(title: str, names: tuple[str, str], profiles: tuple[Profile, Profile]) -> Sheet:
+def _make_profile_sheet(
+    title: str, names: tuple[str, str], profiles: tuple[Profile, Profile]
+) -> Sheet:
     headings = ("share of scores above", *(f"{threshold:.0f}" for threshold in SHOWN_THRESHOLDS))
     rows = []
     for name, profile in zip(names, profiles, strict=True):
         shares = dict(zip(profile.thresholds, profile.shares, strict=True))
         rows.append((name, *(_format_percent(shares[threshold]) for threshold in SHOWN_THRESHOLDS)))
-    return Sheet(f"{title}: performance profile", headings, "l".ljust(1 + len(SHOWN_THRESHOLDS), "r"), tuple(rows))
+    return Sheet(
+        f"{title}: performance profile",
+        headings,
+        "l".ljust(1 + len(SHOWN_THRESHOLDS), "r"),
+        tuple(rows),
+    )
 
 
 def _write_title(each: SuiteComparison) -> str:
@@ -201,7 +281,15 @@ def _write_title(each: SuiteComparison) -> str:
 
 def _is_over(core: CoreComparison, each: SuiteComparison) -> bool:
     """Whether `core` belongs below the table that `each` stands in."""
-    mine = (each.protocol, each.first.preset, each.second.preset, each.dataset, each.split, each.track, each.shots)
+    mine = (
+        each.protocol,
+        each.first.preset,
+        each.second.preset,
+        each.dataset,
+        each.split,
+        each.track,
+        each.shots,
+    )
     presets = (core.protocol, core.first_preset, core.second_preset)
     return mine == (*presets, CORE_DATASET, "test", core.track, core.shots)
 
@@ -231,7 +319,9 @@ def _make_side_cells(prefix: str, side: Side) -> dict[str, str | int]:
     return {prefix: side.label, f"{prefix}_preset": side.preset, f"{prefix}_seeds": len(side.seeds)}
 
 
-def _make_value_cells(first: Estimate, second: Estimate, difference: Difference) -> dict[str, float | None]:
+def _make_value_cells(
+    first: Estimate, second: Estimate, difference: Difference
+) -> dict[str, float | None]:
     cells: dict[str, float | None] = {}
     for name, value in (("first_mean", first), ("second_mean", second), ("difference", difference)):
         stem = name.removesuffix("_mean")

@@ -40,7 +40,9 @@ class TaskComparison(StrictModel):
     first: Estimate
     second: Estimate
     difference: Difference
-    probability_of_improvement: float = Field(description="share of seed pairs in which the first is higher here")
+    probability_of_improvement: float = Field(
+        description="share of seed pairs in which the first is higher here"
+    )
 
 
 class SuiteComparison(StrictModel):
@@ -85,7 +87,9 @@ class CoreComparison(StrictModel):
     first: Estimate
     second: Estimate
     difference: Difference
-    probability_of_improvement: float = Field(description="mean over suites of the shares of seed pairs")
+    probability_of_improvement: float = Field(
+        description="mean over suites of the shares of seed pairs"
+    )
     verdict: Literal["better", "worse", "undecided"] | None = Field(
         description="null with fewer than 5 seeds anywhere, beside a privileged method, and while a suite is missing"
     )
@@ -103,4 +107,6 @@ class Comparison(StrictModel):
     second: str
     comparisons: tuple[SuiteComparison, ...]
     core: tuple[CoreComparison, ...]
-    notes: tuple[str, ...] = Field(description="what a reader must know: presets that differ, suites left out")
+    notes: tuple[str, ...] = Field(
+        description="what a reader must know: presets that differ, suites left out"
+    )

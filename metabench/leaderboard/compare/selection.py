@@ -48,7 +48,9 @@ class MethodQuery:
         rest, _, own = text.partition("@")
         method, _, config = rest.partition("#")
         if not method:
-            raise MetabenchError(f"{text!r}: expected METHOD, METHOD/VARIANT, METHOD#CONFIG or METHOD@PRESET")
+            raise MetabenchError(
+                f"{text!r}: expected METHOD, METHOD/VARIANT, METHOD#CONFIG or METHOD@PRESET"
+            )
         return cls(text, method, config, own or preset)
 
 
@@ -82,7 +84,11 @@ class Selection:
             and self.dataset in (None, setting.dataset)
             and key.split == self.split
             and (self.tracks is None or key.track in self.tracks)
-            and (key.shots == HEADLINE_SHOTS[key.track] if self.shots is None else key.shots in self.shots)
+            and (
+                key.shots == HEADLINE_SHOTS[key.track]
+                if self.shots is None
+                else key.shots in self.shots
+            )
         )
 
 
@@ -92,7 +98,9 @@ def read_queries(first: str, second: str, preset: str | None) -> tuple[MethodQue
     if preset is None:  # `bc@cpu dt` means `bc@cpu dt@cpu`
         one, two = MethodQuery.parse(first, two.preset), MethodQuery.parse(second, one.preset)
     if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
-        raise MetabenchError(f"{first} and {second} are the same: expected two methods, configurations or presets")
+        raise MetabenchError(
+            f"{first} and {second} are the same: expected two methods, configurations or presets"
+        )
     return one, two
 
 
@@ -116,7 +124,9 @@ def check_names(groups: Sequence[ContenderScores], selection: Selection) -> None
                 raise UnknownNameError(kind, name, known[kind])
 
 
-def choose_groups(groups: Sequence[ContenderScores], asked: MethodQuery, selection: Selection) -> list[ContenderScores]:
+def choose_groups(
+    groups: Sequence[ContenderScores], asked: MethodQuery, selection: Selection
+) -> list[ContenderScores]:
     """The one configuration that is meant in each setting."""
     found = [group for group in groups if group.contender.method == asked.method]
     if not found:
@@ -125,12 +135,18 @@ def choose_groups(groups: Sequence[ContenderScores], asked: MethodQuery, selecti
         presets = {group.contender.preset for group in found}
         found = [group for group in found if group.contender.preset == asked.preset]
         if not found:
-            raise UnknownNameError(f"preset in the records of {asked.method}", asked.preset, presets)
+            raise UnknownNameError(
+                f"preset in the records of {asked.method}", asked.preset, presets
+            )
     if asked.config:
         digests = {_shorten_config(group) for group in found}
-        found = [group for group in found if group.contender.config_digest[7:].startswith(asked.config)]
+        found = [
+            group for group in found if group.contender.config_digest[7:].startswith(asked.config)
+        ]
         if not found:
-            raise UnknownNameError(f"configuration in the records of {asked.method}", asked.config, digests)
+            raise UnknownNameError(
+                f"configuration in the records of {asked.method}", asked.config, digests
+            )
     alternatives: dict[tuple[str | int, ...], list[ContenderScores]] = {}
     for group in found:
         own = group.contender
@@ -140,7 +156,9 @@ def choose_groups(groups: Sequence[ContenderScores], asked: MethodQuery, selecti
     return [_choose_configuration(each, asked) for each in alternatives.values()]
 
 
-def _choose_configuration(alternatives: Sequence[ContenderScores], asked: MethodQuery) -> ContenderScores:
+def _choose_configuration(
+    alternatives: Sequence[ContenderScores], asked: MethodQuery
+) -> ContenderScores:
     """Of several configurations the preset's own, of several versions of the method the newest."""
     # A variant's own override is what was asked for; any other is a configuration of someone's own.
     plain = [group for group in alternatives if not group.overrides or "/" in asked.method]
@@ -148,13 +166,19 @@ def _choose_configuration(alternatives: Sequence[ContenderScores], asked: Method
     newest = max(group.contender.method_version for group in plain)
     left = [group for group in plain if group.contender.method_version == newest]
     if len(left) > 1:
-        names = ", ".join(f"{asked.method}#{_shorten_config(group)} ({group.label})" for group in left)
-        raise MetabenchError(f"{asked.text} stands for several configurations in {left[0].contender.suite}: {names}")
+        names = ", ".join(
+            f"{asked.method}#{_shorten_config(group)} ({group.label})" for group in left
+        )
+        raise MetabenchError(
+            f"{asked.text} stands for several configurations in {left[0].contender.suite}: {names}"
+        )
     return left[0]
 
 
 def match_pairs(
-    first: Sequence[ContenderScores], second: Sequence[ContenderScores], asked: tuple[MethodQuery, MethodQuery]
+    first: Sequence[ContenderScores],
+    second: Sequence[ContenderScores],
+    asked: tuple[MethodQuery, MethodQuery],
 ) -> dict[Setting, tuple[ContenderScores, ContenderScores]]:
     """Who meets whom: only by request are the presets of a pair not the same."""
     mixed = asked[0].preset != asked[1].preset
@@ -162,7 +186,9 @@ def match_pairs(
     for one in first:
         for two in second:
             presets = one.contender.preset, two.contender.preset
-            comparable = _take_setting(one) == _take_setting(two) and (mixed or presets[0] == presets[1])
+            comparable = _take_setting(one) == _take_setting(two) and (
+                mixed or presets[0] == presets[1]
+            )
             if comparable and one.id != two.id:
                 pairs[Setting(*_take_setting(one), presets=presets)] = (one, two)
     return pairs

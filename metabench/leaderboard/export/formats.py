@@ -9,7 +9,10 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metabench.errors import UnknownNameError
-from metabench.leaderboard.export.other_catalogues import format_as_every_eval_ever, format_as_model_index
+from metabench.leaderboard.export.other_catalogues import (
+    format_as_every_eval_ever,
+    format_as_model_index,
+)
 from metabench.leaderboard.export.text_tables import (
     Sheet,
     format_interval,
@@ -21,14 +24,39 @@ from metabench.leaderboard.scores.standings import distinguish_labels, make_boar
 from metabench.system.wording import say_count
 
 _ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
-_NAMES = ("label", "method", "method_version", "suite", "suite_version", "dataset", "dataset_version")
+_NAMES = (
+    "label",
+    "method",
+    "method_version",
+    "suite",
+    "suite_version",
+    "dataset",
+    "dataset_version",
+)
 _SETTING = ("split", "track", "shots", "preset", "metric")
-_REMAINDER = ("privileged", "parameters", "seconds_training", "protocol", "suite_digest", "dataset_digest")
+_REMAINDER = (
+    "privileged",
+    "parameters",
+    "seconds_training",
+    "protocol",
+    "suite_digest",
+    "dataset_digest",
+)
 _PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "archived", "id"))
 _CSV_COLUMNS = (
     *("rank", *_NAMES, *_SETTING),
     *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
-    *("optimality_gap", "seeds", "devices", *_REMAINDER, "config_digest", "missing", "outdated", "archived", "id"),
+    *(
+        "optimality_gap",
+        "seeds",
+        "devices",
+        *_REMAINDER,
+        "config_digest",
+        "missing",
+        "outdated",
+        "archived",
+        "id",
+    ),
 )
 
 
@@ -59,13 +87,19 @@ def select_entries(
     if method is not None:
         base = "/" not in method
         found = _keep_matching(
-            found, "method", method, lambda entry: entry.method.partition("/")[0] if base else entry.method
+            found,
+            "method",
+            method,
+            lambda entry: entry.method.partition("/")[0] if base else entry.method,
         )
     return found
 
 
 def _keep_matching(
-    entries: list[LeaderboardEntry], name: str, value: str, get: Callable[[LeaderboardEntry], object]
+    entries: list[LeaderboardEntry],
+    name: str,
+    value: str,
+    get: Callable[[LeaderboardEntry], object],
 ) -> list[LeaderboardEntry]:
     found = [entry for entry in entries if str(get(entry)) == value]
     if entries and not found:
@@ -82,7 +116,9 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     for entry in entries:
         cells = {name: getattr(entry, name) for name in _CSV_COLUMNS if name in _PLAIN}
         # `true`, not `True`: the page's own download writes JavaScript's words.
-        cells.update({name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)})
+        cells.update(
+            {name: str(cell).lower() for name, cell in cells.items() if isinstance(cell, bool)}
+        )
         for name in _ESTIMATES:
             columns = (name, f"{name}_low", f"{name}_high")
             cells.update(zip(columns, _list_bounds(getattr(entry, name)), strict=True))
@@ -101,7 +137,12 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
 
 def format_as_json(entries: Sequence[LeaderboardEntry]) -> str:
     """A JSON array of entries, as in leaderboard.json."""
-    return json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            [entry.model_dump(mode="json") for entry in entries], indent=1, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 def format_as_markdown(entries: Sequence[LeaderboardEntry]) -> str:
@@ -132,7 +173,8 @@ def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
     found = []
     for board in make_boards(entries):
         rows = [
-            (standing, by_key[standing.entry, board.split, board.track, board.shots]) for standing in board.standings
+            (standing, by_key[standing.entry, board.split, board.track, board.shots])
+            for standing in board.standings
         ]
         labels = distinguish_labels([entry for _, entry in rows])
         shots = f", {say_count(board.shots, 'shot')}" if board.shots else ""
@@ -155,7 +197,9 @@ def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
     return found
 
 
-def _collect_ranks(entries: Sequence[LeaderboardEntry]) -> dict[tuple[str, str, str, int], int | None]:
+def _collect_ranks(
+    entries: Sequence[LeaderboardEntry],
+) -> dict[tuple[str, str, str, int], int | None]:
     return {
         (standing.entry, board.split, board.track, board.shots): standing.rank
         for board in make_boards(entries)

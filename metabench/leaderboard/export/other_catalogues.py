@@ -37,10 +37,14 @@ class ExchangedMetric(NamedTuple):
 
 
 METRICS = (
-    ExchangedMetric("iqm", "metabench.normalised_iqm", "normalised score (IQM; 0 random, 100 teacher)", "points"),
+    ExchangedMetric(
+        "iqm", "metabench.normalised_iqm", "normalised score (IQM; 0 random, 100 teacher)", "points"
+    ),
     ExchangedMetric("mean_return", "metabench.mean_return", "mean return", "return"),
     ExchangedMetric("success_any", "metabench.success_any", "success at any step", "percent", True),
-    ExchangedMetric("success_last", "metabench.success_last", "success at the last step", "percent", True),
+    ExchangedMetric(
+        "success_last", "metabench.success_last", "success at the last step", "percent", True
+    ),
 )
 
 
@@ -100,7 +104,10 @@ def _list_metrics(entry: LeaderboardEntry) -> list[tuple[ExchangedMetric, Estima
 
 def _make_index_result(entry: LeaderboardEntry) -> dict[str, Any]:
     return {
-        "task": {"type": "reinforcement-learning", "name": f"offline meta-RL, {_name_track(entry)}"},
+        "task": {
+            "type": "reinforcement-learning",
+            "name": f"offline meta-RL, {_name_track(entry)}",
+        },
         "dataset": {
             "type": _name_dataset(entry),
             "name": f"{entry.suite}-v{entry.suite_version}, {entry.dataset} data",
@@ -164,12 +171,16 @@ def _make_log(group: Sequence[LeaderboardEntry]) -> dict[str, Any]:
             },
         },
         "evaluation_results": [
-            _make_log_result(entry, metric, value) for entry in group for metric, value in _list_metrics(entry)
+            _make_log_result(entry, metric, value)
+            for entry in group
+            for metric, value in _list_metrics(entry)
         ],
     }
 
 
-def _make_log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimate) -> dict[str, Any]:
+def _make_log_result(
+    entry: LeaderboardEntry, metric: ExchangedMetric, value: Estimate
+) -> dict[str, Any]:
     uncertainty: dict[str, Any] = {"num_samples": len(entry.seeds)}
     if value.interval is not None:
         low, high = value.interval
@@ -186,7 +197,10 @@ def _make_log_result(entry: LeaderboardEntry, metric: ExchangedMetric, value: Es
         "source_data": {
             "dataset_name": _name_dataset(entry),
             "source_type": "other",
-            "additional_details": {"dataset_digest": entry.dataset_digest, "suite_digest": entry.suite_digest},
+            "additional_details": {
+                "dataset_digest": entry.dataset_digest,
+                "suite_digest": entry.suite_digest,
+            },
         },
         "metric_config": {
             "evaluation_description": f"{metric.name} over test tasks and episodes: {_name_track(entry)}",
@@ -221,7 +235,10 @@ def _make_details(entry: LeaderboardEntry) -> Mapping[str, str]:
 def _make_slug(text: str) -> str:
     """Letters, digits, dots and hyphens only: what may stand in the name of a model."""
     # What may not stay becomes a space, and runs of spaces one hyphen.
-    kept = [letter if (letter.isascii() and letter.isalnum()) or letter in "._" else " " for letter in text]
+    kept = [
+        letter if (letter.isascii() and letter.isalnum()) or letter in "._" else " "
+        for letter in text
+    ]
     return "-".join("".join(kept).split())
 
 

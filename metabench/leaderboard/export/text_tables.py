@@ -33,8 +33,13 @@ def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
     for sheet in sheets:
         marks = "|".join({"l": ":--", "r": "--:"}[side] for side in sheet.alignment)
         lines = [f"### {escape_markdown(sheet.title)}", ""]
-        lines += ["| " + " | ".join(escape_markdown(cell) for cell in sheet.headings) + " |", f"|{marks}|"]
-        lines += ["| " + " | ".join(escape_markdown(cell) for cell in row) + " |" for row in sheet.rows]
+        lines += [
+            "| " + " | ".join(escape_markdown(cell) for cell in sheet.headings) + " |",
+            f"|{marks}|",
+        ]
+        lines += [
+            "| " + " | ".join(escape_markdown(cell) for cell in row) + " |" for row in sheet.rows
+        ]
         lines += [line for note in sheet.notes for line in ("", escape_markdown(note))]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -46,7 +51,10 @@ def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
     for sheet in sheets:
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
         lines += [rf"\begin{{tabular}}{{{sheet.alignment}}}", r"\toprule"]
-        lines += [" & ".join(_escape(cell, _LATEX) for cell in sheet.headings) + r" \\", r"\midrule"]
+        lines += [
+            " & ".join(_escape(cell, _LATEX) for cell in sheet.headings) + r" \\",
+            r"\midrule",
+        ]
         lines += [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in sheet.rows]
         lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
         lines += [f"% {' '.join(note.split())}" for note in sheet.notes]

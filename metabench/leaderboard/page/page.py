@@ -7,13 +7,34 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metabench.leaderboard.page.fill_template import fill_template, hash_inline_part, read_page_style, read_template
-from metabench.leaderboard.scores.models import Estimate, Leaderboard, LeaderboardEntry, Source, Standing, SuiteSummary
+from metabench.leaderboard.page.fill_template import (
+    fill_template,
+    hash_inline_part,
+    read_page_style,
+    read_template,
+)
+from metabench.leaderboard.scores.models import (
+    Estimate,
+    Leaderboard,
+    LeaderboardEntry,
+    Source,
+    Standing,
+    SuiteSummary,
+)
 from metabench.leaderboard.scores.standings import distinguish_labels
 from metabench.runs.kept.record import Record
 
 SCRIPTS = (
-    *("format.js", "state.js", "downloads.js", "plot.js", "adaptation.js", "profile.js", "tasks.js", "figures.js"),
+    *(
+        "format.js",
+        "state.js",
+        "downloads.js",
+        "plot.js",
+        "adaptation.js",
+        "profile.js",
+        "tasks.js",
+        "figures.js",
+    ),
     *("table.js", "overall.js", "details.js", "main.js"),
 )
 """Parts of the page's script, in the order in which they are put together."""
@@ -25,8 +46,29 @@ _LONGEST_PARAMETERS = 4
 """A task of more numbers than these is not described by them."""
 
 _ENTRY_FIELDS = (
-    *("id", "split", "track", "shots", "metric", "rank", "headline", "iqm", "return", "successAny", "successLast"),
-    *("difference", "differenceInterval", "improvement", "verdict", "seeds", "collection", "tasks", "profile"),
+    *(
+        "id",
+        "split",
+        "track",
+        "shots",
+        "metric",
+        "rank",
+        "headline",
+        "iqm",
+        "return",
+        "successAny",
+        "successLast",
+    ),
+    *(
+        "difference",
+        "differenceInterval",
+        "improvement",
+        "verdict",
+        "seeds",
+        "collection",
+        "tasks",
+        "profile",
+    ),
     *("bootstrap", "gap", "missing"),
 )
 
@@ -104,19 +146,28 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
     labels = _label_contenders(board)
     for entry in board.entries:
         if entry.id not in contenders:
-            contenders[entry.id] = _describe_contender(entry, labels[entry.id], seeds.get(entry.id, []))
+            contenders[entry.id] = _describe_contender(
+                entry, labels[entry.id], seeds.get(entry.id, [])
+            )
         content = _describe_entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
-        entries.append([content[name] for name in _ENTRY_FIELDS])  # its keys are told once, as `entryFields`
+        entries.append(
+            [content[name] for name in _ENTRY_FIELDS]
+        )  # its keys are told once, as `entryFields`
     return {
         "records": records,
         "seedsForAVerdict": board.seeds_for_a_verdict,
-        "thresholds": next((entry.profile.thresholds for entry in board.entries if entry.profile), ()),
-        "suites": {f"{suite.name}-v{suite.version}": _describe_suite(suite) for suite in board.suites},
+        "thresholds": next(
+            (entry.profile.thresholds for entry in board.entries if entry.profile), ()
+        ),
+        "suites": {
+            f"{suite.name}-v{suite.version}": _describe_suite(suite) for suite in board.suites
+        },
         "contenders": contenders,
         "entryFields": _ENTRY_FIELDS,
         "entries": entries,
         "overall": [
-            overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}}) for overall in board.overall
+            overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}})
+            for overall in board.overall
         ],
     }
 
@@ -125,19 +176,35 @@ def _label_contenders(board: Leaderboard) -> dict[str, str]:
     """A label for each contender that no other one in its tables has."""
     groups: dict[tuple[Any, ...], dict[str, LeaderboardEntry]] = {}
     for entry in board.entries:
-        key = (entry.suite, entry.suite_digest, entry.dataset, entry.dataset_digest, entry.protocol, entry.preset)
+        key = (
+            entry.suite,
+            entry.suite_digest,
+            entry.dataset,
+            entry.dataset_digest,
+            entry.protocol,
+            entry.preset,
+        )
         groups.setdefault(key, {})[entry.id] = entry
     return {
-        name: label for group in groups.values() for name, label in distinguish_labels(list(group.values())).items()
+        name: label
+        for group in groups.values()
+        for name, label in distinguish_labels(list(group.values())).items()
     }
 
 
 def _describe_suite(suite: SuiteSummary) -> dict[str, Any]:
-    described = {task: _format_parameters(parameters) for task, parameters in suite.parameters.items()}
-    return {**suite.model_dump(mode="json", exclude={"name", "parameters"}), "parameters": described}
+    described = {
+        task: _format_parameters(parameters) for task, parameters in suite.parameters.items()
+    }
+    return {
+        **suite.model_dump(mode="json", exclude={"name", "parameters"}),
+        "parameters": described,
+    }
 
 
-def _describe_contender(entry: LeaderboardEntry, label: str, seeds: list[list[Any]]) -> dict[str, Any]:
+def _describe_contender(
+    entry: LeaderboardEntry, label: str, seeds: list[list[Any]]
+) -> dict[str, Any]:
     return {
         "suite": entry.suite,
         "suiteVersion": entry.suite_version,
@@ -182,12 +249,17 @@ def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, An
         "improvement": standing.probability_of_improvement,
         "verdict": standing.verdict,
         "seeds": [
-            [seed.seed, *_round_all((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return))]
+            [
+                seed.seed,
+                *_round_all((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return)),
+            ]
             for seed in entry.seeds
         ],
         "collection": [_list_estimate(value) for value in entry.collection],
         "tasks": [[task.task, _list_estimate(task.score)] for task in entry.tasks],
-        "profile": _round_all(100.0 * share for share in entry.profile.shares) if entry.profile else None,
+        "profile": _round_all(100.0 * share for share in entry.profile.shares)
+        if entry.profile
+        else None,
         "bootstrap": _list_estimate(entry.bootstrap.iqm if entry.bootstrap else None),
         "gap": _list_estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
         "missing": entry.missing,
@@ -231,7 +303,9 @@ def _format_parameters(parameters: Mapping[str, Any]) -> str | None:
         numbers = value if isinstance(value, list) else [value]
         count += len(numbers)
         if all(isinstance(number, int | float) for number in numbers):
-            parts.append(f"{name.replace('_', ' ')} " + ", ".join(f"{number:.3g}" for number in numbers))
+            parts.append(
+                f"{name.replace('_', ' ')} " + ", ".join(f"{number:.3g}" for number in numbers)
+            )
         elif any(isinstance(number, list) for number in numbers):
             return None
     return "; ".join(parts) if parts and count <= _LONGEST_PARAMETERS else None

@@ -11,9 +11,21 @@ import numpy as np
 from metabench.errors import DataError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
-from metabench.leaderboard.scores.estimates import bootstrap_statistics, compute_profile, estimate_mean, round_score
+from metabench.leaderboard.scores.estimates import (
+    bootstrap_statistics,
+    compute_profile,
+    estimate_mean,
+    round_score,
+)
 from metabench.leaderboard.scores.labels import label_method
-from metabench.leaderboard.scores.models import Contender, Estimate, LeaderboardEntry, Metric, SeedScores, TaskScores
+from metabench.leaderboard.scores.models import (
+    Contender,
+    Estimate,
+    LeaderboardEntry,
+    Metric,
+    SeedScores,
+    TaskScores,
+)
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
 from metabench.runs.kept.record import Record, digest_of
 from metabench.suites import Suite
@@ -90,7 +102,11 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
     """
     shelf = shelf or SuiteShelf()
     groups = gather(records, shelf)
-    return [entry for group in groups for entry in _make_entries(group, _find_quotas(shelf, group.contender))]
+    return [
+        entry
+        for group in groups
+        for entry in _make_entries(group, _find_quotas(shelf, group.contender))
+    ]
 
 
 def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores]:
@@ -108,11 +124,14 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores
         contender = identify_contender(record)
         quotas = _find_quotas(shelf, contender)
         group = gathered.setdefault(
-            hash_contender(contender), ContenderScores(contender, _explain_outdated(contender, quotas))
+            hash_contender(contender),
+            ContenderScores(contender, _explain_outdated(contender, quotas)),
         )
         _add_record(group, record, quotas)
     # The hash decides between configurations of one method: the order must not depend on that of the records.
-    ordered = sorted(gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0]))
+    ordered = sorted(
+        gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0])
+    )
     return [group for _, group in ordered]
 
 
@@ -149,7 +168,9 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
     result = record.result
     seed = result.cell.seed
     if seed in group.seconds:
-        raise DataError(f"two records of one cell: {result.cell.path}, dataset digest {result.cell.dataset_digest:.15}")
+        raise DataError(
+            f"two records of one cell: {result.cell.path}, dataset digest {result.cell.dataset_digest:.15}"
+        )
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)
     group.parameters = max(group.parameters, result.parameters)
@@ -161,7 +182,9 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
         key = identify_block(block)
         if isinstance(quotas, str) or group.outdated is not None:
             if block.rows:
-                group.returns.setdefault(key, {})[seed] = float(np.mean([row.total_return for row in block.rows]))
+                group.returns.setdefault(key, {})[seed] = float(
+                    np.mean([row.total_return for row in block.rows])
+                )
             continue
         try:
             findings = "; ".join(quotas.check_block(block))
@@ -178,7 +201,9 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
             group.returns.setdefault(key, {})[seed] = score.mean_return
     for collection in result.collections:
         shots = max((row.episode for row in collection.rows), default=-1) + 1
-        returns = [[row.total_return for row in collection.rows if row.episode == i] for i in range(shots)]
+        returns = [
+            [row.total_return for row in collection.rows if row.episode == i] for i in range(shots)
+        ]
         if all(returns):  # no episode number between the first and the last is missing
             means = tuple(float(np.mean(values)) for values in returns)
             group.collections.setdefault(collection.split, {})[seed] = means
@@ -211,7 +236,9 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
         iqm=estimate_mean([seed.iqm for seed in seeds]),
         mean=estimate_mean([seed.mean for seed in seeds]),
         median=estimate_mean([seed.median for seed in seeds]),
-        mean_return=estimate_mean([value for _, value in sorted(group.returns.get(key, {}).items())]),
+        mean_return=estimate_mean(
+            [value for _, value in sorted(group.returns.get(key, {}).items())]
+        ),
         success_any=estimate_mean([seed.success_any for seed in seeds]),
         success_last=estimate_mean([seed.success_last for seed in seeds]),
         seeds=seeds,
@@ -238,7 +265,9 @@ def _score_seed(seed: int, score: Score, metric: Metric) -> SeedScores:
         median=round_score(score.median),
         mean_return=round_score(score.mean_return),
         success_any=None if score.success_any is None else round_score(100.0 * score.success_any),
-        success_last=None if score.success_last is None else round_score(100.0 * score.success_last),
+        success_last=None
+        if score.success_last is None
+        else round_score(100.0 * score.success_last),
         headline=round_score(score.headline(metric)),
     )
 
@@ -266,5 +295,7 @@ def _describe_missing(group: ContenderScores, key: BlockKey) -> tuple[str, ...]:
     texts = [f"seed {seed}: {problems[seed]}" for seed in sorted(problems)]
     absent = sorted(group.seconds.keys() - problems.keys() - group.scores.get(key, {}).keys())
     if absent:
-        texts.append(f"{pluralise('seed', len(absent))} {', '.join(map(str, absent))}: not evaluated")
+        texts.append(
+            f"{pluralise('seed', len(absent))} {', '.join(map(str, absent))}: not evaluated"
+        )
     return tuple(texts)

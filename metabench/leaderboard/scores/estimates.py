@@ -29,7 +29,9 @@ def estimate_mean(values: Sequence[float | None]) -> Estimate | None:
     if not told or len(told) < len(values):
         return None
     interval = statistics.t_interval(told)
-    return Estimate(mean=round_score(float(np.mean(told))), interval=interval and round_interval(interval))
+    return Estimate(
+        mean=round_score(float(np.mean(told))), interval=interval and round_interval(interval)
+    )
 
 
 def round_score(value: float) -> float:
@@ -50,7 +52,9 @@ def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
     for name, statistic in _BOOTSTRAPPED.items():
         interval = None
         if len(matrix) > 1:
-            bounds = statistics.stratified_bootstrap(matrix, statistic, generator, BOOTSTRAP_REPLICATIONS)
+            bounds = statistics.stratified_bootstrap(
+                matrix, statistic, generator, BOOTSTRAP_REPLICATIONS
+            )
             interval = round_interval(bounds)
         found[name] = Estimate(mean=round_score(float(statistic(matrix))), interval=interval)
     return Bootstrap(**found, replications=BOOTSTRAP_REPLICATIONS)
@@ -59,4 +63,6 @@ def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
 def compute_profile(matrix: statistics.Floats) -> Profile:
     """The performance profile that rliable defines, of `(seeds, tasks)` normalised scores."""
     shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
-    return Profile(thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist()))
+    return Profile(
+        thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist())
+    )

@@ -29,5 +29,7 @@ def label_method(method: str, overrides: Mapping[str, Any]) -> str:
 def _format_setting(key: str, value: Any) -> str:
     if value is True:
         return key
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    text = (
+        value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    )
     return f"{key}={text}"

@@ -21,7 +21,9 @@ class Estimate(PublishedModel):
     """A mean over seeds."""
 
     mean: float
-    interval: tuple[float, float] | None = Field(description="95 % Student's t interval over seeds; null with one seed")
+    interval: tuple[float, float] | None = Field(
+        description="95 % Student's t interval over seeds; null with one seed"
+    )
 
 
 class SeedScores(PublishedModel):
@@ -33,7 +35,9 @@ class SeedScores(PublishedModel):
     median: float = Field(description="median of the same scores")
     mean_return: float = Field(description="mean undiscounted return over task x episode")
     success_any: float | None = Field(description="percentage of episodes with success at any step")
-    success_last: float | None = Field(description="percentage of episodes with success at the last step")
+    success_last: float | None = Field(
+        description="percentage of episodes with success at the last step"
+    )
     headline: float = Field(description="the number that the suite is ranked by")
 
 
@@ -87,27 +91,40 @@ class LeaderboardEntry(Contender):
     split: str
     track: str
     shots: int
-    metric: Metric = Field(description="what the suite is ranked by: normalised IQM, or success at any step")
-    headline: Estimate | None = Field(description="null if no seed is complete or the suite's version is outdated")
+    metric: Metric = Field(
+        description="what the suite is ranked by: normalised IQM, or success at any step"
+    )
+    headline: Estimate | None = Field(
+        description="null if no seed is complete or the suite's version is outdated"
+    )
     iqm: Estimate | None
     mean: Estimate | None
     median: Estimate | None
     mean_return: Estimate | None
     success_any: Estimate | None
     success_last: Estimate | None
-    seeds: tuple[SeedScores, ...] = Field(description="the complete seeds, which the estimates are over")
+    seeds: tuple[SeedScores, ...] = Field(
+        description="the complete seeds, which the estimates are over"
+    )
     collection: tuple[Estimate, ...] = Field(
         description="few-shot only: mean return of the first, second, ... unscored support episode"
     )
     tasks: tuple[TaskScores, ...]
     bootstrap: Bootstrap | None
     profile: Profile | None
-    missing: tuple[str, ...] = Field(description="what of the protocol this entry lacks, a short text each")
-    outdated: str | None = Field(description="why it cannot be normalised with the suite as it is now")
-    archived: bool = Field(
-        default=False, description="scored by an archived version of its suite; not in the overall tables"
+    missing: tuple[str, ...] = Field(
+        description="what of the protocol this entry lacks, a short text each"
     )
-    data_as_published: bool | None = Field(description="false: other data than suite.toml states; null: it states none")
+    outdated: str | None = Field(
+        description="why it cannot be normalised with the suite as it is now"
+    )
+    archived: bool = Field(
+        default=False,
+        description="scored by an archived version of its suite; not in the overall tables",
+    )
+    data_as_published: bool | None = Field(
+        description="false: other data than suite.toml states; null: it states none"
+    )
     parameters: int = Field(description="trained parameters that acting uses; the most over seeds")
     seconds_training: float = Field(description="mean over seeds")
     devices: tuple[str, ...]
@@ -119,9 +136,15 @@ class Standing(PublishedModel):
 
     entry: str = Field(description="`id` of the entry")
     rank: int | None = Field(description="null for privileged, outdated and empty entries")
-    difference: float | None = Field(description="headline mean minus the leader's; null for the leader and unranked")
-    interval: tuple[float, float] | None = Field(description="95 % Welch interval of the difference")
-    probability_of_improvement: float | None = Field(description="over the leader, by per-seed scores")
+    difference: float | None = Field(
+        description="headline mean minus the leader's; null for the leader and unranked"
+    )
+    interval: tuple[float, float] | None = Field(
+        description="95 % Welch interval of the difference"
+    )
+    probability_of_improvement: float | None = Field(
+        description="over the leader, by per-seed scores"
+    )
     verdict: Literal["better", "worse", "undecided"] | None = Field(
         description="against the leader; null with fewer than 5 seeds in either"
     )
@@ -161,7 +184,9 @@ class OverallRow(PublishedModel):
     overrides: dict[str, Any]
     privileged: bool
     rank: int | None = Field(description="null for privileged and incomplete rows")
-    mean: Estimate | None = Field(description="mean over the core set; null while a suite is missing")
+    mean: Estimate | None = Field(
+        description="mean over the core set; null while a suite is missing"
+    )
     cells: tuple[OverallCell, ...]
     missing: tuple[str, ...] = Field(description="suites of the core set without a complete seed")
 
@@ -191,8 +216,12 @@ class SuiteSummary(PublishedModel):
     episodes: int = Field(description="scored episodes a test task")
     supports: int = Field(description="independent supports a test task")
     tasks: dict[str, int] = Field(description="number of tasks of each split")
-    parameters: dict[int, dict[str, Any]] = Field(description="what fixes each scored task, by the task's id")
-    archived: bool = Field(default=False, description="an earlier version, whose records are kept and shown")
+    parameters: dict[int, dict[str, Any]] = Field(
+        description="what fixes each scored task, by the task's id"
+    )
+    archived: bool = Field(
+        default=False, description="an earlier version, whose records are kept and shown"
+    )
 
 
 class Source(PublishedModel):

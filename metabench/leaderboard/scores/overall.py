@@ -7,14 +7,22 @@ from collections.abc import Iterable, Sequence
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.statistics import weighted_sum_interval
 from metabench.leaderboard.scores.estimates import round_interval, round_score
-from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Overall, OverallCell, OverallRow
+from metabench.leaderboard.scores.models import (
+    Estimate,
+    LeaderboardEntry,
+    Overall,
+    OverallCell,
+    OverallRow,
+)
 
 CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
 CORE_DATASET = "medium"
 HEADLINE_SHOTS = {"zero-shot": 0, "few-shot": 3, "logged-shot": 3}
 
 
-def make_overall_tables(entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()) -> list[Overall]:
+def make_overall_tables(
+    entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()
+) -> list[Overall]:
     """One table a protocol, preset and track.
 
     Args:
@@ -92,7 +100,9 @@ def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> Ove
 def _choose_entry(entries: Sequence[LeaderboardEntry], suite: str) -> LeaderboardEntry | None:
     """The entry that stands for `suite`: of several configurations the one with most seeds, then the newest."""
     candidates = [entry for entry in entries if entry.suite == suite and entry.headline is not None]
-    return max(candidates, key=lambda entry: (len(entry.seeds), entry.created, entry.id), default=None)
+    return max(
+        candidates, key=lambda entry: (len(entry.seeds), entry.created, entry.id), default=None
+    )
 
 
 def _order_row(row: OverallRow) -> tuple[int, float, int, str]:

@@ -80,7 +80,9 @@ class Quotas:
             )
         return self._compare_with_quota(collection.rows, self._places[key])
 
-    def _compare_with_quota(self, rows: Sequence[Row], expected: frozenset[Place]) -> tuple[str, ...]:
+    def _compare_with_quota(
+        self, rows: Sequence[Row], expected: frozenset[Place]
+    ) -> tuple[str, ...]:
         # Places, not numbers of episodes: twice an easy task in place of a hard one would be as many.
         found = Counter((row.task, row.support, row.episode) for row in rows)
         missing = expected - found.keys()
@@ -89,13 +91,17 @@ class Quotas:
         longest = max((row.length for row in rows), default=0)
         findings = []
         if missing:
-            findings.append(f"{len(missing)} of {len(expected)} episodes missing, {_name_tasks(missing)}")
+            findings.append(
+                f"{len(missing)} of {len(expected)} episodes missing, {_name_tasks(missing)}"
+            )
         if beyond:
             findings.append(f"{len(beyond)} episodes beyond the quota, {_name_tasks(beyond)}")
         if repeated:
             findings.append(f"{len(repeated)} episodes given twice, {_name_tasks(repeated)}")
         if longest > self.suite.entry.horizon:
-            findings.append(f"an episode of {longest} steps, the horizon is {self.suite.entry.horizon}")
+            findings.append(
+                f"an episode of {longest} steps, the horizon is {self.suite.entry.horizon}"
+            )
         return tuple(findings)
 
 
@@ -136,7 +142,11 @@ class SuiteShelf:
 
     def list_loaded(self) -> tuple[Suite, ...]:
         """All suites loaded so far, by name and version."""
-        found = [each.suite for each in (*self._quotas.values(), *self._archived.values()) if isinstance(each, Quotas)]
+        found = [
+            each.suite
+            for each in (*self._quotas.values(), *self._archived.values())
+            if isinstance(each, Quotas)
+        ]
         return tuple(sorted(found, key=lambda suite: (suite.name, suite.entry.version)))
 
 

@@ -39,7 +39,9 @@ def distinguish_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
     """Label of each entry by its `id`; where two of one board are called the same, their configuration's digest too."""
     counts = Counter(entry.label for entry in entries)
     return {
-        entry.id: entry.label if counts[entry.label] == 1 else f"{entry.label} #{entry.config_digest[7:15]}"
+        entry.id: entry.label
+        if counts[entry.label] == 1
+        else f"{entry.label} #{entry.config_digest[7:15]}"
         for entry in entries
     }
 
@@ -47,7 +49,9 @@ def distinguish_labels(entries: Sequence[LeaderboardEntry]) -> dict[str, str]:
 def _order_entry(entry: LeaderboardEntry) -> tuple[int, float]:
     if entry.headline is None:
         return 3 if entry.outdated else 2, 0.0
-    return int(entry.privileged), -entry.headline.mean  # negative: the best is first in ascending order
+    return int(
+        entry.privileged
+    ), -entry.headline.mean  # negative: the best is first in ascending order
 
 
 def _rank_entries(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
@@ -64,7 +68,9 @@ def _rank_entries(ordered: Sequence[LeaderboardEntry]) -> Iterable[Standing]:
             )
             continue
         # The rounded headlines that leaderboard.json holds: its verdicts follow from its numbers.
-        found = compare_samples([seed.headline for seed in entry.seeds], [seed.headline for seed in leader.seeds])
+        found = compare_samples(
+            [seed.headline for seed in entry.seeds], [seed.headline for seed in leader.seeds]
+        )
         yield Standing(
             entry=entry.id,
             rank=place + 1,

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from metabench.errors import DataError
 from metabench.leaderboard.method_card import MethodShelf, strip_variant
-from metabench.leaderboard.records import find_cards_folder, find_records_folder, is_published, list_record_paths
+from metabench.leaderboard.records import (
+    find_cards_folder,
+    find_records_folder,
+    is_published,
+    list_record_paths,
+)
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import RecordChecker
 from metabench.runs.kept.record import read_record, write_record
@@ -31,7 +36,9 @@ class Addition:
     cards: tuple[str, ...] = ()
 
 
-def add_records(results: Path, records: Path, *, replace: bool = False, shelf: SuiteShelf | None = None) -> Addition:
+def add_records(
+    results: Path, records: Path, *, replace: bool = False, shelf: SuiteShelf | None = None
+) -> Addition:
     """Copy the finished records of `results` into `records`: all of them, or none if one is not fit.
 
     The cards of their methods are copied into `methods`, beside `records`.
@@ -50,9 +57,13 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
     if not paths:
         raise DataError(f"{results}: holds no record")
     published = MethodShelf().add_folder(find_cards_folder(records))
-    given = MethodShelf() if results.is_file() else MethodShelf().add_folder(find_cards_folder(results))
+    given = (
+        MethodShelf() if results.is_file() else MethodShelf().add_folder(find_cards_folder(results))
+    )
     findings = [*given.findings]
-    checker = RecordChecker(shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}), records)
+    checker = RecordChecker(
+        shelf or SuiteShelf(), MethodShelf({**published.cards, **given.cards}), records
+    )
     chosen: dict[Path, Path] = {}
     unchanged, methods = [], set()
     for path in paths:
@@ -72,10 +83,16 @@ def add_records(results: Path, records: Path, *, replace: bool = False, shelf: S
         elif place in chosen:
             findings.append(f"{path}: belongs where {chosen[place]} does, at {place}")
         elif (records / place).exists() and not replace:
-            findings.append(f"{path}: {records / place} holds another result; --replace puts this one in its place")
+            findings.append(
+                f"{path}: {records / place} holds another result; --replace puts this one in its place"
+            )
         else:
             chosen[place] = path
-    cards = [name for name in sorted(methods & given.cards.keys()) if published.cards.get(name) != given.cards[name]]
+    cards = [
+        name
+        for name in sorted(methods & given.cards.keys())
+        if published.cards.get(name) != given.cards[name]
+    ]
     if not replace:
         findings += [
             f"{find_cards_folder(results) / name}.toml: another card of this method is published; "

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from metabench.errors import DataError, UnknownNameError
 from metabench.leaderboard.method_card import MethodCard, read_card, strip_variant
-from metabench.leaderboard.records import CARDS, POLICIES, README, RECORDS, find_records_folder, list_record_paths
+from metabench.leaderboard.records import (
+    CARDS,
+    POLICIES,
+    README,
+    RECORDS,
+    find_records_folder,
+    list_record_paths,
+)
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import check_records
@@ -79,7 +86,9 @@ def make_submission(
         if name not in methods and not findings:
             raise UnknownNameError(f"method in {results}", name, methods)
     chosen = {
-        path: record for path, record in records.items() if not read or strip_variant(record.result.cell.method) in read
+        path: record
+        for path, record in records.items()
+        if not read or strip_variant(record.result.cell.method) in read
     }
     findings += [
         f"{path}: privileged: its policy is told the tasks; such rows are not submitted"
@@ -106,19 +115,26 @@ def make_submission(
         os.replace(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    missing = tuple(f"{name_scored_block(entry)}: {text}" for entry in entries for text in entry.missing)
+    missing = tuple(
+        f"{name_scored_block(entry)}: {text}" for entry in entries for text in entry.missing
+    )
     return Submission(len(chosen), left_out, missing, ())
 
 
 def _fill_folder(
-    folder: Path, records: Mapping[Path, Record], cards: Mapping[str, MethodCard], sources: Mapping[str, Path]
+    folder: Path,
+    records: Mapping[Path, Record],
+    cards: Mapping[str, MethodCard],
+    sources: Mapping[str, Path],
 ) -> None:
     """Copy records to where their cells belong, those of one place side by side, and cards to their names."""
     (folder / RECORDS).mkdir(parents=True)
     for path, record in records.items():
         place = folder / RECORDS / _require_below(record.result.cell.path, path)
         if place.exists():
-            raise DataError(f"{path}: another record belongs in the same place, {record.result.cell.path}")
+            raise DataError(
+                f"{path}: another record belongs in the same place, {record.result.cell.path}"
+            )
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
     for name in cards:
@@ -137,7 +153,9 @@ def _copy_policies(records: Mapping[Path, Record], policies: Path, folder: Path)
         cell = record.result.cell
         source = policies / cell.path.with_suffix("")
         if not (source / FACTS).exists():
-            raise DataError(f"{path}: its policy is not at {source}, where a run keeps it; go without --checkpoints")
+            raise DataError(
+                f"{path}: its policy is not at {source}, where a run keeps it; go without --checkpoints"
+            )
         if read_training(source).cell != cell:
             raise DataError(f"{source}: holds the policy of another cell than {path}")
         copy_trained(source, folder / cell.path.with_suffix(""))

@@ -53,7 +53,8 @@ class RecordChecker:
         found = [
             f"{name}: expected letters, digits and . _ + -, found {value!r:.60}"
             for name in ("suite", "dataset", "method", "preset")
-            if not _NAME.fullmatch(value := str(getattr(cell, name))) or (name != "method" and "/" in value)
+            if not _NAME.fullmatch(value := str(getattr(cell, name)))
+            or (name != "method" and "/" in value)
         ]
         if cell in self._cells:
             found.append(f"the same cell as {self._cells[cell]}")
@@ -67,12 +68,18 @@ class RecordChecker:
             found.append(quotas)
         else:
             if quotas.suite.archived and not is_published(record, self.published):
-                found.append(f"suite {quotas.suite.identity} is archived: new records are made with {cell.suite!r}")
+                found.append(
+                    f"suite {quotas.suite.identity} is archived: new records are made with {cell.suite!r}"
+                )
             found += _check_suite_of_cell(cell, quotas)
             if cell.suite_digest == quotas.suite.digest:
                 rows = self._check_rows(record.result, quotas)
-                found += rows or ([] if quotas.suite.archived else self._find_twins(record.result, path))
-        self._cells.setdefault(cell, path)  # the first one stays: later ones are told to be the same as it
+                found += rows or (
+                    [] if quotas.suite.archived else self._find_twins(record.result, path)
+                )
+        self._cells.setdefault(
+            cell, path
+        )  # the first one stays: later ones are told to be the same as it
         return found
 
     def _check_method(self, result: Result) -> Iterator[str]:
@@ -88,7 +95,9 @@ class RecordChecker:
         limits = self._find_limits(quotas)
         found = [] if result.blocks else ["blocks: there is none"]
         keys = [identify_block(block) for block in result.blocks]
-        found += [f"{key}: given twice" for key in sorted({key for key in keys if keys.count(key) > 1})]
+        found += [
+            f"{key}: given twice" for key in sorted({key for key in keys if keys.count(key) > 1})
+        ]
         for block in result.blocks:
             findings: Iterable[str] = quotas.check_block(block)
             if not findings:
@@ -100,9 +109,13 @@ class RecordChecker:
             found += [f"{identify_block(block)}: {finding}" for finding in findings]
         for split, track in dict.fromkeys((key.split, key.track) for key in keys):
             there = {key.shots for key in keys if (key.split, key.track) == (split, track)}
-            absent = [str(count) for count in choose_shot_counts(split, track) if count not in there]
+            absent = [
+                str(count) for count in choose_shot_counts(split, track) if count not in there
+            ]
             if absent:
-                found.append(f"{split} {track}: rows with {', '.join(absent)} shots are missing; a run has them all")
+                found.append(
+                    f"{split} {track}: rows with {', '.join(absent)} shots are missing; a run has them all"
+                )
         shots: dict[str, int] = {}
         for key in keys:
             if key.track == "few-shot":
@@ -127,10 +140,18 @@ class RecordChecker:
         # A hash of the rows, not themselves: those of all records would be kept otherwise.
         key = (contender, hash((result.blocks, result.collections)))
         twin = self._rows.setdefault(key, path)
-        if twin == path or cell in self._cells:  # the first of its kind, or told as the same cell already
+        if (
+            twin == path or cell in self._cells
+        ):  # the first of its kind, or told as the same cell already
             return
-        parts = [*(block.rows for block in result.blocks), *(part.rows for part in result.collections)]
-        settled = all(self._limits[f"{cell.suite}-v{cell.suite_version}"].lies_at_bounds(rows) for rows in parts)
+        parts = [
+            *(block.rows for block in result.blocks),
+            *(part.rows for part in result.collections),
+        ]
+        settled = all(
+            self._limits[f"{cell.suite}-v{cell.suite_version}"].lies_at_bounds(rows)
+            for rows in parts
+        )
         if not settled and self.methods.trains_randomly(cell.method):
             yield f"all rows are those of {twin}, another seed, and training is random"
 
@@ -141,7 +162,9 @@ class RecordChecker:
         return self._limits[name]
 
 
-def check_records(folder: Path, shelf: SuiteShelf | None = None, published: Path | None = None) -> Iterator[str]:
+def check_records(
+    folder: Path, shelf: SuiteShelf | None = None, published: Path | None = None
+) -> Iterator[str]:
     """Check all records and cards of `folder`; yields `path: what is wrong` for each finding.
 
     Args:
@@ -180,7 +203,9 @@ def _check_file(path: Path, shown: Path, checker: RecordChecker) -> Iterator[str
         yield f"{shown}: {finding}"
 
 
-def _check_readme(path: Path, records: Path, methods: MethodShelf, shelf: SuiteShelf) -> Iterator[str]:
+def _check_readme(
+    path: Path, records: Path, methods: MethodShelf, shelf: SuiteShelf
+) -> Iterator[str]:
     """Whether the README of a submission says what its records give."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -199,9 +224,15 @@ def _check_suite_of_cell(cell: Cell, quotas: Quotas) -> list[str]:
         found.append(f"suite {suite.name} is for tests and not part of leaderboards")
     if cell.suite_version != suite.entry.version:
         earlier = ", which is not archived" if cell.suite_version < suite.entry.version else ""
-        found.append(f"suite_version: expected {suite.entry.version}, found {cell.suite_version}{earlier}")
+        found.append(
+            f"suite_version: expected {suite.entry.version}, found {cell.suite_version}{earlier}"
+        )
     elif cell.suite_digest != suite.digest:
-        found.append(f"suite_digest: expected {suite.digest:.15}..., found {cell.suite_digest:.15}...")
+        found.append(
+            f"suite_digest: expected {suite.digest:.15}..., found {cell.suite_digest:.15}..."
+        )
     if cell.dataset not in suite.entry.datasets:
-        found.append(f"dataset: expected one of {', '.join(sorted(suite.entry.datasets))}, found {cell.dataset!r:.60}")
+        found.append(
+            f"dataset: expected one of {', '.join(sorted(suite.entry.datasets))}, found {cell.dataset!r:.60}"
+        )
     return found

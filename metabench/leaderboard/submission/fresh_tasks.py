@@ -17,7 +17,11 @@ from metabench.errors import MetabenchError
 from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
-from metabench.leaderboard.submission.rows_agree import Verdict, joint_confidence, prediction_interval
+from metabench.leaderboard.submission.rows_agree import (
+    Verdict,
+    joint_confidence,
+    prediction_interval,
+)
 from metabench.methods.contract import Episode
 from metabench.seeding import derived_seed
 from metabench.suites import Suite, SuiteEntry
@@ -35,7 +39,11 @@ MOST_DRAWN = 10 * FRESH_TASKS
 
 def list_fresh_splits(suite: Suite) -> tuple[str, ...]:
     """The scored splits whose task distribution `suite` states."""
-    return tuple(split for split in suite.splits if split != "train" and split in (suite.entry.task_distribution or {}))
+    return tuple(
+        split
+        for split in suite.splits
+        if split != "train" and split in (suite.entry.task_distribution or {})
+    )
 
 
 def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
@@ -60,12 +68,17 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
             )
     stated = (suite.entry.task_distribution or {}).items()
     found = [
-        task for split, laws in stated if split in splits for task in _draw_scorable_tasks(suite, split, laws, seed)
+        task
+        for split, laws in stated
+        if split in splits
+        for task in _draw_scorable_tasks(suite, split, laws, seed)
     ]
     return _replace_tasks(suite, seed, found)
 
 
-def _draw_scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int) -> list[dict[str, Any]]:
+def _draw_scorable_tasks(
+    suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int
+) -> list[dict[str, Any]]:
     """`FRESH_TASKS` tasks of `split`, with the references measured in them."""
     generator = np.random.default_rng(derived_seed("fresh", suite.identity, split, seed))
     found: list[dict[str, Any]] = []
@@ -81,10 +94,17 @@ def _draw_scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], .
         try:
             drawn = [_draw_parameters(suite, laws, turn + i, generator) for i in range(count)]
         except ValueError as error:
-            raise MetabenchError(f"suite {suite.name}: task_distribution.{split}: {error}") from error
+            raise MetabenchError(
+                f"suite {suite.name}: task_distribution.{split}: {error}"
+            ) from error
         turn += count
-        placeholder = {"random": 0.0, "expert": 1.0}  # a suite needs references to be one; these are not used
-        draft = _replace_tasks(suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn])
+        placeholder = {
+            "random": 0.0,
+            "expert": 1.0,
+        }  # a suite needs references to be one; these are not used
+        draft = _replace_tasks(
+            suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn]
+        )
         # The last ones: before them stand the two training tasks that `_replace_tasks` keeps.
         measured = list(measure_references(draft, REFERENCE_EPISODES).values())[-count:]
         found += [
@@ -95,7 +115,9 @@ def _draw_scorable_tasks(suite: Suite, split: str, laws: tuple[dict[str, Law], .
     return found
 
 
-def _make_task_entry(split: str, parameters: dict[str, Any], reference: dict[str, float]) -> dict[str, Any]:
+def _make_task_entry(
+    split: str, parameters: dict[str, Any], reference: dict[str, float]
+) -> dict[str, Any]:
     return {"split": split, "parameters": parameters, "reference": reference}
 
 
@@ -110,7 +132,10 @@ def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
         for shot in range(shots)
     ]
     seeds = [derived_seed("fresh-support", suite.identity, split, *place) for place in places]
-    acted = [names[np.random.default_rng(seed).choice(len(names), p=shares / shares.sum())] for seed in seeds]
+    acted = [
+        names[np.random.default_rng(seed).choice(len(names), p=shares / shares.sum())]
+        for seed in seeds
+    ]
     columns = roll_out(suite, [task for task, _, _ in places], acted, seeds).columns
     supports: dict[tuple[int, int], list[Episode]] = {}
     for i, (task, support, _) in enumerate(places):
@@ -119,7 +144,12 @@ def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
 
 
 def compare_with_fresh(
-    subject: str, published: Sequence[Row], suite: Suite, measured: Sequence[Row], fresh: Suite, comparisons: int
+    subject: str,
+    published: Sequence[Row],
+    suite: Suite,
+    measured: Sequence[Row],
+    fresh: Suite,
+    comparisons: int,
 ) -> Verdict:
     """Whether the published score is one that so many tasks of the distribution let expect.
 
@@ -134,7 +164,10 @@ def compare_with_fresh(
         fresh: the suite of the fresh tasks.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = _score_tasks(published, suite), _score_tasks(measured, fresh)  # one score a task each
+    theirs, ours = (
+        _score_tasks(published, suite),
+        _score_tasks(measured, fresh),
+    )  # one score a task each
     mean = float(np.mean(theirs))
     interval = prediction_interval(ours, len(theirs), joint_confidence(comparisons))
     agrees = interval.low <= mean <= interval.high
@@ -170,12 +203,17 @@ def _draw_parameters(
 
 def _replace_tasks(suite: Suite, seed: int, tasks: Sequence[Mapping[str, Any]]) -> Suite:
     """`suite` with two of its training tasks, which every suite must have, and `tasks` after them."""
-    kept = [next(task for task in suite.split("train") if task.validation == wanted) for wanted in (False, True)]
+    kept = [
+        next(task for task in suite.split("train") if task.validation == wanted)
+        for wanted in (False, True)
+    ]
     fresh = [*(task.model_dump(exclude={"id"}) for task in kept), *tasks]
     content = {
         **suite.entry.model_dump(exclude={"task_distribution"}),
         "name": f"{suite.name[:40]}-fresh-{seed}",
-        "datasets": {name: recipe for name, recipe in suite.entry.datasets.items() if recipe.minari is None},
+        "datasets": {
+            name: recipe for name, recipe in suite.entry.datasets.items() if recipe.minari is None
+        },
         "task": [{"id": number, **task} for number, task in enumerate(fresh)],
     }
     return Suite(SuiteEntry.model_validate(content), suite.folder)

@@ -25,7 +25,9 @@ class RecordLimits:
         horizon = suite.entry.horizon
         bounds = np.array(
             [
-                unbounded if suite.archived else suite.family.return_bounds(task.parameters, horizon)
+                unbounded
+                if suite.archived
+                else suite.family.return_bounds(task.parameters, horizon)
                 for task in suite.tasks
             ],
             np.float64,
@@ -74,7 +76,9 @@ def check_counts(result: Result) -> list[str]:
     """
     expected = {
         "scored_steps": sum(row.length for block in result.blocks for row in block.rows),
-        "support_steps": sum(row.length for collection in result.collections for row in collection.rows),
+        "support_steps": sum(
+            row.length for collection in result.collections for row in collection.rows
+        ),
     }
     findings = [
         f"counts.{name}: the rows' lengths sum to {number}, found {getattr(result.counts, name)}"
@@ -84,7 +88,9 @@ def check_counts(result: Result) -> list[str]:
     calls = _count_calls(result)
     for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False):
         if getattr(result.counts, name) != number:
-            findings.append(f"counts.{name}: the rows account for {number}, found {getattr(result.counts, name)}")
+            findings.append(
+                f"counts.{name}: the rows account for {number}, found {getattr(result.counts, name)}"
+            )
     return findings
 
 
@@ -93,7 +99,10 @@ def _count_calls(result: Result) -> tuple[int, int] | None:
     for block in result.blocks:
         lengths = longest.setdefault((block.split, block.track), {})
         lengths[block.shots] = max((row.length for row in block.rows), default=0)
-    if any(tuple(sorted(shots)) != choose_shot_counts(split, track) for (split, track), shots in longest.items()):
+    if any(
+        tuple(sorted(shots)) != choose_shot_counts(split, track)
+        for (split, track), shots in longest.items()
+    ):
         return None
     # All shot counts of a track are one stage, so its longest episode counts once.
     act_calls = sum(max(shots.values()) for shots in longest.values())
@@ -103,9 +112,13 @@ def _count_calls(result: Result) -> tuple[int, int] | None:
         for row in collection.rows:
             stages[row.episode] = max(row.length, stages.get(row.episode, 0))
         act_calls += sum(stages.values())
-        adapt_calls += max(len(stages) - 1, 0)  # before the first support episode there is nothing to adapt to
+        adapt_calls += max(
+            len(stages) - 1, 0
+        )  # before the first support episode there is nothing to adapt to
     return act_calls, adapt_calls
 
 
 def _list_tasks_and_returns(rows: Sequence[Row]) -> tuple[Array, Array]:
-    return np.array([row.task for row in rows], np.int64), np.array([row.total_return for row in rows], np.float64)
+    return np.array([row.task for row in rows], np.int64), np.array(
+        [row.total_return for row in rows], np.float64
+    )

@@ -9,10 +9,23 @@ from metabench.leaderboard.method_card import MethodCard
 from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.system.wording import say_count
 
-MARK = "<!-- A submission to a metabench leaderboard, written by `metabench leaderboard submit`. -->"
+MARK = (
+    "<!-- A submission to a metabench leaderboard, written by `metabench leaderboard submit`. -->"
+)
 """The first line: what begins so is computed from the folder's records and cards, and checked against them."""
 
-_HEADINGS = ("method", "suite", "dataset", "preset", "split", "track", "shots", "seeds", "score [95 %]", "mean return")
+_HEADINGS = (
+    "method",
+    "suite",
+    "dataset",
+    "preset",
+    "split",
+    "track",
+    "shots",
+    "seeds",
+    "score [95 %]",
+    "mean return",
+)
 
 
 def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[LeaderboardEntry]) -> str:
@@ -30,13 +43,20 @@ def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[Leaderboard
             shown = ", ".join(value) if isinstance(value, list) else str(value)
             lines.append(f"| {key.replace('_', ' ')} | {escape_markdown(shown)} |")
         lines.append("")
-    lines += ["## Scores", "", f"| {' | '.join(_HEADINGS)} |", "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|"]
+    lines += [
+        "## Scores",
+        "",
+        f"| {' | '.join(_HEADINGS)} |",
+        "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|",
+    ]
     scored = [entry for entry in entries if entry.seeds]
     lines += [f"| {' | '.join(map(escape_markdown, _make_row(entry)))} |" for entry in scored]
     lacking = [(entry, text) for entry in entries for text in entry.missing]
     if lacking:
         lines += ["", "## Not there", ""]
-        lines += [f"- {escape_markdown(f'{name_scored_block(entry)}: {text}')}" for entry, text in lacking]
+        lines += [
+            f"- {escape_markdown(f'{name_scored_block(entry)}: {text}')}" for entry, text in lacking
+        ]
     lines += [
         "",
         "## To check it",
@@ -58,5 +78,14 @@ def name_scored_block(entry: LeaderboardEntry) -> str:
 
 def _make_row(entry: LeaderboardEntry) -> tuple[str, ...]:
     seeds = str(len(entry.seeds))
-    place = (entry.label, entry.suite, entry.dataset, entry.preset, entry.split, entry.track, str(entry.shots), seeds)
+    place = (
+        entry.label,
+        entry.suite,
+        entry.dataset,
+        entry.preset,
+        entry.split,
+        entry.track,
+        str(entry.shots),
+        seeds,
+    )
     return (*place, format_interval(entry.headline), format_interval(entry.mean_return, 2))

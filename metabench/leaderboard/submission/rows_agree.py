@@ -60,7 +60,9 @@ def list_changed_circumstances(
     if device is not None and device_words(device) != then.device:
         found.append(f"the device is {device_words(device)}, not {then.device}")
     if dataset_digest is not None and dataset_digest != record.result.cell.dataset_digest:
-        found.append(f"the data has digest {dataset_digest:.15}..., not {record.result.cell.dataset_digest:.15}...")
+        found.append(
+            f"the data has digest {dataset_digest:.15}..., not {record.result.cell.dataset_digest:.15}..."
+        )
     return tuple(found)
 
 
@@ -74,7 +76,9 @@ def compare_exactly(subject: str, published: Sequence[Row], measured: Sequence[R
     pairs = [(one, other) for one, other in zip(theirs, ours, strict=True) if one != other]
     one, other = pairs[0]
     what = f"{one.total_return!r}, measured {other.total_return!r}"
-    if one.total_return == other.total_return:  # the difference is in what follows task, support and episode
+    if (
+        one.total_return == other.total_return
+    ):  # the difference is in what follows task, support and episode
         what = f"{tuple(one[3:])}, measured {tuple(other[3:])}"
     return Verdict(
         subject,
@@ -103,7 +107,9 @@ def compare_by_interval(
         return _report_other_episodes(subject, published, measured)
     differences: dict[tuple[int, int], list[float]] = {}
     tasks = [row.task for row in ours]
-    scores = [suite.normalised(tasks, [row.total_return for row in rows]) for rows in (theirs, ours)]
+    scores = [
+        suite.normalised(tasks, [row.total_return for row in rows]) for rows in (theirs, ours)
+    ]
     for row, one, other in zip(ours, *scores, strict=True):
         differences.setdefault((row.task, row.support), []).append(other - one)
     means = [float(np.mean(values)) for values in differences.values()]
@@ -111,7 +117,9 @@ def compare_by_interval(
     text = f"mean difference {mean:+.2f}"
     if interval is not None:
         text += f" in [{interval.low:.2f}, {interval.high:.2f}]"
-    if abs(mean) <= NEGLIGIBLE:  # first: an interval of almost no width excludes zero for the last bits alone
+    if (
+        abs(mean) <= NEGLIGIBLE
+    ):  # first: an interval of almost no width excludes zero for the last bits alone
         return Verdict(subject, True, f"{text}, no more than {NEGLIGIBLE:g}")
     if interval is None:
         return Verdict(subject, None, f"{text}, of one support: too few to tell")
@@ -120,7 +128,11 @@ def compare_by_interval(
 
 
 def compare_with_seeds(
-    subject: str, published: Sequence[Sequence[Row]], measured: Sequence[Row], suite: Suite, comparisons: int
+    subject: str,
+    published: Sequence[Sequence[Row]],
+    measured: Sequence[Row],
+    suite: Suite,
+    comparisons: int,
 ) -> Verdict:
     """Whether another training's score is one that the published seeds let expect.
 
@@ -136,7 +148,9 @@ def compare_with_seeds(
     scores = [score_rows(rows, suite).headline(metric) for rows in published]
     text = f"score {score:.1f}, published {', '.join(f'{value:.1f}' for value in scores)}"
     if len(scores) < SEEDS_FOR_AN_INTERVAL:
-        return Verdict(subject, None, f"{text}: {SEEDS_FOR_AN_INTERVAL} published seeds are needed to tell")
+        return Verdict(
+            subject, None, f"{text}: {SEEDS_FOR_AN_INTERVAL} published seeds are needed to tell"
+        )
     interval = prediction_interval(scores, 1, joint_confidence(comparisons))
     agrees = interval.low - NEGLIGIBLE <= score <= interval.high + NEGLIGIBLE
     where = "within" if agrees else "outside"
@@ -163,5 +177,9 @@ def _identify_row(row: Row) -> tuple[int, int, int]:
     return row.task, row.support, row.episode
 
 
-def _report_other_episodes(subject: str, published: Sequence[Row], measured: Sequence[Row]) -> Verdict:
-    return Verdict(subject, False, f"other episodes: {len(published)} published, {len(measured)} measured")
+def _report_other_episodes(
+    subject: str, published: Sequence[Row], measured: Sequence[Row]
+) -> Verdict:
+    return Verdict(
+        subject, False, f"other episodes: {len(published)} published, {len(measured)} measured"
+    )

@@ -96,26 +96,36 @@ class Verifier:
         records = [(path, read_record(path)) for path in paths]
         chosen = [(path, record) for path, record in records if not record.result.privileged]
         if not chosen:
-            raise DataError(f"{place}: holds no record that can be verified: expected some that are not privileged")
+            raise DataError(
+                f"{place}: holds no record that can be verified: expected some that are not privileged"
+            )
         policies = self.policies or _find_policies_beside(place)
         hides = self.isolate and not confinement_gaps()
         for path, record in chosen:
             yield self._verify_record(path, record, policies, hides)
 
-    def _verify_record(self, path: Path, record: Record, policies: Path, hides: bool) -> Verification:
+    def _verify_record(
+        self, path: Path, record: Record, policies: Path, hides: bool
+    ) -> Verification:
         suite, spec = self._find_suite(path, record), self._choose_spec(path, record)
         if not 1 <= record.provenance.threads <= MOST_THREADS:
             raise DataError(
                 f"{path}: provenance.threads: expected 1 to {MOST_THREADS}, found {record.provenance.threads}"
             )
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-            folder, digest, device = Path(scratch) / POLICY, None, None  # the last two only where it is trained again
+            folder, digest, device = (
+                Path(scratch) / POLICY,
+                None,
+                None,
+            )  # the last two only where it is trained again
             if self.retrain:
                 device = self.device or record.provenance.device.partition(" ")[0]
                 digest = retrain(record, suite, spec, folder, device=device)
             else:
                 folder = _find_saved_policy(record, policies)
-            policy = RecordedPolicy(record, spec, folder, self.isolate, _list_task_folders(suite) if hides else ())
+            policy = RecordedPolicy(
+                record, spec, folder, self.isolate, _list_task_folders(suite) if hides else ()
+            )
             changes = list_changed_circumstances(record, device=device, dataset_digest=digest)
             verdicts = self._compare_published_tasks(path, policy, suite, changes)
             if self.fresh_seed is not None:
@@ -127,7 +137,9 @@ class Verifier:
         if isinstance(quotas, str):
             raise DataError(f"{path}: {quotas}")
         if quotas.suite.archived:
-            raise DataError(f"{path}: {quotas.suite.identity} is archived: its records are not measured again")
+            raise DataError(
+                f"{path}: {quotas.suite.identity} is archived: its records are not measured again"
+            )
         if quotas.suite.digest != record.result.cell.suite_digest:
             raise DataError(
                 f"{path}: suite_digest: expected {quotas.suite.digest:.15}..., the suite {quotas.suite.identity} here, "
@@ -139,7 +151,9 @@ class Verifier:
         """Never what a record or a saved policy names: that may be a file which came with it, and would be run."""
         name = strip_variant(record.result.cell.method)
         if self.method is None and name not in list_methods():
-            raise MetabenchError(f"{path}: unknown method {name!r:.80}: not installed; --method FILE.py:CLASS names it")
+            raise MetabenchError(
+                f"{path}: unknown method {name!r:.80}: not installed; --method FILE.py:CLASS names it"
+            )
         return self.method or name
 
     def _compare_published_tasks(
@@ -147,7 +161,9 @@ class Verifier:
     ) -> list[Verdict]:
         """The rows of the published tasks, measured again and compared."""
         result = policy.record.result
-        measured = evaluate_recorded(policy, suite, _list_pairs(result.blocks), progress=self.progress)
+        measured = evaluate_recorded(
+            policy, suite, _list_pairs(result.blocks), progress=self.progress
+        )
         ours = _collect_rows(measured)
         others = _read_other_seeds(path, policy.record) if self.retrain and changes else []
         count = len(result.blocks)
@@ -162,28 +178,49 @@ class Verifier:
                 verdicts.append(compare_with_seeds(str(key), seeds, again, suite, count))
             else:
                 verdicts.append(compare_by_interval(str(key), block.rows, again, suite, count))
-        if not changes:  # support episodes are no scores: there is nothing to compare but the rows themselves
-            collected = {item.collection.split: item.collection.rows for item in measured if item.collection}
+        if (
+            not changes
+        ):  # support episodes are no scores: there is nothing to compare but the rows themselves
+            collected = {
+                item.collection.split: item.collection.rows for item in measured if item.collection
+            }
             verdicts += [
-                compare_exactly(f"{part.split} collection", part.rows, collected.get(part.split, ()))
+                compare_exactly(
+                    f"{part.split} collection", part.rows, collected.get(part.split, ())
+                )
                 for part in result.collections
             ]
         return verdicts
 
-    def _compare_fresh_tasks(self, policy: RecordedPolicy, suite: Suite, seed: int) -> list[Verdict]:
+    def _compare_fresh_tasks(
+        self, policy: RecordedPolicy, suite: Suite, seed: int
+    ) -> list[Verdict]:
         """The scores in fresh tasks, compared with the published ones of the splits whose distribution is stated."""
-        fresh = make_fresh_suite(suite, seed, tuple(dict.fromkeys(("test", *list_fresh_splits(suite)))))
-        blocks = [block for block in policy.record.result.blocks if block.split in list_fresh_splits(suite)]
+        fresh = make_fresh_suite(
+            suite, seed, tuple(dict.fromkeys(("test", *list_fresh_splits(suite))))
+        )
+        blocks = [
+            block
+            for block in policy.record.result.blocks
+            if block.split in list_fresh_splits(suite)
+        ]
         pairs = _list_pairs(blocks)
         logged = {
             split: act_fresh_supports(fresh, split, max(choose_shot_counts(split, track)))
             for split, track in pairs
             if track == "logged-shot"
         }
-        ours = _collect_rows(evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress))
+        ours = _collect_rows(
+            evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress)
+        )
         return [
             compare_with_fresh(
-                str(identify_block(block)), block.rows, suite, ours[identify_block(block)], fresh, len(blocks)
+                str(identify_block(block)),
+                block.rows,
+                suite,
+                ours[identify_block(block)],
+                fresh,
+                len(blocks),
             )
             for block in blocks
             if identify_block(block) in ours
@@ -193,7 +230,9 @@ class Verifier:
 def _explain_rule(changes: Sequence[str], retrained: bool) -> str:
     what = "trained again" if retrained else "saved policy"
     if not changes:
-        return f"{what}: rows must be equal, as machine, threads and versions are those of the record"
+        return (
+            f"{what}: rows must be equal, as machine, threads and versions are those of the record"
+        )
     if retrained:
         demand = "the score must be one that the published seeds let expect"
     else:
@@ -203,8 +242,12 @@ def _explain_rule(changes: Sequence[str], retrained: bool) -> str:
 
 def _list_task_folders(suite: Suite) -> tuple[Path, ...]:
     """What tells of test tasks on this machine: suites, and the data in `home()`; none below another."""
-    folders = [folder.resolve() for folder in (datasets_folder(), home(), suite.folder) if folder.is_dir()]
-    return tuple(folder for folder in folders if not any(other in folder.parents for other in folders))
+    folders = [
+        folder.resolve() for folder in (datasets_folder(), home(), suite.folder) if folder.is_dir()
+    ]
+    return tuple(
+        folder for folder in folders if not any(other in folder.parents for other in folders)
+    )
 
 
 def _find_policies_beside(place: Path) -> Path:
@@ -238,7 +281,11 @@ def _list_pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:
 
 
 def _collect_rows(evaluations: Sequence[Evaluation]) -> dict[BlockKey, tuple[Row, ...]]:
-    return {identify_block(block): block.rows for evaluation in evaluations for block in evaluation.blocks}
+    return {
+        identify_block(block): block.rows
+        for evaluation in evaluations
+        for block in evaluation.blocks
+    }
 
 
 def _read_other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[Row, ...]]]:

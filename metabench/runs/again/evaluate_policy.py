@@ -22,7 +22,13 @@ from metabench.methods.contract import Policy
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import ask_configuration, open_isolated
 from metabench.runs.kept.record import digest_of
-from metabench.runs.kept.saved_policy import POLICY, Training, load_trained_policy, read_training, suite_for
+from metabench.runs.kept.saved_policy import (
+    POLICY,
+    Training,
+    load_trained_policy,
+    read_training,
+    suite_for,
+)
 from metabench.suites import Suite
 from metabench.system.torch_settings import torch_settings
 
@@ -104,9 +110,13 @@ def _opener(
         return lambda: nullcontext(load_trained_policy(method, folder, spaces)), method.privileged
     cell, configuration = training.cell, training.configuration
     if configuration is None:
-        configuration = ask_configuration(training.spec, cell.preset, cell.suite, training.overrides)
+        configuration = ask_configuration(
+            training.spec, cell.preset, cell.suite, training.overrides
+        )
         if digest_of(configuration) != cell.config_digest:
             raise DataError(
                 f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained"
             )
-    return lambda: open_isolated(training.spec, folder / POLICY, spaces, limits, configuration=configuration), False
+    return lambda: open_isolated(
+        training.spec, folder / POLICY, spaces, limits, configuration=configuration
+    ), False

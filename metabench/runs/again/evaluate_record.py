@@ -50,7 +50,9 @@ class RecordedPolicy:
         """
         configuration = self.record.result.configuration
         if self.isolated:
-            opening = open_isolated(self.spec, self.folder, spaces, configuration=configuration, hidden=self.hidden)
+            opening = open_isolated(
+                self.spec, self.folder, spaces, configuration=configuration, hidden=self.hidden
+            )
             with opening as policy:
                 yield policy
         else:
@@ -67,7 +69,9 @@ def load_recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
     """
     method = configure_method(spec, configuration)
     if method.privileged:
-        raise MethodError(f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing")
+        raise MethodError(
+            f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing"
+        )
     return method
 
 

@@ -40,7 +40,15 @@ def retrain(record: Record, suite: Suite, spec: str, folder: Path, *, device: st
             ended the process.
     """
     result = record.result
-    task = _Task(result.cell, result.configuration, suite.folder, spec, folder, device, record.provenance.threads)
+    task = _Task(
+        result.cell,
+        result.configuration,
+        suite.folder,
+        spec,
+        folder,
+        device,
+        record.provenance.threads,
+    )
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         job = pool.submit(_attempt, task)
         try:
@@ -84,7 +92,9 @@ def _train(task: _Task) -> str:
         data = load_data(suite, cell.dataset)
         policy = method.train(data, TrainingRun(cell.seed, task.device))
         if not isinstance(policy, Policy):
-            raise MethodError(f"method {task.spec!r}: train must return a Policy, not {type(policy).__name__}")
+            raise MethodError(
+                f"method {task.spec!r}: train must return a Policy, not {type(policy).__name__}"
+            )
         task.folder.mkdir(parents=True, exist_ok=True)
         policy.save(task.folder)
     return read_dataset_identity(suite, cell.dataset).digest

@@ -28,7 +28,9 @@ def choose_executor(request: RunRequest) -> Executor:
         if given and name not in owners:
             raise MetabenchError(f"{option} is for --executor {' or '.join(owners)}, not {name}")
     if request.cells_per_gpu is not None and request.device != "cuda":
-        raise MetabenchError(f"--cells-per-gpu needs --device cuda, which stands for all GPUs, not {request.device!r}")
+        raise MetabenchError(
+            f"--cells-per-gpu needs --device cuda, which stands for all GPUs, not {request.device!r}"
+        )
     if name == "ray":
         from metabench.runs.executors.ray import RayExecutor
 
@@ -52,5 +54,7 @@ def _share_gpus(cells_per_gpu: int, workers: int | None) -> LocalExecutor:
     places = gpus * cells_per_gpu
     if workers is not None and workers > places:
         found = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
-        raise MetabenchError(f"--workers {workers}: {found} with {cells_per_gpu} cells each hold {places} cells")
+        raise MetabenchError(
+            f"--workers {workers}: {found} with {cells_per_gpu} cells each hold {places} cells"
+        )
     return LocalExecutor(workers or places, tuple(f"cuda:{gpu}" for gpu in range(gpus)))

@@ -65,12 +65,16 @@ class LocalExecutor:
 
         count = min(self.workers, len(waiting))
         if count > 1 or (count and (settings.separate or settings.limits.given)):
-            Workers(planned, settings, count, devices, run_cell, listener, lost, cancelled).run(waiting)
+            Workers(planned, settings, count, devices, run_cell, listener, lost, cancelled).run(
+                waiting
+            )
             return
         for index in waiting:
             if cancelled():
                 break
-            run_cell(index, planned[index], replace(settings, device=devices[0]), listener, cancelled)
+            run_cell(
+                index, planned[index], replace(settings, device=devices[0]), listener, cancelled
+            )
 
 
 def run_cells(
@@ -99,7 +103,9 @@ def run_cells(
     executor = executor or LocalExecutor(workers)
     executor.check(settings)
     waiting = [index for index, cell in enumerate(planned) if cell.state == "waiting"]
-    for folder in dict.fromkeys(folder for index in waiting for folder in (home() / "runs", planned[index].results)):
+    for folder in dict.fromkeys(
+        folder for index in waiting for folder in (home() / "runs", planned[index].results)
+    ):
         check_room(folder)
     kinds: dict[int, Kind] = {}
 
@@ -111,7 +117,11 @@ def run_cells(
         if cell.state == "corrupt":
             heard(Event(index, "failed", message=cell.note))
     executor.run(planned, waiting, settings, heard, cancelled)
-    ended = {index: kinds.get(index, "stopped") for index, cell in enumerate(planned) if cell.state != "finished"}
+    ended = {
+        index: kinds.get(index, "stopped")
+        for index, cell in enumerate(planned)
+        if cell.state != "finished"
+    }
     return Outcome(
         finished=tuple(index for index, kind in ended.items() if kind == "finished"),
         skipped=tuple(index for index, cell in enumerate(planned) if cell.state == "finished"),
@@ -121,7 +131,11 @@ def run_cells(
 
 
 def run_cell(
-    index: int, planned: PlannedCell, settings: Settings, listener: Listener, cancelled: Callable[[], bool]
+    index: int,
+    planned: PlannedCell,
+    settings: Settings,
+    listener: Listener,
+    cancelled: Callable[[], bool],
 ) -> None:
     """Run one cell; whatever goes wrong becomes an event and a file beside the record's place."""
 
@@ -137,9 +151,14 @@ def run_cell(
         listener(Event(index, "stopped", message=str(error)))
     except ClaimedError as error:  # it is the other process that tells of this cell's failures
         listener(Event(index, "failed", message=str(error)))
-    except (Exception, SystemExit) as error:  # a method may raise anything: this cell fails, the others go on
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a method may raise anything: this cell fails, the others go on
         told = explain_storage_error(error) or error
-        message = str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
+        message = (
+            str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
+        )
         write_failure(planned, message, traceback.format_exc())
         listener(Event(index, "failed", message=" ".join(message.split())))
     else:
@@ -154,7 +173,9 @@ def check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise MetabenchError(f"device {device!r} cannot be used: {reason}; expected cpu, cuda or cuda:N") from error
+        raise MetabenchError(
+            f"device {device!r} cannot be used: {reason}; expected cpu, cuda or cuda:N"
+        ) from error
 
 
 def write_failure(planned: PlannedCell, message: str, details: str) -> None:

@@ -43,7 +43,9 @@ class RayExecutor:
         """Raise `MetabenchError` if Ray is missing, or the device is one of this machine's."""
         require("ray", "ray", "--executor ray")
         if settings.device not in ("cpu", "cuda"):
-            raise MetabenchError(f"--device {settings.device}: expected cpu or cuda: Ray deals out the GPUs itself")
+            raise MetabenchError(
+                f"--device {settings.device}: expected cpu or cuda: Ray deals out the GPUs itself"
+            )
 
     def run(
         self,
@@ -72,7 +74,9 @@ def _connect(address: str | None) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, RuntimeError) as error:
         problem = " ".join(str(error).split())
-        raise MetabenchError(f"Ray cluster {address or 'on this machine'}: cannot be used: {problem:.200}") from error
+        raise MetabenchError(
+            f"Ray cluster {address or 'on this machine'}: cannot be used: {problem:.200}"
+        ) from error
     try:
         yield
     finally:
@@ -85,13 +89,20 @@ class _RayEngine:
     def __init__(self, at_once: int, settings: Settings, cells_per_gpu: int) -> None:
         import ray
 
-        needs = {"CPU": float(settings.threads), "GPU": 1 / cells_per_gpu if settings.device == "cuda" else 0.0}
+        needs = {
+            "CPU": float(settings.threads),
+            "GPU": 1 / cells_per_gpu if settings.device == "cuda" else 0.0,
+        }
         largest = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for name, amount in needs.items():
             if amount > max((resources.get(name, 0.0) for resources in largest), default=0.0):
-                raise MetabenchError(f"the Ray cluster has no machine with {amount:g} {name} for a cell")
+                raise MetabenchError(
+                    f"the Ray cluster has no machine with {amount:g} {name} for a cell"
+                )
         self._ray = ray
-        self._task = ray.remote(run_job).options(num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=RETRIES)
+        self._task = ray.remote(run_job).options(
+            num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=RETRIES
+        )
         self._at_once = at_once
         self._queue: deque[tuple[int, Job]] = deque()
         self._running: dict[Any, int] = {}
@@ -115,7 +126,11 @@ class _RayEngine:
             self._fill()
             yield index, ending
             left = max(0.0, deadline - time.monotonic())
-            ready = self._ray.wait(list(self._running), num_returns=1, timeout=left)[0] if self._running else []
+            ready = (
+                self._ray.wait(list(self._running), num_returns=1, timeout=left)[0]
+                if self._running
+                else []
+            )
 
     def withdraw(self, begun: set[int]) -> None:
         """Do without the tasks that wait."""

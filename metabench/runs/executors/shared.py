@@ -85,7 +85,9 @@ class JobRunner(Protocol):
 def run_job(job: Job) -> Ending:
     """Run a job's cell here, to the end or until the run no longer wants it."""
     os.environ.update({HOME: str(job.home), MINARI: str(job.minari)})
-    os.environ.setdefault(CORES, str(job.settings.threads))  # else every job's simulator takes all cores of its machine
+    os.environ.setdefault(
+        CORES, str(job.settings.threads)
+    )  # else every job's simulator takes all cores of its machine
     unseen = [path.parent for path in job.wanted if not path.exists()]
     if unseen:
         return Ending(
@@ -100,7 +102,12 @@ def run_job(job: Job) -> Ending:
         last = event
 
     try:
-        run_cells([job.planned], job.settings, listener=listen, cancelled=lambda: not _all_exist(job.wanted))
+        run_cells(
+            [job.planned],
+            job.settings,
+            listener=listen,
+            cancelled=lambda: not _all_exist(job.wanted),
+        )
     except MetabenchError as error:  # the device, of which the machine that planned knows nothing
         write_failure(job.planned, str(error), "")
         return Ending("failed", str(error))
@@ -121,7 +128,10 @@ def run_jobs(
         if planned[index].overwrite:
             forget_cell(planned[index])
     with _keep_wanted_files(planned[index].results for index in waiting) as files:
-        jobs = {index: _make_job(planned[index], settings, files[planned[index].results]) for index in waiting}
+        jobs = {
+            index: _make_job(planned[index], settings, files[planned[index].results])
+            for index in waiting
+        }
         followed = {index: _Follower(planned[index]) for index in waiting}
         engine.submit(jobs)
         stopping = False
@@ -169,7 +179,10 @@ def _keep_wanted_files(results: Iterable[Path]) -> Iterator[Mapping[Path, tuple[
     """
     name = f".wanted-{uuid.uuid4().hex[:12]}"
     folders = list(dict.fromkeys(results))
-    files = {folder: ((home() / "runs" / name).resolve(), (folder / name).resolve()) for folder in folders}
+    files = {
+        folder: ((home() / "runs" / name).resolve(), (folder / name).resolve())
+        for folder in folders
+    }
     everything = {path for pair in files.values() for path in pair}
     try:
         for path in everything:
@@ -205,4 +218,6 @@ class _Follower:
             yield Event(0, "started")
         if self.begun and progress.updated != self._updated:
             self._updated = progress.updated
-            yield Event(0, "progress", progress.stage, progress.done, progress.total, progress.metrics)
+            yield Event(
+                0, "progress", progress.stage, progress.done, progress.total, progress.metrics
+            )

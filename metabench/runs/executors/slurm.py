@@ -55,9 +55,13 @@ class SlurmExecutor:
         require("submitit", "slurm", "--executor slurm")
         for command in ("sbatch", "squeue", "scancel", "srun"):
             if shutil.which(command) is None:
-                raise MetabenchError(f"--executor slurm: no command {command} here; expected a machine of the cluster")
+                raise MetabenchError(
+                    f"--executor slurm: no command {command} here; expected a machine of the cluster"
+                )
         if settings.device not in ("cpu", "cuda"):
-            raise MetabenchError(f"--device {settings.device}: expected cpu or cuda: SLURM deals out the GPUs itself")
+            raise MetabenchError(
+                f"--device {settings.device}: expected cpu or cuda: SLURM deals out the GPUs itself"
+            )
         minutes = self.options.get("time", MINUTES)
         if not isinstance(minutes, int) or minutes < 1:
             raise MetabenchError(f"--slurm time={minutes}: expected a whole number of minutes")
@@ -105,7 +109,9 @@ class _Runner:
 class _SlurmEngine:
     """The jobs of one run."""
 
-    def __init__(self, folder: Path, at_once: int | None, options: dict[str, Any], settings: Settings) -> None:
+    def __init__(
+        self, folder: Path, at_once: int | None, options: dict[str, Any], settings: Settings
+    ) -> None:
         self.lost = False
         self._folder = folder
         self._at_once = at_once
@@ -120,7 +126,10 @@ class _SlurmEngine:
         import submitit
 
         executor = submitit.SlurmExecutor(self._folder, max_num_timeout=TIMEOUTS)
-        options = {"time": MINUTES, **self._options}  # each submission needs them anew: nothing is taken out of ours
+        options = {
+            "time": MINUTES,
+            **self._options,
+        }  # each submission needs them anew: nothing is taken out of ours
         minutes = options.pop("time")
         gpus = {"gpus_per_node": 1} if self._settings.device == "cuda" else {}
         executor.update_parameters(
@@ -152,10 +161,14 @@ class _SlurmEngine:
             elif queued is None or job.job_id in queued:
                 self._unseen.pop(index, None)
                 continue
-            elif time.monotonic() - self._unseen.setdefault(index, time.monotonic()) < GRACE_SECONDS:
+            elif (
+                time.monotonic() - self._unseen.setdefault(index, time.monotonic()) < GRACE_SECONDS
+            ):
                 continue
             else:
-                ending = Ending("lost", f"SLURM job {job.job_id} ended without a result; see {job.paths.stderr}")
+                ending = Ending(
+                    "lost", f"SLURM job {job.job_id} ended without a result; see {job.paths.stderr}"
+                )
             self.lost = self.lost or ending.kind == "lost"
             del self._jobs[index]
             yield index, ending
@@ -175,12 +188,16 @@ class _SlurmEngine:
         arrays = ",".join(sorted({job.job_id.partition("_")[0] for job in self._jobs.values()}))
         command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={arrays}"]
         try:
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            answer = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, check=False
+            )
         except subprocess.TimeoutExpired:
             return None
         if answer.returncode == 0:
             return set(answer.stdout.split())
-        return set() if "invalid job id" in answer.stderr.lower() else None  # it forgets jobs after a while
+        return (
+            set() if "invalid job id" in answer.stderr.lower() else None
+        )  # it forgets jobs after a while
 
     def _read_ending(self, job: Any) -> Ending:
         import submitit

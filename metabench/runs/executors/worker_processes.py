@@ -83,7 +83,9 @@ class Workers:
         self._planned = planned
         self._settings = settings
         self._count = count
-        self._devices = [devices[place % len(devices)] for place in range(count)]  # of the workers to be started
+        self._devices = [
+            devices[place % len(devices)] for place in range(count)
+        ]  # of the workers to be started
         self._run_cell = run_cell
         self._listener = listener
         self._lost = lost
@@ -113,7 +115,13 @@ class Workers:
         ours, theirs = self._context.Pipe()
         worker = _Worker(None, ours, self._devices.pop(0))
         settings = replace(self._settings, device=worker.device)
-        arguments = (theirs, self._stop, settings, count_available_cores(self._count), self._run_cell)
+        arguments = (
+            theirs,
+            self._stop,
+            settings,
+            count_available_cores(self._count),
+            self._run_cell,
+        )
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
         worker.process.start()
         theirs.close()
@@ -124,11 +132,15 @@ class Workers:
         """Give a free worker its next cell, or let it go."""
         worker.index, worker.watch = (self._queue.popleft() if self._queue else None), None
         with suppress(OSError):  # a dead worker is found out soon
-            worker.connection.send(None if worker.index is None else (worker.index, self._planned[worker.index]))
+            worker.connection.send(
+                None if worker.index is None else (worker.index, self._planned[worker.index])
+            )
 
     def _attend(self, worker: _Worker, ready: bool) -> None:
         """Hear what a worker has to say, and see whether it should go on."""
-        dead = not worker.process.is_alive()  # asked before reading: what a dead worker has said is read first
+        dead = (
+            not worker.process.is_alive()
+        )  # asked before reading: what a dead worker has said is read first
         said = _read_available(worker.connection) if ready else b""
         *lines, rest = (bytes(worker.heard) + said).split(b"\n")
         worker.heard = bytearray(rest)
@@ -177,7 +189,9 @@ def _end_worker(worker: _Worker) -> None:
     if worker.process.is_alive():
         end_with_all_below(worker.process.pid)
     with suppress(ProcessLookupError):
-        os.killpg(worker.process.pid, signal.SIGKILL)  # its session: what a worker that died by itself left
+        os.killpg(
+            worker.process.pid, signal.SIGKILL
+        )  # its session: what a worker that died by itself left
     worker.process.join()
     worker.connection.close()
 
@@ -202,14 +216,22 @@ def _decode_event(line: bytes, index: int | None) -> Event | None:
         event = Event(**content)
         known = event.index == index and event.kind in get_args(Kind)
         numbers = {str(name): float(value) for name, value in event.metrics.items()}
-        return replace(event, done=int(event.done), total=int(event.total), metrics=numbers) if known else None
+        return (
+            replace(event, done=int(event.done), total=int(event.total), metrics=numbers)
+            if known
+            else None
+        )
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _run_worker(connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell) -> None:
+def _run_worker(
+    connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell
+) -> None:
     """A worker process: run the cells it is sent, report their events."""
-    os.environ["OMP_NUM_THREADS"] = str(cores)  # by itself, each worker's simulator would take all cores
+    os.environ["OMP_NUM_THREADS"] = str(
+        cores
+    )  # by itself, each worker's simulator would take all cores
     os.setsid()
     adopt_orphans()
     os.dup2(2, 1)  # what methods print is not what the command prints

@@ -33,7 +33,9 @@ class Garbled(Exception):
 class Channel:
     """One end of the connection."""
 
-    def __init__(self, connection: socket.socket, waiting: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, connection: socket.socket, waiting: Callable[[], None] | None = None
+    ) -> None:
         """Take over `connection`.
 
         Args:

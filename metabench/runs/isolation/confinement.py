@@ -20,7 +20,14 @@ from pathlib import Path
 _NEW_MOUNTS, _NEW_HOSTNAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 _ALL = _NEW_USER | _NEW_PROCESSES | _NEW_MOUNTS | _NEW_NETWORK | _NEW_IPC | _NEW_HOSTNAME
-_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 0x4000, 0x40000
+_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS, _RECURSIVE, _PRIVATE = (
+    1,
+    2,
+    4,
+    8,
+    0x4000,
+    0x40000,
+)
 _GET_DUMPABLE, _SET_DUMPABLE, _DROP_BOUND, _SET_SUBREAPER, _NO_NEW_PRIVILEGES = 3, 4, 24, 36, 38
 _CAPABILITY_VERSION = 0x20080522
 
@@ -155,7 +162,10 @@ def _unshare(kinds: int) -> None:
 
 def _mount(source: str, target: Path, kind: str | None, flags: int) -> None:
     encoded = None if kind is None else kind.encode()
-    if _libc().mount(source.encode(), os.fsencode(target), encoded, ctypes.c_ulong(flags), None) != 0:
+    if (
+        _libc().mount(source.encode(), os.fsencode(target), encoded, ctypes.c_ulong(flags), None)
+        != 0
+    ):
         raise _error(f"mount {target}")
 
 

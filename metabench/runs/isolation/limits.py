@@ -50,8 +50,12 @@ def read_limits(seconds: str | None, memory: str | None) -> Limits:
         MetabenchError: a value is neither; names the option.
     """
     return Limits(
-        None if seconds is None else _read(seconds, "--time-limit", r"(s|m|h|)", _SECONDS, "90, 90s, 15m, 2h"),
-        None if memory is None else int(_read(memory, "--memory-limit", r"([KMGT]?)(?:i?B)?", _BYTES, "500M, 4G")),
+        None
+        if seconds is None
+        else _read(seconds, "--time-limit", r"(s|m|h|)", _SECONDS, "90, 90s, 15m, 2h"),
+        None
+        if memory is None
+        else int(_read(memory, "--memory-limit", r"([KMGT]?)(?:i?B)?", _BYTES, "500M, 4G")),
     )
 
 
@@ -87,7 +91,10 @@ def memory_of(process: int) -> int:
             with suppress(psutil.Error):
                 try:
                     used += one.memory_full_info().pss
-                except (psutil.AccessDenied, AttributeError):  # another user's, or a system without such a measure
+                except (
+                    psutil.AccessDenied,
+                    AttributeError,
+                ):  # another user's, or a system without such a measure
                     used += one.memory_info().rss
     return used
 
@@ -138,9 +145,15 @@ def _lives(process: psutil.Process) -> bool:
 
 def _read(value: str, option: str, unit: str, sizes: Mapping[str, float], examples: str) -> float:
     found = re.fullmatch(rf"\s*(\d+(?:\.\d+)?)\s*{unit}\s*", value, re.IGNORECASE)
-    number = 0.0 if found is None else float(found[1]) * sizes.get(found[2], sizes.get(found[2].upper(), 0.0))
+    number = (
+        0.0
+        if found is None
+        else float(found[1]) * sizes.get(found[2], sizes.get(found[2].upper(), 0.0))
+    )
     if number <= 0:
-        raise MetabenchError(f"{option}: expected a number above 0, perhaps with a unit ({examples}), found {value!r}")
+        raise MetabenchError(
+            f"{option}: expected a number above 0, perhaps with a unit ({examples}), found {value!r}"
+        )
     return number
 
 

@@ -80,7 +80,9 @@ def open_isolated(
         try:
             shutil.copytree(folder, copy)
         except (OSError, shutil.Error) as error:
-            raise DataError(f"{folder}: cannot be read; expected the folder that a policy was saved in") from error
+            raise DataError(
+                f"{folder}: cannot be read; expected the folder that a policy was saved in"
+            ) from error
         stack.enter_context(unreadable())
         process = stack.enter_context(start_policy_process(scratch, limits, hidden))
         content = {
@@ -95,14 +97,21 @@ def open_isolated(
         except DataError as error:
             raise DataError(str(error).replace(str(copy), str(folder))) from error
         if facts.get("privileged") is not False:
-            raise MethodError(f"method {method!r} is privileged: it is told the task, and cannot be kept from it")
+            raise MethodError(
+                f"method {method!r} is privileged: it is told the task, and cannot be kept from it"
+            )
         parameters = facts.get("parameters")
         yield IsolatedPolicy(
-            process, spaces, folder, parameters if isinstance(parameters, int) and parameters >= 0 else 0
+            process,
+            spaces,
+            folder,
+            parameters if isinstance(parameters, int) and parameters >= 0 else 0,
         )
 
 
-def ask_configuration(method: str, preset: str, suite: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def ask_configuration(
+    method: str, preset: str, suite: str, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
     """The whole configuration of a method, for `open_isolated`, without importing its code here.
 
     Args:
@@ -116,7 +125,12 @@ def ask_configuration(method: str, preset: str, suite: str, overrides: Mapping[s
         MethodError: the method's code raised something, or its process failed.
     """
     with _scratch() as name, start_policy_process(Path(name), NO_LIMITS, ()) as process:
-        content = {**_method(method), "preset": preset, "suite": suite, "overrides": dict(overrides)}
+        content = {
+            **_method(method),
+            "preset": preset,
+            "suite": suite,
+            "overrides": dict(overrides),
+        }
         return dict(process.describe(CONFIGURE, content, f"method {method!r}: its configuration"))
 
 
@@ -129,7 +143,9 @@ def confinement_gaps() -> tuple[str, ...]:
 class IsolatedPolicy(Policy):
     """A policy that lives in another process; it keeps the contract of that policy, but has no task codes."""
 
-    def __init__(self, process: PolicyProcess, spaces: Spaces, folder: Path, parameters: int) -> None:
+    def __init__(
+        self, process: PolicyProcess, spaces: Spaces, folder: Path, parameters: int
+    ) -> None:
         """Stand for the policy of `process`, which was saved in `folder`."""
         self._process = process
         self._spaces = spaces
@@ -142,19 +158,31 @@ class IsolatedPolicy(Policy):
         """Forget everything and start one episode in every lane."""
         self._lanes = len(groups)
         self._step = self._process.arrays.grow(lay_out_step(self._spaces, self._lanes))
-        self._process.call(RESET, {"groups": [int(group) for group in groups], "seeds": [int(seed) for seed in seeds]})
+        self._process.call(
+            RESET,
+            {"groups": [int(group) for group in groups], "seeds": [int(seed) for seed in seeds]},
+        )
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
         """Learn from support episodes."""
-        episodes = [(int(group), episode) for group, several in support.items() for episode in several]
-        views = self._process.arrays.grow(lay_out_support(self._spaces, [len(episode) for _, episode in episodes]))
-        for (_, episode), arrays in zip(episodes, episode_arrays(views, len(episodes)), strict=True):
+        episodes = [
+            (int(group), episode) for group, several in support.items() for episode in several
+        ]
+        views = self._process.arrays.grow(
+            lay_out_support(self._spaces, [len(episode) for _, episode in episodes])
+        )
+        for (_, episode), arrays in zip(
+            episodes, episode_arrays(views, len(episodes)), strict=True
+        ):
             for name in EPISODE_ARRAYS:
                 np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
         content = [
-            (group, len(episode), bool(episode.terminated), bool(episode.truncated)) for group, episode in episodes
+            (group, len(episode), bool(episode.terminated), bool(episode.truncated))
+            for group, episode in episodes
         ]
-        self._process.call(ADAPT, {"groups": [int(group) for group in support], "episodes": content})
+        self._process.call(
+            ADAPT, {"groups": [int(group) for group in support], "episodes": content}
+        )
         self._step = self._process.arrays.grow(lay_out_step(self._spaces, self._lanes))
 
     def act(self, step: Step) -> Array:
@@ -177,7 +205,9 @@ def _method(method: str) -> dict[str, Any]:
     """How to import `method` from any working directory."""
     path, is_file, rest = method.partition(".py:")
     return {
-        "path": [str(Path(entry).absolute()) if Path(entry).exists() else entry for entry in sys.path],
+        "path": [
+            str(Path(entry).absolute()) if Path(entry).exists() else entry for entry in sys.path
+        ],
         "method": f"{Path(path).absolute()}{is_file}{rest}" if is_file else method,
     }
 
@@ -185,7 +215,11 @@ def _method(method: str) -> dict[str, Any]:
 def _torch_settings() -> tuple[int, bool] | None:
     """Threads, and whether algorithms are deterministic; None if torch is not in use here."""
     torch: Any = sys.modules.get("torch")
-    return None if torch is None else (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    return (
+        None
+        if torch is None
+        else (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    )
 
 
 def _scratch() -> tempfile.TemporaryDirectory[str]:

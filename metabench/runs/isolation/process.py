@@ -13,19 +13,37 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import DataError, MetabenchError, MethodError, PolicyProcessError
-from metabench.runs.isolation.channel import DONE, FAILED, HIDE, LARGEST_ANSWER, REFUSED, Channel, Garbled
+from metabench.runs.isolation.channel import (
+    DONE,
+    FAILED,
+    HIDE,
+    LARGEST_ANSWER,
+    REFUSED,
+    Channel,
+    Garbled,
+)
 from metabench.runs.isolation.limits import Limits, Watch, end_with_all_below
 from metabench.runs.isolation.shared_arrays import SharedArrays
 
 PROGRAM = Path(__file__).with_name("entry.py")
-VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+VARIABLES = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 """Environment variables that the process keeps: where programs are, and what arithmetic depends on."""
 
 _ENDING_SECONDS = 5.0
 
 
 @contextmanager
-def start_policy_process(scratch: Path, limits: Limits, hidden: Sequence[Path]) -> Iterator[PolicyProcess]:
+def start_policy_process(
+    scratch: Path, limits: Limits, hidden: Sequence[Path]
+) -> Iterator[PolicyProcess]:
     """A confined process that waits for a policy to load; ended, with all that it started, on leaving.
 
     Args:
@@ -90,11 +108,17 @@ class PolicyProcess:
         self._channel = Channel(connection, self._check)
         self._watch = Watch(process.pid, limits)
         try:
-            kind, content = self._ask(HIDE, {"hidden": [str(folder.resolve()) for folder in hidden]})
+            kind, content = self._ask(
+                HIDE, {"hidden": [str(folder.resolve()) for folder in hidden]}
+            )
         except PolicyProcessError as error:
-            raise MetabenchError(f"a policy's own process could not be started: it {error}") from error
+            raise MetabenchError(
+                f"a policy's own process could not be started: it {error}"
+            ) from error
         if kind != DONE:
-            raise MetabenchError(f"a policy's own process cannot be kept from its folders: {content}")
+            raise MetabenchError(
+                f"a policy's own process cannot be kept from its folders: {content}"
+            )
         self.gaps = tuple(str(line) for line in content)
 
     def describe(self, kind: bytes, content: Mapping[str, Any], label: str) -> Mapping[str, Any]:
@@ -173,10 +197,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         end_with_all_below(process.pid)
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # its session: what lost its parent, where the system lets it get away
+        os.killpg(
+            process.pid, signal.SIGKILL
+        )  # its session: what lost its parent, where the system lets it get away
     process.wait()
 
 
 def _printable(text: Any) -> str:
     """One line that a terminal can show, whatever the process sent."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return " ".join(
+        "".join(letter if letter.isprintable() else " " for letter in str(text)).split()
+    )

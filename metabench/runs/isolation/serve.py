@@ -18,7 +18,16 @@ from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.evaluation.guarded_policy import find_form_problem
 from metabench.methods.contract import Episode, Policy, Step
 from metabench.methods.registry import load_method, load_method_class
-from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, DONE, FAILED, REFUSED, RESET, Channel
+from metabench.runs.isolation.channel import (
+    ACT,
+    ADAPT,
+    CONFIGURE,
+    DONE,
+    FAILED,
+    REFUSED,
+    RESET,
+    Channel,
+)
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
     STEP_ARRAYS,
@@ -55,7 +64,11 @@ def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]
         return
     channel.send(DONE, facts)
     served = _Served(policy, spaces, SharedArrays(arrays))
-    answers: dict[bytes, Callable[[Any], str | None]] = {RESET: served.reset, ADAPT: served.adapt, ACT: served.act}
+    answers: dict[bytes, Callable[[Any], str | None]] = {
+        RESET: served.reset,
+        ADAPT: served.adapt,
+        ACT: served.act,
+    }
     while True:
         kind, asked = channel.receive()
         try:
@@ -85,7 +98,9 @@ class _Served:
         """Copies: the policy may keep what it is given, and the memory is used again."""
         support: dict[int, list[Episode]] = {group: [] for group in content["groups"]}
         episodes = content["episodes"]
-        views = self._arrays.views(lay_out_support(self._spaces, [length for _, length, _, _ in episodes]))
+        views = self._arrays.views(
+            lay_out_support(self._spaces, [length for _, length, _, _ in episodes])
+        )
         arrays = episode_arrays(views, len(episodes))
         for (group, _, terminated, truncated), shared in zip(episodes, arrays, strict=True):
             copies = {name: array.copy() for name, array in shared.items()}
@@ -104,7 +119,10 @@ class _Served:
 
 def _configuration(content: Mapping[str, Any]) -> dict[str, Any]:
     method = load_method(
-        content["method"], preset=content["preset"], suite=content["suite"], overrides=content["overrides"]
+        content["method"],
+        preset=content["preset"],
+        suite=content["suite"],
+        overrides=content["overrides"],
     )
     return method.config.model_dump(mode="json")
 
@@ -121,7 +139,9 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
             method = found(found.config_class.model_validate(content["configuration"]))
         except ValidationError as error:
             problem = first_problem(error, "(whole configuration)")
-            raise DataError(f"method {found.name!r}: the configuration does not fit it: {problem}") from error
+            raise DataError(
+                f"method {found.name!r}: the configuration does not fit it: {problem}"
+            ) from error
     policy = method.load(Path(content["folder"]), spaces)
     if not isinstance(policy, Policy):
         raise TypeError(f"load must return a Policy, not {type(policy).__name__}")

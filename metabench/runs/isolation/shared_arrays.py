@@ -63,7 +63,9 @@ def lay_out_support(spaces: Spaces, lengths: Sequence[int]) -> dict[str, Place]:
 
 def episode_arrays(views: Mapping[str, Array], episodes: int) -> list[dict[str, Array]]:
     """The views of `lay_out_support`, by episode and the names that `Episode` has for them."""
-    return [{name: views[f"{name} {number}"] for name in EPISODE_ARRAYS} for number in range(episodes)]
+    return [
+        {name: views[f"{name} {number}"] for name in EPISODE_ARRAYS} for number in range(episodes)
+    ]
 
 
 class SharedArrays:
@@ -100,7 +102,9 @@ class SharedArrays:
         found, offset = {}, 0
         for name, place in places.items():
             count = int(np.prod(place.shape, dtype=np.int64))
-            found[name] = np.frombuffer(self._memory, place.dtype, count, offset).reshape(place.shape)
+            found[name] = np.frombuffer(self._memory, place.dtype, count, offset).reshape(
+                place.shape
+            )
             offset += _size(place)
         return found
 
@@ -113,7 +117,9 @@ class SharedArrays:
 def _action_places(spaces: Spaces, count: int) -> tuple[Place, Place]:
     if spaces.discrete:
         return Place("int64", (count,)), Place("int64", (count,))
-    return Place("float32", (count, spaces.action_dim)), Place("float64", (count, spaces.action_dim))
+    return Place("float32", (count, spaces.action_dim)), Place(
+        "float64", (count, spaces.action_dim)
+    )
 
 
 def _size(place: Place) -> int:

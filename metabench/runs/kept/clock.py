@@ -57,10 +57,22 @@ def _read(path: Path) -> tuple[int, float, bool]:
     """Attempts, their seconds, and whether these are all; a clock is not worth a training that it was lost with."""
     try:
         kept = json.loads(path.read_bytes())
-        attempts, seconds, complete = int(kept["attempts"]), float(kept["seconds"]), bool(kept.get("complete", True))
+        attempts, seconds, complete = (
+            int(kept["attempts"]),
+            float(kept["seconds"]),
+            bool(kept.get("complete", True)),
+        )
     except FileNotFoundError:
         return 0, 0.0, True
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, AttributeError):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        AttributeError,
+    ):
         return 1, 0.0, False
     if attempts < 1 or not 0.0 <= seconds < math.inf:
         return 1, 0.0, False

@@ -14,7 +14,17 @@ from pathlib import Path
 from metabench.runs.kept.record import Provenance
 from metabench.system.home import source_root
 
-PACKAGES = ("metabench", "torch", "numpy", "scipy", "mujoco", "minari", "transformers", "gymnasium", "metaworld")
+PACKAGES = (
+    "metabench",
+    "torch",
+    "numpy",
+    "scipy",
+    "mujoco",
+    "minari",
+    "transformers",
+    "gymnasium",
+    "metaworld",
+)
 """Packages whose versions a record names, beside Python's."""
 
 
@@ -29,7 +39,13 @@ class Timings:
 
 
 def make_provenance(
-    timings: Timings, *, resumed: int, device: str, threads: int, command: str, warnings: Sequence[str]
+    timings: Timings,
+    *,
+    resumed: int,
+    device: str,
+    threads: int,
+    command: str,
+    warnings: Sequence[str],
 ) -> Provenance:
     """Provenance of a cell that finishes now, on this machine."""
     revision, dirty = git_state(source_root())
@@ -77,7 +93,9 @@ def git_state(checkout: Path) -> tuple[str | None, bool | None]:
 
 def _git(checkout: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(checkout), *arguments], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

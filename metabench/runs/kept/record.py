@@ -35,7 +35,11 @@ class Cell(StrictModel):
     def path(self) -> Path:
         """Below a results folder: `<suite>-v1/<dataset>/<method>/<preset>-<digest8>/<seed>.json`."""
         digest8 = self.config_digest.removeprefix("sha256:")[:8]
-        folder = Path(f"{self.suite}-v{self.suite_version}") / self.dataset / self.method.replace("/", "_")
+        folder = (
+            Path(f"{self.suite}-v{self.suite_version}")
+            / self.dataset
+            / self.method.replace("/", "_")
+        )
         return folder / f"{self.preset}-{digest8}" / f"{self.seed}.json"
 
 
@@ -99,7 +103,10 @@ def digest_of(content: Any) -> str:
 def make_record(result: Result, provenance: Provenance) -> Record:
     """Put the two parts together and seal the result with its digest."""
     return Record(
-        schema_version=1, result=result, digest=digest_of(result.model_dump(mode="json")), provenance=provenance
+        schema_version=1,
+        result=result,
+        digest=digest_of(result.model_dump(mode="json")),
+        provenance=provenance,
     )
 
 

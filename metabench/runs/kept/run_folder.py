@@ -30,7 +30,9 @@ def lock_path(folder: Path) -> Path:
 def is_claimed(folder: Path) -> bool:
     """Whether a process, here or on another machine, holds a run folder; nothing need be writable."""
     try:
-        with lock_path(folder).open("rb") as file:  # a shared lock needs no more, and goes when the file is closed
+        with lock_path(folder).open(
+            "rb"
+        ) as file:  # a shared lock needs no more, and goes when the file is closed
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -76,4 +78,6 @@ def claim_cell(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
 def _name_holder(folder: Path) -> str:
     """Who holds a run folder, as far as it says so itself."""
     progress = read_progress(folder)
-    return "another process" if progress is None else f"process {progress.process} on {progress.host}"
+    return (
+        "another process" if progress is None else f"process {progress.process} on {progress.host}"
+    )

@@ -34,9 +34,12 @@ class Training(BaseModel):
     schema_version: Literal[1] = 1
     cell: Cell
     spec: str = Field(description="what `load_method` takes")
-    overrides: dict[str, Any] = Field(description="configuration keys and values on top of preset and variant")
+    overrides: dict[str, Any] = Field(
+        description="configuration keys and values on top of preset and variant"
+    )
     configuration: dict[str, Any] | None = Field(
-        default=None, description="the full configuration; null in older files: they are bound to preset and overrides"
+        default=None,
+        description="the full configuration; null in older files: they are bound to preset and overrides",
     )
     parameters: int = Field(ge=0, description="trained parameters that acting uses")
     training_tasks: int = Field(ge=0)
@@ -46,13 +49,22 @@ class Training(BaseModel):
     resumed: int = Field(ge=0)
     device: str
     threads: int
-    warnings: tuple[str, ...] = Field(default=(), description="for the record: what is not as it should be")
-    files: dict[str, str] = Field(default={}, description="hash of each of the policy's files, by its path")
-    digest: str | None = Field(default=None, description="hash of all else in this file; null in older files")
+    warnings: tuple[str, ...] = Field(
+        default=(), description="for the record: what is not as it should be"
+    )
+    files: dict[str, str] = Field(
+        default={}, description="hash of each of the policy's files, by its path"
+    )
+    digest: str | None = Field(
+        default=None, description="hash of all else in this file; null in older files"
+    )
 
     @model_validator(mode="after")
     def _digest_matches(self) -> Self:
-        if self.configuration is not None and digest_of(self.configuration) != self.cell.config_digest:
+        if (
+            self.configuration is not None
+            and digest_of(self.configuration) != self.cell.config_digest
+        ):
             raise ValueError("configuration: its digest is not the cell's config_digest")
         return self
 
@@ -65,7 +77,9 @@ class Training(BaseModel):
         """
         if self.configuration is not None:
             return configure_method(self.spec, self.configuration)
-        method = load_method(self.spec, preset=self.cell.preset, suite=self.cell.suite, overrides=self.overrides)
+        method = load_method(
+            self.spec, preset=self.cell.preset, suite=self.cell.suite, overrides=self.overrides
+        )
         if digest_of(method.config.model_dump(mode="json")) != self.cell.config_digest:
             raise DataError(
                 f"method {self.spec!r}: preset {self.cell.preset!r} has changed since this policy was trained"
@@ -126,18 +140,28 @@ def read_training(folder: Path) -> Training:
         content = path.read_bytes()
         training = Training.model_validate_json(content)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; expected the folder of a saved policy") from error
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}; expected the folder of a saved policy"
+        ) from error
     except ValidationError as error:
         raise DataError(f"{path}: {first_problem(error)}") from error
     if training.digest is not None:  # of the file itself: keys that came later have no part in it
         plain = json.loads(content)
         if plain.pop("digest") != digest_of(plain):
-            raise DataError(f"{path}: digest: is not that of the content; train again, or copy the folder again")
+            raise DataError(
+                f"{path}: digest: is not that of the content; train again, or copy the folder again"
+            )
     found = _hashes(folder / POLICY) if training.files else {}
     for name, digest in training.files.items():
         if found.get(name) != digest:
-            problem = "is missing" if name not in found else f"its content does not match the hash in {FACTS}"
-            raise DataError(f"{folder / POLICY / name}: {problem}; train again, or copy the folder again")
+            problem = (
+                "is missing"
+                if name not in found
+                else f"its content does not match the hash in {FACTS}"
+            )
+            raise DataError(
+                f"{folder / POLICY / name}: {problem}; train again, or copy the folder again"
+            )
     return training
 
 
@@ -149,7 +173,13 @@ def suite_for(training: Training, suite: Suite | str | None) -> Suite:
         MetabenchError: it has other spaces than the policy was trained for.
     """
     named = training.cell.suite
-    chosen = suite if isinstance(suite, Suite) else load_suite(suite) if suite else load_named_suite(named)
+    chosen = (
+        suite
+        if isinstance(suite, Suite)
+        else load_suite(suite)
+        if suite
+        else load_named_suite(named)
+    )
     trained_on = chosen if chosen.name == named else load_named_suite(named)
     if chosen.spaces != trained_on.spaces:
         raise MetabenchError(
@@ -166,7 +196,10 @@ def load_trained_policy(method: Method, folder: Path, spaces: Spaces) -> Policy:
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder`, which takes its place at the end, or is removed if something was raised."""
-    fresh, leaving = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    fresh, leaving = (
+        folder.with_name(f".{folder.name}.new"),
+        folder.with_name(f".{folder.name}.old"),
+    )
     with writing(folder):
         try:
             for stale in (fresh, leaving):

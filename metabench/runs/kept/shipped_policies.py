@@ -41,7 +41,10 @@ def list_shipped_policies() -> tuple[ShippedPolicy, ...]:
         for path in sorted((beside / package / "policies").glob(f"*/*/{FACTS}"))
     ]
     # A variant's folder is called as in records, `meta-dt_no_context`: no built-in method has a _ in its name.
-    return tuple(ShippedPolicy(folder.name.replace("_", "/", 1), folder.parent.name, folder) for folder in found)
+    return tuple(
+        ShippedPolicy(folder.name.replace("_", "/", 1), folder.parent.name, folder)
+        for folder in found
+    )
 
 
 def find_policy(policy: Path | str, suite: str | None = None) -> Path:
@@ -62,12 +65,16 @@ def find_policy(policy: Path | str, suite: str | None = None) -> Path:
     chosen = [each for each in named if each.suite == suite] or named
     if len(chosen) > 1:
         suites = ", ".join(each.suite for each in chosen)
-        raise MetabenchError(f"policy {policy!r}: expected the suite that it was trained on, one of {suites}")
+        raise MetabenchError(
+            f"policy {policy!r}: expected the suite that it was trained on, one of {suites}"
+        )
     if chosen:
         return chosen[0].folder
     if Path(policy).is_dir():
         return Path(policy)
-    raise UnknownNameError("folder or name of a trained policy", policy, {each.name for each in shipped})
+    raise UnknownNameError(
+        "folder or name of a trained policy", policy, {each.name for each in shipped}
+    )
 
 
 def load_policy(policy: Path | str, suite: Suite | str | None = None) -> Policy:

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from .actor_critic import ActorCritic
-from .batches import BatchSource
 from .config import TWMConfig
 from .inspect.diagnostics import diagnose
 from .model.world_model import WorldModel
 from .policy import TWMPolicy, load_twm_policy
 from .presets import PRESETS, VARIANTS
-from .relabelling import train_task_rewards
 from .reproduction.reproduce import TWMReproduceConfig, reproduce_twm
-from .train import train_policy, train_world_model
+from .training.batches import BatchSource
+from .training.relabelling import train_task_rewards
+from .training.train import train_policy, train_world_model
 
 
 class TWM(Method):

@@ -13,11 +13,11 @@ from metabench import Episode, Spaces
 
 from ..common.optimisation import descend
 from .actor_critic import ActorCritic
-from .batches import WindowBatch, find_startable_steps
 from .config import TWMConfig
 from .model.world_model import Encoded, WorldModel
 from .support import make_episode_sequences, make_pinned_support
-from .updates import PolicyOptimizers, update_in_imagination
+from .training.batches import WindowBatch, find_startable_steps
+from .training.updates import PolicyOptimizers, update_in_imagination
 
 LARGEST = 16
 """Windows of support that are used, evenly spread: an adaptation must end in seconds."""

@@ -63,13 +63,12 @@ def compare(
     """
     from metabench.cli.arguments import read_names, read_shots
     from metabench.leaderboard.compare.compare import compare_methods
-    from metabench.leaderboard.compare.export import (
-        check_form,
+    from metabench.leaderboard.compare.comparison_sheets import (
         explain_columns,
-        export_comparison,
         make_detail_sheets,
         make_summary_sheets,
     )
+    from metabench.leaderboard.compare.export import check_form, export_comparison
     from metabench.leaderboard.compare.selection import Selection
     from metabench.leaderboard.records import read_records
     from metabench.system.writing import write_whole

@@ -22,10 +22,10 @@ from metabench.cli.options import (
     TimeLimit,
     warn_of_gaps,
 )
+from metabench.cli.run_tables import print_note, show_outcome, show_plan
 from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
-    from metabench.runs.executors.events import Outcome
     from metabench.runs.plan import PlannedCell
 
 
@@ -174,20 +174,22 @@ def run(
     if tensorboard is not None:
         check_tensorboard()
     if dry_run:
-        _show_plan(planned, results, workers or 1, console)
+        show_plan(planned, results, workers or 1, console)
         return
     with make_display(console, lambda: planned) as display:
         if prepare_data(planned, display.show_building):
             planned = plan()
         for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
-            _say(f"warning: {warning}")
+            print_note(f"warning: {warning}")
         if isolate:
             warn_of_gaps()
-        with catch_interrupt(lambda: _say("stopping; once more to stop at once")) as cancelled:
+        with catch_interrupt(
+            lambda: print_note("stopping; once more to stop at once")
+        ) as cancelled:
             outcome = run_cells(
                 planned, settings, executor=engine, listener=display.hear, cancelled=cancelled
             )
-    _show_outcome(planned, outcome, tensorboard, console)
+    show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
         raise CancelledError(f"{command} goes on from here")
@@ -216,89 +218,6 @@ def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
             raise MetabenchError(
                 f"{name} is for suites; the sweep file {suites[0]} says itself what to run"
             )
-
-
-def _show_plan(
-    planned: Sequence[PlannedCell], results: Path, workers: int, console: Console
-) -> None:
-    from metabench.runs.estimate import duration, estimate_seconds, find_published_records
-
-    estimates = estimate_seconds(planned, (results, find_published_records()))
-    for cell, seconds in zip(planned, estimates, strict=True):
-        note = f" ({cell.note})" if cell.note else ""
-        time = (
-            "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)
-        )
-        line = f"{cell.state:8} {time:>7} {cell.record_path}{note}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    waiting = [
-        seconds for cell, seconds in zip(planned, estimates, strict=True) if cell.state == "waiting"
-    ]
-    known = [seconds for seconds in waiting if seconds is not None]
-    if known:
-        shared = (
-            f", {duration(max(sum(known) / workers, *known))} with {workers} workers"
-            if workers > 1
-            else ""
-        )
-        unknown = (
-            f", and {len(waiting) - len(known)} of unknown length"
-            if len(known) < len(waiting)
-            else ""
-        )
-        typer.echo(
-            f"earlier cells of their kind took {duration(sum(known))} in all{shared}{unknown}"
-        )
-    _say_counts(
-        {
-            state: sum(cell.state == state for cell in planned)
-            for state in ("waiting", "finished", "corrupt")
-        }
-    )
-
-
-def _show_outcome(
-    planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console
-) -> None:
-    from metabench.cli.tables import print_tables
-    from metabench.leaderboard.scores.aggregate import aggregate
-    from metabench.leaderboard.scores.quotas import SuiteShelf
-    from metabench.runs.kept.record import read_record
-    from metabench.runs.tensorboard import write_record_curves
-    from metabench.suites import load_suite
-
-    done = sorted({*outcome.finished, *outcome.skipped})
-    if done:
-        suites = {
-            folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}
-        }
-        records = (read_record(planned[index].record_path) for index in done)
-        print_tables(aggregate(records, SuiteShelf(suites.values())), console)
-        if tensorboard is not None:
-            for cell in (planned[index] for index in outcome.skipped):
-                write_record_curves(
-                    read_record(cell.record_path), suites[cell.suite_folder], tensorboard
-                )
-    for index in outcome.failed:
-        cell = planned[index]
-        place = cell.record_path if cell.state == "corrupt" else cell.failure_path
-        _say(f"failed: {cell.label}" + (f"; see {place}" if place.exists() else ""))
-    _say_counts(
-        {
-            "done": len(outcome.finished),
-            "skipped": len(outcome.skipped),
-            "failed": len(outcome.failed),
-            "stopped": len(outcome.stopped),
-        }
-    )
-
-
-def _say_counts(counts: dict[str, int]) -> None:
-    typer.echo("cells: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _record_command(arguments: Sequence[str]) -> str:

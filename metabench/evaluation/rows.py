@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -59,3 +60,10 @@ class Counts(StrictModel):
     )
     act_calls: int = Field(ge=0, description="calls of Policy.act, each for all lanes")
     adapt_calls: int = Field(ge=0)
+
+
+def sum_counts(counts: Sequence[Counts]) -> Counts:
+    """What several evaluations used together."""
+    return Counts(
+        **{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields}
+    )

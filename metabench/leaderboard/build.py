@@ -13,7 +13,8 @@ from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
 from metabench.leaderboard.page.page import make_rows_script, render_page
 from metabench.leaderboard.records import read_records
-from metabench.leaderboard.scores.aggregate import aggregate, hash_contender, identify_contender
+from metabench.leaderboard.scores.aggregate import aggregate
+from metabench.leaderboard.scores.gather import hash_contender, identify_contender
 from metabench.leaderboard.scores.models import Leaderboard, LeaderboardEntry, Source, SuiteSummary
 from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf

@@ -9,11 +9,11 @@ import numpy as np
 
 from metabench.envs import Array
 from metabench.methods.pictures import LinePlot, Series
+from metabench.report.drawing.html import figure, format_number, node, section
+from metabench.report.drawing.plots import draw_legend
+from metabench.report.drawing.scene_drawings import draw_frames, draw_ways
 from metabench.report.episodes import ADAPTED, ZERO_SHOT, Acted
-from metabench.report.html import figure, format_number, node, section
 from metabench.report.pictures import draw_picture
-from metabench.report.plots import draw_legend
-from metabench.report.scene_drawings import draw_frames, draw_ways
 from metabench.report.scores import format_task_numbers
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry

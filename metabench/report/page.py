@@ -20,9 +20,16 @@ from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.methods.pictures import Picture
 from metabench.report.diagnostics import render_diagnostics
+from metabench.report.drawing.html import (
+    format_duration,
+    format_number,
+    node,
+    pairs,
+    render_html,
+    section,
+)
 from metabench.report.episode_drawings import episodes_section
 from metabench.report.episodes import Acted
-from metabench.report.html import format_duration, format_number, node, pairs, render_html, section
 from metabench.report.load_run import Subject
 from metabench.report.pictures import render_pictures
 from metabench.report.scores import find_suite, render_scores, render_tiles

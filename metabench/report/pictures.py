@@ -13,14 +13,10 @@ from metabench.data.training_data import TrainingData
 from metabench.errors import MetabenchError, MethodError
 from metabench.methods.contract import Policy
 from metabench.methods.pictures import HeatMap, ImageStrip, LinePlot, Picture
-from metabench.report.html import figure, node, section
-from metabench.report.plots import (
-    choose_colours,
-    draw_heat_map,
-    draw_legend,
-    draw_lines,
-    encode_png,
-)
+from metabench.report.drawing.canvas import encode_png
+from metabench.report.drawing.heat_map import draw_heat_map
+from metabench.report.drawing.html import figure, node, section
+from metabench.report.drawing.plots import choose_colours, draw_legend, draw_lines
 from metabench.suites import Suite
 
 

@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from metabench.methods.pictures import Series
-from metabench.report.html import as_float, figure, format_number, node, section, spell_out
-from metabench.report.plots import choose_colours, draw_legend, draw_lines
+from metabench.report.drawing.html import as_float, figure, format_number, node, section, spell_out
+from metabench.report.drawing.plots import choose_colours, draw_legend, draw_lines
 
 COUNTED = ("stage", "update")
 """Keys of a row that say where in the training it is."""

@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,12 +14,11 @@ from pydantic import ValidationError
 from metabench.data.load import load_data
 from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
-from metabench.evaluation.rows import Counts
+from metabench.evaluation.rows import sum_counts
 from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import find_overrides, load_method
 from metabench.methods.training_run import TrainingProgress, TrainingRun
-from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.open import open_isolated
 from metabench.runs.kept.clock import Clock
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
@@ -33,7 +31,7 @@ from metabench.runs.kept.record import (
     read_record,
     write_record,
 )
-from metabench.runs.kept.run_folder import PATIENCE, claim_cell
+from metabench.runs.kept.run_folder import claim_cell
 from metabench.runs.kept.saved_policy import (
     POLICY,
     Training,
@@ -44,37 +42,11 @@ from metabench.runs.kept.saved_policy import (
     save_trained,
 )
 from metabench.runs.plan import PlannedCell, covers
+from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
 from metabench.suites import Suite, load_suite
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import check_room
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How cells are run; results do not depend on it but for the last bits of arithmetic (device, threads).
-
-    Attributes:
-        device: where to train: `cpu`, `cuda`, `cuda:1`.
-        threads: torch's threads a cell.
-        checkpoint_seconds: least time between two checkpoints.
-        command: what the user typed, for the record.
-        isolate: let policies act in processes of their own, one a track; privileged ones, which are told the task, not.
-        limits: what a cell may take, in this attempt; a cell that takes more is ended and has failed.
-        separate: run cells in processes of their own even with one worker, as limits do: some of their code is foreign.
-        patience: seconds to wait for another process that runs the same cell.
-        tensorboard: folder for training curves and scores, a folder a cell below it; None writes none.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    checkpoint_seconds: float = 30.0
-    command: str = ""
-    isolate: bool = False
-    limits: Limits = NO_LIMITS
-    separate: bool = False
-    patience: float = PATIENCE
-    tensorboard: Path | None = None
 
 
 def execute_cell(
@@ -289,7 +261,7 @@ class _Execution:
             summary=training.summary,
             blocks=tuple(block for track in tracks for block in track.blocks),
             collections=tuple(track.collection for track in tracks if track.collection is not None),
-            counts=_sum_counts([track.counts for track in tracks]),
+            counts=sum_counts([track.counts for track in tracks]),
         )
         timings = Timings(
             training=training.seconds,
@@ -306,9 +278,3 @@ class _Execution:
             warnings=self.planned.warnings + training.warnings,
         )
         return make_record(result, provenance)
-
-
-def _sum_counts(counts: list[Counts]) -> Counts:
-    return Counts(
-        **{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields}
-    )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute import Settings
 from metabench.runs.executors.choice import choose_executor
 from metabench.runs.executors.events import Event, Executor
 from metabench.runs.executors.local import run_cells
@@ -16,6 +15,7 @@ from metabench.runs.kept.record import Record, read_record
 from metabench.runs.plan import PlannedCell, plan_cells
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.suites import Suite
 
 

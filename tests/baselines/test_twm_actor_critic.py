@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.batches import BalancedSampler, BatchSource
-from metabench_baselines.twm.imagination import (
+from metabench_baselines.twm.training.batches import BalancedSampler, BatchSource
+from metabench_baselines.twm.training.imagination import (
     choose_starts,
     read_context,
 )
-from metabench_baselines.twm.losses import PolicyTrajectories, actor_loss, generalised_advantages
-from metabench_baselines.twm.updates import make_logged_trajectories
+from metabench_baselines.twm.training.losses import PolicyTrajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm.training.updates import make_logged_trajectories
 
 from metabench import load_data
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
+from metabench_baselines.twm.model.attention import relative_shift
 from metabench_baselines.twm.model.observation_model import Latents
-from metabench_baselines.twm.model.transformer import TransformerXL, relative_shift
+from metabench_baselines.twm.model.transformer import TransformerXL
 from metabench_baselines.twm.model.world_model import Sequences, WorldModel
 from metabench_baselines.twm.presets import PRESETS
 

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm import TWM
-from metabench_baselines.twm.batches import gather_windows
 from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.imagination import read_context
 from metabench_baselines.twm.inspect.diagnostics import draw_windows, drop_context, measure_open_loop
 from metabench_baselines.twm.inspect.pictures import (
     draw_attention,
@@ -19,6 +17,8 @@ from metabench_baselines.twm.inspect.pictures import (
 )
 from metabench_baselines.twm.model.world_model import Sequences, Support, WorldModel
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
+from metabench_baselines.twm.training.batches import gather_windows
+from metabench_baselines.twm.training.imagination import read_context
 
 from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingData, TrainingRun, load_data
 from metabench.data.columns import Columns

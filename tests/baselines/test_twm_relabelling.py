@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm import TWM
-from metabench_baselines.twm.batches import BatchSource, gather_windows
 from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.relabelling import train_task_rewards
-from metabench_baselines.twm.train import train_world_model
+from metabench_baselines.twm.training.batches import BatchSource, gather_windows
+from metabench_baselines.twm.training.relabelling import train_task_rewards
+from metabench_baselines.twm.training.train import train_world_model
 
 from metabench import Spaces, TrainingData, TrainingRun, load_state
 from metabench.data.columns import Columns

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.batches import BatchSource, WindowBatch
 from metabench_baselines.twm.config import TWMConfig
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
+from metabench_baselines.twm.training.batches import BatchSource, WindowBatch
 
 from metabench import Spaces, TrainingData
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.suites import Suite, datasets_folder, read_suite
 
 from ..synthetic_records import make as make

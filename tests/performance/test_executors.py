@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import PlannedCell, plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 METHODS = Path(__file__).parents[1] / "runs" / "small_methods.py"
 

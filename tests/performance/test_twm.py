@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.batches import BatchSource
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
-from metabench_baselines.twm.relabelling import train_task_rewards
-from metabench_baselines.twm.updates import (
+from metabench_baselines.twm.training.batches import BatchSource
+from metabench_baselines.twm.training.relabelling import train_task_rewards
+from metabench_baselines.twm.training.updates import (
     PolicyOptimizers,
     make_adam,
     update_in_imagination,

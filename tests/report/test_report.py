@@ -16,9 +16,10 @@ from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.scores import score_rows
 from metabench.methods.pictures import Series
 from metabench.report import write_report
-from metabench.report.axes import make_axis
-from metabench.report.html import format_number
-from metabench.report.plots import SMALL, draw_lines
+from metabench.report.drawing.axes import make_axis
+from metabench.report.drawing.canvas import SMALL
+from metabench.report.drawing.html import format_number
+from metabench.report.drawing.plots import draw_lines
 from metabench.runs.kept.record import make_record, write_record
 from metabench.suites import load_suite
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import CancelledError
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.local import run_cells
 from metabench.runs.plan import PlannedCell, plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 METHODS = Path(__file__).with_name("small_methods.py")
 SETTINGS = Settings(checkpoint_seconds=0.0)

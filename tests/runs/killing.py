@@ -29,9 +29,10 @@ PRELOADED = ("metabench.runs.execute", "metabench.runs.plan", "metabench_baselin
 def run(folder: Path, method: str) -> None:
     """Run the cell to its end, in a process of its own."""
     os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
-    from metabench.runs.execute import Settings, execute_cell
+    from metabench.runs.execute import execute_cell
     from metabench.runs.plan import plan_cells
     from metabench.runs.request import RunRequest
+    from metabench.runs.settings import Settings
 
     (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results"))
     execute_cell(cell, Settings(checkpoint_seconds=0.1), lambda stage, done, total, metrics: None)

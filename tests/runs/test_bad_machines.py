@@ -15,13 +15,14 @@ import pytest
 from metabench.cli import main
 from metabench.data.making.build import build_data
 from metabench.errors import ClaimedError, StorageError
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.runs.status import inspect_planned_cells
 from metabench.system.home import home
 

@@ -13,12 +13,12 @@ from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL
-from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import UNKNOWN_DIGEST, plan_cells
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.suites import load_suite
 
 

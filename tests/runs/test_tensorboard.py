@@ -6,9 +6,10 @@ import pytest
 
 from metabench.errors import CancelledError
 from metabench.evaluation.scores import score_rows
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import check_tensorboard, tensorboard_folder, write_record_curves
 from metabench.suites import load_suite
 

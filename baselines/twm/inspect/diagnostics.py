@@ -14,11 +14,11 @@ from torch import Tensor
 from metabench import Array, TrainingData, TrainingRun
 
 from ..actor_critic import ActorCritic
-from ..batches import gather_windows
 from ..config import TWMConfig
-from ..imagination import ImaginationStart, begin_at, imagine, read_context
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Sequences, WorldModel
+from ..training.batches import gather_windows
+from ..training.imagination import ImaginationStart, begin_at, imagine, read_context
 
 CONTEXTS = (0, 16, 64)
 """Real steps before a prediction begins."""

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from metabench import Array, HeatMap, ImageStrip, LinePlot, Picture, Series, TrainingData
 
-from ..batches import gather_windows
 from ..config import TWMConfig
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Sequences, Support, WorldModel
+from ..training.batches import gather_windows
 from .diagnostics import (
     CONTEXTS,
     HORIZONS,

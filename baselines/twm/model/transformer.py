@@ -7,53 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .attention import AttentionBlock, mask_scores, relative_shift, sinusoids
 from .memory import Memory, Pinned
-
-
-class AttentionBlock(nn.Module):
-    """Attention and two feed-forward layers, each followed by a layer norm of the sum (post-norm)."""
-
-    def __init__(
-        self, width: int, heads: int, feedforward: int, dropout: float, scale: float
-    ) -> None:
-        """Make the layers; scores are multiplied by `scale`."""
-        super().__init__()
-        self.heads, self.scale = heads, scale
-        self.project = nn.Linear(width, 3 * width, bias=False)
-        self.project_positions = nn.Linear(width, width, bias=False)
-        self.combine = nn.Linear(width, width, bias=False)
-        self.widen = nn.Linear(width, feedforward)
-        self.narrow = nn.Linear(feedforward, width)
-        self.attention_norm = nn.LayerNorm(width)
-        self.feedforward_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
-
-    def split_heads(self, vectors: Tensor) -> Tensor:
-        """`(B, n, width)` to `(B, heads, n, width / heads)`."""
-        return torch.unflatten(vectors, -1, (self.heads, -1)).transpose(1, 2)
-
-    def project_queries(self, tokens: Tensor) -> Tensor:
-        """Scaled queries."""
-        width = tokens.shape[-1]
-        return self.split_heads(
-            nn.functional.linear(tokens, self.project.weight[:width]) * self.scale
-        )
-
-    def project_keys_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values."""
-        keys, values = nn.functional.linear(tokens, self.project.weight[tokens.shape[-1] :]).chunk(
-            2, dim=-1
-        )
-        return self.split_heads(keys), self.split_heads(values)
-
-    def finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        """The block's output from its input and the attended values `(B, heads, n, width / heads)`."""
-        tokens = self.attention_norm(
-            tokens + self.dropout(self.combine(attended.transpose(1, 2).flatten(2)))
-        )
-        inner = self.dropout(nn.functional.silu(self.widen(tokens)))
-        output: Tensor = self.feedforward_norm(tokens + self.dropout(self.narrow(inner)))
-        return output
 
 
 class TransformerXL(nn.Module):
@@ -168,10 +123,10 @@ class TransformerXL(nn.Module):
         Returns:
             Outputs `(G, rows, width)`, and what later tokens see.
         """
-        hidden, pinned = tokens, Pinned([], [], [], _mask_scores(unseen, tokens)[:, None, None])
+        hidden, pinned = tokens, Pinned([], [], [], mask_scores(unseen, tokens)[:, None, None])
         count = tokens.shape[1]
         distances = self.reach + count - torch.arange(count, device=tokens.device)
-        padding = _mask_scores(episodes < 0, tokens)[:, None, None]
+        padding = mask_scores(episodes < 0, tokens)[:, None, None]
         bias = self._attention_bias(0, episodes, episodes)
         for number, block in enumerate(self.blocks):
             assert isinstance(block, AttentionBlock)
@@ -221,7 +176,7 @@ class TransformerXL(nn.Module):
         if not self.across_episodes:
             visible &= known[:, None] == episodes[:, :, None]
         visible |= column == query  # padding sees itself: softmax needs something
-        return _mask_scores(~visible, self.content_bias)[:, None]
+        return mask_scores(~visible, self.content_bias)[:, None]
 
     def _encode_distances(self, count: int) -> Tensor:
         """Sinusoids `(count, width)` of the distances count-1, ..., 0."""
@@ -276,36 +231,3 @@ class TransformerXL(nn.Module):
             of_support, of_window = weights.split([supported.shape[-1], scores.shape[-1]], dim=-1)
             attended = pinned.attend(number, of_support) + of_window @ values
         return block.finish(tokens, attended)
-
-
-def sinusoids(distances: Tensor, width: int) -> Tensor:
-    """`(R, width)` encodings of `(R,)` distances."""
-    places = torch.arange(0, width, 2, device=distances.device)
-    angles = distances[:, None] * torch.exp(places * (-math.log(10_000.0) / width))
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
-
-
-def _mask_scores(hidden: Tensor, like: Tensor) -> Tensor:
-    """What is added to scores: minus infinity where `hidden` is true, else zero."""
-    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(
-        hidden, -math.inf
-    )
-
-
-def relative_shift(scores: Tensor, stride: int = 1) -> Tensor:
-    """From scores by distance to scores by token.
-
-    Args:
-        scores: `(..., n, m)`: row i holds the scores of a token for the distances m-1, ..., 0.
-        stride: token i is at place `m - 1 - stride * (n - 1 - i)` of m places.
-
-    Returns:
-        `(..., n, m)`: row i holds the scores of token i for the tokens at places 0, ..., m-1; those of later tokens
-        mean nothing.
-    """
-    rows, columns = scores.shape[-2:]
-    # Padded by `stride` columns and read with rows of the old length from here on, row i starts at its own column
-    # stride * (n - 1 - i): that is what turns distances into places, without a loop over rows.
-    flat = nn.functional.pad(scores, (0, stride)).flatten(-2)
-    shifted = flat[..., stride * (rows - 1) : stride * (rows - 1) + rows * columns]
-    return torch.unflatten(shifted, -1, (rows, columns))

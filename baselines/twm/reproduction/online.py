@@ -13,14 +13,14 @@ from metabench import Spaces, TrainingRun
 
 from ...common.optimisation import descend
 from ..actor_critic import ActorCritic
-from ..batches import BalancedSampler, WindowBatch
 from ..config import TWMConfig
-from ..imagination import choose_starts
 from ..inspect.diagnostics import drop_context
-from ..losses import PolicyTrajectories, critic_loss, estimate_values
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Encoded, Sequences, WorldModel
-from ..updates import PolicyOptimizers, make_adam, update_in_imagination
+from ..training.batches import BalancedSampler, WindowBatch
+from ..training.imagination import choose_starts
+from ..training.losses import PolicyTrajectories, critic_loss, estimate_values
+from ..training.updates import PolicyOptimizers, make_adam, update_in_imagination
 from .play import Collector, sample_actions
 
 PUBLISHED_STEPS, PUBLISHED_PREFILL, PUBLISHED_UPDATES = 100_000, 5_000, 125_000

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
+from metabench.data.foreign.flat_columns import FlatRows
+from metabench.data.foreign.flat_transitions import find_episodes, read_episodes
 from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
 from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.storage.hdf5_heaps import check_heaps

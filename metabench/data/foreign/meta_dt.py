@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from metabench.data.foreign.flat_transitions import FlatRows, find_episodes, read_episodes
+from metabench.data.foreign.flat_columns import FlatRows
+from metabench.data.foreign.flat_transitions import find_episodes, read_episodes
 from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
 from metabench.data.foreign.safe_pickle import read_mapping
 from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabench.data.foreign.flat_transitions import FlatRows
+from metabench.data.foreign.flat_columns import FlatRows
 from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError
 from metabench.suites import Suite, list_suites, load_suite

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, TypeGuard
@@ -189,121 +188,14 @@ class AntDirFamily(LocomotionFamily):
         return {"angle": float(generator.uniform(0.0, 2.0 * math.pi))}
 
 
-class ParameterFamily(LocomotionFamily):
-    """A body whose physics is scaled: factors of mass, inertia, damping and friction, each above zero.
-
-    `mass` has one a body, `inertia` three a body, `damping` one a joint, `friction` three (sliding, torsional,
-    rolling) a geometry, the floor first.
-    """
-
-    bodies: ClassVar[int]
-    joints: ClassVar[int]
-    bases: ClassVar[Mapping[str, float]] = {
-        "mass": 1.5,
-        "inertia": 1.5,
-        "damping": 1.3,
-        "friction": 1.5,
-    }
-    """A factor is its base to the power of an exponent, uniform in [-3, 3] in training."""
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each parameter."""
-        return {
-            "mass": (self.bodies,),
-            "inertia": (self.bodies, 3),
-            "damping": (self.joints,),
-            "friction": (self.bodies + 1, 3),
-        }
-
-    def check_parameters(self, parameters: TaskParameters) -> None:
-        """All four parameters, of the right lengths, all numbers finite and above zero."""
-        if set(parameters) != set(self.shapes):
-            raise ValueError(
-                f"expected exactly {', '.join(self.shapes)}, found {', '.join(sorted(parameters))}"
-            )
-        for key, shape in self.shapes.items():
-            values = np.array(
-                parameters[key], object
-            )  # float64 would turn texts and booleans into numbers
-            if values.shape != shape:
-                raise ValueError(f"{key} must have shape {shape}, not {values.shape}")
-            if not all(
-                _is_number(value) and 0.0 < value <= sys.float_info.max for value in values.flat
-            ):
-                raise ValueError(f"{key} must hold finite numbers above zero")
-
-    def environment(self, horizon: int) -> BatchedEnvironment:
-        """A batched body of the family's name."""
-        from metabench.envs.locomotion.random_parameters import BODIES, RandomParametersEnvironment
-
-        return RandomParametersEnvironment(self.spaces(horizon), BODIES[self.name])
-
-    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
-        """The observation, and the exponents of all factors divided by 3."""
-        # Lanes share the parameters of their task as one object: the logarithms are taken once a task.
-        exponents = {id(task): self._exponents(task) / 3.0 for task in parameters}
-        return np.concatenate([observations, [exponents[id(task)] for task in parameters]], axis=1)
-
-    def draw(self, generator: np.random.Generator) -> TaskParameters:
-        """Exponents uniform in [-3, 3], or, in a fifth of the draws, in [-4.5, 4.5]."""
-        return self.draw_factors(generator, 4.5 if generator.random() < 0.2 else 3.0)
-
-    def draw_factors(
-        self, generator: np.random.Generator | np.random.RandomState, largest: float
-    ) -> TaskParameters:
-        """Factors whose exponents are uniform in [-largest, largest]."""
-        return {
-            key: np.power(self.bases[key], generator.uniform(-largest, largest, shape)).tolist()
-            for key, shape in self.shapes.items()
-        }
-
-    def task_vector(self, parameters: TaskParameters) -> Array:
-        """The exponents of all factors."""
-        return self._exponents(parameters)
-
-    def _exponents(self, parameters: TaskParameters) -> Array:
-        return np.concatenate(
-            [
-                np.log(np.array(parameters[key])).ravel() / math.log(self.bases[key])
-                for key in self.shapes
-            ]
-        )
-
-
-class HopperParamFamily(ParameterFamily):
-    """Hopper with hidden physics: a task is 34 factors of mass, inertia, damping and friction.
-
-    Gymnasium's hopper at 0.016 s a step, twice its own. Observation: the positions without the root's x (5) and the
-    velocities, clipped to [-10, 10] (6). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
-    Episodes never end early: the 1 is paid lying down as well.
-    """
-
-    name = "hopper-param"
-    observation_dim, action_dim, feature_dim = 11, 3, 11 + 34
-    bodies, joints = 4, 3
-
-
-class WalkerParamFamily(ParameterFamily):
-    """Walker with hidden physics: a task is 58 factors of mass, inertia, damping and friction.
-
-    Gymnasium's walker at 0.016 s a step, twice its own. Observation: the positions without the root's x (8) and the
-    velocities, clipped to [-10, 10] (9). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
-    Episodes never end early: the 1 is paid lying down as well.
-    """
-
-    name = "walker-param"
-    observation_dim, action_dim, feature_dim = 17, 6, 17 + 58
-    bodies, joints = 7, 6
-
-
 def _check_number(parameters: TaskParameters, key: str, low: float, high: float) -> None:
     value = parameters.get(key)
-    if set(parameters) != {key} or not _is_number(value):
+    if set(parameters) != {key} or not is_number(value):
         raise ValueError(f"expected exactly {key!r}, a number")
     if not low <= value <= high:
         raise ValueError(f"{key} must lie between {low:g} and {high:g}, not {value!r:.40}")
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether `value` is a number; Python's booleans would count as such."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -27,7 +27,7 @@ BODIES = {
 
 
 class RandomParametersEnvironment(LocomotionEnvironment):
-    """Lanes of hopper or walker; a task is the factors of `metabench.envs.locomotion.families.ParameterFamily`."""
+    """Lanes of hopper or walker; a task is the factors of `parameter_families.ParameterFamily`."""
 
     def task_model(self, parameters: TaskParameters) -> mujoco.MjModel:
         """A copy of the nominal model with its numbers scaled.

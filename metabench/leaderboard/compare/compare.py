@@ -27,7 +27,6 @@ from metabench.leaderboard.compare.selection import (
     match_pairs,
     read_queries,
 )
-from metabench.leaderboard.scores.aggregate import ContenderScores, gather, is_data_as_published
 from metabench.leaderboard.scores.estimates import (
     BOOTSTRAP_REPLICATIONS,
     compute_profile,
@@ -35,6 +34,7 @@ from metabench.leaderboard.scores.estimates import (
     round_interval,
     round_score,
 )
+from metabench.leaderboard.scores.gather import ContenderScores, gather, is_data_as_published
 from metabench.leaderboard.scores.models import Estimate
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
 from metabench.runs.kept.record import Record

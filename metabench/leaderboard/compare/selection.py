@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import TRACKS
-from metabench.leaderboard.scores.aggregate import ContenderScores
+from metabench.leaderboard.scores.gather import ContenderScores
 from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
 from metabench.leaderboard.scores.quotas import BlockKey
 

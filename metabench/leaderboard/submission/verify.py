@@ -12,7 +12,7 @@ from metabench.evaluation.evaluate import Evaluation, Progress
 from metabench.evaluation.protocol import choose_shot_counts
 from metabench.evaluation.rows import Block, Row
 from metabench.leaderboard.method_card import strip_variant
-from metabench.leaderboard.records import POLICIES, find_records_folder, list_record_paths
+from metabench.leaderboard.records import find_records_folder, list_record_paths
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
 from metabench.leaderboard.submission.fresh_tasks import (
     act_fresh_supports,
@@ -27,12 +27,13 @@ from metabench.leaderboard.submission.rows_agree import (
     compare_with_seeds,
     list_changed_circumstances,
 )
+from metabench.leaderboard.submission.saved_policies import find_policies_beside, find_saved_policy
 from metabench.methods.registry import list_methods
 from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_recorded
 from metabench.runs.again.retrain import retrain
 from metabench.runs.isolation.open import confinement_gaps
 from metabench.runs.kept.record import Record, read_record
-from metabench.runs.kept.saved_policy import FACTS, POLICY, read_training
+from metabench.runs.kept.saved_policy import POLICY
 from metabench.suites import Suite, datasets_folder
 from metabench.system.home import home
 
@@ -99,7 +100,7 @@ class Verifier:
             raise DataError(
                 f"{place}: holds no record that can be verified: expected some that are not privileged"
             )
-        policies = self.policies or _find_policies_beside(place)
+        policies = self.policies or find_policies_beside(place)
         hides = self.isolate and not confinement_gaps()
         for path, record in chosen:
             yield self._verify_record(path, record, policies, hides)
@@ -122,7 +123,7 @@ class Verifier:
                 device = self.device or record.provenance.device.partition(" ")[0]
                 digest = retrain(record, suite, spec, folder, device=device)
             else:
-                folder = _find_saved_policy(record, policies)
+                folder = find_saved_policy(record, policies)
             policy = RecordedPolicy(
                 record, spec, folder, self.isolate, _list_task_folders(suite) if hides else ()
             )
@@ -248,32 +249,6 @@ def _list_task_folders(suite: Suite) -> tuple[Path, ...]:
     return tuple(
         folder for folder in folders if not any(other in folder.parents for other in folders)
     )
-
-
-def _find_policies_beside(place: Path) -> Path:
-    beside = place / POLICIES
-    return beside if beside.is_dir() else home() / "policies"
-
-
-def _find_saved_policy(record: Record, policies: Path) -> Path:
-    """The saved policy of `record`, in `policies` or in its place below."""
-    cell = record.result.cell
-    for folder in (policies, policies / cell.path.with_suffix("")):
-        if _can_be_found(folder / FACTS):
-            if read_training(folder).cell != cell:
-                raise DataError(f"{folder}: holds the policy of another cell than {cell.path}")
-            return folder / POLICY
-    raise DataError(
-        f"{policies}: holds no policy of {cell.path}; expected {cell.path.with_suffix('') / FACTS} below it "
-        "(--checkpoint FOLDER names another place, --retrain needs none)"
-    )
-
-
-def _can_be_found(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a record's names may be such that no file can have them
-        return False
 
 
 def _list_pairs(blocks: Sequence[Block]) -> list[tuple[str, str]]:

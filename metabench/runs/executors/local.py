@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from metabench.errors import CancelledError, ClaimedError, MetabenchError, StorageError
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.executors.events import Event, Executor, Kind, Listener, Outcome
 from metabench.runs.executors.worker_processes import Workers
 from metabench.runs.kept.progress import ProgressFile, read_progress
 from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import PlannedCell
+from metabench.runs.settings import Settings
 from metabench.system.home import home
 from metabench.system.writing import check_room, explain_storage_error, write_whole
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute import Settings, forget_cell
+from metabench.runs.execute import forget_cell
 from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.local import run_cells, write_failure
 from metabench.runs.kept.progress import read_progress
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import PlannedCell
+from metabench.runs.settings import Settings
 from metabench.system.home import home, minari_root
 
 PATIENCE = 120.0

@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, get_args
 
 from metabench.methods.registry import find_registered_methods
-from metabench.runs.execute import Settings
 from metabench.runs.executors.events import Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.plan import PlannedCell
+from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
 
 POLL_SECONDS = 0.2

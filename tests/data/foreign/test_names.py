@@ -16,10 +16,11 @@ from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.report.report import write_report
-from metabench.runs.execute import Settings, execute_cell
+from metabench.runs.execute import execute_cell
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.suites import list_suites, load_named_suite, load_suite
 
 ODD = ("tiny\0", "a/b\0", "\0", "", ".", "..", "/", "../tiny", "/etc", "a" * 5000, "a/" * 3000, "\ud800", "~", "tiny\n")

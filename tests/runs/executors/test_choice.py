@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute import Settings
 from metabench.runs.executors.choice import choose_executor
 from metabench.runs.executors.local import LocalExecutor
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.executors.slurm import SlurmExecutor
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 
 def ask(**options):

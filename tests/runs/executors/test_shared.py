@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.shared import Ending, run_job, run_jobs
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 from metabench.system.home import home
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute import Settings
 from metabench.runs.executors import slurm
 from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.slurm import SlurmExecutor
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 

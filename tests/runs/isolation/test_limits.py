@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from metabench import MetabenchError
-from metabench.runs.execute import Settings
 from metabench.runs.executors.local import run_cells
 from metabench.runs.isolation.limits import Limits, read_limits
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..common.optimisation import descend
-from .actor_critic import LAST_REWARDS, ActorCritic
+from ...common.optimisation import descend
+from ..actor_critic import LAST_REWARDS, ActorCritic
+from ..config import TWMConfig
+from ..model.world_model import WorldModel
 from .batches import WindowBatch
-from .config import TWMConfig
 from .imagination import WindowContext, begin_at, choose_starts, imagine, read_context
 from .losses import PolicyTrajectories, actor_loss, cloning_loss, critic_loss, estimate_values
-from .model.world_model import WorldModel
 
 
 def make_adam(config: TWMConfig, module: nn.Module, learning_rate: float) -> torch.optim.Adam:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from metabench import Array, DataError, Spaces, TrainingData, Windows
 
-from .config import TWMConfig
-from .model.world_model import Sequences, Support
+from ..config import TWMConfig
+from ..model.world_model import Sequences, Support
 from .relabelling import TaskRewards
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .actor_critic import ActorCritic
-from .config import TWMConfig
+from ..actor_critic import ActorCritic
+from ..config import TWMConfig
+from ..model.dynamics import HeadPrediction
+from ..model.memory import Memory, Pinned
+from ..model.world_model import Encoded, Sequences, Support, WorldModel
 from .losses import PolicyTrajectories
-from .model.dynamics import HeadPrediction
-from .model.memory import Memory, Pinned
-from .model.world_model import Encoded, Sequences, Support, WorldModel
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from metabench import Windows
 
-from .actor_critic import ActorCritic
-from .config import TWMConfig
-from .model.world_model import WorldModel
+from ..actor_critic import ActorCritic
+from ..config import TWMConfig
+from ..model.world_model import WorldModel
 
 LARGEST_EXPONENT = 3.0
 """Bounds the weight of a single cloned action."""

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from metabench import TrainingData, TrainingRun, Windows
 
-from ..common.optimisation import descend
-from .config import TWMConfig
-from .model.observation_model import make_mlp
-from .model.world_model import Sequences, WorldModel
+from ...common.optimisation import descend
+from ..config import TWMConfig
+from ..model.observation_model import make_mlp
+from ..model.world_model import Sequences, WorldModel
 
 CODE = 16
 """Length of the free code that each training task has."""

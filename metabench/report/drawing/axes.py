@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.envs import Array
-from metabench.report.html import format_tick
+from metabench.report.drawing.html import format_tick
 
 DECADES = 1.5
 """Positive values that span more of them get a logarithmic axis."""

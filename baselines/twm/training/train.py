@@ -16,12 +16,12 @@ from torch import Tensor
 
 from metabench import TrainingRun
 
-from ..common.optimisation import descend
-from .actor_critic import ActorCritic
+from ...common.optimisation import descend
+from ..actor_critic import ActorCritic
+from ..config import TWMConfig
+from ..model.world_model import WorldModel
 from .batches import BatchSource
-from .config import TWMConfig
 from .losses import behaviour_loss
-from .model.world_model import WorldModel
 from .updates import (
     PolicyOptimizers,
     follow_actor,

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from metabench.envs.scene import Capsule, Circle, Colour, Point, Scene, Shape, root_moves
-from metabench.report.html import format_fixed, node
+from metabench.report.drawing.html import format_fixed, node
 
 FRAMES = 6
 """Frames of an episode, evenly over it."""

@@ -1,0 +1,233 @@
+"""What the page is told of a leaderboard: suites, contenders, entries and overall tables, ready for JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from metabench.leaderboard.scores.models import (
+    Estimate,
+    Leaderboard,
+    LeaderboardEntry,
+    Standing,
+    SuiteSummary,
+)
+from metabench.leaderboard.scores.standings import distinguish_labels
+
+DIGITS = 2
+"""Decimals of what is drawn or shown and not downloaded."""
+
+_LONGEST_PARAMETERS = 4
+"""A task of more numbers than these is not described by them."""
+
+_ENTRY_FIELDS = (
+    *(
+        "id",
+        "split",
+        "track",
+        "shots",
+        "metric",
+        "rank",
+        "headline",
+        "iqm",
+        "return",
+        "successAny",
+        "successLast",
+    ),
+    *(
+        "difference",
+        "differenceInterval",
+        "improvement",
+        "verdict",
+        "seeds",
+        "collection",
+        "tasks",
+        "profile",
+    ),
+    *("bootstrap", "gap", "missing"),
+)
+
+
+def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
+    """The aggregates as the page reads them: contenders once, and entries as lists of `entryFields`.
+
+    What the page's downloads hold is as in leaderboard.json; what is only drawn has two decimals.
+    """
+    seeds: dict[str, list[list[Any]]] = {}  # of each contender its [seed, path of the record]
+    for source in board.sources:
+        seeds.setdefault(source.contender, []).append([source.seed, source.path])
+    standings = {
+        (standing.entry, each.split, each.track, each.shots): standing
+        for each in board.boards
+        for standing in each.standings
+    }
+    contenders: dict[str, dict[str, Any]] = {}
+    entries = []
+    labels = _label_contenders(board)
+    for entry in board.entries:
+        if entry.id not in contenders:
+            contenders[entry.id] = _describe_contender(
+                entry, labels[entry.id], seeds.get(entry.id, [])
+            )
+        content = _describe_entry(entry, standings[entry.id, entry.split, entry.track, entry.shots])
+        entries.append(
+            [content[name] for name in _ENTRY_FIELDS]
+        )  # its keys are told once, as `entryFields`
+    return {
+        "records": records,
+        "seedsForAVerdict": board.seeds_for_a_verdict,
+        "thresholds": next(
+            (entry.profile.thresholds for entry in board.entries if entry.profile), ()
+        ),
+        "suites": {
+            f"{suite.name}-v{suite.version}": _describe_suite(suite) for suite in board.suites
+        },
+        "contenders": contenders,
+        "entryFields": _ENTRY_FIELDS,
+        "entries": entries,
+        "overall": [
+            overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}})
+            for overall in board.overall
+        ],
+    }
+
+
+def _label_contenders(board: Leaderboard) -> dict[str, str]:
+    """A label for each contender that no other one in its tables has."""
+    groups: dict[tuple[Any, ...], dict[str, LeaderboardEntry]] = {}
+    for entry in board.entries:
+        key = (
+            entry.suite,
+            entry.suite_digest,
+            entry.dataset,
+            entry.dataset_digest,
+            entry.protocol,
+            entry.preset,
+        )
+        groups.setdefault(key, {})[entry.id] = entry
+    return {
+        name: label
+        for group in groups.values()
+        for name, label in distinguish_labels(list(group.values())).items()
+    }
+
+
+def _describe_suite(suite: SuiteSummary) -> dict[str, Any]:
+    described = {
+        task: _format_parameters(parameters) for task, parameters in suite.parameters.items()
+    }
+    return {
+        **suite.model_dump(mode="json", exclude={"name", "parameters"}),
+        "parameters": described,
+    }
+
+
+def _describe_contender(
+    entry: LeaderboardEntry, label: str, seeds: list[list[Any]]
+) -> dict[str, Any]:
+    return {
+        "suite": entry.suite,
+        "suiteVersion": entry.suite_version,
+        "suiteDigest": entry.suite_digest[7:15],  # eight digits, after "sha256:"
+        "dataset": entry.dataset,
+        "datasetVersion": entry.dataset_version,
+        "datasetDigest": entry.dataset_digest[7:15],
+        "published": entry.data_as_published,
+        "method": entry.method,
+        "methodVersion": entry.method_version,
+        "label": label,
+        "overrides": entry.overrides,
+        "preset": entry.preset,
+        "config": entry.config_digest[7:15],
+        "protocol": entry.protocol,
+        "privileged": entry.privileged,
+        "outdated": entry.outdated,
+        "archived": entry.archived,
+        "parameters": entry.parameters,
+        "seconds": entry.seconds_training,
+        "devices": entry.devices,
+        "command": None if entry.archived else _make_command(entry, [seed for seed, _ in seeds]),
+        "records": seeds,
+    }
+
+
+def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "split": entry.split,
+        "track": entry.track,
+        "shots": entry.shots,
+        "metric": entry.metric,
+        "rank": standing.rank,
+        "headline": _list_estimate(entry.headline, None),
+        "iqm": _list_estimate(entry.iqm) if entry.metric != "normalised" else None,
+        "return": _list_estimate(entry.mean_return, None),
+        "successAny": _list_estimate(entry.success_any),
+        "successLast": _list_estimate(entry.success_last),
+        "difference": standing.difference,
+        "differenceInterval": standing.interval,
+        "improvement": standing.probability_of_improvement,
+        "verdict": standing.verdict,
+        "seeds": [
+            [
+                seed.seed,
+                *_round_all((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return)),
+            ]
+            for seed in entry.seeds
+        ],
+        "collection": [_list_estimate(value) for value in entry.collection],
+        "tasks": [[task.task, _list_estimate(task.score)] for task in entry.tasks],
+        "profile": _round_all(100.0 * share for share in entry.profile.shares)
+        if entry.profile
+        else None,
+        "bootstrap": _list_estimate(entry.bootstrap.iqm if entry.bootstrap else None),
+        "gap": _list_estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
+        "missing": entry.missing,
+    }
+
+
+def _list_estimate(estimate: Estimate | None, digits: int | None = DIGITS) -> list[float] | None:
+    if estimate is None:
+        return None
+    values = (estimate.mean, *(estimate.interval or ()))
+    return list(values) if digits is None else _round_all(values, digits)
+
+
+def _round_all(values: Iterable[float], digits: int = DIGITS) -> list[float]:
+    return [round(value, digits) for value in values]
+
+
+def _make_command(entry: LeaderboardEntry, seeds: Sequence[int]) -> str:
+    """What runs this row again, and nothing else."""
+    parts = ["metabench", "run", entry.suite, "--dataset", entry.dataset, "--method", entry.method]
+    parts += ["--preset", entry.preset, "--seeds", _format_seeds(seeds)]
+    if "/" not in entry.method or len(entry.overrides) > 1:  # otherwise the variant's name says it
+        for key, value in sorted(entry.overrides.items()):
+            parts += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    return shlex.join(parts)
+
+
+def _format_seeds(seeds: Sequence[int]) -> str:
+    """As `--seeds` reads it: `5` for seeds 0 to 4, otherwise a list with at least one comma."""
+    if list(seeds) == list(range(len(seeds))):
+        return str(len(seeds))
+    listed = ",".join(map(str, seeds))
+    return listed + "," if len(seeds) == 1 else listed
+
+
+def _format_parameters(parameters: Mapping[str, Any]) -> str | None:
+    """`goal 0.31, 0.92`; None if these are too many numbers to read. Names of environments are left out."""
+    parts = []
+    count = 0
+    for name, value in parameters.items():
+        numbers = value if isinstance(value, list) else [value]
+        count += len(numbers)
+        if all(isinstance(number, int | float) for number in numbers):
+            parts.append(
+                f"{name.replace('_', ' ')} " + ", ".join(f"{number:.3g}" for number in numbers)
+            )
+        elif any(isinstance(number, list) for number in numbers):
+            return None
+    return "; ".join(parts) if parts and count <= _LONGEST_PARAMETERS else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from metabench import DataError, Spaces, load_state, save_state
 
 from ..common.planning.config import PlannerConfig
-from ..common.planning.imagination import ImaginationPolicy
+from ..common.planning.learn_in_imagination import ImaginationPolicy
 from ..common.planning.rows import Reader
 
 FILE = "policy"

@@ -10,7 +10,7 @@ import numpy as np
 
 from metabench import DataError, Picture, Spaces, TrainingData, load_state, save_state
 
-from ..common.planning.imagination import ImaginationPolicy
+from ..common.planning.learn_in_imagination import ImaginationPolicy
 from .config import ModelConfig, OSWMConfig
 from .pictures import draw_prediction_pictures
 from .reader import OSWMReader

@@ -17,7 +17,7 @@ from .config import TWMConfig
 from .model.world_model import Encoded, WorldModel
 from .support import make_episode_sequences, make_pinned_support
 from .training.batches import WindowBatch, find_startable_steps
-from .training.updates import PolicyOptimizers, update_in_imagination
+from .training.gradient_steps import PolicyOptimizers, update_in_imagination
 
 LARGEST = 16
 """Windows of support that are used, evenly spread: an adaptation must end in seconds."""

@@ -32,7 +32,7 @@ from .inspect.pictures import draw_world_model_pictures
 from .model.memory import Pinned
 from .model.world_model import WorldModel
 from .support import make_episode_sequences, make_pinned_support
-from .training.imagination import read_context
+from .training.imagined_rollouts import read_context
 
 ACTING = re.compile(
     r"model\.(observation\.encoder|dynamics\.(transformer|embed_\w+))\..*|actor_critic\.actor\..*"

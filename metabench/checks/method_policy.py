@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metabench.checks.method_lanes import Script, act_script, compare_actions
+from metabench.checks.method_script import Script, act_script, compare_actions
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.protocol import list_supported_tracks

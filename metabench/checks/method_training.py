@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from metabench.checks.method_lanes import SHOTS, act_script, compare_actions, script_logged_lanes
+from metabench.checks.method_script import SHOTS, act_script, compare_actions, script_logged_lanes
 from metabench.data.load import load_data
 from metabench.envs import Array
 from metabench.errors import CancelledError

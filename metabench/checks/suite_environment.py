@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from metabench.checks.finding import Remark
-from metabench.checks.suite_rollouts import Trace, find_difference, make_lane_script, play_script
+from metabench.checks.suite_script import Trace, find_difference, make_lane_script, play_script
 from metabench.envs import Array, BatchedEnvironment
 from metabench.suites import Suite
 

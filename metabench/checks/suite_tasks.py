@@ -10,7 +10,7 @@ import numpy as np
 
 from metabench.checks.finding import Remark
 from metabench.checks.suite_environment import LaneChecks, SuiteCheck, count_lanes, spread_tasks
-from metabench.checks.suite_rollouts import LaneScript, make_lane_script, play_script
+from metabench.checks.suite_script import LaneScript, make_lane_script, play_script
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
 from metabench.seeding import derived_seed

@@ -30,7 +30,7 @@ MemoryLimit: TypeAlias = Annotated[
 
 def warn_of_gaps() -> None:
     """Say what this system does not let an isolated policy be kept from."""
-    from metabench.runs.isolation.open import confinement_gaps
+    from metabench.runs.isolation.isolated_policy import confinement_gaps
 
     for gap in confinement_gaps():
         typer.echo(f"warning: {gap}", err=True)

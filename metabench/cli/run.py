@@ -125,7 +125,7 @@ def run(
     from metabench.cli.interrupt import catch_interrupt
     from metabench.cli.run_display import make_display
     from metabench.runs.executors.choice import choose_executor
-    from metabench.runs.executors.local import run_cells
+    from metabench.runs.executors.run_cells import run_cells
     from metabench.runs.isolation.limits import read_limits
     from metabench.runs.plan import plan_cells
     from metabench.runs.prepare import prepare_data

@@ -9,7 +9,7 @@ from typing import Any
 from metabench.errors import MetabenchError
 from metabench.runs.executors.choice import choose_executor
 from metabench.runs.executors.events import Event, Executor
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.worker_processes import runs_foreign_code
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.plan import PlannedCell, plan_cells

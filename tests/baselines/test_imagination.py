@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.common.planning.config import ImaginationConfig, PlannerConfig
-from metabench_baselines.common.planning.imagination import Imagination, ImaginationPolicy, learn_policies
+from metabench_baselines.common.planning.learn_in_imagination import Imagination, ImaginationPolicy, learn_policies
 from metabench_baselines.common.planning.ppo import GroupedActorCritics, GroupedRollout, estimate_advantages
 from metabench_baselines.common.planning.rows import DynamicsModel, Prediction, Reader, Rows, Transitions
 from metabench_baselines.common.planning.world import World

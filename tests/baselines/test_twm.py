@@ -13,7 +13,7 @@ from metabench_baselines.twm import TWM
 from metabench_baselines.twm.inspect.diagnostics import measure_open_loop
 from metabench_baselines.twm.presets import VARIANTS
 from metabench_baselines.twm.support import choose_support_segments, make_episode_sequences, make_pinned_support
-from metabench_baselines.twm.training.imagination import read_context
+from metabench_baselines.twm.training.imagined_rollouts import read_context
 
 from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data, load_state
 from metabench.errors import CancelledError

@@ -7,12 +7,12 @@ import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.training.batches import BalancedSampler, BatchSource
-from metabench_baselines.twm.training.imagination import (
+from metabench_baselines.twm.training.gradient_steps import make_logged_trajectories
+from metabench_baselines.twm.training.imagined_rollouts import (
     choose_starts,
     read_context,
 )
 from metabench_baselines.twm.training.losses import PolicyTrajectories, actor_loss, generalised_advantages
-from metabench_baselines.twm.training.updates import make_logged_trajectories
 
 from metabench import load_data
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from metabench_baselines.twm.training.imagination import (
+from metabench_baselines.twm.training.imagined_rollouts import (
     begin_at,
     choose_starts,
     disagreement,

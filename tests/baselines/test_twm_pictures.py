@@ -18,7 +18,7 @@ from metabench_baselines.twm.inspect.pictures import (
 from metabench_baselines.twm.model.world_model import Sequences, Support, WorldModel
 from metabench_baselines.twm.presets import PUBLISHED_FRAMES
 from metabench_baselines.twm.training.batches import gather_windows
-from metabench_baselines.twm.training.imagination import read_context
+from metabench_baselines.twm.training.imagined_rollouts import read_context
 
 from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingData, TrainingRun, load_data
 from metabench.data.columns import Columns

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings

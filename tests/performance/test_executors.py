@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event
-from metabench.runs.executors.local import run_cells
 from metabench.runs.executors.ray import RayExecutor
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import PlannedCell, plan_cells
 from metabench.runs.request import RunRequest

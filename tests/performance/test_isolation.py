@@ -23,7 +23,7 @@ from metabench import Array, Policy, Spaces, Step, Suite, load_method, load_suit
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rollout import Rollout, roll_out_policy
-from metabench.runs.isolation.open import open_isolated
+from metabench.runs.isolation.isolated_policy import open_isolated
 
 LANES = 200
 STEPS = 20

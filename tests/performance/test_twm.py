@@ -12,13 +12,13 @@ from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.model.world_model import WorldModel
 from metabench_baselines.twm.presets import PRESETS
 from metabench_baselines.twm.training.batches import BatchSource
-from metabench_baselines.twm.training.relabelling import train_task_rewards
-from metabench_baselines.twm.training.updates import (
+from metabench_baselines.twm.training.gradient_steps import (
     PolicyOptimizers,
     make_adam,
     update_in_imagination,
     update_world_model,
 )
+from metabench_baselines.twm.training.relabelling import train_task_rewards
 
 from metabench import TrainingRun, load_data
 

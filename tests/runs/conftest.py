@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.kept.record import Record, read_record
 
 from .interrupted import SETTINGS, plan, quiet

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import CancelledError
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.plan import PlannedCell, plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings

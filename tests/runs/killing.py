@@ -22,14 +22,19 @@ import numpy as np
 METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-meta", "twm")
 """All that train in a cell, but for those that others are configurations of."""
 
-PRELOADED = ("metabench.runs.execute", "metabench.runs.plan", "metabench_baselines.twm", "metabench_baselines.oswm")
+PRELOADED = (
+    "metabench.runs.execute_cell",
+    "metabench.runs.plan",
+    "metabench_baselines.twm",
+    "metabench_baselines.oswm",
+)
 """Imported once: of a process that lives for a second, importing torch would be the most."""
 
 
 def run(folder: Path, method: str) -> None:
     """Run the cell to its end, in a process of its own."""
     os.environ["METABENCH_HOME"], os.environ["MINARI_DATASETS_PATH"] = str(folder / "home"), str(folder / "minari")
-    from metabench.runs.execute import execute_cell
+    from metabench.runs.execute_cell import execute_cell
     from metabench.runs.plan import plan_cells
     from metabench.runs.request import RunRequest
     from metabench.runs.settings import Settings

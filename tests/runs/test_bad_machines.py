@@ -15,9 +15,9 @@ import pytest
 from metabench.cli import main
 from metabench.data.making.build import build_data
 from metabench.errors import ClaimedError, StorageError
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.plan import plan_cells

@@ -13,7 +13,7 @@ from metabench.data.storage.places import store_folder
 from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import UNKNOWN_DIGEST, plan_cells
 from metabench.runs.prepare import prepare_data

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import CancelledError, MetabenchError
-from metabench.runs.execute import execute_cell
-from metabench.runs.executors.local import run_cells
+from metabench.runs.execute_cell import execute_cell
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.kept.saved_policy import policy_folder
@@ -82,7 +82,7 @@ def test_a_finished_training_and_finished_tracks_are_not_repeated(place, expecte
 RUN = """
 import sys
 from pathlib import Path
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.settings import Settings
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest

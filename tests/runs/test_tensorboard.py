@@ -6,7 +6,7 @@ import pytest
 
 from metabench.errors import CancelledError
 from metabench.evaluation.scores import score_rows
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings

@@ -13,7 +13,7 @@ import torch
 from metabench import Array, Step, Suite, TrainingRun
 
 from ...common.planning.config import TUNED, ImaginationConfig, PlannerConfig
-from ...common.planning.imagination import learn_policies
+from ...common.planning.learn_in_imagination import learn_policies
 from ...common.planning.policy import PlanningPolicy
 from ...common.planning.ppo import GroupedActorCritics
 from ...common.planning.rows import Reader, Transitions, batch_transitions

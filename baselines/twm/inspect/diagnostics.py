@@ -18,7 +18,7 @@ from ..config import TWMConfig
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Sequences, WorldModel
 from ..training.batches import gather_windows
-from ..training.imagination import ImaginationStart, begin_at, imagine, read_context
+from ..training.imagined_rollouts import ImaginationStart, begin_at, imagine, read_context
 
 CONTEXTS = (0, 16, 64)
 """Real steps before a prediction begins."""

@@ -18,9 +18,9 @@ from ..inspect.diagnostics import drop_context
 from ..model.dynamics import HeadPrediction
 from ..model.world_model import Encoded, Sequences, WorldModel
 from ..training.batches import BalancedSampler, WindowBatch
-from ..training.imagination import choose_starts
+from ..training.gradient_steps import PolicyOptimizers, make_adam, update_in_imagination
+from ..training.imagined_rollouts import choose_starts
 from ..training.losses import PolicyTrajectories, critic_loss, estimate_values
-from ..training.updates import PolicyOptimizers, make_adam, update_in_imagination
 from .play import Collector, sample_actions
 
 PUBLISHED_STEPS, PUBLISHED_PREFILL, PUBLISHED_UPDATES = 100_000, 5_000, 125_000

@@ -21,8 +21,7 @@ from ..actor_critic import ActorCritic
 from ..config import TWMConfig
 from ..model.world_model import WorldModel
 from .batches import BatchSource
-from .losses import behaviour_loss
-from .updates import (
+from .gradient_steps import (
     PolicyOptimizers,
     follow_actor,
     make_adam,
@@ -30,6 +29,7 @@ from .updates import (
     update_on_logged,
     update_world_model,
 )
+from .losses import behaviour_loss
 
 
 def train_world_model(

@@ -31,7 +31,7 @@ from metabench.leaderboard.submission.saved_policies import find_policies_beside
 from metabench.methods.registry import list_methods
 from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_recorded
 from metabench.runs.again.retrain import retrain
-from metabench.runs.isolation.open import confinement_gaps
+from metabench.runs.isolation.isolated_policy import confinement_gaps
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.saved_policy import POLICY
 from metabench.suites import Suite, datasets_folder

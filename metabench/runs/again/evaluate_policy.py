@@ -19,8 +19,8 @@ from metabench.evaluation.protocol import (
     list_supported_tracks,
 )
 from metabench.methods.contract import Policy
+from metabench.runs.isolation.isolated_policy import ask_configuration, open_isolated
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
-from metabench.runs.isolation.open import ask_configuration, open_isolated
 from metabench.runs.kept.record import digest_of
 from metabench.runs.kept.saved_policy import (
     POLICY,

@@ -15,7 +15,7 @@ from metabench.evaluation.evaluate import Evaluation, Progress, evaluate
 from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.methods.contract import Method, Policy
-from metabench.runs.isolation.open import open_isolated
+from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.kept.record import Record
 from metabench.runs.kept.saved_policy import configure_method
 from metabench.suites import Suite

@@ -10,16 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from metabench.errors import CancelledError, ClaimedError, MetabenchError, StorageError
-from metabench.runs.execute import execute_cell
-from metabench.runs.executors.events import Event, Executor, Kind, Listener, Outcome
+from metabench.runs.execute_cell import execute_cell
+from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.worker_processes import Workers
 from metabench.runs.kept.progress import ProgressFile, read_progress
 from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import PlannedCell
 from metabench.runs.settings import Settings
-from metabench.system.home import home
-from metabench.system.writing import check_room, explain_storage_error, write_whole
+from metabench.system.writing import explain_storage_error, write_whole
 
 
 @dataclass(frozen=True)
@@ -76,59 +75,6 @@ class LocalExecutor:
             run_cell(
                 index, planned[index], replace(settings, device=devices[0]), listener, cancelled
             )
-
-
-def run_cells(
-    planned: Sequence[PlannedCell],
-    settings: Settings,
-    *,
-    workers: int = 1,
-    executor: Executor | None = None,
-    listener: Listener = lambda event: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Outcome:
-    """Run the cells that wait.
-
-    Args:
-        planned: what `plan_cells` returned; finished cells are skipped, corrupt ones count as failed.
-        settings: device, threads a worker, and so on.
-        workers: number of processes on this machine, as `LocalExecutor` has them.
-        executor: runs the cells instead.
-        listener: told of every event, in this process.
-        cancelled: asked often; true stops all cells, and what they have done is kept.
-
-    Raises:
-        MetabenchError: the executor cannot run cells with these settings.
-        StorageError: checkpoints or records cannot be written.
-    """
-    executor = executor or LocalExecutor(workers)
-    executor.check(settings)
-    waiting = [index for index, cell in enumerate(planned) if cell.state == "waiting"]
-    for folder in dict.fromkeys(
-        folder for index in waiting for folder in (home() / "runs", planned[index].results)
-    ):
-        check_room(folder)
-    kinds: dict[int, Kind] = {}
-
-    def heard(event: Event) -> None:
-        kinds[event.index] = event.kind
-        listener(event)
-
-    for index, cell in enumerate(planned):
-        if cell.state == "corrupt":
-            heard(Event(index, "failed", message=cell.note))
-    executor.run(planned, waiting, settings, heard, cancelled)
-    ended = {
-        index: kinds.get(index, "stopped")
-        for index, cell in enumerate(planned)
-        if cell.state != "finished"
-    }
-    return Outcome(
-        finished=tuple(index for index, kind in ended.items() if kind == "finished"),
-        skipped=tuple(index for index, cell in enumerate(planned) if cell.state == "finished"),
-        failed=tuple(index for index, kind in ended.items() if kind == "failed"),
-        stopped=tuple(index for index, kind in ended.items() if kind not in ("finished", "failed")),
-    )
 
 
 def run_cell(

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute import forget_cell
+from metabench.runs.execute_cell import forget_cell
 from metabench.runs.executors.events import Event, Listener
-from metabench.runs.executors.local import run_cells, write_failure
+from metabench.runs.executors.local import write_failure
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.progress import read_progress
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.plan import PlannedCell

@@ -25,7 +25,7 @@ from metabench.runs.isolation.channel import (
 from metabench.runs.isolation.limits import Limits, Watch, end_with_all_below
 from metabench.runs.isolation.shared_arrays import SharedArrays
 
-PROGRAM = Path(__file__).with_name("entry.py")
+PROGRAM = Path(__file__).with_name("inside_entry.py")
 VARIABLES = (
     "PATH",
     "LANG",

@@ -16,7 +16,7 @@ from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.report.report import write_report
-from metabench.runs.execute import execute_cell
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.kept.record import digest_of
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest

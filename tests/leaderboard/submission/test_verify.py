@@ -12,7 +12,7 @@ from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, make_fresh_suite
 from metabench.leaderboard.submission.rows_agree import compare_by_interval, compare_with_seeds, prediction_interval
 from metabench.leaderboard.submission.verify import Verifier
-from metabench.runs.isolation.open import confinement_gaps
+from metabench.runs.isolation.isolated_policy import confinement_gaps
 from metabench.runs.kept.record import make_record, read_record, write_record
 from metabench.suites import load_suite
 

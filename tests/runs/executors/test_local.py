@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import MetabenchError
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest

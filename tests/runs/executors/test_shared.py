@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.shared import Ending, run_job, run_jobs
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder

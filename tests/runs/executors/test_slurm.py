@@ -10,7 +10,7 @@ import pytest
 
 from metabench.errors import MetabenchError
 from metabench.runs.executors import slurm
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.slurm import SlurmExecutor
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells

@@ -19,8 +19,8 @@ from metabench import DataError, MethodError, evaluate, load_method, load_suite
 from metabench.errors import PolicyProcessError
 from metabench.methods.contract import Episode, Step
 from metabench.runs.isolation.confinement import LINUX
+from metabench.runs.isolation.isolated_policy import ask_configuration, confinement_gaps, open_isolated
 from metabench.runs.isolation.limits import Limits
-from metabench.runs.isolation.open import ask_configuration, confinement_gaps, open_isolated
 
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 SECRET_NAME = "whispered-valley"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from metabench import MetabenchError
-from metabench.runs.executors.local import run_cells
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.isolation.limits import Limits, read_limits
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells

@@ -13,8 +13,8 @@ from metabench.cli import main
 from metabench.data.making.build import build_data
 from metabench.errors import DataError
 from metabench.methods.state_files import DIGESTS, STRUCTURE, TENSORS
-from metabench.runs.execute import execute_cell
-from metabench.runs.executors.local import run_cells
+from metabench.runs.execute_cell import execute_cell
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.clock import LOST_SECONDS
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder

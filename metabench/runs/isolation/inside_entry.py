@@ -57,7 +57,7 @@ def _serve(channel: Channel, arrays: int, separation: Separation) -> NoReturn:
         channel.send(DONE, gaps)
         kind, content = channel.receive()
         sys.path[:] = content["path"]
-        from metabench.runs.isolation.serve import serve
+        from metabench.runs.isolation.inside_serve import serve
 
         serve(channel, arrays, kind, content)
         status = 0

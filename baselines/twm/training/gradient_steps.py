@@ -12,7 +12,7 @@ from ..actor_critic import LAST_REWARDS, ActorCritic
 from ..config import TWMConfig
 from ..model.world_model import WorldModel
 from .batches import WindowBatch
-from .imagination import WindowContext, begin_at, choose_starts, imagine, read_context
+from .imagined_rollouts import WindowContext, begin_at, choose_starts, imagine, read_context
 from .losses import PolicyTrajectories, actor_loss, cloning_loss, critic_loss, estimate_values
 
 

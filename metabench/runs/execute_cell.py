@@ -19,7 +19,7 @@ from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import find_overrides, load_method
 from metabench.methods.training_run import TrainingProgress, TrainingRun
-from metabench.runs.isolation.open import open_isolated
+from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.kept.clock import Clock
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.provenance import Timings, make_provenance

@@ -77,6 +77,7 @@ def trained(method: object) -> Policy:
 FRESH = 5.0 + 3.0 * np.random.default_rng(1).normal(size=(300, 2))
 
 
+@pytest.mark.slow
 def test_it_acts_the_mean_over_tasks(trained: Policy) -> None:
     for timestep in (0, 3, 7):
         error = act(trained, FRESH, timestep, CONTINUOUS)[:, 0] - mean_action(FRESH, np.array(timestep))
@@ -84,6 +85,7 @@ def test_it_acts_the_mean_over_tasks(trained: Policy) -> None:
         assert abs(error.mean()) < 0.06
 
 
+@pytest.mark.slow
 def test_discrete_actions_are_the_most_likely_ones(method: object) -> None:
     policy = method.train(make_logged_data(DISCRETE), TrainingRun(0))
     for timestep in (0, 3, 4, 7):
@@ -100,6 +102,7 @@ def test_support_and_history_change_nothing(trained: Policy) -> None:
     np.testing.assert_array_equal(trained.act(step_of(FRESH, 2, CONTINUOUS)), before)
 
 
+@pytest.mark.slow
 def test_validation_tasks_are_looked_at_and_not_trained_on(method: object) -> None:
     first, second = TrainingRun(0), TrainingRun(0)
     policy = method.train(make_logged_data(CONTINUOUS), first)

@@ -103,6 +103,7 @@ def both() -> Array:
     return adapted_actions([1.0, -1.0], [0, 1, 0])
 
 
+@pytest.mark.slow
 def test_each_group_learns_its_own_task(both: Array) -> None:
     low, _, high = both[0, :, 0] / 2.0  # in features: one moves by the gain
     assert low > 0.5
@@ -113,10 +114,12 @@ def test_each_group_learns_its_own_task(both: Array) -> None:
     assert (both[0] == both[2]).all()
 
 
+@pytest.mark.slow
 def test_discrete_actions_are_learned() -> None:
     assert adapted_actions([1.0, -1.0], [0, 1], spaces=SWITCH)[:, [0, 2]].tolist() == [[0, 1], [1, 0]]
 
 
+@pytest.mark.slow
 def test_groups_do_not_depend_on_each_other_nor_on_the_lanes_seeds(both: Array) -> None:
     alone = adapted_actions([1.0, -1.0], [1], seed=77)
     np.testing.assert_allclose(alone[0], both[1], atol=1e-4)
@@ -231,6 +234,7 @@ def test_probabilities_of_ends_are_measured_by_the_context(seen_to: float, expec
     torch.testing.assert_close(made(asked, torch.zeros(1, 4, 1)).ends, torch.tensor([expected]))
 
 
+@pytest.mark.slow
 def test_the_last_policy_is_returned_and_improves() -> None:
     made, _ = world_of(Line(torch.ones(1)), SMALL, groups=2)
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]

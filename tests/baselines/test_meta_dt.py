@@ -239,6 +239,7 @@ def test_policies_of_a_mixture_of_both_methods_are_refused(data, name, key, tmp_
         method.load(tmp_path, data.spaces)
 
 
+@pytest.mark.slow
 def test_configurations_of_published_records_are_read():
     """Those of the time when both methods had one class, too: their records can be evaluated and trained again."""
     seen = set()

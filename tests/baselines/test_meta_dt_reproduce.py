@@ -107,6 +107,7 @@ def test_published_numbers_lie_between_random_actions_and_the_teacher() -> None:
                 assert bounds[suite]["random"] < mean < bounds[suite]["teacher"]
 
 
+@pytest.mark.slow
 def test_a_fresh_run_trains_and_goes_on_where_it_was_stopped(
     tmp_path: Path, tiny_built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

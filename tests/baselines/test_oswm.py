@@ -19,6 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from metabench import Episode, MetabenchError, Spaces, TrainingRun, load_data
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = ModelConfig(state_slots=6, action_slots=3, width=32, layers=2, heads=4, buckets=16)
 SPACES = Spaces(observation_dim=4, horizon=20, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
 

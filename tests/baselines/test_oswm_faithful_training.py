@@ -73,6 +73,7 @@ def test_the_published_schedule() -> None:
     assert (sizes >= 900).mean() == pytest.approx(0.37, abs=0.03)
 
 
+@pytest.mark.slow
 def test_pretraining_learns() -> None:
     run = TrainingRun(0)
     config = FaithfulWorldModelConfig(
@@ -87,6 +88,7 @@ def test_pretraining_learns() -> None:
     assert last < 0.93 * targets.square().mean()  # the loss of the mean, whatever is asked
 
 
+@pytest.mark.slow
 def test_a_resumed_pretraining_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = TrainingRun(3)
     expected = pretrain_faithful_model(SMALL, whole)
@@ -134,6 +136,7 @@ def test_without_support_it_acts_at_random_until_it_plans(spaces: Spaces, tmp_pa
         OSWMFaithful(TINY).load(tmp_path, dataclasses.replace(spaces, horizon=31))
 
 
+@pytest.mark.slow
 def test_pretrained_weights_serve_every_suite_they_are_wide_enough_for(tmp_path: Path) -> None:
     folder = pretrain_into(OSWMFaithfulSmall, OSWMFaithfulSmall.pretraining["tiny"], tmp_path / "weights", seed=5)
     run = TrainingRun(0)

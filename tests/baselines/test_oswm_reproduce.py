@@ -169,6 +169,7 @@ def tables(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return [[row for row in rows if tuple(row) == kind] for kind in kinds]
 
 
+@pytest.mark.slow
 def test_all_tables_are_made_and_a_stopped_run_goes_on(tmp_path: Any) -> None:
     config = OSWMReproduceConfig(**TINY, oracles="both", best_by_real=True)
     run = TrainingRun(3, folder=tmp_path)

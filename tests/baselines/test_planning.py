@@ -148,6 +148,7 @@ def test_a_policy_with_support_acts_better_than_one_without(tiny_built):
     assert scores["logged-shot"] > scores["zero-shot"]
 
 
+@pytest.mark.slow
 def test_the_variant_learns_a_policy_from_the_support_and_is_read_back(tiny_built, tmp_path):
     spaces = load_suite("tiny").spaces
     scores = {}

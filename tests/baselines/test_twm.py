@@ -12,13 +12,15 @@ import torch
 from metabench_baselines.twm import TWM
 from metabench_baselines.twm.inspect.diagnostics import measure_open_loop
 from metabench_baselines.twm.presets import VARIANTS
-from metabench_baselines.twm.support import choose_support_segments, make_episode_sequences, make_pinned_support
+from metabench_baselines.twm.support import make_episode_sequences, make_pinned_support
 from metabench_baselines.twm.training.imagined_rollouts import read_context
 
 from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data, load_state
 from metabench.errors import CancelledError
 
 from .twm_setting import tiny
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -197,21 +199,6 @@ def test_unscored_steps_are_sampled_from_each_lanes_seed(data, trained):
     assert not np.allclose(acted[:, 0], acted[:, 1], atol=1e-3)
     certain = live_through(trained, episodes, scored=True, seeds=[4, 5, 6])
     assert np.allclose(certain[:, 0], certain[:, 1], atol=1e-5)
-
-
-def test_segments_are_spread_over_the_best_episodes_first():
-    episodes = [
-        Episode(np.zeros((21, 1)), np.zeros((20, 1)), np.full(20, reward), False, True) for reward in (1.0, 3.0, 2.0)
-    ]
-    chosen = choose_support_segments(episodes, tiny(segments=4, segment_steps=5))
-    assert [episode.rewards[0] for episode, _, _ in chosen] == [3.0, 2.0, 1.0, 3.0]
-    assert [(start, stop) for _, start, stop in chosen] == [(4, 9), (8, 13), (8, 13), (11, 16)]
-    short = dataclasses.replace(
-        episodes[0], observations=np.zeros((4, 1)), actions=np.zeros((3, 1)), rewards=np.ones(3)
-    )
-    assert {
-        (start, stop) for _, start, stop in choose_support_segments([short], tiny(segments=2, segment_steps=5))
-    } == {(0, 3)}
 
 
 def test_open_loop_prediction_starts_after_its_context(data, trained):

@@ -234,6 +234,7 @@ def test_imagination_begins_after_one_real_step() -> None:
     assert pairs == {tuple(pair.flatten().tolist()) for pair in possible}  # each once
 
 
+@pytest.mark.slow
 def test_every_loss_is_told_and_a_killed_run_ends_the_same(tmp_path) -> None:
     whole = rows_of(TrainingRun(1))
     json.dumps(whole, allow_nan=False)

@@ -12,6 +12,9 @@ from metabench_baselines.twm.reproduction.sizes import SIZES
 from metabench import TrainingRun
 from metabench.errors import CancelledError
 
+pytestmark = pytest.mark.slow
+
+
 ale_py = pytest.importorskip("ale_py", reason="needs ale-py: pip install 'metabench[atari]'")
 
 

@@ -71,6 +71,7 @@ def test_imagination_equals_recomputing(data, overrides):
     assert torch.allclose(rollouts.rewards, model.dynamics.predict(expected).reward, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_imagination_is_five_times_quicker_than_recomputing(data):
     """Ratio within one run: 15 steps after a full window, one by one with the memory and from whole sequences."""
     config, model, policy, batch = setting(data, memory=40, width=32, segments=0, window=20)

@@ -51,6 +51,7 @@ def fitted(data):
     return train_task_rewards(config, model, data, TrainingRun(0))
 
 
+@pytest.mark.slow
 def test_rewards_become_those_of_the_other_task_and_keep_their_noise(data, fitted):
     steps, _ = gather_windows(data, data.to("cpu"), np.array([0, 40, 70, 5]), np.zeros(4, np.int64), LENGTH + 2)
     own, other = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 0])

@@ -143,6 +143,7 @@ def test_short_episodes_among_long_ones_count_every_step_once():
         assert np.array_equal(steps[row][weights[row] > 0], np.arange(lengths[row]))
 
 
+@pytest.mark.slow
 def test_codes_of_long_episodes_tell_the_task():
     data = make_logged_data([120] * 6)
     preset = MetaDTPlus.presets("tiny")["tiny"]

@@ -267,6 +267,7 @@ def test_actions_out_of_bounds_and_references_of_other_physics_are_found(make_pl
     assert "headline = 'success' needs it" in failed()["success"]
 
 
+@pytest.mark.slow
 def test_names_choose_what_is_checked(make_plugin, tiny_built: Path) -> None:
     plugin = make_plugin("my-cart")
     for name in ("my-cart", f"{plugin}/my_cart/my-cart"):

@@ -10,6 +10,9 @@ import pytest
 
 from metabench.runs.kept.record import read_record
 
+pytestmark = pytest.mark.slow
+
+
 HOSTILE = Path(__file__).parents[1] / "runs" / "isolation" / "hostile_plugin.py"
 
 

@@ -36,6 +36,7 @@ def test_everything_is_listed(command: object) -> None:
     assert "tiny-discrete-v1" in command("list", "suites", "--all")[1]
 
 
+@pytest.mark.slow
 def test_the_json_list_agrees_with_the_validated_suites(command: object) -> None:
     listed = json.loads(command("list", "--json", "--all")[1])
     assert set(listed) == {"suites", "methods", "datasets", "policies"}

@@ -9,7 +9,12 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from metabench.runs.kept.record import read_record
+
+pytestmark = pytest.mark.slow
+
 
 SMALL = "small_methods.py:Small"
 

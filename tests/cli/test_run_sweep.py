@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 SWEEP = """
 [[part]]
 suites = ["tiny"]
@@ -29,6 +31,7 @@ preset = "tiny"
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_its_cells_in_order_each_once(command, place):
     (place / "sweep.toml").write_text(SWEEP)
     ended = command("run", "sweep.toml", "--dry-run")

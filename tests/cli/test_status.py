@@ -48,6 +48,7 @@ def read(command, *arguments):
     return {cell["cell"]: cell for cell in json.loads(ended.out)}
 
 
+@pytest.mark.slow
 def test_every_state_is_told(command, sweep, monkeypatch):
     slow = "tiny medium small cpu seed 0"
     assert {cell["state"] for cell in read(command, "sweep.toml").values()} == {"left"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+import pytest
+
 from metabench.cli.teacher import train
 from metabench.teachers.ppo import TeacherConfig
 
@@ -12,6 +14,7 @@ def test_both_defaults_of_the_number_of_steps_are_the_same():
     assert inspect.signature(train).parameters["steps"].default == TeacherConfig().steps
 
 
+@pytest.mark.slow
 def test_a_teacher_is_trained_from_the_command_line(command, tmp_path):
     settings = [part for pair in ("lanes=8", "rollout=16", "width=8", "every=2") for part in ("--set", pair)]
     out = tmp_path / "training"

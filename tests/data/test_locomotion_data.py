@@ -30,6 +30,7 @@ def files_below(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cheetah-vel", "hopper-param"])
 def test_threads_lanes_and_chunks_leave_no_trace(name, small_copy, tmp_path, monkeypatch):
     suite = small_copy(name)

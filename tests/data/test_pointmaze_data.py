@@ -62,6 +62,7 @@ def test_the_goal_comes_first_and_long_episodes_are_cut(walked: dict[int, list])
     assert trajectories.success.sum() == 8
 
 
+@pytest.mark.slow
 def test_a_method_runs_on_it(
     walked: dict[int, list], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_any_parameters_are_a_task_or_one_line(data: st.DataObject) -> None:
@@ -205,6 +206,7 @@ def first_bad_step(factor: float, action: np.ndarray) -> tuple[int, int] | None:
     return None
 
 
+@pytest.mark.slow
 @diverging
 def test_divergence_is_found_in_its_step_wherever_in_it_it_happens() -> None:
     """From the first simulator step of an episode to the last of a step, at many speeds of divergence."""

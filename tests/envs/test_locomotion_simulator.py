@@ -132,6 +132,7 @@ def test_it_equals_a_plain_loop(name: str) -> None:
         assert plain.data.time == pytest.approx(STEPS * (0.016 if plain.scaled else 0.05))
 
 
+@pytest.mark.slow
 @families
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_neither_order_nor_batch_nor_threads_matter(name: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,6 +195,7 @@ def test_factors_of_one_are_the_nominal_model() -> None:
         np.testing.assert_array_equal(getattr(environment.task_model(ones), field), getattr(environment.model, field))
 
 
+@pytest.mark.slow
 def test_what_standing_still_earns() -> None:
     """An ant or a hopper that does nothing is paid for being there, in any direction, upright or not."""
     for name, task, low, high in (

@@ -16,6 +16,9 @@ from metabench.envs.metaworld.lanes import MetaWorldLanes
 from metabench.envs.workers import WorkerLanes
 from metabench.errors import MetabenchError
 
+pytestmark = pytest.mark.slow
+
+
 SPACES = load_family("meta-world").spaces(500)
 
 

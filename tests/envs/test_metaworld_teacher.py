@@ -53,6 +53,7 @@ def test_a_lane_acts_alike_in_any_company(tmp_path):
         np.testing.assert_array_equal(together.act(observation)[1], alone.act(observation[1:2])[0])
 
 
+@pytest.mark.slow
 def test_medium_takes_its_hand_to_be_off_its_place_by_an_error_of_the_deviation_in_the_file(tmp_path):
     """With the hand at the goal the scripted action is 5 times what the lane takes the distance to be."""
     write_errors(tmp_path, {"reach-v3": 0.05})

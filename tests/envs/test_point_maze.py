@@ -82,6 +82,7 @@ def test_the_goal_is_hidden_where_the_suite_does_not_name_it(robotics: Any) -> N
     assert isinstance(load_family("pointmaze", HIDDEN).teacher(Path(), 9), NoTeacher)
 
 
+@pytest.mark.slow
 def test_the_expert_reaches_goals_that_noise_does_not(robotics: Any) -> None:
     from metabench.data.making.roll_out import roll_out
 

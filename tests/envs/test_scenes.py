@@ -89,6 +89,7 @@ def test_a_look_leaves_the_lanes_as_they_are() -> None:
         np.testing.assert_array_equal(*ends)
 
 
+@pytest.mark.slow
 def test_a_worker_shows_its_lanes_as_this_process_would() -> None:
     suite = load_suite("reach")
     tasks = [task.parameters for task in suite.split("test")[:3]]

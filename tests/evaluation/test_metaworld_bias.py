@@ -71,6 +71,7 @@ def suite_of_ten(tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("episodes", [1, 3])
 @pytest.mark.parametrize("successful", [(0, 1), (4, 9)])
 def test_two_of_ten_lanes_succeed_early_and_success_is_a_fifth(suite_of_ten, episodes, successful):
@@ -84,6 +85,7 @@ def test_two_of_ten_lanes_succeed_early_and_success_is_a_fifth(suite_of_ten, epi
         assert {row.success_any for row in rows if row.task == task} == {task in successful}
 
 
+@pytest.mark.slow
 def test_the_stock_evaluation_reports_1_for_the_same_lanes():
     """What the test above guards against; if this fails, Meta-World has mended it."""
     import gymnasium

@@ -10,6 +10,9 @@ import pytest
 
 import metabench
 
+pytestmark = pytest.mark.walk
+
+
 FOLDER = Path(__file__).parents[2] / "leaderboard"
 PATH = FOLDER / "notebook.ipynb"
 LARGEST = 400_000

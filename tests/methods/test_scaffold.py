@@ -35,6 +35,7 @@ def test_it_passes_its_check_and_learns(plugin: Path, tiny_built: Path) -> None:
     assert score("few-shot") > score("zero-shot") + 50
 
 
+@pytest.mark.slow
 def test_its_wheel_registers_it(plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, plugin]
     subprocess.run(build, check=True, capture_output=True)

@@ -54,6 +54,7 @@ def assert_same(first: object, second: object) -> None:
         assert first == second
 
 
+@pytest.mark.slow
 @given(state=st.dictionaries(KEYS, VALUES, max_size=4))
 def test_nested_state_comes_back_as_it_was(state: dict, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("state") / "kept"

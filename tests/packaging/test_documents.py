@@ -74,6 +74,7 @@ def test_the_sweep_of_the_core_set_holds_every_method_in_every_core_suite() -> N
     assert found == set(itertools.product(CORE_SUITES, methods, range(5)))
 
 
+@pytest.mark.slow
 def test_every_published_sweep_can_be_run(tmp_path: Path) -> None:
     paths = sorted((ROOT / "leaderboard" / "sweeps").glob("*.toml"))
     assert len(paths) >= 3

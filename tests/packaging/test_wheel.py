@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.walk
+
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"metabench": "metabench", "baselines": "metabench_baselines", "datasets": "metabench_datasets"}
 """Folder of the repository to folder of the wheel."""

@@ -22,6 +22,7 @@ onload = () => { const page = frames[0].document, root = page.documentElement;
 </script>"""
 
 
+@pytest.mark.slow
 def test_the_page_is_styled_fits_a_narrow_screen_and_nothing_hostile_runs(make, tmp_path):
     record = make(HOSTILE, suite="point-robot", configuration={HOSTILE: HOSTILE}, overrides={HOSTILE: HOSTILE})
     write_record(record, tmp_path / "0.json")

@@ -28,6 +28,8 @@ from metabench.system.home import home
 
 from .interrupted import METHODS, SETTINGS, after, files, interrupt, plan, quiet, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.85, 0.9, 0.94, 0.97, 0.99])
 def test_a_disk_that_fills_up_at_any_moment(place, expected, monkeypatch, share):

@@ -9,6 +9,8 @@ import pytest
 
 from .killing import METHODS, kill_often
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_cell_that_is_killed_ends_as_if_it_had_not_been(method: str, tiny_built: Path, tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 from metabench.system.home import home
 
+pytestmark = pytest.mark.slow
+
+
 METHODS = Path(__file__).with_name("small_methods.py")
 SETTINGS = Settings(checkpoint_seconds=0.0)
 

@@ -8,6 +8,9 @@ import pytest
 import metabench
 from metabench.errors import MetabenchError, UnknownNameError
 
+pytestmark = pytest.mark.slow
+
+
 METHODS = Path(__file__).with_name("small_methods.py")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 
+import pytest
 from rich.console import Console
 
 from metabench.cli import run_display as display
@@ -41,6 +42,7 @@ def show_events(terminal, place, small):
     return console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
     text = show_events(True, place, small)
     assert "building tiny medium: rolling out" in text

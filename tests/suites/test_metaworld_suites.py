@@ -47,6 +47,7 @@ def test_splits_have_the_sizes_of_the_field(name, environments, train_goals, tes
     assert suite.entry.horizon == 500 and suite.entry.headline == "success"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reach", "door-lock"])
 def test_the_goals_are_those_of_meta_world_and_its_splits_are_not_mixed_up(name):
     import metaworld

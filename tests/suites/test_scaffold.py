@@ -62,6 +62,7 @@ def test_a_method_is_trained_and_evaluated_on_it(make_plugin) -> None:
             assert len(block.rows) == 5 * suite.entry.evaluation.episodes
 
 
+@pytest.mark.slow
 def test_its_wheel_holds_suite_and_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_suite_plugin("wheel-cart", tmp_path / "plugin")
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path]

@@ -18,6 +18,9 @@ from metabench.teachers.ppo import TeacherConfig
 from metabench.teachers.select import choose_behaviours, install_behaviours
 from metabench.teachers.train import train_teacher
 
+pytestmark = pytest.mark.slow
+
+
 SUITES = ("cheetah-vel", "cheetah-dir", "ant-dir", "ant-dir-arc", "hopper-param", "walker-param")
 TARGETS = {"cheetah-vel": -45.0, "cheetah-dir": 1000.0, "ant-dir": 900.0, "hopper-param": 350.0, "walker-param": 420.0}
 """Mean return over all train and test tasks that each family's expert should reach."""

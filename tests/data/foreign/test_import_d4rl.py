@@ -204,6 +204,7 @@ def test_a_horizon_too_short_is_doubted(tmp_path: Path):
         imported(path, horizon=10)
 
 
+@pytest.mark.slow
 @given(
     count=st.integers(1, 60),
     terminals=st.lists(st.integers(0, 59), max_size=12),

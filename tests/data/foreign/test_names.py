@@ -49,6 +49,7 @@ def renamed(record: dict, key: str, name: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(name=NAMES)
 def test_no_name_makes_a_suite_raise_anything_else(name: str) -> None:
@@ -67,6 +68,7 @@ def test_a_name_with_slashes_is_no_folder_where_a_record_says_it(tmp_path: Path)
         load_named_suite(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["suite", "dataset", "method", "preset"])
 def test_records_with_odd_names_are_refused_in_a_line(record, key, tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("odd")

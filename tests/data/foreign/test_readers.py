@@ -11,6 +11,8 @@ import pytest
 
 from metabench.data.foreign.safe_pickle import read_mapping
 
+pytestmark = pytest.mark.slow
+
 
 def test_spoilt_files_are_refused() -> None:
     """In a process of its own: what listens for forbidden calls cannot be taken away again."""

@@ -81,6 +81,7 @@ def test_its_data_lead_to_its_observations(pendulums: list[str]) -> None:
         np.testing.assert_allclose(outcome.observation, columns.observations[rows + episodes + step + 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_from_datasets_to_scores(pendulums: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> str:
         with pytest.raises(SystemExit) as caught:

@@ -23,7 +23,6 @@ from metabench.data.making.roll_out import roll_out
 from metabench.data.storage.store import open_store
 from metabench.data.trajectories import Trajectories, hash_trajectories
 from metabench.errors import DataError
-from metabench.seeding import derived_seed
 from metabench.suites import load_suite
 
 
@@ -50,16 +49,6 @@ def plain_digest(trajectories: Trajectories) -> str:
             kind = {"f": "f4", "b": "b1", "i": "i8"}[values.dtype.kind]
             text += f"{name} {kind} {values.shape}\n".encode() + values.astype("<" + kind).tobytes(order="C")
     return "sha256:" + hashlib.sha256(text).hexdigest()
-
-
-def test_the_plan_gives_each_task_its_shares_and_its_own_seeds():
-    suite = load_suite("tiny")
-    plan = plan_trajectories(suite, "mixed")
-    assert plan.tasks == (0,) * 10 + (1,) * 10 + (2,) * 10
-    assert plan.splits == ("train",) * 20 + ("test",) * 10
-    assert plan.behaviours == (("medium",) * 7 + ("expert",) * 3) * 3
-    assert plan.seeds[13] == derived_seed("data", "tiny", 1, "mixed", 4, 1, 3)
-    assert len(set(plan.seeds)) == 30
 
 
 @pytest.mark.parametrize(("name", "dataset"), [("tiny", "mixed"), ("tiny-discrete", "medium")])
@@ -282,6 +271,7 @@ def test_what_a_killed_build_leaves_is_never_used_and_goes_with_the_next(folders
     verify_dataset(load_suite("tiny"), "medium")
 
 
+@pytest.mark.slow
 def test_builds_at_once_wait_for_each_other(folders):
     command = [sys.executable, "-c", BUILD, "never", "force"]
     running = [subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.PIPE, text=True) for _ in range(3)]

@@ -30,6 +30,7 @@ def read_focus(browser, what):
     return browser.run(f"return document.activeElement.{what}")
 
 
+@pytest.mark.slow
 def test_the_table_is_ranked_and_says_what_stands_behind_each_number(site, browser):
     browser.open(site)
     assert browser.texts(NAMES) == ["meta-dt", "prompt-dt", "bc", "teacher"]
@@ -151,6 +152,7 @@ def test_earlier_versions_of_a_suite_are_kept(make, write, tmp_path, browser):
     assert browser.texts("#board td.value") == ["–", "–"]
 
 
+@pytest.mark.slow
 def test_names_of_html_and_script_appear_as_text(make, tmp_path, browser):
     record = make(
         HOSTILE,

@@ -33,6 +33,7 @@ def tab_until(browser, found):
     raise AssertionError("the tab key does not lead there")
 
 
+@pytest.mark.slow
 def test_everything_is_reached_and_used_by_keyboard(page, browser):
     browser.open(page)
     browser.press(Keys.TAB, Keys.ENTER)  # the skip link
@@ -73,6 +74,7 @@ def test_marks_of_a_figure_are_one_stop_and_arrows_move_between_them(page, brows
     assert browser.run(f"{tip}.hidden") is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1600])
 def test_no_width_makes_the_page_scroll_sideways(page, browser, width):
     views = ("#figure=adaptation", "#figure=profile", "#figure=tasks", "#view=overall")

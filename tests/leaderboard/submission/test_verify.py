@@ -16,6 +16,9 @@ from metabench.runs.isolation.isolated_policy import confinement_gaps
 from metabench.runs.kept.record import make_record, read_record, write_record
 from metabench.suites import load_suite
 
+pytestmark = pytest.mark.slow
+
+
 HERE = Path(__file__).parent
 SMALL = f"{HERE.parents[1] / 'runs' / 'small_methods.py'}:Small"
 MEMORISING = f"{HERE / 'memorising_method.py'}:Memorising"

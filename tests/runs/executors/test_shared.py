@@ -62,6 +62,7 @@ def run(engine, cells, settings=None, cancelled=lambda: False):
     return events
 
 
+@pytest.mark.slow
 def test_jobs_give_the_results_of_this_process(place, monkeypatch):
     alone = plan(place / "alone", seeds=(0, 1))
     assert run_cells(alone, Settings()).finished == (0, 1)

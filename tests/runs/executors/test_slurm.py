@@ -17,6 +17,9 @@ from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 
+pytestmark = pytest.mark.slow
+
+
 METHODS = Path(__file__).parents[1] / "small_methods.py"
 
 COMMANDS = {

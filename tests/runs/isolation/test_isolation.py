@@ -22,6 +22,9 @@ from metabench.runs.isolation.confinement import LINUX
 from metabench.runs.isolation.isolated_policy import ask_configuration, confinement_gaps, open_isolated
 from metabench.runs.isolation.limits import Limits
 
+pytestmark = pytest.mark.slow
+
+
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 SECRET_NAME = "whispered-valley"
 SECRET_GOAL = 0.7364918273645501

@@ -16,6 +16,9 @@ from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 
+pytestmark = pytest.mark.slow
+
+
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
 
 

@@ -61,21 +61,30 @@ class Teacher(ABC):
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
 
+def clip_to_unit(actions: Array) -> Array:
+    """Actions of environments whose bounds are -1 and 1."""
+    return np.clip(actions, -1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class TeacherTraining:
     """What the training of a network teacher needs of a family: one network for all its tasks.
 
     Attributes:
         feature_dim: length of the network's input.
-        action_dim: length of its output, actions in [-1, 1].
+        action_dim: length of its output: actions in [-1, 1], or logits of choices.
         make_features: `(lanes, observation_dim)` observations and the lanes' tasks to `(lanes, feature_dim)` float64.
         draw_task: a task of the distribution that the teacher is trained on, as wide as the suites and their far tasks.
+        discrete: actions are choices.
+        to_environment: actions as the network draws them to those that the environment takes.
     """
 
     feature_dim: int
     action_dim: int
     make_features: Callable[[Array, Sequence[TaskParameters]], Array]
     draw_task: Callable[[np.random.Generator], TaskParameters]
+    discrete: bool = False
+    to_environment: Callable[[Array], Array] = clip_to_unit
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ from metabench.teachers.ppo import ActorCritic, Batch, TeacherConfig
 
 
 class LaneGroup:
-    """Lanes in step with each other: their environment, tasks and place in the episode."""
+    """Lanes in step with each other: their environment, tasks and place in the episode.
+
+    Attributes:
+        features: `(lanes, features)` what the network reads now.
+        active: `(lanes,)` bool: the lane's episode has not been ended by its task. All lanes begin anew together, when
+            the horizon is reached or none is active any more: what a lane does in between is not learned from.
+        finished: returns of whole episodes in the suite's own tasks.
+    """
+
+    features: Array
+    active: Array
 
     def __init__(
         self,
@@ -28,42 +38,62 @@ class LaneGroup:
         """Begin an episode that counts as `elapsed` steps old; `name` tells the group's seeds from others'."""
         self._suite, self._training, self._config = suite, training, config
         self._lanes, self._name = lanes, name
+        self._tasks = suite.split("train") if config.blind else suite.tasks
         self._environment: BatchedEnvironment = suite.environment()
         self._episodes, self._elapsed = 0, elapsed
         self.finished: list[float] = []
         self._begin()
 
-    def step(self, actions: Array) -> tuple[Array, Array | None]:
-        """Rewards, and the last features of the episodes if the horizon ended them."""
-        step = self._environment.step(np.clip(actions, -1.0, 1.0))
-        self._returns += step.reward
+    def step(self, actions: Array) -> tuple[Array, Array, Array | None]:
+        """Act once in every lane.
+
+        Args:
+            actions: as the network draws them, `(lanes, action_dim)`, or `(lanes,)` integers.
+
+        Returns:
+            `(lanes,)` rewards; `(lanes,)` whether the task has ended the episode now; and, if all lanes begin anew, the
+            last features of their episodes.
+        """
+        step = self._environment.step(self._training.to_environment(actions))
+        ended = self.active & step.terminated
+        self._returns[self.active] += step.reward[self.active]
         self._elapsed += 1
         self.features = self._training.make_features(
             step.observation.astype(np.float64), self.parameters
         )
-        if self._elapsed < self._suite.entry.horizon:
-            return step.reward, None
+        self.active = self.active & ~ended
+        rewards = step.reward / self._scales
+        if self._elapsed < self._suite.entry.horizon and self.active.any():
+            return rewards, ended, None
         last = self.features
         if self._episodes > 1:  # the first is cut, to bring the groups out of phase
             self.finished += self._returns[self._in_suite].tolist()
         self._elapsed = 0
         self._begin()
-        return step.reward, last
+        return rewards, ended, last
 
     def _begin(self) -> None:
         """Start an episode a lane: in a task of the suite or, in a share of the lanes, in one drawn for it."""
         generator = np.random.default_rng(
             derived_seed("teacher", self._config.seed, self._name, self._episodes)
         )
-        tasks = self._suite.tasks
-        in_suite = generator.random(self._lanes) < self._config.suite_tasks
-        self.parameters: list[TaskParameters] = [
-            tasks[int(generator.integers(len(tasks)))].parameters
-            if own
-            else self._training.draw_task(generator)
-            for own in in_suite
-        ]
+        in_suite = generator.random(self._lanes) < (
+            1.0 if self._config.blind else self._config.suite_tasks
+        )
+        self.parameters: list[TaskParameters] = []
+        scales = []
+        for own in in_suite:
+            if own:
+                task = self._tasks[int(generator.integers(len(self._tasks)))]
+                self.parameters.append(task.parameters)
+                scales.append(task.reference.expert - task.reference.random)
+            else:
+                self.parameters.append(self._training.draw_task(generator))
+                scales.append(1.0)
+        # A policy that cannot please all tasks must not prefer those whose rewards are large.
+        self._scales = np.array(scales) if self._config.blind else np.ones(self._lanes)
         self._in_suite, self._returns = in_suite, np.zeros(self._lanes)
+        self.active = np.ones(self._lanes, bool)
         observation = self._environment.reset(
             self.parameters, generator.integers(2**62, size=self._lanes).tolist()
         )
@@ -131,8 +161,10 @@ class ExperienceCollector:
             np.zeros((config.rollout + 1, shape[1])),
             np.zeros(shape),
         )  # (T + 1, L), (T, L)
-        deviation = network.log_deviation.exp().numpy()
-        means, actions = (np.zeros((*shape, len(deviation))) for _ in range(2))
+        active = np.zeros(shape, bool)
+        means = np.zeros((*shape, network.action_dim))
+        actions = np.zeros(shape, np.int64) if network.discrete else np.zeros_like(means)
+        log_probability = np.zeros(shape)
         for t in range(config.rollout):
             features[t] = np.concatenate([group.features for group in self._groups])
             inputs = network.normalise(features[t])
@@ -140,38 +172,40 @@ class ExperienceCollector:
                 network.actor(inputs).numpy(),
                 network.critic(inputs)[:, 0].numpy(),
             )
-            actions[t] = means[t] + deviation * self._generator.standard_normal(means[t].shape)
+            actions[t], log_probability[t] = network.distribution.draw(
+                means[t], network.log_deviation, self._generator
+            )
+            active[t] = np.concatenate([group.active for group in self._groups])
             for index, group in enumerate(self._groups):
                 part = slice(index * self._lanes, (index + 1) * self._lanes)
-                rewards[t, part], last = group.step(actions[t, part])
+                rewards[t, part], ended, last = group.step(actions[t, part])
                 self._discounted[index] = (
                     config.discount * self._discounted[index] + rewards[t, part]
                 )
-                self._return_moments.add(self._discounted[index][:, None])
-                if (
-                    last is not None
-                ):  # the horizon is not an end of the task: bootstrap from the value there
+                self._return_moments.add(self._discounted[index][active[t, part]][:, None])
+                ends[t, part] = ended  # nothing comes after an end by the task: its value stays 0
+                if last is not None:
+                    # The horizon is not an end of the task: bootstrap from the value there.
                     ends[t, part] = True
-                    after_end[t, part] = network.critic(network.normalise(last))[:, 0].numpy()
+                    values_there = network.critic(network.normalise(last))[:, 0].numpy()
+                    after_end[t, part] = np.where(ended, 0.0, values_there)
                     self._discounted[index] = np.zeros(self._lanes)
         following = network.normalise(np.concatenate([group.features for group in self._groups]))
         values[-1] = network.critic(following)[:, 0].numpy()
         # Rewards in units of the discounted return's deviation: the critic's targets are then of size one in any suite.
         rewards = rewards / float(self._return_moments.deviation[0])
         advantages = _estimate_advantages(rewards, values, ends, after_end, config)
-        log_probability = (
-            -0.5 * np.square((actions - means) / deviation).sum(axis=-1) - np.log(deviation).sum()
-        )
-        flat = features.reshape(-1, features.shape[-1])
+        # Steps after an end by the task, while other lanes go on, are nobody's.
+        flat = features[active]
         inputs = network.normalise(flat)  # as they were acted with: the moments change afterwards
         self.feature_moments.add(flat)
         return Batch(
             inputs=inputs,
-            actions=_flatten_lanes(actions),
-            means=_flatten_lanes(means),
-            log_probability=_flatten_lanes(log_probability),
-            advantage=_flatten_lanes(advantages),
-            target=_flatten_lanes(advantages + values[:-1]),
+            actions=_to_tensor(actions[active]),
+            means=_to_tensor(means[active]),
+            log_probability=_to_tensor(log_probability[active]),
+            advantage=_to_tensor(advantages[active]),
+            target=_to_tensor((advantages + values[:-1])[active]),
             log_deviation=network.log_deviation.detach().clone(),
         )
 
@@ -189,6 +223,5 @@ def _estimate_advantages(
     return advantages
 
 
-def _flatten_lanes(values: Array) -> torch.Tensor:
-    """`(T, L, ...)` to `(T * L, ...)` float32."""
-    return torch.as_tensor(values, dtype=torch.float32).flatten(0, 1)
+def _to_tensor(values: Array) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)

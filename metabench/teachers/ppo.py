@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metabench.envs import Array
+from metabench.teachers.actions import ActionDistribution, ChosenActions, NormalActions
 
 
 class TeacherConfig(BaseModel):
@@ -40,6 +41,9 @@ class TeacherConfig(BaseModel):
     deviation: float = Field(
         0.5, gt=0, description="standard deviation of actions at the beginning"
     )
+    blind: bool = Field(
+        False, description="told neither task nor past, on the training tasks: a blind reference"
+    )
     every: float = Field(
         1.12, gt=1, description="growth of the number of steps from one checkpoint to the next"
     )
@@ -50,10 +54,15 @@ class ActorCritic(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    distribution: ActionDistribution
 
-    def __init__(self, features: int, actions: int, width: int, deviation: float) -> None:
-        """Make the networks; `deviation` is the first standard deviation of actions."""
+    def __init__(
+        self, features: int, actions: int, width: int, deviation: float, discrete: bool = False
+    ) -> None:
+        """Make the networks; `deviation` is the first standard deviation of continuous actions."""
         super().__init__()
+        self.action_dim, self.discrete = actions, discrete
+        self.distribution = ChosenActions() if discrete else NormalActions()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
         self.actor, self.critic = (
@@ -92,8 +101,8 @@ class Batch:
 
     Attributes:
         inputs: `(B, features)` normalised.
-        actions: `(B, action_dim)` as drawn.
-        means: `(B, action_dim)` of the distribution that they were drawn from.
+        actions: `(B, action_dim)` as drawn, or `(B,)` numbers of choices.
+        means: `(B, action_dim)` of the distribution that they were drawn from; logits of choices.
         log_probability: `(B,)` of the actions, but for a constant.
         advantage: `(B,)`.
         target: `(B,)` what the critic should say.
@@ -131,14 +140,10 @@ def update_policy(
         for part in np.array_split(order, config.minibatches):
             index = torch.as_tensor(part)
             inputs, actions = batch.inputs[index], batch.actions[index]
-            mean, log_deviation = (
-                network.actor(inputs),
-                network.log_deviation,
-            )  # (n, action_dim), (action_dim,)
-            log_probability = (
-                -0.5 * ((actions - mean) / log_deviation.exp()).square().sum(-1)
-                - log_deviation.sum()
-            )
+            outputs = network.actor(inputs)  # (n, action_dim)
+            log_deviation = network.log_deviation  # (action_dim,)
+            distribution = network.distribution
+            log_probability = distribution.log_probability(outputs, log_deviation, actions)
             ratio = (log_probability - batch.log_probability[index]).exp()
             advantage = batch.advantage[index]
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
@@ -147,18 +152,13 @@ def update_policy(
             )
             value = network.critic(inputs)[:, 0]
             loss = (value - batch.target[index]).square().mean() - gain.mean()
-            loss = loss - config.entropy * log_deviation.sum()
+            loss = loss - config.entropy * distribution.entropy(outputs, log_deviation)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            with (
-                torch.no_grad()
-            ):  # Kullback-Leibler divergence of two normal distributions, from the old to the new
-                spread = (old.exp().square() + (mean - batch.means[index]).square()) / (
-                    2.0 * log_deviation.exp().square()
-                )
-                divergence = float((log_deviation - old + spread - 0.5).sum(-1).mean())
-            seen.append(divergence)
+            with torch.no_grad():
+                before = batch.means[index]
+                seen.append(distribution.divergence(before, old, outputs, log_deviation))
             optimizer.step()
     divergence = float(np.mean(seen[-config.minibatches :]))
     # Too far from the policy that acted, its advantages say nothing any more; too near, the batch is wasted.

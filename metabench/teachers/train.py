@@ -18,6 +18,7 @@ from metabench.envs import TeacherTraining
 from metabench.errors import MetabenchError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
+from metabench.teachers.blind import make_blind_training
 from metabench.teachers.experience import ExperienceCollector, LaneGroup
 from metabench.teachers.ppo import ActorCritic, TeacherConfig, update_policy
 from metabench.teachers.select import list_checkpoints
@@ -58,7 +59,7 @@ def train_teacher(
     """
     from safetensors.numpy import save_file
 
-    training = _find_training(suite)
+    training = make_blind_training(suite) if config.blind else _find_training(suite)
     if list_checkpoints(folder):
         raise MetabenchError(
             f"{folder}: expected no checkpoints before training, found those of an earlier one"
@@ -66,7 +67,9 @@ def train_teacher(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
     torch.manual_seed(config.seed)
-    network = ActorCritic(training.feature_dim, training.action_dim, config.width, config.deviation)
+    network = ActorCritic(
+        training.feature_dim, training.action_dim, config.width, config.deviation, training.discrete
+    )
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
     lanes, horizon = config.lanes // PHASES, suite.entry.horizon
     groups = [

@@ -19,16 +19,25 @@ app = typer.Typer(
 
 @app.command()
 def train(
-    suite: Annotated[str, typer.Argument(help="a suite of a MuJoCo family")],
+    suite: Annotated[
+        str,
+        typer.Argument(help="a suite of a MuJoCo family; with --blind of any that has a simulator"),
+    ],
     out: Annotated[Path, typer.Option(help="folder for checkpoints and the learning curve")],
     steps: Annotated[int, typer.Option(min=1, help="environment steps")] = 10_000_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind", help="tell it neither task nor past: what the task is worth is above it"
+        ),
+    ] = False,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="another setting; may be repeated"),
     ] = None,
 ) -> None:
-    """Train a task-conditioned policy by PPO in the suite's simulator; one core, minutes to an hour."""
+    """Train a policy that is told the task, or a blind one, by PPO in the suite's simulator; minutes to an hour."""
     from pydantic import ValidationError
 
     from metabench.errors import MetabenchError, UnknownNameError, first_problem
@@ -40,7 +49,9 @@ def train(
         if key not in TeacherConfig.model_fields:
             raise UnknownNameError("setting", key, TeacherConfig.model_fields)
     try:
-        config = TeacherConfig.model_validate({**values, "steps": steps, "seed": seed})
+        config = TeacherConfig.model_validate(
+            {**values, "steps": steps, "seed": seed, "blind": blind}
+        )
     except ValidationError as error:
         raise MetabenchError(f"--set {first_problem(error)}") from error
     console = Console()
@@ -52,7 +63,26 @@ def train(
         )
 
     train_teacher(load_suite(suite), config, out, progress)
-    console.print(f"next: metabench teacher install {suite} {out}", soft_wrap=True)
+    following = "judge" if blind else "install"
+    console.print(f"next: metabench teacher {following} {suite} {out}", soft_wrap=True)
+
+
+@app.command()
+def judge(
+    suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
+    folder: Annotated[Path, typer.Argument(help="the folder of a blind training")],
+    episodes: Annotated[int, typer.Option(min=1, help="episodes a task")] = 20,
+) -> None:
+    """Score the best blind policy of a training, split by split: 100 minus its score is the suite's headroom."""
+    from metabench.teachers.blind import choose_blind, score_blind
+
+    loaded = load_suite(suite)
+    path, network = choose_blind(loaded, folder, episodes)
+    table = Table("split", "score of the blind policy", "headroom", title=str(path))
+    for split in loaded.splits:
+        score = score_blind(loaded, network, split, episodes)
+        table.add_row(split, f"{score:.1f}", f"{100.0 - score:.1f}")
+    Console().print(table)
 
 
 @app.command()

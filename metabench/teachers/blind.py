@@ -1,6 +1,7 @@
 """The blind reference: the best policy that knows neither task nor past.
 
-What a teacher earns above it is what finding out the task is worth. It maps the present observation to an action, and is trained online like the teacher, over the training tasks.
+It maps the present observation to an action, and is trained online like the teacher, over the training tasks. What a
+teacher earns above it is what finding out the task is worth.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import numpy as np
 
 from metabench.envs import Array, TaskParameters, TeacherTraining
 from metabench.envs.locomotion.network_teacher import TeacherNetwork, read_network
-from metabench.errors import MetabenchError, SimulationError
+from metabench.errors import DataError, MetabenchError, SimulationError
 from metabench.seeding import derived_seed
 from metabench.suites import Suite
+from metabench.teachers.select import list_checkpoints
 
 
 def make_blind_training(suite: Suite) -> TeacherTraining:
@@ -81,3 +83,28 @@ def measure_blind(
                 break
         returns += totals.tolist()
     return np.array(returns).reshape(len(tasks), episodes)
+
+
+def choose_blind(suite: Suite, folder: Path, episodes: int) -> tuple[Path, TeacherNetwork]:
+    """The checkpoint of a blind training with the highest mean score on the training tasks, and its network.
+
+    Raises:
+        DataError: the folder holds no checkpoints, or they are of other spaces.
+    """
+    paths = list_checkpoints(folder)
+    if not paths:
+        raise DataError(
+            f"{folder}: expected checkpoints of `metabench teacher train {suite.name} --blind`, found none"
+        )
+    networks = [read_blind(path, suite) for path in paths]
+    scores = [score_blind(suite, network, "train", episodes) for network in networks]
+    best = int(np.argmax(scores))
+    return paths[best], networks[best]
+
+
+def score_blind(suite: Suite, network: TeacherNetwork, split: str, episodes: int) -> float:
+    """Mean normalised score over the tasks of a split."""
+    tasks = [task.id for task in suite.split(split)]
+    returns = measure_blind(suite, network, tasks, episodes)  # (tasks, episodes)
+    scores = suite.normalised(np.repeat(tasks, episodes).tolist(), returns.ravel().tolist())
+    return float(np.mean(scores))

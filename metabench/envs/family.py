@@ -26,6 +26,7 @@ FAMILIES: Mapping[str, str] = {
     "corridor": "metabench.envs.corridor:CorridorFamily",
     "grid-world": "metabench.envs.classic.grid_world:GridWorldFamily",
     "gymnasium": "metabench.envs.gymnasium.family:GymnasiumFamily",
+    "hopper-healthy": "metabench.envs.locomotion.parameter_families:HopperHealthyFamily",
     "hopper-param": "metabench.envs.locomotion.parameter_families:HopperParamFamily",
     "meta-world": "metabench.envs.metaworld.families:MetaWorldFamily",
     "mountain-car": "metabench.envs.classic.mountain_car:MountainCarFamily",
@@ -33,6 +34,7 @@ FAMILIES: Mapping[str, str] = {
     "pointmaze": "metabench.envs.point_maze:PointMazeFamily",
     "point-robot": "metabench.envs.point_robot:PointRobotFamily",
     "simple-env": "metabench.envs.classic.simple_env:SimpleEnvFamily",
+    "walker-healthy": "metabench.envs.locomotion.parameter_families:WalkerHealthyFamily",
     "walker-param": "metabench.envs.locomotion.parameter_families:WalkerParamFamily",
 }
 """Family name to `module:class`; modules are imported on first use."""

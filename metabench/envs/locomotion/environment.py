@@ -18,7 +18,7 @@ from metabench.errors import SimulationError
 
 
 class LocomotionEnvironment(BatchedEnvironment):
-    """Lanes of one body that never terminate."""
+    """Lanes of one body; episodes never end early unless a family's tasks say so."""
 
     def __init__(self, spaces: Spaces, body: Body, threads: int | None = None) -> None:
         """Compile the nominal model; lanes come with `reset`. For `threads` see `LaneSimulator`."""
@@ -57,7 +57,7 @@ class LocomotionEnvironment(BatchedEnvironment):
             raise SimulationError(error.lane, error.step, self._parameters[error.lane]) from error
         reward = self._reward(before, self._simulator.positions, actions)
         observation = self._observation(self._simulator).astype(np.float32)
-        return BatchStep(observation, reward, np.zeros(len(reward), bool))
+        return BatchStep(observation, reward, self._find_ended(self._simulator))
 
     @property
     def positions(self) -> Array:
@@ -85,6 +85,10 @@ class LocomotionEnvironment(BatchedEnvironment):
         """The model of one task; the nominal one unless the family's tasks differ in dynamics."""
         del parameters
         return self.model
+
+    def _find_ended(self, simulator: LaneSimulator) -> Array:
+        """`(lanes,)` bool: the task ends the episode in this state."""
+        return np.zeros(len(simulator.positions), bool)
 
     @abstractmethod
     def _reset_noise(self, generator: np.random.Generator) -> tuple[Array, Array]:

@@ -120,3 +120,74 @@ class WalkerParamFamily(ParameterFamily):
     name = "walker-param"
     observation_dim, action_dim, feature_dim = 17, 6, 17 + 58
     bodies, joints = 7, 6
+
+
+class HealthyFamily(ParameterFamily):
+    """A body that must stay up, with hidden physics, strengths and directions of its actuators.
+
+    `strength` has a factor and `direction` a 1 or -1 for each actuator.
+    """
+
+    bases: ClassVar[Mapping[str, float]] = {**ParameterFamily.bases, "strength": 1.3}
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each parameter that is a factor."""
+        return {**super().shapes, "strength": (self.joints,)}
+
+    def check_parameters(self, parameters: TaskParameters) -> None:
+        """All factors, and a direction for each actuator."""
+        if "direction" not in parameters:
+            raise ValueError("expected a direction for each actuator, found none")
+        directions = np.array(parameters["direction"], object)
+        if directions.shape != (self.joints,) or not all(
+            is_number(value) and abs(value) == 1 for value in directions
+        ):
+            raise ValueError(f"direction must hold {self.joints} numbers, each 1 or -1")
+        super().check_parameters({key: parameters[key] for key in parameters if key != "direction"})
+
+    def environment(self, horizon: int) -> BatchedEnvironment:
+        """A batched body whose episodes end with a fall."""
+        from metabench.envs.locomotion.healthy_bodies import HealthyBodyEnvironment
+
+        return HealthyBodyEnvironment(self.spaces(horizon), self.name)
+
+    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """The observation, the exponents of all factors divided by 3, and the directions."""
+        scaled = super().teacher_features(observations, parameters)
+        return np.concatenate([scaled, [task["direction"] for task in parameters]], axis=1)
+
+    def draw(self, generator: np.random.Generator) -> TaskParameters:
+        """Factors as of the family without falls, and any directions."""
+        factors = super().draw(generator)
+        return {**factors, "direction": generator.choice((-1, 1), self.joints).tolist()}
+
+    def task_vector(self, parameters: TaskParameters) -> Array:
+        """The exponents of all factors, and the directions."""
+        return np.concatenate([self._exponents(parameters), parameters["direction"]])
+
+
+class HopperHealthyFamily(HealthyFamily):
+    """Hopper that must stay up: a task is 37 factors of mass, inertia, damping, friction and strength, 3 directions.
+
+    Gymnasium's hopper at 0.016 s a step, twice its own. Observation: the positions without the root's x (5) and the
+    velocities, clipped to [-10, 10] (6). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
+    An episode ends when the torso is lower than 0.7 m or leans by more than 0.2.
+    """
+
+    name = "hopper-healthy"
+    observation_dim, action_dim, feature_dim = 11, 3, 11 + 37 + 3
+    bodies, joints = 4, 3
+
+
+class WalkerHealthyFamily(HealthyFamily):
+    """Walker that must stay up: a task is 64 factors of mass, inertia, damping, friction and strength, 6 directions.
+
+    Gymnasium's walker at 0.016 s a step, twice its own. Observation: the positions without the root's x (8) and the
+    velocities, clipped to [-10, 10] (9). Reward: the speed, plus 1, minus 0.001 times the squared norm of the action.
+    An episode ends when the torso is lower than 0.8 m, higher than 2 m or leans by more than 1.
+    """
+
+    name = "walker-healthy"
+    observation_dim, action_dim, feature_dim = 17, 6, 17 + 64 + 6
+    bodies, joints = 7, 6

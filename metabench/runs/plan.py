@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeAlias
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import DataError, MetabenchError, UnknownNameError
+from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.protocol import (
     PROTOCOL,
     SPLITS,
     SUPPORT_DATASET,
     TRACKS,
-    list_supported_tracks,
+    VALIDATION,
+    choose_tracks,
 )
 from metabench.methods.contract import Method
 from metabench.methods.registry import load_method, name_method
@@ -65,8 +66,13 @@ class PlannedCell:
 
     @property
     def record_path(self) -> Path:
-        """Where the cell's record is written."""
-        return self.results / self.cell.path
+        """Where the cell's record is written; one of validation tasks lies apart."""
+        return (self.results / VALIDATION if self.develops else self.results) / self.cell.path
+
+    @property
+    def develops(self) -> bool:
+        """Whether it acts in validation tasks: for choosing between configurations, never ranked."""
+        return all(split == VALIDATION for split, _ in self.tracks)
 
     @property
     def failure_path(self) -> Path:
@@ -92,7 +98,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
     """
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
     settings = [
-        (suite, dataset, suite.dataset(dataset).version, choose_tracks(suite, request.tracks))
+        (suite, dataset, suite.dataset(dataset).version, _choose_tracks(suite, request))
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
     methods = {
@@ -143,6 +149,14 @@ def datasets_needed(dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[st
     return tuple(dict.fromkeys((dataset, SUPPORT_DATASET) if supported else (dataset,)))
 
 
+def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], ...]:
+    if VALIDATION in (request.splits or ()) and set(request.splits or ()) != {VALIDATION}:
+        raise MetabenchError(
+            f"split {VALIDATION!r} is run alone: records of it are never ranked, those of {' and '.join(SPLITS)} are"
+        )
+    return choose_tracks(suite, request.tracks, request.splits)
+
+
 def covers(record: Record, planned: PlannedCell) -> bool:
     """Whether `record` is of this very cell and has all its tracks."""
     return record.result.cell == planned.cell and set(planned.tracks) <= _tracks_of(record)
@@ -160,21 +174,6 @@ def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method
             f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no continuous actions"
         )
     return method
-
-
-def choose_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    """The (split, track) of a suite that have these names; None takes all. Raises `MetabenchError` as `plan_cells`."""
-    supported = list_supported_tracks(suite)
-    if tracks is None:
-        return supported
-    for track in tracks:
-        if track not in TRACKS:
-            raise UnknownNameError("track", track, TRACKS)
-        if all(track != name for _, name in supported):
-            raise MetabenchError(
-                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset"
-            )
-    return tuple((split, track) for split, track in supported if track in tracks)
 
 
 def _look_up_data(
@@ -220,7 +219,7 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if record.result.cell == planned.cell:
         tracks = sorted(
             _tracks_of(record) | set(planned.tracks),
-            key=lambda pair: (SPLITS.index(pair[0]), TRACKS.index(pair[1])),
+            key=lambda pair: ((*SPLITS, VALIDATION).index(pair[0]), TRACKS.index(pair[1])),
         )
         return dataclasses.replace(
             planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"

@@ -19,6 +19,7 @@ from metabench.evaluation.rollout import Rollout, roll_out_policy
 from metabench.evaluation.rows import Block, Collection, Counts, Row, StageCost
 from metabench.methods.contract import Episode, Policy
 from metabench.suites import Suite, load_suite
+from metabench.system.wording import say_count
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
@@ -188,7 +189,9 @@ class _Stages:
         scored: bool,
     ) -> Rollout:
         stage = "scored episodes" if scored else f"support episode {shots + 1}"
-        label = f"{self.split} {self.track}: " + (f"{shots} shots" if scored and shots else stage)
+        label = f"{self.split} {self.track}: " + (
+            say_count(shots, "shot") if scored and shots else stage
+        )
         report = self.progress
         starts = protocol.derive_reset_seeds(self.suite, self.split, lanes, scored=scored)
         policy_seeds = protocol.derive_policy_seeds(

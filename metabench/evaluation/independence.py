@@ -2,7 +2,7 @@
 
 A lane may know its own episode and its group's support, nothing else. A policy whose lanes share what they learn has
 more experience than the protocol gives it. So a sample of lanes, each of another task, is fed its recorded observations
-again by a freshly loaded policy with the same seeds, while all other lanes see episodes and supports of other tasks:
+again by a freshly loaded policy with the same seeds, while all other lanes see episodes and supports of another task:
 its actions must be equal. No simulator is needed. Everything that last bits may depend on is as it was: how many lanes
 there are and in which places, which of them are active, and how long the supports are.
 
@@ -34,6 +34,10 @@ FIRST_STEPS = 0.25
 """Share of the horizon that a run replays: with one rollout of a cell's sixteen, 1.6 % of its acting."""
 
 
+WITH_SUPPORT = 1 / 3
+"""Share of the cells that replay a rollout with support: as much as 3 % of an evaluation allow on average."""
+
+
 @dataclass(frozen=True)
 class Replay:
     """Which rollout of a track is replayed, and how much of it.
@@ -53,7 +57,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What was compared: so many lanes, and actions of these in all."""
+    """How many lanes were compared, and how many actions of theirs in all."""
 
     lanes: int
     steps: int
@@ -83,7 +87,7 @@ def choose_replay(
 ) -> tuple[str, str, Replay]:
     """The rollout of a cell that is replayed in part.
 
-    Half of the cells replay one without support: a policy may take as long to adapt as to act, and adapting cannot be
+    A third of the cells replay one with support: a policy may take as long to adapt as to act, and adapting cannot be
     replayed in part.
 
     Args:
@@ -100,7 +104,7 @@ def choose_replay(
         for each in list_replays(split, track)
     ]
     generator = np.random.default_rng(seeds.seed_replay_choice(suite, seed))
-    with_support = generator.random() < 0.5
+    with_support = generator.random() < WITH_SUPPORT
     fitting = [each for each in every if (each[2].shots > 0) == with_support] or every
     return fitting[int(generator.integers(len(fitting)))]
 
@@ -137,7 +141,7 @@ def replay_lanes(
         privileged: whether to reveal tasks to the policy; each lane's is that of the episode it sees.
 
     Returns:
-        How much was compared; nothing where all lanes are of one task, so that there is no other company.
+        How much was compared; nothing where there is one lane.
 
     Raises:
         DependentLanesError: an action differs; names method, rollout, task and step.
@@ -155,13 +159,13 @@ def replay_lanes(
     if played.support:
         policy.adapt(_change_supports(played, sources))
     lengths = np.array([len(episode) for episode in played.episodes])  # (lanes,)
+    script = _write_script(shown, lengths, math.ceil(replay.share * suite.spaces.horizon))
     compared = 0
-    for timestep in range(math.ceil(replay.share * suite.spaces.horizon)):
+    for timestep in range(script.observations.shape[1]):
         active = timestep < lengths
         if not active[chosen].any():
             break
-        step = _show(suite, shown, lengths, active, timestep, scored=played.scored)
-        actions = policy.act(step, timestep)
+        actions = policy.act(script.make_step(suite, timestep, active, played.scored), timestep)
         for lane in chosen:
             if not active[lane]:
                 continue
@@ -179,9 +183,11 @@ def replay_lanes(
 def _choose_lanes(
     lanes: Sequence[Lane], most: int | None, generator: np.random.Generator
 ) -> list[int]:
-    """Places of lanes of different tasks, at most half of all tasks."""
+    """Places of lanes of different tasks, at most half of all tasks; none where a lane has no company at all."""
+    if len(lanes) == 1:
+        return []
     tasks = sorted({lane.task for lane in lanes})
-    half = len(tasks) // 2
+    half = max(1, len(tasks) // 2)
     drawn = generator.permutation(tasks)[: half if most is None else min(half, most)]
     return [
         int(generator.choice([i for i, lane in enumerate(lanes) if lane.task == task]))
@@ -192,26 +198,28 @@ def _choose_lanes(
 def _choose_sources(
     lanes: Sequence[Lane], chosen: Sequence[int], generator: np.random.Generator
 ) -> list[int]:
-    """For each lane, the one whose episode it sees: itself for the chosen, all others one of another task.
+    """For each lane, the one whose episode it sees: itself for the chosen, all others one of a single other task.
 
-    None of them is of a chosen lane's task: who shares within a task finds nobody to share with. Lanes of one group
-    see lanes of one group, as far as it has as many.
+    That is no chosen lane's task: who shares within a task finds nobody to share with, and who shares with everybody
+    finds others. Where all lanes are of one task, they see the chosen lane's own, from which it learns nothing. Lanes
+    of one group see lanes of one group, as far as it has as many.
     """
     checked = {lanes[i].task for i in chosen}
     groups: dict[int, list[int]] = {}
     for i, lane in enumerate(lanes):
         groups.setdefault(lane.group, []).append(i)
-    strangers = [
-        group for group, members in groups.items() if lanes[members[0]].task not in checked
-    ]
+    strangers = sorted({lane.task for lane in lanes} - checked)
+    if strangers:
+        task = int(generator.choice(strangers))
+        company = [members for members in groups.values() if lanes[members[0]].task == task]
+    else:
+        company = [[i] for i in chosen]
     sources = list(range(len(lanes)))
     for members in groups.values():
-        task = lanes[members[0]].task
-        others = [each for each in strangers if lanes[groups[each][0]].task != task] or strangers
-        new = groups[int(generator.choice(others))]
+        shown = company[int(generator.integers(len(company)))]
         for number, member in enumerate(members):
             if member not in chosen:
-                sources[member] = new[number % len(new)]
+                sources[member] = shown[number % len(shown)]
     return sources
 
 
@@ -223,20 +231,19 @@ def _change_supports(played: Played, sources: Sequence[int]) -> dict[int, Sequen
         group = played.lanes[i].group
         if group in changed:
             continue
-        mine = played.support[group]
-        if group in own:
-            changed[group] = mine
-        else:
-            new = played.support[played.lanes[source].group]
-            changed[group] = [
-                _fit_episode(episode, len(old)) for episode, old in zip(new, mine, strict=True)
-            ]
+        new = played.support[group if group in own else played.lanes[source].group]
+        changed[group] = [
+            _fit_episode(episode, len(old))
+            for episode, old in zip(new, played.support[group], strict=True)
+        ]
     # In the order in which the policy had them.
     return {group: changed[group] for group in played.support}
 
 
 def _fit_episode(episode: Episode, length: int) -> Episode:
     """As much of an episode as fills `length` steps, from its start again where it is too short."""
+    if len(episode) == length:
+        return episode
     steps = np.arange(length) % len(episode)
     return Episode(
         observations=episode.observations[np.append(steps, (steps[-1] + 1))],
@@ -247,31 +254,45 @@ def _fit_episode(episode: Episode, length: int) -> Episode:
     )
 
 
-def _show(
-    suite: Suite,
-    shown: Sequence[Episode],
-    lengths: Array,
-    active: Array,
-    timestep: int,
-    *,
-    scored: bool,
-) -> Step:
-    """What all lanes see; a lane that had ended, or sees a shorter episode, keeps seeing the last step acted on."""
-    count = len(shown)
-    previous_action = suite.spaces.null_actions(count)
-    previous_reward = np.zeros(count, np.float32)
-    observations = []
-    for lane, episode in enumerate(shown):
-        at = min(timestep, int(lengths[lane]) - 1, len(episode) - 1)
-        observations.append(episode.observations[at])
-        if at:
-            previous_action[lane] = episode.actions[at - 1]
-            previous_reward[lane] = episode.rewards[at - 1]
-    return Step(
-        observation=np.stack(observations),
-        previous_action=previous_action,
-        previous_reward=previous_reward,
-        timestep=np.full(count, timestep, np.int64),
-        active=active.copy(),  # the policy may write to it
-        scored=np.full(count, scored),
+@dataclass(frozen=True)
+class _Script:
+    """What lanes see in the first steps, whatever they do.
+
+    Attributes:
+        observations: `(lanes, steps, observation_dim)`.
+        previous_actions: `(lanes, steps, action_dim)` or `(lanes, steps)`; of the first step, any.
+        previous_rewards: `(lanes, steps)`; of the first step, any.
+    """
+
+    observations: Array
+    previous_actions: Array
+    previous_rewards: Array
+
+    def make_step(self, suite: Suite, timestep: int, active: Array, scored: bool) -> Step:
+        """Copies: the policy may write to them."""
+        lanes = len(active)
+        first = timestep == 0
+        return Step(
+            observation=self.observations[:, timestep].copy(),
+            previous_action=suite.spaces.null_actions(lanes)
+            if first
+            else self.previous_actions[:, timestep].copy(),
+            previous_reward=np.zeros(lanes, np.float32)
+            if first
+            else self.previous_rewards[:, timestep].copy(),
+            timestep=np.full(lanes, timestep, np.int64),
+            active=active.copy(),
+            scored=np.full(lanes, scored),
+        )
+
+
+def _write_script(shown: Sequence[Episode], lengths: Array, steps: int) -> _Script:
+    """A lane that had ended, or sees a shorter episode, keeps seeing what was last acted on."""
+    last = np.minimum(lengths, [len(episode) for episode in shown]) - 1  # (lanes,)
+    at = np.minimum(np.arange(min(steps, int(lengths.max()))), last[:, None])  # (lanes, steps)
+    before = np.maximum(at - 1, 0)
+    return _Script(
+        np.stack([episode.observations[i] for episode, i in zip(shown, at, strict=True)]),
+        np.stack([episode.actions[i] for episode, i in zip(shown, before, strict=True)]),
+        np.stack([episode.rewards[i] for episode, i in zip(shown, before, strict=True)]),
     )

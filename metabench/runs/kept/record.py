@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -68,7 +69,9 @@ class Provenance(StrictModel):
     seconds_acting: float = Field(ge=0)
     seconds_evaluating: float = Field(ge=0, description="all of evaluation, simulator included")
     stages: tuple[StageCost, ...] = Field(
-        default=(), description="what each rollout cost; records of protocol 1 have none"
+        default=(),
+        exclude_if=operator.not_,
+        description="what each rollout cost; records of protocol 1 have none",
     )
     resumed: int = Field(ge=0, description="how often the run was resumed from a checkpoint")
     device: str

@@ -48,7 +48,8 @@ class PlannedCell:
             record's place is damaged; it is left alone).
         note: why it is in that state, or what it will replace; may be empty.
         overwrite: begin it anew, whatever record and checkpoints there are.
-        extends: a valid record of the same cell lacks some of the tracks; its policy need not be trained again.
+        extends: a valid record of the same cell lacks some of the tracks, or is of validation tasks where this is not,
+            or the other way round; its policy need not be trained again.
         warnings: for the record: data that differs from what was published.
     """
 
@@ -207,7 +208,7 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if planned.cell.dataset_digest == UNKNOWN_DIGEST:
         return dataclasses.replace(planned, note="its data is not built yet")
     if not path.exists():
-        return planned
+        return _look_for_sibling(planned)
     try:
         record = read_record(path)
     except DataError as error:
@@ -228,4 +229,21 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     different = next(key for key in new if old[key] != new[key])
     return dataclasses.replace(
         planned, note=f"replaces a record of another {different.replace('_', ' ')}"
+    )
+
+
+def _look_for_sibling(planned: PlannedCell) -> PlannedCell:
+    """Whether the same cell has acted in validation tasks, or in test tasks: it need not be trained again."""
+    results = planned.results if planned.develops else planned.results / VALIDATION
+    try:
+        record = read_record(results / planned.cell.path)
+    except DataError:  # there is none, or a damaged one: then it is trained
+        return planned
+    if record.result.cell != planned.cell:
+        return planned
+    acted = "test" if planned.develops else VALIDATION
+    return dataclasses.replace(
+        planned,
+        extends=True,
+        note=f"its policy has acted in {acted} tasks; it is not trained again",
     )

@@ -49,6 +49,10 @@ class MethodError(MetabenchError):
     """A method or policy that broke its contract; the message names method, lane and step."""
 
 
+class DependentLanesError(MethodError):
+    """A policy that acts otherwise in a lane because of what other lanes see; the message names task and step."""
+
+
 class SimulationError(MetabenchError):
     """A lane whose simulation diverged; the message names task, lane and step."""
 

@@ -32,7 +32,7 @@ def places(suite: str, split: str, track: str, shots: int) -> tuple[tuple[int, i
     if track == "collection":
         lanes = [lane for episode in range(shots) for lane in list_collection_lanes(loaded, split, episode)]
     else:
-        lanes = list(list_scored_lanes(loaded, split, track, [shots]))
+        lanes = list(list_scored_lanes(loaded, split, track, shots))
     return tuple(sorted((lane.task, lane.support, lane.episode) for lane in lanes))
 
 
@@ -80,7 +80,6 @@ def synthetic_record(
     for block in blocks:
         if block.track == "few-shot":
             shots[block.split] = max(block.shots, shots.get(block.split, 0))
-    tracks = {(block.split, block.track) for block in blocks}
     collections = tuple(
         Collection(split=split, rows=rows_at(suite, (split, "collection", count), level - 20, generator, noise))
         for split, count in shots.items()
@@ -115,8 +114,11 @@ def synthetic_record(
         counts=Counts(
             scored_steps=sum(row.length for block in blocks for row in block.rows),
             support_steps=sum(row.length for collection in collections for row in collection.rows),
-            act_calls=20 * (len(tracks) + sum(shots.values())),
-            adapt_calls=sum(track != "zero-shot" for _, track in tracks) + sum(count - 1 for count in shots.values()),
+            act_calls=20 * (len(blocks) + sum(shots.values())),
+            adapt_calls=sum(block.shots > 0 for block in blocks) + sum(count - 1 for count in shots.values()),
+            development_steps=0,
+            replayed_lanes=1,
+            replayed_steps=5,
         ),
     )
     provenance = Provenance(

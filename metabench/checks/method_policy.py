@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import numpy as np
 from metabench.checks.method_script import Script, act_script, compare_actions
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
+from metabench.evaluation.independence import list_replays
 from metabench.evaluation.protocol import list_supported_tracks
 from metabench.methods.contract import Policy
 from metabench.methods.state_files import DIGESTS
@@ -76,7 +78,7 @@ class PolicyChecks:
         for split, track in list_supported_tracks(self._suite):
             yield (
                 f"{split} {track}",
-                "evaluates without error",
+                "evaluates without error, and lanes act the same in other company, exactly",
                 functools.partial(self._check_track, split, track),
             )
 
@@ -179,12 +181,13 @@ class PolicyChecks:
     def _check_track(self, split: str, track: str) -> str | None:
         training = self._training
         evaluation = evaluate(
-            self._policy,
+            lambda: nullcontext(self._load(self._saved)),
             self._suite,
             track,
             split=split,
             privileged=training.privileged,
             name=training.name,
+            replays=list_replays(split, track),
         )
         rows = [row for block in evaluation.blocks for row in block.rows]
         wrong = [row for row in rows if not math.isfinite(row.total_return)]

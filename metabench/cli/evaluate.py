@@ -32,7 +32,10 @@ def evaluate(
     track: Annotated[
         list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")
     ] = None,
-    split: Annotated[list[str] | None, typer.Option(help="test, test-far (default: all)")] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="test, test-far, validation (default: all that are ranked)"),
+    ] = None,
     shots: Annotated[
         str | None, typer.Option(help="numbers of shots (1,3,5) (default: the protocol's)")
     ] = None,
@@ -48,7 +51,7 @@ def evaluate(
 ) -> None:
     """Evaluate a trained policy; nothing is trained and no record is written.
 
-    The limits hold for each track, and need --isolate.
+    The limits hold for each rollout, and need --isolate.
     """
     from metabench.cli.arguments import read_names, read_shots
     from metabench.runs.again.evaluate_policy import evaluate_saved

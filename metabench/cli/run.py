@@ -60,6 +60,13 @@ def run(
         list[str] | None,
         typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)"),
     ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="only these splits: test,test-far; or validation, alone: to choose by, never ranked "
+            "(default: all that are ranked)"
+        ),
+    ] = None,
     results: Results = Path("results"),
     executor: Annotated[
         str,
@@ -148,6 +155,7 @@ def run(
         seeds=read_seeds(seeds or "1"),
         overrides=read_overrides(set_ or []),
         tracks=None if track is None else read_names(track),
+        splits=None if split is None else read_names(split),
         results=results,
         overwrite=overwrite,
         executor=executor,

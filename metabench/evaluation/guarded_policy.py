@@ -21,6 +21,7 @@ class GuardedPolicy:
     """Calls a policy, and counts and times the calls.
 
     Attributes:
+        name: what errors call it.
         seconds_acting: spent in `Policy.act`.
         seconds_adapting: spent in `Policy.adapt`.
         act_calls: calls of `Policy.act`, each for all lanes.
@@ -30,7 +31,7 @@ class GuardedPolicy:
     def __init__(self, policy: Policy, name: str, spaces: Spaces) -> None:
         """Guard `policy`; errors call it `name`."""
         self._policy = policy
-        self._name = name
+        self.name = name
         self._spaces = spaces
         self._low, self._high = np.asarray(spaces.action_low), np.asarray(spaces.action_high)
         self.seconds_acting = 0.0
@@ -100,7 +101,7 @@ class GuardedPolicy:
         lanes, spaces = len(active), self._spaces
         malformed = find_form_problem(chosen, lanes, spaces)
         if malformed is not None:
-            raise MethodError(f"method {self._name!r}, step {timestep}: {malformed}")
+            raise MethodError(f"method {self.name!r}, step {timestep}: {malformed}")
         values = chosen.reshape(
             lanes, -1
         )  # (lanes, action_dim), or (lanes, 1) for discrete actions
@@ -119,7 +120,7 @@ class GuardedPolicy:
                 problem = f"action {action[0]} is not in 0 to {spaces.num_actions - 1}"
             else:
                 problem = f"action {action} is out of bounds {list(spaces.action_low)} to {list(spaces.action_high)}"
-            raise MethodError(f"method {self._name!r}, lane {lane}, step {timestep}: {problem}")
+            raise MethodError(f"method {self.name!r}, lane {lane}, step {timestep}: {problem}")
         if spaces.discrete:
             return np.where(active, chosen, 0).astype(np.int64)
         finite = np.where(active[:, None], chosen, 0.0).astype(np.float32)
@@ -132,7 +133,7 @@ class GuardedPolicy:
             if isinstance(error, PolicyProcessError)
             else f"raised {type(error).__name__}: {error}"
         )
-        return MethodError(f"method {self._name!r}: {call} {what}")
+        return MethodError(f"method {self.name!r}: {call} {what}")
 
 
 def find_form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:

@@ -24,9 +24,10 @@ def load_logged_supports(
     Raises:
         DataError: the suite's `medium` data is not built, or does not cover the split.
     """
-    columns = load_columns(suite, protocol.SUPPORT_DATASET, split, build=False)
+    stored = "train" if split == protocol.VALIDATION else split
+    columns = load_columns(suite, protocol.SUPPORT_DATASET, stored, build=False)
     supports = {}
-    for task in suite.split(split):
+    for task in protocol.list_tasks(suite, split):
         episodes = np.flatnonzero(columns.tasks == task.id)
         for support in range(suite.entry.evaluation.supports):
             drawn = protocol.draw_logged_support(

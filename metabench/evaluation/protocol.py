@@ -1,4 +1,4 @@
-"""The protocol as data: tracks, shots, quotas, and every seed that evaluation uses.
+"""The protocol as data: splits, tracks, shots, quotas, and which lanes act.
 
 All of it is fixed by suite, split and track alone, never by what a policy does: two methods meet the same episodes.
 """
@@ -6,20 +6,25 @@ All of it is fixed by suite, split and track alone, never by what a policy does:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.seeding import derived_seed
+from metabench.evaluation import seeds
+from metabench.evaluation.seeds import PROTOCOL as PROTOCOL
 from metabench.suites import Suite
+from metabench.suites.schema import TaskEntry
 
-PROTOCOL = "1"
-"""Version of all that is fixed here and in `rollout`; every record names it."""
+ARCHIVED_PROTOCOLS = ("1",)
+"""Records of these stay scored and shown; none is made or added any more."""
 
 SPLITS = ("test", "test-far")
-"""The splits that are scored."""
+"""The splits that are ranked."""
+
+VALIDATION = "validation"
+"""The validation tasks as a split: for choosing between configurations, never ranked."""
 
 TRACKS = ("zero-shot", "few-shot", "logged-shot")
 """Where support comes from: nowhere, the policy's own episodes, logged trajectories."""
@@ -29,6 +34,7 @@ SUPPORT_DATASET = "medium"
 
 _SHOTS: dict[str, dict[str, tuple[int, ...]]] = {
     "test": {"zero-shot": (0,), "few-shot": (1, 3, 5), "logged-shot": (3,)},
+    VALIDATION: {"zero-shot": (0,), "few-shot": (1, 3, 5), "logged-shot": (3,)},
     "test-far": {"zero-shot": (0,), "few-shot": (3,), "logged-shot": (3,)},
 }
 
@@ -52,15 +58,36 @@ class Lane:
     group: int = 0
 
 
+def list_splits(suite: Suite) -> tuple[str, ...]:
+    """The splits that a policy can act in: the ranked ones, then `validation`; those that have tasks."""
+    return tuple(split for split in (*SPLITS, VALIDATION) if _find_tasks(suite, split))
+
+
+def list_tasks(suite: Suite, split: str) -> tuple[TaskEntry, ...]:
+    """The tasks of a split that a policy can act in.
+
+    Raises:
+        UnknownNameError: the suite has no such split; names the suite and the nearest one.
+    """
+    check_split(suite, split)
+    return _find_tasks(suite, split)
+
+
+def _find_tasks(suite: Suite, split: str) -> tuple[TaskEntry, ...]:
+    if split == VALIDATION:
+        return tuple(task for task in suite.split("train") if task.validation)
+    return suite.split(split, allow_empty=True)
+
+
 def check_split(suite: Suite, split: str) -> None:
-    """Check that `split` is one of `SPLITS` and that `suite` has it.
+    """Check that `split` is one of `list_splits`.
 
     Raises:
         UnknownNameError: it is not; names the suite and the nearest split.
     """
-    known = [name for name in SPLITS if name in suite.splits]
+    known = list_splits(suite)
     if split not in known:
-        raise UnknownNameError(f"scored split of suite {suite.name}", split, known)
+        raise UnknownNameError(f"split of suite {suite.name}", split, known)
 
 
 def choose_shot_counts(
@@ -69,7 +96,7 @@ def choose_shot_counts(
     """The shot counts of a track, ascending and each once: those asked for, or the protocol's.
 
     Args:
-        split: `test` or `test-far`.
+        split: `test`, `test-far` or `validation`.
         track: one of `TRACKS`.
         shots: numbers of support episodes; None takes the protocol's for this split.
 
@@ -92,32 +119,69 @@ def choose_shot_counts(
     return counts
 
 
+def choose_tracks(
+    suite: Suite, tracks: Sequence[str] | None = None, splits: Sequence[str] | None = None
+) -> tuple[tuple[str, str], ...]:
+    """The (split, track) of a suite that have these names.
+
+    Args:
+        suite: the suite.
+        tracks: some of `TRACKS`; None takes all that the suite has.
+        splits: some of `list_splits`; None takes all that are ranked.
+
+    Raises:
+        UnknownNameError: no such track, or the suite has no such split.
+        MetabenchError: the suite cannot be scored in one of these tracks.
+    """
+    for split in splits or ():
+        check_split(suite, split)
+    supported = list_supported_tracks(suite)
+    if splits is not None:
+        supported = tuple(
+            pair
+            for pair in (*supported, *_list_supported(suite, [VALIDATION]))
+            if pair[0] in splits
+        )
+    if tracks is None:
+        return supported
+    for track in tracks:
+        if track not in TRACKS:
+            raise UnknownNameError("track", track, TRACKS)
+        if all(track != name for _, name in supported):
+            raise MetabenchError(
+                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset"
+            )
+    return tuple((split, track) for split, track in supported if track in tracks)
+
+
 def list_supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
-    """All (split, track) that `suite` can be scored in: `logged-shot` needs `medium` data of the split."""
+    """All (split, track) that `suite` can be ranked in: `logged-shot` needs `medium` data of the split."""
+    return _list_supported(suite, [split for split in SPLITS if split in suite.splits])
+
+
+def _list_supported(suite: Suite, splits: Sequence[str]) -> tuple[tuple[str, str], ...]:
     datasets = suite.entry.datasets
     logged = datasets[SUPPORT_DATASET].splits if SUPPORT_DATASET in datasets else ()
     return tuple(
         (split, track)
-        for split in SPLITS
-        if split in suite.splits
+        for split in splits
         for track in TRACKS
-        if track != "logged-shot" or split in logged
+        # Validation tasks are training tasks: their trajectories are those of the training data.
+        if track != "logged-shot" or ("train" if split == VALIDATION else split) in logged
     )
 
 
-def list_scored_lanes(
-    suite: Suite, split: str, track: str, shots: Sequence[int]
-) -> tuple[Lane, ...]:
-    """The scored episodes of a track: E a task and shot count, E/R from each support, in a fixed shuffled order.
+def list_scored_lanes(suite: Suite, split: str, track: str, shots: int) -> tuple[Lane, ...]:
+    """The scored episodes of a track with one shot count: E a task, E/R from each support, in a fixed shuffled order.
 
     Args:
         suite: whose quotas E (`evaluation.episodes`) and R (`evaluation.supports`) hold.
-        split: `test` or `test-far`.
+        split: one of `list_splits`.
         track: one of `TRACKS`.
-        shots: as `choose_shot_counts` gives them.
+        shots: one of those that `choose_shot_counts` gives.
 
     Returns:
-        One lane an episode, tasks x E x shot counts of them.
+        One lane an episode, tasks x E of them; the i-th has the same task and start in all tracks and shot counts.
     """
     quota = suite.entry.evaluation
     supports, episodes = quota.supports, quota.episodes // quota.supports
@@ -125,13 +189,12 @@ def list_scored_lanes(
         # Episodes without support have nothing in common: each is a group of its own.
         supports, episodes = quota.episodes, 1
     lanes = [
-        Lane(task.id, support, count, episode)
-        for task in suite.split(split)
+        Lane(task.id, support, shots, episode)
+        for task in list_tasks(suite, split)
         for support in range(supports)
-        for count in shots
         for episode in range(episodes)
     ]
-    return _make_anonymous(lanes, derived_seed(PROTOCOL, "order", suite.identity, split, track))
+    return _make_anonymous(lanes, seeds.seed_lane_order(suite, split, scored=True))
 
 
 def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane, ...]:
@@ -139,12 +202,10 @@ def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane,
     lanes = [
         # `episode` earlier ones have been acted: so many shots is the policy given now.
         Lane(task.id, support, shots=episode, episode=episode)
-        for task in suite.split(split)
+        for task in list_tasks(suite, split)
         for support in range(suite.entry.evaluation.supports)
     ]
-    return _make_anonymous(
-        lanes, derived_seed(PROTOCOL, "order", suite.identity, split, "collection")
-    )
+    return _make_anonymous(lanes, seeds.seed_lane_order(suite, split, scored=False))
 
 
 def _make_anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
@@ -158,37 +219,31 @@ def _make_anonymous(lanes: Sequence[Lane], seed: int) -> tuple[Lane, ...]:
     return tuple(shuffled)
 
 
-def derive_reset_seeds(suite: Suite, split: str, track: str, lanes: Iterable[Lane]) -> list[int]:
-    """Seeds of the lanes' reset noise, one a lane: the same for every method, seed and shot count."""
-    # Without `lane.shots`: an adaptation curve compares shot counts from the same starts.
+def derive_reset_seeds(
+    suite: Suite, split: str, lanes: Sequence[Lane], *, scored: bool
+) -> list[int]:
+    """Seeds of the lanes' reset noise, one a lane: the same for every method, seed, track and shot count."""
+    if not scored:
+        return [
+            seeds.seed_support_start(suite, split, lane.task, lane.support, lane.episode)
+            for lane in lanes
+        ]
     return [
-        derived_seed(
-            PROTOCOL, "reset", suite.identity, split, track, lane.task, lane.support, lane.episode
-        )
+        seeds.seed_scored_start(suite, split, lane.task, number_start(suite, lane))
         for lane in lanes
     ]
 
 
-def derive_policy_seeds(
-    suite: Suite, split: str, track: str, stage: str, lanes: int, seed: int
-) -> list[int]:
-    """The policy's randomness in each lane: by its place in the shuffled order, so that it names no task.
+def number_start(suite: Suite, lane: Lane) -> int:
+    """Which of its task's E scored starts a scored lane has, counted from 0."""
+    quota = suite.entry.evaluation
+    each = quota.episodes // quota.supports if lane.shots else 1  # zero-shot: one a support
+    return lane.support * each + lane.episode
 
-    Args:
-        suite: the suite.
-        split: the split.
-        track: the track.
-        stage: which reset of the track this is.
-        lanes: number of lanes.
-        seed: the evaluation seed.
 
-    Returns:
-        One a lane.
-    """
-    return [
-        derived_seed(PROTOCOL, "policy", seed, suite.identity, split, track, stage, place)
-        for place in range(lanes)
-    ]
+def derive_policy_seeds(suite: Suite, split: str, stage: str, lanes: int, seed: int) -> list[int]:
+    """The policy's randomness in each of so many lanes; see `seeds.seed_policy`."""
+    return [seeds.seed_policy(suite, split, stage, place, seed) for place in range(lanes)]
 
 
 def draw_logged_support(
@@ -206,7 +261,7 @@ def draw_logged_support(
         raise MetabenchError(
             f"suite {suite.name}: task {task} has {available} {SUPPORT_DATASET} trajectories; {shots} shots need more"
         )
-    seed = derived_seed(PROTOCOL, "logged-support", suite.identity, split, task, support)
+    seed = seeds.seed_logged_support(suite, split, task, support)
     # The beginning of a whole permutation, not a draw of `shots`: that is how supports of different sizes are nested.
     chosen: list[int] = np.random.default_rng(seed).permutation(available)[:shots].tolist()
     return chosen

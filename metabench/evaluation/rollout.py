@@ -1,4 +1,4 @@
-"""The rollout loop: all lanes of a track at once, one policy call a step."""
+"""The rollout loop: all lanes at once, one policy call a step."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ class Rollout:
     """What came of one episode in every lane.
 
     Attributes:
-        rows: one a lane, sorted by task, support and episode, in the order of ascending shots.
-        shots: shot count of each row.
+        rows: one a lane, sorted by task, support and episode.
         episodes: one a lane, in the order of the lanes; empty unless they were to be kept.
         steps: real environment steps in all lanes.
     """
 
     rows: tuple[Row, ...]
-    shots: tuple[int, ...]
     episodes: tuple[Episode, ...]
     steps: int
 
@@ -157,11 +155,9 @@ class _History:
 
     def finish(self, lanes: Sequence[Lane]) -> Rollout:
         """Rows in the order of the lanes' names, episodes in the order of the lanes."""
-        # Shots first, as lanes themselves are ordered by task: so the rows of a block stand together.
-        order = sorted(range(len(lanes)), key=lambda i: (lanes[i].shots, lanes[i]))
+        order = sorted(range(len(lanes)), key=lanes.__getitem__)
         return Rollout(
             rows=tuple(self._make_row(lanes[i], i) for i in order),
-            shots=tuple(lanes[i].shots for i in order),
             episodes=self._cut_episodes() if self._keep else (),
             steps=int(self._lengths.sum()),
         )

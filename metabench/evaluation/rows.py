@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from metabench.system.strict_model import StrictModel
 
-SplitName = Literal["test", "test-far"]
+SplitName = Literal["test", "test-far", "validation"]
 TrackName = Literal["zero-shot", "few-shot", "logged-shot"]
 
 
@@ -51,6 +51,15 @@ class Collection(StrictModel):
     rows: tuple[Row, ...]
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
+def _later(description: str) -> Any:
+    """A count that records of protocol 1 have not; left out where it is absent, so that their digests hold."""
+    return Field(default=None, ge=0, exclude_if=_is_absent, description=description)
+
+
 class Counts(StrictModel):
     """What evaluating and adapting used."""
 
@@ -60,10 +69,29 @@ class Counts(StrictModel):
     )
     act_calls: int = Field(ge=0, description="calls of Policy.act, each for all lanes")
     adapt_calls: int = Field(ge=0)
+    development_steps: int | None = _later(
+        "real environment steps in validation tasks; they are in no other count"
+    )
+    replayed_lanes: int | None = _later("lanes that were acted again in other company")
+    replayed_steps: int | None = _later("actions of these lanes that were compared; all were equal")
 
 
 def sum_counts(counts: Sequence[Counts]) -> Counts:
     """What several evaluations used together."""
     return Counts(
-        **{key: sum(getattr(count, key) for count in counts) for key in Counts.model_fields}
+        **{key: sum(getattr(count, key) or 0 for count in counts) for key in Counts.model_fields}
     )
+
+
+class StageCost(StrictModel):
+    """What one rollout used of a policy: one of the support episodes that it acts itself, or all scored episodes."""
+
+    split: SplitName
+    track: TrackName
+    shots: int = Field(ge=0, description="support episodes that the policy was given")
+    scored: bool = Field(description="false: a support episode")
+    episodes: int = Field(ge=0)
+    act_calls: int = Field(ge=0, description="each for all lanes")
+    adapt_calls: int = Field(ge=0)
+    seconds_acting: float = Field(ge=0)
+    seconds_adapting: float = Field(ge=0)

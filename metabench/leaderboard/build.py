@@ -97,8 +97,10 @@ def _put_in_place(fresh: Path, output: Path) -> None:
 
 
 def _write_rows_and_pass_on(folder: Path, sources: list[Source], rows: Path) -> Iterator[Record]:
-    """Pass records on; note each one's source and write its rows."""
+    """Pass records on, but for those of validation tasks; note each one's source and write its rows."""
     for path, record in read_records(folder):
+        if record.develops:
+            continue
         source = _describe_source(record, path.relative_to(folder))
         sources.append(source)
         (rows / f"{source.contender}-{source.seed}.js").write_text(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from metabench.envs import Array, BatchedEnvironment, BatchStep, Scene, TaskParameters
 from metabench.evaluation import protocol
+from metabench.evaluation.evaluate import PolicyOpener
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
 from metabench.evaluation.rollout import roll_out_policy
-from metabench.methods.contract import Episode
+from metabench.methods.contract import Episode, Policy
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
 
@@ -44,7 +45,8 @@ class Acted:
 
 
 def act_episodes(
-    policy: GuardedPolicy,
+    opener: PolicyOpener,
+    name: str,
     suite: Suite,
     seed: int,
     *,
@@ -54,7 +56,7 @@ def act_episodes(
     """Act in the first test tasks: one episode without support, `SHOTS` of support, and one after them.
 
     Resets have the protocol's seeds; as other lanes act beside these than in an evaluation, a policy that draws its
-    actions may draw others.
+    actions may draw others. `opener` loads the policy anew, as in an evaluation; errors call it `name`.
 
     Raises:
         MethodError: the policy broke its contract; names method, lane and step.
@@ -64,19 +66,21 @@ def act_episodes(
     tasks = suite.split(SPLIT)[:TASKS]
     found: list[list[Acted]] = [[] for _ in tasks]
 
-    def act(kind: str, track: str, stage: str, shots: int, episode: int, *, support: bool) -> None:
+    def act(
+        policy: Policy, kind: str, stage: str, shots: int, episode: int, *, support: bool
+    ) -> None:
         lanes = [Lane(task.id, 0, shots, episode, group) for group, task in enumerate(tasks)]
         given: Mapping[int, Sequence[Episode]] = {
             group: [each.episode for each in acted if each.support]
             for group, acted in enumerate(found)
         }
         rollout = roll_out_policy(
-            policy,
+            GuardedPolicy(policy, name, suite.spaces),
             suite,
             environment,
             lanes,
-            protocol.derive_reset_seeds(suite, SPLIT, "collection" if support else track, lanes),
-            protocol.derive_policy_seeds(suite, SPLIT, track, stage, len(lanes), seed),
+            protocol.derive_reset_seeds(suite, SPLIT, lanes, scored=not support),
+            protocol.derive_policy_seeds(suite, SPLIT, stage, len(lanes), seed),
             given if shots else {},
             scored=not support,
             keep=True,
@@ -90,17 +94,14 @@ def act_episodes(
                 Acted(kind, support, acted, environment.lane_scenes(lane, len(acted)))
             )
 
-    act(ZERO_SHOT, "zero-shot", "scored episodes", 0, 0, support=False)
-    for number in range(SHOTS):
-        act(
-            f"support episode {number + 1}",
-            "few-shot",
-            f"support episode {number + 1}",
-            number,
-            number,
-            support=True,
-        )
-    act(ADAPTED, "few-shot", "scored episodes", SHOTS, 0, support=False)
+    with opener() as policy:
+        act(policy, ZERO_SHOT, "scored episodes", 0, 0, support=False)
+    with opener() as policy:
+        for number in range(SHOTS):
+            stage = f"support episode {number + 1}"
+            act(policy, stage, stage, number, number, support=True)
+    with opener() as policy:
+        act(policy, ADAPTED, "scored episodes", SHOTS, 0, support=False)
     return list(zip(tasks, found, strict=True))
 
 

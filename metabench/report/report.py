@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from metabench.data.load import load_data
 from metabench.data.storage.store import store_exists
 from metabench.errors import DataError, MetabenchError, MethodError
-from metabench.evaluation.guarded_policy import GuardedPolicy
+from metabench.evaluation.evaluate import PolicyOpener
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.methods.contract import Method, Policy
 from metabench.methods.pictures import Picture
@@ -127,19 +127,22 @@ def _turn_mistakes_into_notices(what: str, found: _PolicyContent) -> Iterator[No
         found.notices.append(f"{what}: {' '.join(str(error).split())}")
 
 
-def _load_all(training: Training, folder: Path, suite: Suite | str) -> tuple[Method, Suite, Policy]:
-    """The saved policy, its method and suite; raises `MetabenchError` where one of them cannot be had."""
+def _load_all(
+    training: Training, folder: Path, suite: Suite | str
+) -> tuple[Method, Suite, Policy, PolicyOpener]:
+    """Method, suite, the saved policy, and what loads it anew; raises `MetabenchError` where one cannot be had."""
     if isinstance(suite, str):
         raise MetabenchError(suite)
-    method = training.method()
+    method, spaces = training.method(), suite.spaces
     try:
-        return method, suite, load_trained_policy(method, folder, suite.spaces)
+        policy = load_trained_policy(method, folder, spaces)
     except MetabenchError:
         raise
     except Exception as error:  # a plugin may raise anything
         raise MethodError(
             f"method {method.name!r}: load raised {type(error).__name__}: {error}"
         ) from error
+    return method, suite, policy, lambda: nullcontext(load_trained_policy(method, folder, spaces))
 
 
 def _ask_policy(
@@ -147,6 +150,7 @@ def _ask_policy(
     method: Method,
     suite: Suite,
     policy: Policy,
+    opener: PolicyOpener,
     found: _PolicyContent,
     progress: Progress | None,
 ) -> None:
@@ -174,7 +178,6 @@ def _ask_policy(
                 f"the run was made with another version of suite {suite.name!r} than that here"
             )
         suite.check_available()
-        guarded = GuardedPolicy(policy, cell.method, suite.spaces)
         found.episodes += act_episodes(
-            guarded, suite, cell.seed, privileged=method.privileged, progress=progress
+            opener, cell.method, suite, cell.seed, privileged=method.privileged, progress=progress
         )

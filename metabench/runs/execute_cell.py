@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from metabench.data.load import load_data
 from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
+from metabench.evaluation.independence import choose_replay
 from metabench.evaluation.rows import sum_counts
 from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
@@ -206,30 +207,29 @@ class _Execution:
         if kept is not None:
             return kept
         cell, start = self.planned.cell, time.perf_counter()
+        replayed = choose_replay(self.suite, self.planned.tracks, cell.seed)
 
         def progress(stage: str, done: int, total: int) -> None:
             self.progress(f"evaluating: {stage}", done, total, {})
             if self.cancelled():
                 raise CancelledError(f"stopped in evaluation {split} {track}")
 
-        # Freshly loaded for every track: nothing that a policy has seen in one reaches another.
-        with self._open_policy(trained) as policy:
-            evaluation = evaluate(
-                policy,
-                self.suite,
-                track,
-                split=split,
-                seed=cell.seed,
-                privileged=self.method.privileged,
-                name=cell.method,
-                progress=progress,
-            )
+        evaluation = evaluate(
+            lambda: self._open_policy(trained),
+            self.suite,
+            track,
+            split=split,
+            seed=cell.seed,
+            privileged=self.method.privileged,
+            name=cell.method,
+            replays=[replayed[2]] if replayed[:2] == (split, track) else (),
+            progress=progress,
+        )
         measured = FinishedTrack(
             blocks=evaluation.blocks,
             collection=evaluation.collection,
             counts=evaluation.counts,
-            seconds_acting=evaluation.seconds_acting,
-            seconds_adapting=evaluation.seconds_adapting,
+            stages=evaluation.stages,
             seconds_evaluating=time.perf_counter() - start,
         )
         keep_track(measured, path)
@@ -265,9 +265,8 @@ class _Execution:
         )
         timings = Timings(
             training=training.seconds,
-            adapting=sum(track.seconds_adapting for track in tracks),
-            acting=sum(track.seconds_acting for track in tracks),
             evaluating=sum(track.seconds_evaluating for track in tracks),
+            stages=[stage for track in tracks for stage in track.stages],
         )
         provenance = make_provenance(
             timings,

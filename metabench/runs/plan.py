@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeAlias
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import DataError, MetabenchError, UnknownNameError
+from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.protocol import (
     PROTOCOL,
     SPLITS,
     SUPPORT_DATASET,
     TRACKS,
-    list_supported_tracks,
+    VALIDATION,
+    choose_tracks,
 )
 from metabench.methods.contract import Method
 from metabench.methods.registry import load_method, name_method
@@ -47,7 +48,8 @@ class PlannedCell:
             record's place is damaged; it is left alone).
         note: why it is in that state, or what it will replace; may be empty.
         overwrite: begin it anew, whatever record and checkpoints there are.
-        extends: a valid record of the same cell lacks some of the tracks; its policy need not be trained again.
+        extends: a valid record of the same cell lacks some of the tracks, or is of validation tasks where this is not,
+            or the other way round; its policy need not be trained again.
         warnings: for the record: data that differs from what was published.
     """
 
@@ -65,8 +67,13 @@ class PlannedCell:
 
     @property
     def record_path(self) -> Path:
-        """Where the cell's record is written."""
-        return self.results / self.cell.path
+        """Where the cell's record is written; one of validation tasks lies apart."""
+        return (self.results / VALIDATION if self.develops else self.results) / self.cell.path
+
+    @property
+    def develops(self) -> bool:
+        """Whether it acts in validation tasks: for choosing between configurations, never ranked."""
+        return all(split == VALIDATION for split, _ in self.tracks)
 
     @property
     def failure_path(self) -> Path:
@@ -92,7 +99,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
     """
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
     settings = [
-        (suite, dataset, suite.dataset(dataset).version, choose_tracks(suite, request.tracks))
+        (suite, dataset, suite.dataset(dataset).version, _choose_tracks(suite, request))
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
     methods = {
@@ -143,6 +150,14 @@ def datasets_needed(dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[st
     return tuple(dict.fromkeys((dataset, SUPPORT_DATASET) if supported else (dataset,)))
 
 
+def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], ...]:
+    if VALIDATION in (request.splits or ()) and set(request.splits or ()) != {VALIDATION}:
+        raise MetabenchError(
+            f"split {VALIDATION!r} is run alone: records of it are never ranked, those of {' and '.join(SPLITS)} are"
+        )
+    return choose_tracks(suite, request.tracks, request.splits)
+
+
 def covers(record: Record, planned: PlannedCell) -> bool:
     """Whether `record` is of this very cell and has all its tracks."""
     return record.result.cell == planned.cell and set(planned.tracks) <= _tracks_of(record)
@@ -160,21 +175,6 @@ def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method
             f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no continuous actions"
         )
     return method
-
-
-def choose_tracks(suite: Suite, tracks: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
-    """The (split, track) of a suite that have these names; None takes all. Raises `MetabenchError` as `plan_cells`."""
-    supported = list_supported_tracks(suite)
-    if tracks is None:
-        return supported
-    for track in tracks:
-        if track not in TRACKS:
-            raise UnknownNameError("track", track, TRACKS)
-        if all(track != name for _, name in supported):
-            raise MetabenchError(
-                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset"
-            )
-    return tuple((split, track) for split, track in supported if track in tracks)
 
 
 def _look_up_data(
@@ -208,7 +208,7 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if planned.cell.dataset_digest == UNKNOWN_DIGEST:
         return dataclasses.replace(planned, note="its data is not built yet")
     if not path.exists():
-        return planned
+        return _look_for_sibling(planned)
     try:
         record = read_record(path)
     except DataError as error:
@@ -220,7 +220,7 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if record.result.cell == planned.cell:
         tracks = sorted(
             _tracks_of(record) | set(planned.tracks),
-            key=lambda pair: (SPLITS.index(pair[0]), TRACKS.index(pair[1])),
+            key=lambda pair: ((*SPLITS, VALIDATION).index(pair[0]), TRACKS.index(pair[1])),
         )
         return dataclasses.replace(
             planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"
@@ -229,4 +229,21 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     different = next(key for key in new if old[key] != new[key])
     return dataclasses.replace(
         planned, note=f"replaces a record of another {different.replace('_', ' ')}"
+    )
+
+
+def _look_for_sibling(planned: PlannedCell) -> PlannedCell:
+    """Whether the same cell has acted in validation tasks, or in test tasks: it need not be trained again."""
+    results = planned.results if planned.develops else planned.results / VALIDATION
+    try:
+        record = read_record(results / planned.cell.path)
+    except DataError:  # there is none, or a damaged one: then it is trained
+        return planned
+    if record.result.cell != planned.cell:
+        return planned
+    acted = "test" if planned.develops else VALIDATION
+    return dataclasses.replace(
+        planned,
+        extends=True,
+        note=f"its policy has acted in {acted} tasks; it is not trained again",
     )

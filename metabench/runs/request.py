@@ -23,6 +23,7 @@ class RunRequest:
         seeds: training seeds.
         overrides: configuration keys and values for every method.
         tracks: only these tracks; None takes all that a suite has.
+        splits: only these splits; None takes all that are ranked. `validation` is run alone.
         results: the results folder, where records go and finished ones are looked for.
         overwrite: begin every cell anew: forget its record, checkpoints and kept evaluations.
         executor: who runs the cells: `local`, `ray` or `slurm`.
@@ -45,6 +46,7 @@ class RunRequest:
     seeds: Sequence[int] = (0,)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     tracks: Sequence[str] | None = None
+    splits: Sequence[str] | None = None
     results: Path = Path("results")
     overwrite: bool = False
     executor: str = "local"

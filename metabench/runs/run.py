@@ -28,6 +28,7 @@ def run(
     seeds: Sequence[int] = (0,),
     overrides: Mapping[str, Any] | None = None,
     tracks: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
     results: Path | str = "results",
     workers: int = 1,
     threads: int | None = None,
@@ -46,6 +47,8 @@ def run(
         seeds: training seeds.
         overrides: configuration keys and values for every method.
         tracks: only these tracks; None takes all that the suite has.
+        splits: only these splits; None takes all that are ranked. `validation`, alone, is for choosing between
+            configurations: its steps are counted, and its records are kept apart and never ranked.
         results: the folder that keeps the records.
         workers: cells at once, each in a process of its own, as are cells of methods that do not ship with metabench.
             Processes are spawned: a script needs an `if __name__ == "__main__"` guard for them, a notebook does not.
@@ -57,7 +60,7 @@ def run(
         The records, of each method in the order of the seeds.
 
     Raises:
-        UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
+        UnknownNameError: no such suite, dataset, method, variant, preset, track, split or configuration key.
         MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
     """
     request = RunRequest(
@@ -68,6 +71,7 @@ def run(
         seeds=seeds,
         overrides=overrides or {},
         tracks=tracks,
+        splits=splits,
         results=Path(results),
         workers=workers,
         threads=threads,

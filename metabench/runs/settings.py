@@ -18,7 +18,7 @@ class Settings:
         threads: torch's threads a cell.
         checkpoint_seconds: least time between two checkpoints.
         command: what the user typed, for the record.
-        isolate: let policies act in processes of their own, one a track; privileged ones, which are told the task, not.
+        isolate: let policies act in processes of their own, one a rollout; privileged ones, told the task, not.
         limits: what a cell may take, in this attempt; a cell that takes more is ended and has failed.
         separate: run cells in processes of their own even with one worker, as limits do: some of their code is foreign.
         patience: seconds to wait for another process that runs the same cell.

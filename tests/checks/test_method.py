@@ -137,12 +137,15 @@ def act(self, step):
 SoundPolicy.act = act""",
 }
 
+TRACKS = {f"{split} {track}" for split in ("test", "test-far") for track in ("zero-shot", "few-shot", "logged-shot")}
+"""What the judge finds as well: it replays lanes."""
+
 TITLES_THAT_MAY_FOLLOW = {
-    "seeds": {"deterministic", "resumes", "forgets", "lanes", "lane order", "groups", "ended lanes", "loads"},
+    "seeds": {"deterministic", "resumes", "forgets", "lanes", "lane order", "groups", "ended lanes", "loads", *TRACKS},
     "forgets": {"deterministic", "resumes", "seeds", "lanes", "lane order", "groups", "ended lanes", "loads"},
-    "lanes": {"ended lanes"},
+    "lanes": {"ended lanes", *TRACKS},
     "lane order": {"lanes"},
-    "deterministic": {"resumes", "loads"},
+    "deterministic": {"resumes", "loads", *TRACKS},
     "ended lanes": {"lanes"},
     "saves": {"damage"},
     "test few-shot": {"test-far few-shot"},

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from metabench import Policy, evaluate, load_suite
 from metabench.data.load import load_columns
-from metabench.errors import DataError, MetabenchError, UnknownNameError
-from metabench.evaluation import protocol
+from metabench.errors import DataError, MetabenchError, MethodError, UnknownNameError
+from metabench.evaluation import protocol, seeds
 
 
 class Recorder(Policy):
@@ -66,6 +67,11 @@ class Oracle(Recorder):
         return np.clip(goals - step.observation, -0.1, 0.1)
 
 
+def kept(policy):
+    """What hands out the very same policy each time, so that all it was told can be read."""
+    return lambda: nullcontext(policy)
+
+
 def rows_of(evaluation):
     return [block.rows for block in evaluation.blocks]
 
@@ -87,7 +93,7 @@ def test_ended_lanes_wait_unchanged_and_their_actions_are_ignored(countdown, tmp
             return actions
 
     suite, policy = countdown(tmp_path, [0, 2, 6]), Careless()
-    evaluation = evaluate(policy, suite, "zero-shot")
+    evaluation = evaluate(kept(policy), suite, "zero-shot")
     (steps,) = policy.steps
     assert [int(step.active.sum()) for step in steps] == [3, 3, 2, 2, 2, 2]
     early = int(np.flatnonzero(~steps[-1].active)[0])
@@ -106,7 +112,7 @@ def test_ended_lanes_wait_unchanged_and_their_actions_are_ignored(countdown, tmp
 
 def test_episodes_begin_with_nothing_before_them(countdown, tmp_path):
     policy = Recorder()
-    evaluate(policy, countdown(tmp_path, [0, 3], episodes=2, supports=2), "few-shot")
+    evaluate(kept(policy), countdown(tmp_path, [0, 3], episodes=2, supports=2), "few-shot")
     for steps in policy.steps:
         first, second = steps[:2]
         assert not first.previous_action.any()
@@ -115,7 +121,7 @@ def test_episodes_begin_with_nothing_before_them(countdown, tmp_path):
         assert first.active.all()
         assert not first.timestep.any()
         np.testing.assert_array_equal(second.timestep, 1)
-    assert [bool(steps[0].scored.any()) for steps in policy.steps] == [False] * 5 + [True]
+    assert [bool(steps[0].scored.any()) for steps in policy.steps] == [False] * 5 + [True] * 3
 
 
 def test_every_quota_is_filled_exactly_once():
@@ -137,8 +143,12 @@ def test_every_quota_is_filled_exactly_once():
     ]
     assert few.counts.scored_steps == 3 * 5 * 20 * 20
     assert few.counts.support_steps == 5 * 5 * 20 * 20
-    assert few.counts.act_calls == 6 * 20
-    assert few.counts.adapt_calls == 5
+    assert few.counts.act_calls == 8 * 20
+    assert few.counts.adapt_calls == 7
+    assert [(stage.shots, stage.scored, stage.act_calls, stage.adapt_calls) for stage in few.stages] == [
+        *((shots, False, 20, int(shots > 0)) for shots in range(5)),
+        *((shots, True, 20, 1) for shots in (1, 3, 5)),
+    ]
     far = evaluate(Recorder(), suite, "few-shot", split="test-far")
     assert [block.shots for block in far.blocks] == [3]
 
@@ -161,19 +171,19 @@ def test_an_oracle_scores_what_a_plain_loop_scores():
 
 def test_only_privileged_policies_are_shown_tasks():
     policy = Recorder()
-    evaluate(policy, "tiny", "zero-shot")
+    evaluate(kept(policy), "tiny", "zero-shot")
     assert policy.revealed == []
-    evaluate(policy, "tiny", "few-shot", privileged=True)
-    assert len(policy.revealed) == 6
+    evaluate(kept(policy), "tiny", "few-shot", privileged=True)
+    assert len(policy.revealed) == 8
     assert policy.revealed[0] == [{"goal": [0.3, -0.7]}] * 2
 
 
 def test_results_do_not_depend_on_the_order_of_lanes(monkeypatch):
     suite = load_suite("point-robot")
     first, second = Wanderer(), Wanderer()
-    expected = [evaluate(first, suite, track) for track in ("zero-shot", "few-shot")]
-    monkeypatch.setattr(protocol, "PROTOCOL", "another order; point-robot has no reset noise")
-    found = [evaluate(second, suite, track) for track in ("zero-shot", "few-shot")]
+    expected = [evaluate(kept(first), suite, track) for track in ("zero-shot", "few-shot")]
+    monkeypatch.setattr(seeds, "PROTOCOL", "another order; point-robot has no reset noise")
+    found = [evaluate(kept(second), suite, track) for track in ("zero-shot", "few-shot")]
     firsts = [np.concatenate([step.previous_reward for step in policy.steps[0]]) for policy in (first, second)]
     assert not np.array_equal(*firsts)
     assert [rows_of(each) for each in found] == [rows_of(each) for each in expected]
@@ -182,37 +192,37 @@ def test_results_do_not_depend_on_the_order_of_lanes(monkeypatch):
 
 def test_lanes_and_groups_are_shuffled_and_numbered_by_appearance():
     suite, policy = load_suite("point-robot"), Recorder()
-    evaluate(policy, suite, "few-shot")
+    evaluate(kept(policy), suite, "few-shot")
     for groups, _ in policy.resets:
         firsts = list(dict.fromkeys(groups))
         assert firsts == list(range(len(firsts)))
-    lanes = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5))
+    lanes = protocol.list_scored_lanes(suite, "test", "few-shot", 5)
     assert [lane.group for lane in lanes] == policy.resets[-1][0]
     tasks = [lane.task for lane in lanes]
     assert tasks != sorted(tasks)
-    assert sum(a == b for a, b in itertools.pairwise(tasks)) < 100  # 300 lanes of 5 tasks: 60 by chance
+    assert sum(a == b for a, b in itertools.pairwise(tasks)) < 40  # 100 lanes of 5 tasks: 20 by chance
 
 
 def test_support_is_what_the_policy_did_and_longer_ones_begin_with_shorter_ones():
     suite, policy = load_suite("point-robot"), Wanderer()
-    evaluation = evaluate(policy, suite, "few-shot")
-    lanes, support = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5)), policy.supports[-1]
+    evaluation = evaluate(kept(policy), suite, "few-shot")
     returns = {(row.task, row.support, row.episode): row.total_return for row in evaluation.collection.rows}
-    for lane in lanes:
-        episodes = support[lane.group]
-        assert len(episodes) == lane.shots
-        for number, episode in enumerate(episodes):
-            assert episode.observations.shape == (21, 2)
-            assert (episode.terminated, episode.truncated) == (False, True)
-            assert episode.total_return == pytest.approx(returns[lane.task, lane.support, number], abs=1e-4)
-    assert [len(next(iter(given.values()))) for given in policy.supports] == [1, 2, 3, 4, 1]
+    for shots, support in zip((1, 3, 5), policy.supports[-3:], strict=True):
+        for lane in protocol.list_scored_lanes(suite, "test", "few-shot", shots):
+            episodes = support[lane.group]
+            assert len(episodes) == shots
+            for number, episode in enumerate(episodes):
+                assert episode.observations.shape == (21, 2)
+                assert (episode.terminated, episode.truncated) == (False, True)
+                assert episode.total_return == pytest.approx(returns[lane.task, lane.support, number], abs=1e-4)
+    assert [len(next(iter(given.values()))) for given in policy.supports] == [1, 2, 3, 4, 1, 3, 5]
     fewer = evaluate(Wanderer(), suite, "few-shot", shots=[1])
     assert fewer.blocks[0].rows == evaluation.blocks[0].rows
 
 
 def test_a_support_episode_that_ends_early_is_whole(countdown, tmp_path):
     policy = Recorder()
-    evaluate(policy, countdown(tmp_path, [2]), "few-shot", shots=[1])
+    evaluate(kept(policy), countdown(tmp_path, [2]), "few-shot", shots=[1])
     ((episode,),) = policy.supports[-1].values()
     assert episode.observations[:, 1].tolist() == [0, 1, 2]
     assert episode.rewards.tolist() == pytest.approx([0.0, 1.0], abs=1e-8)
@@ -222,25 +232,95 @@ def test_a_support_episode_that_ends_early_is_whole(countdown, tmp_path):
 def test_reset_noise_is_the_same_for_every_method_and_seed_but_not_for_every_episode(countdown, tmp_path):
     suite = countdown(tmp_path, [0, 3], episodes=4, supports=2)
     policies = [Recorder(), Recorder()]
-    evaluate(policies[0], suite, "few-shot", seed=0)
+    evaluate(kept(policies[0]), suite, "few-shot", seed=0)
     mine, countdown.resets[:] = list(countdown.resets), []
-    evaluate(policies[1], suite, "few-shot", seed=1)
+    evaluate(kept(policies[1]), suite, "few-shot", seed=1)
     assert mine == countdown.resets
-    lanes = protocol.list_scored_lanes(suite, "test", "few-shot", (1, 3, 5))
-    seeds = dict(zip(lanes, mine[-1][1], strict=True))
-    assert len(set(seeds.values())) == 2 * 2 * 2  # tasks, supports, episodes; equal for all shots
-    assert len({seed for _, episode in mine[:-1] for seed in episode}) == 2 * 2 * 5
-    assert not set(seeds.values()) & {seed for _, episode in mine[:-1] for seed in episode}
-    seen = [{seed for _, seeds in policy.resets for seed in seeds} for policy in policies]
+    lanes = [
+        (lane.task, protocol.number_start(suite, lane))
+        for lane in protocol.list_scored_lanes(suite, "test", "few-shot", 3)
+    ]
+    starts = dict(zip(lanes, mine[-1][1], strict=True))
+    assert len(set(starts.values())) == 2 * 4  # tasks, starts
+    assert mine[-1] == mine[-2] == mine[-3]  # all shot counts
+    assert len({seed for _, episode in mine[:-3] for seed in episode}) == 2 * 2 * 5
+    assert not set(starts.values()) & {seed for _, episode in mine[:-3] for seed in episode}
+    countdown.resets[:] = []
+    evaluate(Recorder(), suite, "zero-shot")
+    assert countdown.resets == mine[-1:]
+    seen = [{seed for _, given in policy.resets for seed in given} for policy in policies]
     assert not seen[0] & seen[1]
-    assert all(len(set(seeds)) == len(seeds) for policy in policies for _, seeds in policy.resets)
+    assert all(len(set(given)) == len(given) for policy in policies for _, given in policy.resets)
+
+
+class Blind(Recorder):
+    """Moves by what it sees now and by its lane's seed: it cannot adapt."""
+
+    def reset(self, groups, seeds):
+        self.generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def adapt(self, support):
+        pass
+
+    def act(self, step):
+        drawn = np.stack([generator.uniform(-0.5, 0.5, 1) for generator in self.generators])
+        return (drawn + step.observation[:, :1]).astype(np.float32)
+
+
+def test_a_policy_that_cannot_adapt_does_not_seem_to(countdown, tmp_path):
+    suite = countdown(tmp_path, [0, 3], episodes=4, supports=2)
+    tracks = [("zero-shot", [0]), *(("few-shot", [shots]) for shots in (1, 3, 5)), ("few-shot", [1, 3, 5])]
+    found = [block.rows for track, shots in tracks for block in evaluate(Blind(), suite, track, shots=shots).blocks]
+    returns = [[(row.task, row.total_return) for row in sorted(rows)] for rows in found]
+    assert all(each == returns[0] for each in returns)
+    assert len({value for _, value in returns[0]}) == 2 * 4  # each start is another
+
+
+def test_nothing_passes_from_one_rollout_to_another():
+    class Counting(Recorder):
+        """Steps further the more rollouts it has seen."""
+
+        def choose(self, step):
+            return np.full_like(step.previous_action, 0.01 * len(self.resets))
+
+    few = evaluate(Counting(), "tiny", "few-shot")
+    alone = [evaluate(Counting(), "tiny", "few-shot", shots=[shots]).blocks[0].rows for shots in (1, 3, 5)]
+    assert rows_of(few) == alone
+    assert len({tuple(row.total_return for row in rows) for rows in alone}) == 1
+
+
+def test_a_policy_that_cannot_be_copied_is_told_what_is_expected():
+    class Uncopyable(Recorder):
+        def __deepcopy__(self, memo):
+            raise TypeError("it holds a process")
+
+    with pytest.raises(
+        MethodError, match=r"'mine': the policy cannot be copied \(TypeError: it holds .*: expected what opens"
+    ):
+        evaluate(Uncopyable(), "tiny", "zero-shot", name="mine")
+    assert evaluate(kept(Uncopyable()), "tiny", "zero-shot").blocks
+
+
+def test_validation_tasks_are_acted_in_for_development(tiny_built):
+    suite = load_suite("tiny")
+    tasks = {task.id for task in suite.split("train") if task.validation}
+    for track, shots in (("zero-shot", [0]), ("few-shot", [1, 3, 5]), ("logged-shot", [3])):
+        found = evaluate(Recorder(), suite, track, split="validation")
+        assert [block.shots for block in found.blocks] == shots
+        assert {row.task for block in found.blocks for row in block.rows} == tasks
+        assert (found.counts.scored_steps, found.counts.support_steps) == (0, 0)
+        rows = [row for block in found.blocks for row in block.rows]
+        rows += found.collection.rows if found.collection else []
+        assert found.counts.development_steps == sum(row.length for row in rows) > 0
+    with pytest.raises(UnknownNameError, match="cheetah-dir 'validation'"):
+        evaluate(Recorder(), "cheetah-dir", "zero-shot", split="validation")
 
 
 def test_logged_support_is_distinct_trajectories_of_the_task_the_same_for_everyone(tiny_built):
     suite = load_suite("tiny")
     policies = [Recorder(), Recorder()]
     for seed, policy in enumerate(policies):
-        evaluate(policy, suite, "logged-shot", seed=seed)
+        evaluate(kept(policy), suite, "logged-shot", seed=seed)
     columns = load_columns(suite, "medium", "test")
     logged = {columns.observations[i * 21 : (i + 1) * 21].tobytes() for i in range(10)}
     drawn = [
@@ -253,7 +333,7 @@ def test_logged_support_is_distinct_trajectories_of_the_task_the_same_for_everyo
         assert len({episode.observations.tobytes() for episode in episodes}) == 3
     assert len(set(drawn[0])) > 3  # the two supports are draws of their own
     fewer = Recorder()
-    evaluate(fewer, suite, "logged-shot", shots=[1])
+    evaluate(kept(fewer), suite, "logged-shot", shots=[1])
     firsts = [episodes[0].observations.tobytes() for episodes in policies[0].supports[0].values()]
     assert sorted(firsts) == sorted(e.observations.tobytes() for (e,) in fewer.supports[0].values())
 

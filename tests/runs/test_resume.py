@@ -78,7 +78,7 @@ def test_a_finished_training_and_finished_tracks_are_not_repeated(place, expecte
     record = execute_cell(cell, SETTINGS, listen)
     assert record.result == expected.result
     assert {stage.partition(":")[0] for stage in stages} == {"evaluating"}
-    assert "evaluating: test few-shot: scored episodes" in stages
+    assert "evaluating: test few-shot: 5 shots" in stages
     assert not any("zero-shot" in stage and "test-far" not in stage for stage in stages)
 
 

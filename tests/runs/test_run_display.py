@@ -17,7 +17,7 @@ from metabench.runs.request import RunRequest
 EVENTS = [
     Event(0, "started"),
     Event(0, "progress", "training: policy", 5, 10, {"loss": 0.125}),
-    Event(0, "progress", "evaluating: test few-shot: scored episodes", 1, 20),
+    Event(0, "progress", "evaluating: test few-shot: 3 shots", 1, 20),
     Event(0, "finished"),
     Event(1, "started"),
     Event(1, "failed", message="the [loss] went away"),
@@ -49,7 +49,7 @@ def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
     assert "tiny medium small seed 0  training: policy" in text
     assert "5/10" in text
     assert "loss 0.125" in text
-    assert "test few-shot: scored episodes" in text
+    assert "test few-shot: 3 shots" in text
     assert "finished tiny medium small seed 0" in text
     assert "failed tiny medium small seed 1: the [loss] went away" in text
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metabench.errors import DataError
-from metabench.evaluation.protocol import PROTOCOL
+from metabench.evaluation.protocol import ARCHIVED_PROTOCOLS, PROTOCOL
 from metabench.evaluation.scores import Score, score_block
 from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import (
@@ -27,6 +27,7 @@ class ContenderScores:
     Attributes:
         contender: the row identity.
         outdated: why its scores cannot be normalised with the suite as it is now; None if they can.
+        develops: whether its records are of validation tasks: they are scored, and never ranked.
         newest: when its newest record was made, and that record's digest.
         overrides: where the newest record's configuration differs from the preset.
         privileged: whether its policies are shown the test tasks.
@@ -41,6 +42,7 @@ class ContenderScores:
 
     contender: Contender
     outdated: str | None
+    develops: bool = False
     newest: tuple[str, str] = ("", "")
     overrides: Mapping[str, Any] = field(default_factory=dict)
     privileged: bool = False
@@ -88,8 +90,10 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores
         contender = identify_contender(record)
         quotas = find_contender_quotas(shelf, contender)
         group = gathered.setdefault(
-            hash_contender(contender),
-            ContenderScores(contender, _explain_outdated(contender, quotas)),
+            hash_contender(contender) + "-validation" * record.develops,
+            ContenderScores(
+                contender, _explain_outdated(contender, quotas), develops=record.develops
+            ),
         )
         _add_record(group, record, quotas)
     # The hash decides between configurations of one method: the order must not depend on that of the records.
@@ -124,7 +128,7 @@ def _explain_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
             f"made with {contender.suite}-v{contender.suite_version} {contender.suite_digest[7:15]}; "
             f"the suite here is {suite.identity} {suite.digest[7:15]}"
         )
-    if contender.protocol != PROTOCOL:
+    if contender.protocol not in (PROTOCOL, *ARCHIVED_PROTOCOLS):
         return f"made with protocol {contender.protocol}; the protocol here is {PROTOCOL}"
     return None
 

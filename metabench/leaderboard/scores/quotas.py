@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from metabench.errors import MetabenchError
 from metabench.evaluation.protocol import (
+    VALIDATION,
     choose_shot_counts,
+    choose_tracks,
     list_collection_lanes,
     list_scored_lanes,
+    list_splits,
     list_supported_tracks,
 )
 from metabench.evaluation.rows import Block, Collection, Row
@@ -42,10 +45,20 @@ def identify_block(block: Block) -> BlockKey:
 
 
 def list_expected_blocks(suite: Suite) -> tuple[BlockKey, ...]:
-    """All blocks that the protocol has for `suite`, in the protocol's order."""
+    """All blocks that are ranked in `suite`, in the protocol's order."""
+    return _list_blocks(list_supported_tracks(suite))
+
+
+def list_validation_blocks(suite: Suite) -> tuple[BlockKey, ...]:
+    """All blocks of the suite's validation tasks; none where it has no such tasks."""
+    has_any = VALIDATION in list_splits(suite)
+    return _list_blocks(choose_tracks(suite, splits=[VALIDATION])) if has_any else ()
+
+
+def _list_blocks(pairs: Iterable[tuple[str, str]]) -> tuple[BlockKey, ...]:
     return tuple(
         BlockKey(split, track, shots)
-        for split, track in list_supported_tracks(suite)
+        for split, track in pairs
         for shots in choose_shot_counts(split, track)
     )
 
@@ -57,15 +70,16 @@ class Quotas:
         """Keep `suite`."""
         self.suite = suite
         self.blocks = list_expected_blocks(suite)
+        self._validation = list_validation_blocks(suite)
         self._places: dict[BlockKey, frozenset[Place]] = {}
 
     def check_block(self, block: Block) -> tuple[str, ...]:
         """What is wrong with the rows of `block`, a short text each; empty if they fill the quota exactly."""
         key = identify_block(block)
-        if key not in self.blocks:
+        if key not in (*self.blocks, *self._validation):
             return ("not part of the protocol",)
         if key not in self._places:
-            lanes = list_scored_lanes(self.suite, key.split, key.track, [key.shots])
+            lanes = list_scored_lanes(self.suite, key.split, key.track, key.shots)
             self._places[key] = frozenset((lane.task, lane.support, lane.episode) for lane in lanes)
         return self._compare_with_quota(block.rows, self._places[key])
 

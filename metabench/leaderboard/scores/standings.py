@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from metabench.evaluation.protocol import SPLITS
 from metabench.evaluation.statistics import compare_samples
 from metabench.leaderboard.scores.estimates import round_interval, round_score
 from metabench.leaderboard.scores.models import Board, LeaderboardEntry, Standing
@@ -13,8 +14,13 @@ _BOARD_FIELDS = tuple(name for name in Board.model_fields if name != "standings"
 
 
 def is_ranked(entry: LeaderboardEntry) -> bool:
-    """Whether `entry` gets a rank: it has a headline and was not shown the test tasks."""
-    return entry.headline is not None and not entry.privileged and entry.outdated is None
+    """Whether `entry` gets a rank: it has a headline, is of test tasks, and was not shown them."""
+    return (
+        entry.headline is not None
+        and entry.split in SPLITS
+        and not entry.privileged
+        and entry.outdated is None
+    )
 
 
 def sort_by_rank(entries: Iterable[LeaderboardEntry]) -> list[LeaderboardEntry]:

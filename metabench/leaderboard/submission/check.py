@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metabench.errors import DataError
-from metabench.evaluation.protocol import PROTOCOL, choose_shot_counts
+from metabench.evaluation.protocol import (
+    ARCHIVED_PROTOCOLS,
+    PROTOCOL,
+    SPLITS,
+    VALIDATION,
+    choose_shot_counts,
+)
 from metabench.evaluation.scores import score_rows
 from metabench.leaderboard.method_card import MethodShelf, strip_variant
 from metabench.leaderboard.records import (
@@ -36,7 +42,8 @@ class RecordChecker:
     Attributes:
         shelf: the suites.
         methods: the methods that may be named.
-        published: the folder of published records: of an archived suite, only records that are there are let pass.
+        published: the folder of published records: of an archived suite or protocol, only records that are there are
+            let pass.
     """
 
     shelf: SuiteShelf = field(default_factory=SuiteShelf)
@@ -58,8 +65,15 @@ class RecordChecker:
         ]
         if cell in self._cells:
             found.append(f"the same cell as {self._cells[cell]}")
-        if cell.protocol != PROTOCOL:
+        if cell.protocol != PROTOCOL and not (
+            cell.protocol in ARCHIVED_PROTOCOLS and is_published(record, self.published)
+        ):
             found.append(f"protocol: expected {PROTOCOL}, found {cell.protocol}")
+        if record.develops:
+            found.append(
+                f"split {VALIDATION}: expected {' or '.join(SPLITS)}; acting in validation tasks is for choosing "
+                "between configurations and never ranked"
+            )
         if cell.config_digest != digest_of(record.result.configuration):
             found.append("config_digest: does not match the configuration")
         found += self._check_method(record.result)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabench.envs import Array
-from metabench.evaluation.protocol import choose_shot_counts
+from metabench.evaluation.protocol import ARCHIVED_PROTOCOLS, SPLITS, choose_shot_counts
 from metabench.evaluation.rows import Row
 from metabench.runs.kept.record import Result
 from metabench.suites import Suite
@@ -70,27 +70,36 @@ class RecordLimits:
 def check_counts(result: Result) -> list[str]:
     """Counts of a record that its rows do not account for, a short text each.
 
-    Steps are the sum of the rows' lengths. All lanes of a stage act at once, so that a stage takes as many calls of
-    `act` as its longest episode has steps; `adapt` is called once a stage with support. Calls are counted only where
-    the record holds all shots of its tracks: an absent block may have been the longest.
+    Steps are the sum of the rows' lengths. All lanes of a rollout act at once, so that it takes as many calls of `act`
+    as its longest episode has steps; `adapt` is called once a rollout with support. Calls are counted only where the
+    record holds all shots of its tracks: an absent block may have been the longest.
     """
+    counts = result.counts
     expected = {
-        "scored_steps": sum(row.length for block in result.blocks for row in block.rows),
+        "scored_steps": sum(
+            row.length for block in result.blocks if block.split in SPLITS for row in block.rows
+        ),
         "support_steps": sum(
-            row.length for collection in result.collections for row in collection.rows
+            row.length for part in result.collections if part.split in SPLITS for row in part.rows
         ),
     }
     findings = [
-        f"counts.{name}: the rows' lengths sum to {number}, found {getattr(result.counts, name)}"
+        f"counts.{name}: the rows' lengths sum to {number}, found {getattr(counts, name)}"
         for name, number in expected.items()
-        if getattr(result.counts, name) != number
+        if getattr(counts, name) != number
     ]
     calls = _count_calls(result)
-    for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False):
-        if getattr(result.counts, name) != number:
-            findings.append(
-                f"counts.{name}: the rows account for {number}, found {getattr(result.counts, name)}"
-            )
+    findings += [
+        f"counts.{name}: the rows account for {number}, found {getattr(counts, name)}"
+        for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False)
+        if getattr(counts, name) != number
+    ]
+    if result.cell.protocol not in ARCHIVED_PROTOCOLS and not result.privileged:
+        findings += [
+            f"counts.{name}: is missing; every run counts it"
+            for name in ("development_steps", "replayed_lanes", "replayed_steps")
+            if getattr(counts, name) is None
+        ]
     return findings
 
 
@@ -104,9 +113,14 @@ def _count_calls(result: Result) -> tuple[int, int] | None:
         for (split, track), shots in longest.items()
     ):
         return None
-    # All shot counts of a track are one stage, so its longest episode counts once.
-    act_calls = sum(max(shots.values()) for shots in longest.values())
-    adapt_calls = sum(track != "zero-shot" for _, track in longest)
+    # In protocol 1 all shot counts of a track were one rollout, so that its longest episode counts once.
+    together = result.cell.protocol == "1"
+    act_calls = sum((max if together else sum)(shots.values()) for shots in longest.values())
+    adapt_calls = sum(
+        1 if together else len(shots)
+        for (_, track), shots in longest.items()
+        if track != "zero-shot"
+    )
     for collection in result.collections:
         stages: dict[int, int] = {}
         for row in collection.rows:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metabench.errors import DataError, MetabenchError
+from metabench.errors import DataError, DependentLanesError, MetabenchError
 from metabench.evaluation.evaluate import Evaluation, Progress
-from metabench.evaluation.protocol import choose_shot_counts
-from metabench.evaluation.rows import Block, Row
+from metabench.evaluation.protocol import PROTOCOL, choose_shot_counts
+from metabench.evaluation.rows import Block, Row, sum_counts
 from metabench.leaderboard.method_card import strip_variant
 from metabench.leaderboard.records import find_records_folder, list_record_paths
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
@@ -137,6 +137,11 @@ class Verifier:
         quotas = self.shelf.find_quotas(record.result.cell.suite, record.result.cell.suite_version)
         if isinstance(quotas, str):
             raise DataError(f"{path}: {quotas}")
+        if record.result.cell.protocol != PROTOCOL:
+            raise DataError(
+                f"{path}: protocol: expected {PROTOCOL}, found {record.result.cell.protocol}, whose records are "
+                "archived and not measured again"
+            )
         if quotas.suite.archived:
             raise DataError(
                 f"{path}: {quotas.suite.identity} is archived: its records are not measured again"
@@ -162,9 +167,13 @@ class Verifier:
     ) -> list[Verdict]:
         """The rows of the published tasks, measured again and compared."""
         result = policy.record.result
-        measured = evaluate_recorded(
-            policy, suite, _list_pairs(result.blocks), progress=self.progress
-        )
+        try:
+            measured = evaluate_recorded(
+                policy, suite, _list_pairs(result.blocks), replay=True, progress=self.progress
+            )
+        except DependentLanesError as error:
+            return [Verdict("lanes", False, str(error))]
+        counts = sum_counts([each.counts for each in measured])
         ours = _collect_rows(measured)
         others = _read_other_seeds(path, policy.record) if self.retrain and changes else []
         count = len(result.blocks)
@@ -191,7 +200,8 @@ class Verifier:
                 )
                 for part in result.collections
             ]
-        return verdicts
+        replayed = f"{counts.replayed_lanes} lanes acted again in other company, {counts.replayed_steps} actions equal"
+        return [*verdicts, Verdict("lanes", True, replayed)]
 
     def _compare_fresh_tasks(
         self, policy: RecordedPolicy, suite: Suite, seed: int

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from metabench.data.making.build import build_data
 from metabench.envs import Spaces
-from metabench.errors import DataError, UnknownNameError
-from metabench.evaluation.evaluate import Evaluation, evaluate
-from metabench.evaluation.protocol import (
-    SPLITS,
-    SUPPORT_DATASET,
-    TRACKS,
-    check_split,
-    choose_shot_counts,
-    list_supported_tracks,
-)
-from metabench.methods.contract import Policy
+from metabench.errors import DataError
+from metabench.evaluation.evaluate import Evaluation, PolicyOpener, evaluate
+from metabench.evaluation.protocol import SUPPORT_DATASET, choose_shot_counts, choose_tracks
 from metabench.runs.isolation.isolated_policy import ask_configuration, open_isolated
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.kept.record import digest_of
@@ -52,10 +44,10 @@ def evaluate_saved(
         folder: as a run leaves it, below `home()/policies`.
         suite: a suite's name or folder; None is the one it was trained on.
         tracks: some tracks; None is all that the suite has.
-        splits: some splits; None is all that the suite has.
+        splits: some splits, `validation` perhaps; None is all that are ranked.
         shots: numbers of shots; None is the protocol's.
         seed: evaluation seed; None is the training seed.
-        isolate: let the policy act in processes of its own, one a track; its method's code is not imported here.
+        isolate: let the policy act in processes of its own, one a rollout; its method's code is not imported here.
         limits: what each of these processes may take.
 
     Raises:
@@ -65,45 +57,33 @@ def evaluate_saved(
         MethodError: the policy broke its contract, took too much, or is privileged and was to be isolated.
     """
     training = read_training(folder)
-    for kind, known, given in (("track", TRACKS, tracks), ("split", SPLITS, splits)):
-        for name in given or ():
-            if name not in known:
-                raise UnknownNameError(kind, name, known)
     scored_on = suite_for(training, suite)
-    for split in splits or ():
-        check_split(scored_on, split)
-    pairs = [
-        (split, track)
-        for split, track in list_supported_tracks(scored_on)
-        if (splits is None or split in splits) and (tracks is None or track in tracks)
-    ]
+    pairs = choose_tracks(scored_on, tracks, splits)
     for split, track in pairs:
         choose_shot_counts(split, track, shots)
     if any(track == "logged-shot" for _, track in pairs):
         build_data(scored_on, SUPPORT_DATASET)
-    opened, privileged = _opener(training, folder, scored_on.spaces, isolate, limits)
-    measured = []
+    opener, privileged = _make_opener(training, folder, scored_on.spaces, isolate, limits)
     with torch_settings(training.threads):
-        for split, track in pairs:
-            with opened() as policy:
-                measured.append(
-                    evaluate(
-                        policy,
-                        scored_on,
-                        track,
-                        split=split,
-                        shots=shots,
-                        seed=training.cell.seed if seed is None else seed,
-                        privileged=privileged,
-                        name=training.cell.method,
-                    )
-                )
+        measured = [
+            evaluate(
+                opener,
+                scored_on,
+                track,
+                split=split,
+                shots=shots,
+                seed=training.cell.seed if seed is None else seed,
+                privileged=privileged,
+                name=training.cell.method,
+            )
+            for split, track in pairs
+        ]
     return scored_on, measured
 
 
-def _opener(
+def _make_opener(
     training: Training, folder: Path, spaces: Spaces, isolate: bool, limits: Limits
-) -> tuple[Callable[[], AbstractContextManager[Policy]], bool]:
+) -> tuple[PolicyOpener, bool]:
     """What opens the saved policy anew, and whether it is to be told the tasks."""
     if not isolate:
         method = training.method()

@@ -12,6 +12,7 @@ from metabench.data.making.build import build_data
 from metabench.envs import Spaces
 from metabench.errors import MethodError
 from metabench.evaluation.evaluate import Evaluation, Progress, evaluate
+from metabench.evaluation.independence import list_replays
 from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.methods.contract import Method, Policy
@@ -81,18 +82,22 @@ def evaluate_recorded(
     pairs: Sequence[tuple[str, str]],
     *,
     logged: Mapping[str, Supports] | None = None,
+    replay: bool = False,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
-    """Evaluate as a run does: the policy opened anew for each track, with all the shots of the protocol.
+    """Evaluate as a run does: the policy opened anew for each rollout, with all the shots of the protocol.
 
     Args:
         policy: the policy.
         suite: the record's suite, or one with the same spaces.
         pairs: (split, track).
         logged: supports of `logged-shot`, by split; None takes them from the suite's data.
+        replay: act lanes of half of the tasks again in other company, in every rollout, to see that lanes are
+            independent.
         progress: told (stage, steps done, steps in all).
 
     Raises:
+        DependentLanesError: they are not.
         MethodError: the policy broke its contract, or its process failed.
         MetabenchError: as `RecordedPolicy.open`.
     """
@@ -102,17 +107,17 @@ def evaluate_recorded(
     measured = []
     with torch_settings(policy.record.provenance.threads):
         for split, track in pairs:
-            with policy.open(suite.spaces) as opened:
-                measured.append(
-                    evaluate(
-                        opened,
-                        suite,
-                        track,
-                        split=split,
-                        seed=cell.seed,
-                        name=cell.method,
-                        logged=(logged or {}).get(split),
-                        progress=progress,
-                    )
+            measured.append(
+                evaluate(
+                    lambda: policy.open(suite.spaces),
+                    suite,
+                    track,
+                    split=split,
+                    seed=cell.seed,
+                    name=cell.method,
+                    logged=(logged or {}).get(split),
+                    replays=list_replays(split, track) if replay else (),
+                    progress=progress,
                 )
+            )
     return measured

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.evaluation.rows import Block, Collection, Counts, StageCost
 from metabench.runs.kept.record import digest_of
 from metabench.system.writing import write_whole
 
@@ -20,8 +20,7 @@ class FinishedTrack(BaseModel):
     blocks: tuple[Block, ...]
     collection: Collection | None
     counts: Counts
-    seconds_acting: float = Field(ge=0)
-    seconds_adapting: float = Field(ge=0)
+    stages: tuple[StageCost, ...]
     seconds_evaluating: float = Field(ge=0)
 
 

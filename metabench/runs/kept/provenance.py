@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from metabench.evaluation.rows import StageCost
 from metabench.runs.kept.record import Provenance
 from metabench.system.home import source_root
 
@@ -28,14 +29,13 @@ PACKAGES = (
 """Packages whose versions a record names, beside Python's."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Timings:
-    """Wall-clock seconds of a cell's parts, over all attempts that finished."""
+    """Wall-clock seconds of a cell's parts, over all attempts that finished; `stages` are those of evaluation."""
 
-    training: float = 0.0
-    adapting: float = 0.0
-    acting: float = 0.0
-    evaluating: float = 0.0
+    training: float
+    evaluating: float
+    stages: Sequence[StageCost]
 
 
 def make_provenance(
@@ -52,9 +52,10 @@ def make_provenance(
     return Provenance(
         created=timestamp(),
         seconds_training=timings.training,
-        seconds_adapting=timings.adapting,
-        seconds_acting=timings.acting,
+        seconds_adapting=sum(stage.seconds_adapting for stage in timings.stages),
+        seconds_acting=sum(stage.seconds_acting for stage in timings.stages),
         seconds_evaluating=timings.evaluating,
+        stages=tuple(timings.stages),
         resumed=resumed,
         device=device_words(device),
         host=host_words(),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from metabench.errors import DataError, first_problem
-from metabench.evaluation.rows import Block, Collection, Counts
+from metabench.evaluation.rows import Block, Collection, Counts, StageCost
 from metabench.system.strict_model import StrictModel
 from metabench.system.writing import write_whole
 
@@ -67,6 +68,11 @@ class Provenance(StrictModel):
     seconds_adapting: float = Field(ge=0)
     seconds_acting: float = Field(ge=0)
     seconds_evaluating: float = Field(ge=0, description="all of evaluation, simulator included")
+    stages: tuple[StageCost, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="what each rollout cost; records of protocol 1 have none",
+    )
     resumed: int = Field(ge=0, description="how often the run was resumed from a checkpoint")
     device: str
     host: str = Field(description="processor, operating system")
@@ -85,6 +91,11 @@ class Record(StrictModel):
     result: Result
     digest: str = Field(description="hash of `result`")
     provenance: Provenance
+
+    @property
+    def develops(self) -> bool:
+        """Whether it is of validation tasks: made to choose between configurations, never ranked."""
+        return any(block.split == "validation" for block in self.result.blocks)
 
     @model_validator(mode="after")
     def _digest_matches(self) -> Self:

@@ -84,7 +84,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
         ({"suite_version": 7}, "suite_version: expected 1, found 7"),
         ({"suite_digest": "sha256:" + "0" * 64}, "suite_digest: expected sha256:"),
         ({"dataset": "mediums"}, "dataset: expected one of expert, medium, mixed, random, replay, found 'mediums'"),
-        ({"protocol": "2"}, "protocol: expected 1, found 2"),
+        ({"protocol": "1"}, "protocol: expected 2, found 1"),
         ({"config_digest": "sha256:" + "5" * 64}, "config_digest: does not match the configuration"),
         ({"method": "<b>x</b>"}, "method: expected letters, digits and . _ + -, found '<b>x</b>'"),
     ],

@@ -57,7 +57,11 @@ def test_verification_says_what_it_found_and_why(run, real):
         f"{real('memorising', 0)}: saved policy: rows must be equal, as machine, threads and versions are those of the "
         "record"
     )
-    assert lines == ["  agrees   test zero-shot: 2 rows equal", "  agrees   test-far zero-shot: 2 rows equal"]
+    assert lines == [
+        "  agrees   test zero-shot: 2 rows equal",
+        "  agrees   test-far zero-shot: 2 rows equal",
+        "  agrees   lanes: 2 lanes acted again in other company, 40 actions equal",
+    ]
 
 
 def test_verification_in_fresh_tasks_fails_a_method_that_knows_the_published_one(run, real):

@@ -59,8 +59,11 @@ def test_rows_are_equal_on_the_same_machine(verify, real):
     (found,) = verify(real("small", 0))
     assert found.agrees
     assert found.rule.startswith("saved policy: rows must be equal, as machine, threads and versions are those")
-    assert len(found.verdicts) == 8 + 2
-    assert all("rows equal" in verdict.text for verdict in found.verdicts)
+    *rows, lanes = found.verdicts
+    assert len(rows) == 8 + 2
+    assert all("rows equal" in verdict.text for verdict in rows)
+    replays = 2 * (1 + 1) + (5 + 3) + (3 + 1)  # zero-shot and logged-shot, few-shot, few-shot in test-far
+    assert lanes.text == f"{replays} lanes acted again in other company, {20 * replays} actions equal"
 
 
 def test_a_tampered_row_is_found(verify, real, seal, tmp_path):
@@ -72,7 +75,7 @@ def test_a_tampered_row_is_found(verify, real, seal, tmp_path):
     write_record(seal(record, **zero_shot), tmp_path / "0.json")
     (found,) = verify(tmp_path)
     assert not found.agrees
-    assert [verdict.agrees for verdict in found.verdicts] == [False, True]
+    assert [verdict.agrees for verdict in found.verdicts] == [False, True, True]
     assert found.verdicts[0].subject == "test zero-shot"
     assert found.verdicts[0].text.startswith("1 of 2 rows differ, first in task 2, episode 1/0: published ")
 
@@ -87,7 +90,7 @@ def test_elsewhere_the_mean_difference_must_lie_within_its_interval(verify, real
     assert "not another processor, 64 cores" in found.rule
     write_record(move_elsewhere(record, **{**zero_shot, "blocks": shift(zero_shot["blocks"], 3.0)}), path)
     (found,) = verify(path)
-    assert [verdict.agrees for verdict in found.verdicts] == [False, False]
+    assert [verdict.agrees for verdict in found.verdicts] == [False, False, True]
     assert "cannot be zero" in found.verdicts[0].text
 
 
@@ -140,9 +143,9 @@ def test_training_again_gives_the_same_rows(verify, real, seal, tmp_path):
 def test_a_policy_that_knows_the_published_task_fails_in_fresh_ones(verify, real):
     """In a process of its own, as by default, which does not help: the goal is in what it saved."""
     (found,) = verify(real("memorising", 0), MEMORISING, isolate=True, fresh_seed=5)
-    assert [verdict.agrees for verdict in found.verdicts] == [True, True, False]
-    assert found.verdicts[2].subject == "test zero-shot, fresh tasks"
-    assert "above [" in found.verdicts[2].text
+    assert [verdict.agrees for verdict in found.verdicts] == [True, True, True, False]
+    assert found.verdicts[3].subject == "test zero-shot, fresh tasks"
+    assert "above [" in found.verdicts[3].text
 
 
 @pytest.mark.skipif(bool(confinement_gaps()), reason="this system cannot hide folders from a process")

@@ -77,15 +77,14 @@ def suite(tmp_path: Path):
     return load_suite(folder)
 
 
-def scores(policy, suite):
+def scores(opener, suite):
     """All that evaluation measures but its time."""
-    tracks = [evaluate(policy, suite, track, name="watched") for track in ("zero-shot", "few-shot")]
+    tracks = [evaluate(opener, suite, track, name="watched") for track in ("zero-shot", "few-shot")]
     return [(track.blocks, track.collection, track.counts) for track in tracks]
 
 
 def alone(name, saved, suite, *limits, **options):
-    with open_isolated(f"{PLUGIN}:{name}", saved, suite.spaces, *limits, **options) as policy:
-        return scores(policy, suite)
+    return scores(lambda: open_isolated(f"{PLUGIN}:{name}", saved, suite.spaces, *limits, **options), suite)
 
 
 def test_nothing_changes_but_the_process(saved, suite):
@@ -166,10 +165,12 @@ def test_a_spy_finds_nothing(saved, suite, monkeypatch):
 
 EVALUATION = """
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from metabench import evaluate, load_method, load_suite
 suite = load_suite(sys.argv[2])
-evaluate(load_method(sys.argv[1]).load(Path(sys.argv[3]), suite.spaces), suite, "zero-shot", name="watched")
+policy = load_method(sys.argv[1]).load(Path(sys.argv[3]), suite.spaces)
+evaluate(lambda: nullcontext(policy), suite, "zero-shot", name="watched")
 """
 
 

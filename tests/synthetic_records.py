@@ -140,8 +140,8 @@ def synthetic_record(
 def write_all(records: list[Record], folder: Path) -> list[Path]:
     """Write records where their cells belong below `folder`."""
     for record in records:
-        write_record(record, folder / record.result.cell.path)
-    return [folder / record.result.cell.path for record in records]
+        write_record(record, folder / record.path)
+    return [folder / record.path for record in records]
 
 
 @pytest.fixture(scope="session")

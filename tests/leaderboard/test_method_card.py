@@ -65,7 +65,7 @@ def findings(real, public_tiny, tmp_path):
         record = read_record(real("small", 0))
         for seed in (0, 1):
             record = read_record(real("small", seed))
-            write_record(record, tmp_path / "board" / "records" / record.result.cell.path)
+            write_record(record, tmp_path / "board" / "records" / record.path)
         (tmp_path / "board" / "methods").mkdir()
         for name, path in cards.items():
             (tmp_path / "board" / "methods" / f"{name}.toml").write_bytes(path.read_bytes())

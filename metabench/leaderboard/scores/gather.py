@@ -134,7 +134,7 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
     seed = result.cell.seed
     if seed in group.seconds:
         raise DataError(
-            f"two records of one cell: {result.cell.path}, dataset digest {result.cell.dataset_digest:.15}"
+            f"two records of one cell: {record.path}, dataset digest {result.cell.dataset_digest:.15}"
         )
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)

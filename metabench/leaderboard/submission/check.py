@@ -197,8 +197,8 @@ def _check_file(path: Path, shown: Path, checker: RecordChecker) -> Iterator[str
     except DataError as error:
         yield str(error).replace(str(path), str(shown), 1)
         return
-    if shown != record.result.cell.path:
-        yield f"{shown}: expected at {record.result.cell.path}, where its cell belongs"
+    if shown != record.path:
+        yield f"{shown}: expected at {record.path}, where its cell belongs"
     for finding in checker.find_problems(record, shown):
         yield f"{shown}: {finding}"
 

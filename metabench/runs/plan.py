@@ -114,7 +114,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks in settings:
         digest, warnings = _look_up_data(suite, dataset, tracks)
-        for spec, seed in itertools.product(request.methods, request.seeds):
+        for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             method = methods[suite.name, spec]
             cell = Cell(
                 suite=suite.name,

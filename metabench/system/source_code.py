@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from metabench.errors import MetabenchError
 
 OWN_PACKAGES = frozenset({"metabench", "metabench_baselines"})
 """Their code is known by metabench's version and revision; no other is."""
+
+INSTALLATION_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 _CODE_SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 
@@ -97,7 +98,9 @@ def _is_own(each: type) -> bool:
 
 
 def _find_source(each: type) -> Path:
-    file = _find_module_file(each)
+    # A class that names a module of metabench which does not hold it came from somewhere else.
+    is_misnamed = each.__module__.partition(".")[0] in OWN_PACKAGES
+    file = None if is_misnamed else _find_module_file(each)
     if file is None:
         raise MetabenchError(
             f"class {each.__qualname__!r} of {each.__module__}: its source is in no file, and could not be told from "
@@ -123,9 +126,5 @@ def _find_package(file: Path) -> Path:
 
 
 def _is_installed(place: Path) -> bool:
-    return any(place.is_relative_to(folder) for folder in _list_installation_folders())
-
-
-def _list_installation_folders() -> Iterator[Path]:
-    for name in ("purelib", "platlib", "stdlib", "platstdlib"):
-        yield Path(sysconfig.get_path(name)).resolve()
+    """Whether an installer put it there, for whichever Python that this one sees packages of."""
+    return not INSTALLATION_FOLDERS.isdisjoint(place.parts)

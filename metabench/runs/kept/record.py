@@ -27,7 +27,8 @@ def _is_absent(value: object) -> bool:
     return value is None or value == ()
 
 
-def _code_field(whose: str) -> Any:
+def make_code_field(whose: str) -> Any:
+    """A key of a cell, and of what is made of cells, for a hash of code; see `Cell`."""
     return Field(
         default=None,
         exclude_if=_is_absent,
@@ -50,8 +51,8 @@ class Cell(StrictModel):
     config_digest: str = Field(description="hash of the full configuration")
     seed: int
     protocol: str
-    method_code: str | None = _code_field("method")
-    suite_code: str | None = _code_field("suite's task family")
+    method_code: str | None = make_code_field("method")
+    suite_code: str | None = make_code_field("suite's task family")
 
     @property
     def folder(self) -> Path:

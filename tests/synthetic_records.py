@@ -13,7 +13,17 @@ import pytest
 from metabench.evaluation.protocol import PROTOCOL, list_collection_lanes, list_scored_lanes
 from metabench.evaluation.rows import Block, Collection, Counts, Row
 from metabench.leaderboard.scores.quotas import list_expected_blocks
-from metabench.runs.kept.record import Cell, Provenance, Record, Result, digest_of, make_record, write_record
+from metabench.methods.registry import find_registered_methods
+from metabench.runs.kept.record import (
+    Cell,
+    ForeignCode,
+    Provenance,
+    Record,
+    Result,
+    digest_of,
+    make_record,
+    write_record,
+)
 from metabench.seeding import derived_seed
 from metabench.suites import Suite, load_suite
 
@@ -101,6 +111,12 @@ def synthetic_record(
         "protocol": PROTOCOL,
         **(cell or {}),
     }
+    registered = find_registered_methods().get(identity["method"].partition("/")[0])
+    foreign: tuple[ForeignCode, ...] = ()
+    if registered is None or not registered.built_in:
+        identity.setdefault("method_code", digest_of(identity["method"]))
+        code = {"role": "method", "name": "method.py", "version": None, "digest": identity["method_code"]}
+        foreign = (ForeignCode(**code, git_revision=None, git_dirty=None, dependencies={"torch": "2.13.0"}),)
     result = Result(
         cell=Cell.model_validate(identity),
         configuration=configuration,
@@ -132,6 +148,7 @@ def synthetic_record(
         packages={"python": "3.11.2", "torch": "2.13.0", "numpy": "2.3.1"},
         git_revision="658f4ad0c0ffee",
         git_dirty=False,
+        foreign_code=foreign,
         command=f"metabench run {suite} --dataset {dataset} --method {method} --preset {preset} --seeds 5",
     )
     return make_record(result, provenance)

@@ -78,7 +78,7 @@ def findings(real, public_tiny, tmp_path):
 
 def test_a_method_from_elsewhere_needs_a_card(findings):
     (line,) = findings()
-    assert line.endswith("0.json: method 'small' has no card; metabench leaderboard new-card writes one to fill in")
+    assert line.endswith("0.json.gz: method 'small' has no card; metabench leaderboard new-card writes one to fill in")
 
 
 def test_a_broken_card_is_one_finding(findings, card):

@@ -186,3 +186,25 @@ def test_add_replaces_the_circumstances_of_an_equal_result_only_when_told(make, 
     assert read_record(folder / again.path) == published
     assert add_records(tmp_path / "results", folder, replace=True).added == (again.path,)
     assert read_record(folder / again.path) == again
+
+
+def test_names_of_metabench_itself_are_refused_from_other_code(make, write, folder):
+    cell = {"method_code": "sha256:" + 64 * "0"}
+    found = findings([point_robot(make, method="bc", cell=cell)], folder, write)
+    assert any("'bc' comes with metabench; code of another kind needs another name" in line for line in found)
+    added = add_records(folder, folder.parent / "published")
+    assert added.added == ()
+    assert any("method_code: 'bc' comes with metabench" in line for line in added.findings)
+
+
+def test_code_of_another_kind_must_be_told(make, write, seal, folder):
+    record = point_robot(make, method="small")
+    untold = record.result.cell.model_copy(update={"method_code": None})
+    found = findings([seal(record, cell=untold)], folder, write)
+    assert any("method_code: expected the hash of the code of 'small', found none" in line for line in found)
+    other = record.result.cell.model_copy(update={"method_code": "sha256:" + 64 * "0", "seed": 1})
+    found = findings([seal(record, cell=other)], folder, write)
+    assert any("provenance.foreign_code: expected the code that the cell names, found other" in line for line in found)
+    physics = record.result.cell.model_copy(update={"suite_code": "sha256:" + 64 * "0", "seed": 2})
+    found = findings([seal(record, cell=physics)], folder, write)
+    assert any("suite_code: expected none, found sha256:00000000" in line for line in found)

@@ -92,7 +92,7 @@ def test_rows_of_another_seed(found, real, seal):
     copied = seal(first, cell=first.result.cell.model_copy(update={"seed": 7}))
     (line,) = found(first, copied)
     assert line.startswith("tiny-v1/medium/small/tiny-")
-    assert line.endswith("/0.json, another seed, and training is random")
+    assert line.endswith("/0.json.gz, another seed, and training is random")
 
 
 def test_rows_of_another_seed_where_training_is_not_random(found, real, seal):

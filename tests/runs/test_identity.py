@@ -14,7 +14,7 @@ from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder
-from metabench.runs.kept.saved_policy import policy_folder
+from metabench.runs.kept.saved_policy import copy_trained, policy_folder, read_training
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.status import inspect_results
@@ -209,3 +209,37 @@ def test_a_class_that_says_it_is_metabench_s_own_is_not_believed(place):
     )
     with pytest.raises(MetabenchError, match=r"class 'Small' of metabench_baselines\.bc: its source is in no file"):
         plan(file, place)
+
+
+def test_a_rerun_that_fails_leaves_the_record_and_policy_that_it_was_to_replace(place, method, monkeypatch):
+    file = method
+    write_method(file, ('    name = "failing"', '    name = "failing-sometimes"'))
+
+    def cell(**changes):
+        spec = f"{file}:Failing"
+        (found,) = plan_cells(RunRequest(["tiny"], ["medium"], [spec], results=place / "results", **changes))
+        return found
+
+    assert run_cells([cell()], SETTINGS).finished == (0,)
+    before = cell().record_path.read_bytes()
+    monkeypatch.setenv("FAIL", "1")
+    assert run_cells([cell(overwrite=True)], SETTINGS).failed == (0,)
+    assert cell().record_path.read_bytes() == before
+    assert policy_folder(cell().cell).is_dir()
+    monkeypatch.delenv("FAIL")
+    assert cell().state == "waiting"  # the rerun that was asked for goes on
+    assert run_cells([cell()], SETTINGS).finished == (0,)
+    assert cell().state == "finished"
+    assert cell().record_path.read_bytes() != before
+
+
+def test_a_policy_that_a_crash_left_aside_is_put_back_before_anything_is_written(place, method):
+    cell = plan(method, place)
+    execute_cell(cell, SETTINGS, quiet)
+    folder = policy_folder(cell.cell)
+    aside = folder.with_name(f".{folder.name}.old")
+    folder.rename(aside)  # a crash between the two renames of a replacement
+    with pytest.raises(FileNotFoundError):
+        copy_trained(place / "gone", folder)
+    assert read_training(folder).cell == cell.cell
+    assert not aside.exists()

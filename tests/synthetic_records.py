@@ -13,7 +13,17 @@ import pytest
 from metabench.evaluation.protocol import PROTOCOL, list_collection_lanes, list_scored_lanes
 from metabench.evaluation.rows import Block, Collection, Counts, Row
 from metabench.leaderboard.scores.quotas import list_expected_blocks
-from metabench.runs.kept.record import Cell, Provenance, Record, Result, digest_of, make_record, write_record
+from metabench.methods.registry import find_registered_methods
+from metabench.runs.kept.record import (
+    Cell,
+    ForeignCode,
+    Provenance,
+    Record,
+    Result,
+    digest_of,
+    make_record,
+    write_record,
+)
 from metabench.seeding import derived_seed
 from metabench.suites import Suite, load_suite
 
@@ -100,6 +110,12 @@ def synthetic_record(
         "protocol": PROTOCOL,
         **(cell or {}),
     }
+    registered = find_registered_methods().get(identity["method"].partition("/")[0])
+    foreign: tuple[ForeignCode, ...] = ()
+    if registered is None or not registered.built_in:
+        identity.setdefault("method_code", digest_of(identity["method"]))
+        code = {"role": "method", "name": "method.py", "version": None, "digest": identity["method_code"]}
+        foreign = (ForeignCode(**code, git_revision=None, git_dirty=None, dependencies={"torch": "2.13.0"}),)
     result = Result(
         cell=Cell.model_validate(identity),
         configuration=configuration,
@@ -134,6 +150,7 @@ def synthetic_record(
         packages={"python": "3.11.2", "torch": "2.13.0", "numpy": "2.3.1"},
         git_revision="658f4ad0c0ffee",
         git_dirty=False,
+        foreign_code=foreign,
         command=f"metabench run {suite} --dataset {dataset} --method {method} --preset {preset} --seeds 5",
     )
     return make_record(result, provenance)
@@ -142,8 +159,8 @@ def synthetic_record(
 def write_all(records: list[Record], folder: Path) -> list[Path]:
     """Write records where their cells belong below `folder`."""
     for record in records:
-        write_record(record, folder / record.result.cell.path)
-    return [folder / record.result.cell.path for record in records]
+        write_record(record, folder / record.path)
+    return [folder / record.path for record in records]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import subprocess
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -110,3 +111,19 @@ def test_public_names_are_there_once_and_say_what_they_are() -> None:
 def test_datasets_and_leaderboard_hold_no_python() -> None:
     found = [str(path) for folder in ("datasets", "leaderboard") for path in (ROOT / folder).rglob("*.py*")]
     assert not found, "a package of that name would shadow the Hugging Face library `datasets`"
+
+
+LARGEST_TREE = 60
+"""MiB of all files that git tracks."""
+
+
+def test_the_tracked_files_are_small() -> None:
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=False, text=True)
+    if listed.returncode:
+        pytest.skip("needs a git checkout")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
+    total = sum(sizes.values()) / 2**20
+    assert len(sizes) > 500
+    assert total < LARGEST_TREE, f"{total:.0f} MiB; the largest: {', '.join(map(str, largest))}"

@@ -105,7 +105,8 @@ def run(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="begin anew: forget records, checkpoints and trained policies"
+            "--overwrite",
+            help="begin anew: forget checkpoints; records and policies stay until the new ones are there",
         ),
     ] = False,
     isolate: Isolate = False,

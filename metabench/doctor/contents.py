@@ -11,7 +11,7 @@ from metabench.data.storage.store import check_hashes
 from metabench.doctor.installation import GIB, Diagnosis, shorten_to_line
 from metabench.errors import MetabenchError
 from metabench.methods.registry import find_registered_methods, load_method_class
-from metabench.runs.status import list_begun_cells
+from metabench.runs.kept.run_folder import list_begun_cells
 from metabench.suites import Suite, load_suite
 from metabench.suites.catalogue import list_suite_summaries
 from metabench.system.home import home

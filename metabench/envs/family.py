@@ -172,6 +172,11 @@ class TaskFamily(ABC):
         """Raise `MetabenchError` if the task's environment cannot be had here; by default it always can."""
         del parameters, horizon
 
+    def list_packages(self, parameters: TaskParameters) -> tuple[str, ...]:
+        """Packages beside the family's own whose code a task runs; editing them makes other cells. By default none."""
+        del parameters
+        return ()
+
     def task_vector(self, parameters: TaskParameters) -> Array | None:
         """A task as a vector in which like tasks are near: what probes of task codes are judged by.
 

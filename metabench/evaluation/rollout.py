@@ -11,7 +11,7 @@ from metabench.envs import Array, BatchedEnvironment
 from metabench.errors import SimulationError
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.protocol import Lane
-from metabench.evaluation.rows import Row
+from metabench.evaluation.rows import Row, round_return
 from metabench.methods.contract import Episode, Step
 from metabench.suites import Suite
 
@@ -167,7 +167,7 @@ class _History:
             task=lane.task,
             support=lane.support,
             episode=lane.episode,
-            total_return=float(self._returns[i]),
+            total_return=round_return(float(self._returns[i])),
             length=int(self._lengths[i]),
             success_any=bool(self._success_any[i]) if self._has_success else None,
             success_last=bool(self._success_last[i]) if self._has_success else None,

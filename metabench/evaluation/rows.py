@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from metabench.system.strict_model import StrictModel
+
+RETURN_DIGITS = 7
+"""Significant digits of a return in a row: as many as the rewards of a simulator in single precision have."""
 
 SplitName = Literal["test", "test-far", "validation"]
 TrackName = Literal["zero-shot", "few-shot", "logged-shot"]
@@ -35,20 +39,81 @@ class Row(NamedTuple):
     success_last: bool | None
 
 
+def round_return(value: float) -> float:
+    """A return as rows hold it."""
+    return float(f"{value:.{RETURN_DIGITS}g}")
+
+
+def list_columns(rows: Sequence[Sequence[Any]]) -> dict[str, list[Any] | None]:
+    """Rows as records on disk have them: a list a column; null where a suite has no such measure."""
+    columns: dict[str, list[Any] | None] = {}
+    for place, name in enumerate(Row._fields):
+        values = [row[place] for row in rows]
+        columns[name] = values if any(value is not None for value in values) or not rows else None
+    return columns
+
+
+def _read_columns(content: Any) -> Any:
+    """The rows of `list_columns`; anything else is left for the validation of rows."""
+    if not isinstance(content, Mapping):
+        return content
+    if set(content) != set(Row._fields):
+        raise ValueError(f"expected the columns {', '.join(Row._fields)}")
+    first = content["task"]
+    if not isinstance(first, list):
+        raise ValueError("task: expected a list")
+    columns = [
+        [None] * len(first) if content[name] is None else content[name] for name in Row._fields
+    ]
+    if not all(isinstance(column, list) and len(column) == len(first) for column in columns):
+        raise ValueError("expected columns of one length")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+class _ColumnsToo:
+    """Rows may be written as columns: see `list_columns`."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(
+        schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        kinds: dict[str, Any] = {
+            **{key: {"type": "integer"} for key in ("task", "support", "episode", "length")},
+            "total_return": {"type": "number"},
+        }
+        columns = {
+            name: {"type": "array", "items": kinds[name]}
+            if name in kinds
+            else {"type": ["array", "null"], "items": {"type": ["boolean", "null"]}}
+            for name in Row._fields
+        }
+        whole = {
+            "type": "object",
+            "description": "the same rows, a list a column",
+            "properties": columns,
+            "required": list(columns),
+            "additionalProperties": False,
+        }
+        return {"anyOf": [whole, handler(schema)]}
+
+
+Rows: TypeAlias = Annotated[tuple[Row, ...], BeforeValidator(_read_columns), _ColumnsToo]
+
+
 class Block(StrictModel):
     """All scored episodes of one split, track and number of shots."""
 
     split: SplitName
     track: TrackName
     shots: int = Field(ge=0)
-    rows: tuple[Row, ...]
+    rows: Rows
 
 
 class Collection(StrictModel):
     """The unscored support episodes of one split, which the policy acted itself."""
 
     split: SplitName
-    rows: tuple[Row, ...]
+    rows: Rows
 
 
 def _is_absent(value: object) -> bool:

@@ -10,9 +10,7 @@ from pydantic import ValidationError
 from metabench.errors import DataError, first_problem
 from metabench.leaderboard.scores.models import Leaderboard
 from metabench.runs.kept.record import Record, read_record
-
-FAILED_SUFFIX = ".failed.json"
-"""Results folders also hold the reports of failed cells; they are no records."""
+from metabench.runs.kept.record_file import is_record_name
 
 RECORDS, CARDS, POLICIES = "records", "methods", "policies"
 """Folders of a submission, the first two of a leaderboard as well: the records, a card for each method that is not
@@ -42,8 +40,8 @@ def list_record_paths(folder: Path) -> list[Path]:
     built = {path.parent for path in folder.rglob(BUILT_FILE)}
     return sorted(
         path
-        for path in folder.rglob("*.json")
-        if not path.name.endswith(FAILED_SUFFIX)
+        for path in folder.rglob("*.json*")
+        if is_record_name(path.name)
         and path.parent not in built
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
@@ -68,7 +66,7 @@ def is_published(record: Record, published: Path | None) -> bool:
     """Whether the folder `published` holds `record` where its cell belongs, with the same result."""
     if published is None:
         return False
-    place = record.result.cell.path
+    place = record.path
     if place.is_absolute() or ".." in place.parts:  # a record's names lead nowhere else
         return False
     if not (published / place).is_file():

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
+from metabench.system.plain_values import make_plain
+from metabench.system.source_code import digest_sources, find_foreign_sources
 
 if TYPE_CHECKING:
     from metabench.methods.contract import Config, Method
@@ -124,6 +126,30 @@ def load_method(
     return method(configure(method.name, presets[preset], changes))
 
 
+def find_method_sources(method: type[Method]) -> tuple[Path, ...]:
+    """Where the code of a method lies that does not come with metabench; empty for one that does.
+
+    Raises:
+        MetabenchError: its source is in no file.
+    """
+    return find_foreign_sources((method, method.config_class))
+
+
+def digest_method_code(method: type[Method]) -> str | None:
+    """The hash of a method's code, which is part of its cells; None for one that comes with metabench."""
+    return digest_sources(find_method_sources(method))
+
+
+def check_method_code(method: type[Method], expected: str | None) -> None:
+    """Raise `MetabenchError` if `method` is not of the code that a cell names; None names none."""
+    found = digest_method_code(method)
+    if expected is not None and found != expected:
+        raise MetabenchError(
+            f"method {method.name!r}: its code is not that of the policy: expected {expected:.15}, found "
+            f"{found or 'none':.15}; train again, or take that code"
+        )
+
+
 def name_method(spec: str, method: Method) -> str:
     """The name of `method`, loaded from `spec`, in records and tables: `meta-dt`, `meta-dt/no_context`."""
     variant = spec.rpartition(".py:")[2].partition("/")[2]
@@ -153,6 +179,7 @@ def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
             raise UnknownNameError(f"configuration key of method {name}", key, keys)
     if not changes:
         return preset
+    changes = {key: make_plain(value, f"method {name!r}: {key}") for key, value in changes.items()}
     try:  # validated anew: `model_copy(update=...)` would take any value
         return type(preset).model_validate({**preset.model_dump(), **changes})
     except ValidationError as error:
@@ -193,7 +220,14 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
-    return _require_method(getattr(module, attribute), f"{path}:{attribute}")
+    method = _require_method(getattr(module, attribute), f"{path}:{attribute}")
+    registered = find_registered_methods().get(method.name)
+    if registered is not None and registered.built_in:
+        raise MetabenchError(
+            f"{path}:{attribute}: its name {method.name!r} is that of a method of metabench; expected another, such as "
+            f"{'my-' + method.name!r}"
+        )
+    return method
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
-from metabench.errors import CancelledError, DataError
+from metabench.errors import CancelledError, DataError, MetabenchError, MethodError
 from metabench.methods.state_files import has_state, load_state, save_state
 from metabench.seeding import derived_seed
+from metabench.system.plain_values import make_plain
 
 
 class Stateful(Protocol):
@@ -32,6 +33,34 @@ class TrainingProgress(Protocol):
     def __call__(self, stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
         """`done` of `total` updates of `stage`; the latest metrics."""
         ...
+
+
+class Summary(dict[str, Any]):
+    """A summary that takes what a record can hold, as plain values; see `make_plain`."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Take `value`; raises `MethodError` if a record cannot hold it."""
+        try:
+            plain = make_plain({key: value}, "run.summary")
+        except MetabenchError as error:
+            raise MethodError(str(error)) from error
+        super().__setitem__(*next(iter(plain.items())))
+
+    def update(self, *mappings: Any, **more: Any) -> None:
+        """Take all of them, as `__setitem__` does."""
+        for key, value in dict(*mappings, **more).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value under `key`, which is `default` if there was none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc, override]
+        """Take all of `other`."""
+        self.update(other)
+        return self
 
 
 class TrainingRun:
@@ -73,12 +102,22 @@ class TrainingRun:
         self.seed = seed
         self.device = device
         self.curve: list[dict[str, Any]] = []
-        self.summary: dict[str, Any] = {}
+        self._summary = Summary()
         self._folder = folder
         self._checkpoint_seconds = checkpoint_seconds
         self._progress = progress
         self._cancelled = cancelled
         self._position: tuple[str, int] = ("", 0)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Named results of the training; what a record cannot hold is refused when it is put in."""
+        return self._summary
+
+    @summary.setter
+    def summary(self, content: Mapping[str, Any]) -> None:
+        self._summary = Summary()
+        self._summary.update(content)
 
     def generator(self, *purpose: int | str) -> np.random.Generator:
         """NumPy randomness for a named purpose: the same seed and purpose give the same stream."""
@@ -91,15 +130,28 @@ class TrainingRun:
         torch.manual_seed(derived_seed(self.seed, *purpose))
 
     def log(self, **metrics: float) -> None:
-        """Add a row to `curve`, at the current stage and update."""
+        """Add a row to `curve`, at the current stage and update.
+
+        Args:
+            **metrics: numbers, NumPy's and torch's too; NaN and infinities are kept as such.
+
+        Raises:
+            MethodError: a value is no number, or a name is one that the row has already.
+        """
         stage, update = self._position
-        self.curve.append(
-            {
-                "stage": stage,
-                "update": update,
-                **{key: float(value) for key, value in metrics.items()},
-            }
-        )
+        row: dict[str, Any] = {"stage": stage, "update": update}
+        for name, value in metrics.items():
+            if name in row:
+                raise MethodError(
+                    f"log: {name!r} is what the row itself says; expected another name"
+                )
+            try:
+                row[name] = float(value)
+            except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+                raise MethodError(
+                    f"log: {name}: expected a number, found {type(value).__name__} ({error})"
+                ) from error
+        self.curve.append(row)
 
     def checkpoint(self, name: str, state: Mapping[str, Any]) -> None:
         """Keep `state` (tensors, arrays, plain values, nested) under `name`, with the curve and summary so far."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import DataError, MetabenchError
-from metabench.leaderboard.records import FAILED_SUFFIX, list_record_paths
+from metabench.leaderboard.records import list_record_paths
 from metabench.methods.registry import find_overrides
 from metabench.runs.kept.record import Cell, Record, read_record
-from metabench.runs.kept.saved_policy import FACTS, Training, policy_folder, read_training
+from metabench.runs.kept.record_file import FAILED_SUFFIX, SUFFIX, strip_suffix
+from metabench.runs.kept.saved_policy import FACTS, Training, read_training
 from metabench.system.home import home
 
 NO_NAME = "/\\\0"
@@ -83,7 +84,7 @@ def read_subject(run: Path, policy: Path | None = None) -> Subject:
 
 
 def _name_finished(failed: Path) -> str:
-    return failed.name.removesuffix(FAILED_SUFFIX) + ".json"
+    return strip_suffix(failed).name + SUFFIX
 
 
 def _find_only_record(folder: Path) -> Path:
@@ -104,7 +105,7 @@ def _read_record_subject(path: Path, policy: Path | None) -> Subject:
         raise DataError(
             f"{path}: result.cell.suite: expected the name of a suite, found {result.cell.suite!r:.80}"
         )
-    folder, training, lacking = _find_policy(result.cell, policy)
+    folder, training, lacking = _find_policy(record, policy)
     return Subject(
         cell=result.cell,
         configuration=result.configuration,
@@ -139,14 +140,15 @@ def _read_policy_subject(folder: Path) -> Subject:
     )
 
 
-def _find_policy(cell: Cell, given: Path | None) -> tuple[Path | None, Training | None, str]:
+def _find_policy(record: Record, given: Path | None) -> tuple[Path | None, Training | None, str]:
     """The policy of a record's cell, what is kept with it, and why there is none."""
+    cell = record.result.cell
     if given is not None:
         training = read_training(given)
         if training.cell != cell:
             raise MetabenchError(f"{given}: {_describe_difference(training.cell, cell)}")
         return given, training, ""
-    kept = _find_kept_policy(cell)
+    kept = _find_kept_policy(record)
     if kept is None:
         return None, None, "its policy is not on this machine; give its folder with --policy"
     try:
@@ -158,10 +160,10 @@ def _find_policy(cell: Cell, given: Path | None) -> tuple[Path | None, Training 
     return kept, training, ""
 
 
-def _find_kept_policy(cell: Cell) -> Path | None:
-    """Where runs keep the policy of `cell`, if it is there; a record's names lead nowhere else."""
+def _find_kept_policy(record: Record) -> Path | None:
+    """Where runs keep the policy of a record, if it is there; a record's names lead nowhere else."""
     try:
-        folder = policy_folder(cell).resolve()
+        folder = (home() / "policies" / record.folder).resolve()
         is_inside = folder.is_relative_to((home() / "policies").resolve())
         return folder if is_inside and folder.is_dir() else None
     except (OSError, ValueError):  # names that no file can have

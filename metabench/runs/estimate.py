@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
+from metabench.errors import DataError
 from metabench.runs.kept.record import Cell
+from metabench.runs.kept.record_file import is_record_name, read_json
 from metabench.runs.plan import PlannedCell
 from metabench.system.home import source_root
 
@@ -44,9 +46,9 @@ def estimate_seconds(
 def read_record_seconds(path: Path) -> float | None:
     """Seconds that a record's cell took, training and evaluation; None if the file does not tell."""
     try:
-        provenance = json.loads(path.read_bytes())["provenance"]
+        provenance = json.loads(read_json(path))["provenance"]
         return float(provenance["seconds_training"]) + float(provenance["seconds_evaluating"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -59,11 +61,9 @@ def duration(seconds: float) -> str:
 
 def _find_seconds(folder: Path, cell: Cell) -> list[float]:
     method = folder / f"{cell.suite}-v{cell.suite_version}" / "*" / cell.method.replace("/", "_")
-    pattern = str((method / f"{cell.preset}-*" / "[0-9]*.json").relative_to(folder))
+    pattern = str((method / f"{cell.preset}-*" / "[0-9]*").relative_to(folder))
     found = (
-        read_record_seconds(path)
-        for path in folder.glob(pattern)
-        if not path.name.endswith(".failed.json")
+        read_record_seconds(path) for path in folder.glob(pattern) if is_record_name(path.name)
     )
     return [seconds for seconds in found if seconds is not None]
 

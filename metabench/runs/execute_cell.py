@@ -23,6 +23,7 @@ from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.kept.clock import Clock
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
+from metabench.runs.kept.foreign_code import find_foreign_code
 from metabench.runs.kept.provenance import Timings, make_provenance
 from metabench.runs.kept.record import (
     Record,
@@ -32,7 +33,7 @@ from metabench.runs.kept.record import (
     read_record,
     write_record,
 )
-from metabench.runs.kept.run_folder import claim_cell
+from metabench.runs.kept.run_folder import begin_replacing, claim_cell, is_replaced
 from metabench.runs.kept.saved_policy import (
     POLICY,
     Training,
@@ -46,6 +47,7 @@ from metabench.runs.plan import PlannedCell, covers
 from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
 from metabench.suites import Suite, load_suite
+from metabench.system.plain_values import make_plain, name_numbers
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import check_room
 
@@ -66,8 +68,8 @@ def execute_cell(
     """
     with claim_cell(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
         if planned.overwrite:
-            _forget(planned, folder)
-        elif planned.record_path.exists():
+            begin_replacing(planned.record_path, folder)
+        elif planned.record_path.exists() and not is_replaced(planned.cell, planned.record_path):
             record = read_record(planned.record_path)
             if covers(record, planned):
                 return record
@@ -76,15 +78,14 @@ def execute_cell(
         return _Execution(planned, settings, folder, progress, cancelled).run()
 
 
-def forget_cell(planned: PlannedCell) -> None:
-    """Forget a cell's record and what attempts at it left; raises `MetabenchError` if a process runs it."""
+def begin_anew(planned: PlannedCell) -> None:
+    """Forget what attempts at a cell left; its record stays until the next one is there.
+
+    Raises:
+        ClaimedError: a process runs the cell.
+    """
     with claim_cell(planned.cell) as folder:
-        _forget(planned, folder)
-
-
-def _forget(planned: PlannedCell, folder: Path) -> None:
-    planned.record_path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+        begin_replacing(planned.record_path, folder)
 
 
 class _Execution:
@@ -115,6 +116,7 @@ class _Execution:
             raise MethodError(
                 f"method {planned.cell.method!r}: its configuration changed after the cell was planned"
             )
+        self.foreign_code = find_foreign_code(planned.cell, type(self.method), self.suite)
 
     def run(self) -> Record:
         """Do what is left of the cell."""
@@ -175,6 +177,7 @@ class _Execution:
                 f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}"
             )
         probe = probe_task_codes(policy, self.suite, cell.dataset)
+        summary = run.summary if probe is None else {**run.summary, "task_probe": probe}
         try:
             training = Training(
                 cell=cell,
@@ -183,8 +186,8 @@ class _Execution:
                 configuration=self.method.config.model_dump(mode="json"),
                 parameters=policy.parameter_count(),
                 training_tasks=data.num_tasks,
-                curve=tuple(run.curve),
-                summary=run.summary if probe is None else {**run.summary, "task_probe": probe},
+                curve=tuple(name_numbers(run.curve)),
+                summary=name_numbers(make_plain(summary, "run.summary")),
                 seconds=clock.seconds,
                 resumed=clock.attempts - 1,
                 device=self.settings.device,
@@ -246,6 +249,7 @@ class _Execution:
             self.suite.spaces,
             self.settings.limits,
             configuration=configuration,
+            code=self.planned.cell.method_code,
         )
 
     def _make_record(self, training: Training, tracks: list[FinishedTrack]) -> Record:
@@ -275,5 +279,6 @@ class _Execution:
             threads=training.threads,
             command=self.settings.command,
             warnings=self.planned.warnings + training.warnings,
+            foreign_code=self.foreign_code,
         )
         return make_record(result, provenance)

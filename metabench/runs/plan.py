@@ -22,12 +22,18 @@ from metabench.evaluation.protocol import (
     choose_tracks,
 )
 from metabench.methods.contract import Method
-from metabench.methods.registry import load_method, name_method
+from metabench.methods.registry import digest_method_code, load_method, name_method
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
+from metabench.runs.kept.record_file import FAILED_SUFFIX
+from metabench.runs.kept.run_folder import is_replaced, list_begun_cells
 from metabench.runs.request import RunRequest
 from metabench.suites import Suite, load_suite
+from metabench.system.plain_values import make_plain
 
 State: TypeAlias = Literal["waiting", "finished", "corrupt"]
+
+CODE = frozenset({"method_version", "method_code", "suite_code"})
+"""What of a cell is another once code was edited."""
 
 UNKNOWN_DIGEST = "unknown"
 """Dataset digest of a cell that was planned without building its data."""
@@ -68,7 +74,7 @@ class PlannedCell:
     @property
     def record_path(self) -> Path:
         """Where the cell's record is written; one of validation tasks lies apart."""
-        return (self.results / VALIDATION if self.develops else self.results) / self.cell.path
+        return self._root / self.cell.path
 
     @property
     def develops(self) -> bool:
@@ -78,7 +84,11 @@ class PlannedCell:
     @property
     def failure_path(self) -> Path:
         """Where the traceback of a failed attempt is written."""
-        return self.record_path.with_suffix(".failed.json")
+        return self._root / f"{self.cell.folder}{FAILED_SUFFIX}"
+
+    @property
+    def _root(self) -> Path:
+        return self.results / VALIDATION if self.develops else self.results
 
     @property
     def label(self) -> str:
@@ -111,10 +121,11 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         suite.check_available()
     if any(seed < 0 for seed in request.seeds):
         raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
+    codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks in settings:
         digest, warnings = _look_up_data(suite, dataset, tracks)
-        for spec, seed in itertools.product(request.methods, request.seeds):
+        for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             method = methods[suite.name, spec]
             cell = Cell(
                 suite=suite.name,
@@ -129,19 +140,34 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 config_digest=digest_of(method.config.model_dump(mode="json")),
                 seed=seed,
                 protocol=PROTOCOL,
+                method_code=codes[suite.name, spec],
+                suite_code=suite.code_digest,
             )
             fresh = PlannedCell(
                 cell=cell,
                 suite_folder=suite.folder,
                 spec=spec,
-                overrides=dict(request.overrides),
+                overrides={key: make_plain(value, key) for key, value in request.overrides.items()},
                 tracks=tracks,
                 results=request.results,
                 overwrite=request.overwrite,
                 warnings=warnings,
             )
             planned.setdefault(cell, fresh if request.overwrite else _look_for_record(fresh))
+    check_names(planned.values())
     return tuple(planned.values())
+
+
+def check_names(planned: Iterable[PlannedCell]) -> None:
+    """Raise `MetabenchError` if methods of one name are of different code: their rows could not be told apart."""
+    first: dict[str, PlannedCell] = {}
+    for each in planned:
+        other = first.setdefault(each.cell.method, each)
+        if other.cell.method_code != each.cell.method_code:
+            raise MetabenchError(
+                f"methods {other.spec} and {each.spec} have one name, {each.cell.method!r}, and different code; give "
+                "each a name of its own"
+            )
 
 
 def datasets_needed(dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -207,8 +233,12 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     path = planned.record_path
     if planned.cell.dataset_digest == UNKNOWN_DIGEST:
         return dataclasses.replace(planned, note="its data is not built yet")
+    if is_replaced(planned.cell, path):
+        return dataclasses.replace(planned, note="goes on with the run that replaces its record")
     if not path.exists():
-        return _look_for_sibling(planned)
+        return _look_for_sibling(
+            dataclasses.replace(planned, note=_tell_of_other_code(planned.cell))
+        )
     try:
         record = read_record(path)
     except DataError as error:
@@ -225,10 +255,11 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
         return dataclasses.replace(
             planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"
         )
-    old, new = record.result.cell.model_dump(), planned.cell.model_dump()
-    different = next(key for key in new if old[key] != new[key])
+    different = _find_differences(record.result.cell, planned.cell)[0]
     return dataclasses.replace(
-        planned, note=f"replaces a record of another {different.replace('_', ' ')}"
+        planned,
+        state="corrupt",
+        note=f"{path}: holds a record of another {different.replace('_', ' ')}; delete it or use --overwrite",
     )
 
 
@@ -247,3 +278,17 @@ def _look_for_sibling(planned: PlannedCell) -> PlannedCell:
         extends=True,
         note=f"its policy has acted in {acted} tasks; it is not trained again",
     )
+
+
+def _tell_of_other_code(cell: Cell) -> str:
+    """What an interrupted attempt at the same cell was of, if only its code was another; empty if there is none."""
+    for progress, _ in list_begun_cells():
+        different = _find_differences(progress.cell, cell)
+        if different and set(different) <= CODE:
+            changed = " and ".join(key.replace("_", " ") for key in different)
+            return f"begins anew: its {changed} changed since it was interrupted"
+    return ""
+
+
+def _find_differences(old: Cell, new: Cell) -> list[str]:
+    return [key for key in Cell.model_fields if getattr(old, key) != getattr(new, key)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.methods.contract import Config, Method
-from metabench.methods.registry import configure, load_method_class
+from metabench.methods.registry import configure, digest_method_code, load_method_class
 from metabench.methods.state_files import save_state
 from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.system.torch_settings import torch_settings
@@ -112,9 +112,11 @@ def _begin(
     progress: TrainingProgress | None,
     cancelled: Callable[[], bool],
 ) -> TrainingRun:
+    code = digest_method_code(method)
     asked = {
         "method": method.name,
         "version": method.version,
+        **({} if code is None else {"code": code}),
         "seed": seed,
         "config": config.model_dump(mode="json"),
     }

@@ -25,7 +25,7 @@ class RunRequest:
         tracks: only these tracks; None takes all that a suite has.
         splits: only these splits; None takes all that are ranked. `validation` is run alone.
         results: the results folder, where records go and finished ones are looked for.
-        overwrite: begin every cell anew: forget its record, checkpoints and kept evaluations.
+        overwrite: begin every cell anew: forget its checkpoints; its record stays until the new one is there.
         executor: who runs the cells: `local`, `ray` or `slurm`.
         workers: cells at once; None is one here, and as many as there is room for elsewhere.
         cells_per_gpu: cells that share a GPU; None gives each the device it is told.

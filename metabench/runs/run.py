@@ -102,7 +102,7 @@ def make_settings(
 ) -> Settings:
     """How the planned cells are run: what was asked for, and what the executor and the cells make of the rest."""
     return Settings(
-        device=request.device,
+        device=str(request.device),  # torch's own kind of device is one, too
         threads=request.threads or executor.default_threads,
         command=request.command,
         isolate=request.isolate,

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from metabench.errors import DataError
 from metabench.runs.estimate import read_record_seconds
-from metabench.runs.kept.progress import FILE, CellProgress, read_progress
+from metabench.runs.kept.progress import CellProgress
 from metabench.runs.kept.record import Cell
-from metabench.runs.kept.run_folder import is_claimed
+from metabench.runs.kept.record_file import FAILED_SUFFIX, SUFFIX, is_record_name, strip_suffix
+from metabench.runs.kept.run_folder import list_begun_cells
 from metabench.runs.plan import PlannedCell
-from metabench.system.home import home
 
 CellState: TypeAlias = Literal["done", "running", "interrupted", "failed", "corrupt", "left"]
 
 STATES: tuple[CellState, ...] = ("done", "running", "interrupted", "failed", "corrupt", "left")
 """In the order of reports. `interrupted`: it was begun, no process runs it, and it goes on where it was."""
-
-FAILED_SUFFIX = ".failed.json"
 
 
 @dataclass(frozen=True)
@@ -58,17 +56,17 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             f"{results}: no such folder; expected one that holds records, or a sweep file (sweep.toml)"
         )
     found: dict[Path, CellStatus] = {}
-    for path in sorted(results.rglob("*.json")):
+    for path in sorted(results.rglob("*.json*")):
         parts = path.relative_to(results).parts
         if len(parts) != 5 or any(part.startswith(".") for part in parts):
             continue
         if path.name.endswith(FAILED_SUFFIX):
-            record = path.with_name(path.name.removesuffix(FAILED_SUFFIX) + ".json")
+            record = path.with_name(strip_suffix(path).name + SUFFIX)
             failed = CellStatus(
                 _label_path(record, results), "failed", record, reason=_read_reason(path)
             )
             found.setdefault(record, failed)  # a record beside it was written by a later attempt
-        else:
+        elif is_record_name(path.name):
             found[path] = CellStatus(
                 _label_path(path, results), "done", path, read_record_seconds(path) or 0.0
             )
@@ -124,17 +122,9 @@ def _describe_unfinished(
     )
 
 
-def list_begun_cells() -> Iterable[tuple[CellProgress, bool]]:
-    """What unfinished cells wrote, and whether a process runs them now."""
-    for path in sorted((home() / "runs").glob(f"*/{FILE}")):
-        progress = read_progress(path.parent)
-        if progress is not None:
-            yield progress, is_claimed(path.parent)
-
-
 def _read_failure(record: Path, progress: CellProgress) -> str:
     """Why the attempt that wrote `progress` failed; empty if it did not: an older attempt may have."""
-    path = record.with_suffix(FAILED_SUFFIX)
+    path = record.with_name(strip_suffix(record).name + FAILED_SUFFIX)
     try:
         attempt = json.loads(path.read_bytes())["attempt"]
     except FileNotFoundError:
@@ -161,5 +151,5 @@ def _label_path(record: Path, results: Path) -> str:
     suite, dataset, method, configured, seed = record.relative_to(results).parts
     preset = configured.rpartition("-")[0]
     return (
-        f"{suite.rpartition('-v')[0]} {dataset} {method} {preset} seed {seed.removesuffix('.json')}"
+        f"{suite.rpartition('-v')[0]} {dataset} {method} {preset} seed {strip_suffix(Path(seed))}"
     )

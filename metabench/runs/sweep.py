@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.errors import DataError, first_problem
 from metabench.runs.kept.record import Cell
-from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.plan import PlannedCell, check_names, plan_cells
 from metabench.runs.request import RunRequest
 from metabench.system.toml_files import read_toml
 
@@ -63,6 +63,7 @@ def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
         )
         for cell in plan_cells(asked):
             cells.setdefault(cell.cell, cell)
+    check_names(cells.values())
     return tuple(cells.values())
 
 

@@ -13,6 +13,7 @@ from metabench.evaluation.scores import score_rows
 from metabench.runs.kept.record import Cell, Record
 from metabench.suites import Suite
 from metabench.system.extras import require
+from metabench.system.plain_values import read_number
 
 
 def check_tensorboard() -> None:
@@ -22,7 +23,7 @@ def check_tensorboard() -> None:
 
 def tensorboard_folder(root: Path, cell: Cell) -> Path:
     """Where a cell's curves go: as its record's path, below `root`."""
-    return root / cell.path.with_suffix("")
+    return root / cell.folder
 
 
 class CurveWriter:
@@ -58,9 +59,10 @@ class CurveWriter:
             return
         for row in curve[self._rows :]:
             for name, value in row.items():
-                if name not in ("stage", "update"):
+                number = read_number(value)
+                if name not in ("stage", "update") and number is not None:
                     self._writer.add_scalar(
-                        f"training/{row['stage'] or 'all'}/{name}", value, row["update"]
+                        f"training/{row['stage'] or 'all'}/{name}", number, row["update"]
                     )
         self._rows = len(curve)
 

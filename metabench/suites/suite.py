@@ -13,6 +13,11 @@ from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.suites.folders import suite_folder
 from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
+from metabench.system.source_code import (
+    digest_sources,
+    find_foreign_sources,
+    find_package_source,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,24 @@ class Suite:
         content = self.entry.model_dump(mode="json", exclude=excluded)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    @functools.cached_property
+    def sources(self) -> tuple[Path, ...]:
+        """Where the code of its family lies that does not come with metabench; empty for one that does.
+
+        Raises:
+            MetabenchError: a package that a task names is not installed, or the source is in no file.
+        """
+        packages = {
+            name for task in self.entry.task for name in self.family.list_packages(task.parameters)
+        }
+        named = (find_package_source(name) for name in sorted(packages))
+        return tuple(dict.fromkeys((*find_foreign_sources([type(self.family)]), *named)))
+
+    @property
+    def code_digest(self) -> str | None:
+        """The hash of that code, which is part of the suite's cells; None where it has none."""
+        return digest_sources(self.sources)
 
     @functools.cached_property
     def family(self) -> TaskFamily:

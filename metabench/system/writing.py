@@ -87,8 +87,8 @@ def _make_storage_error(number: int, problem: str, path: Path | None) -> Storage
     )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path`: a reader finds the old content or the new, never a part of it.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path`: a reader finds the old content or the new, never a part of it.
 
     Raises:
         StorageError: the disk is full, read-only or fails; `path` is as it was.
@@ -97,8 +97,8 @@ def write_whole(path: Path, text: str) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with fresh.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, path)

@@ -33,8 +33,8 @@ def test_a_saved_policy_is_evaluated_in_a_process_of_its_own(command, place, plu
     arguments = ("run", "tiny", "-d", "medium", "-m", f"{plugin}:Good", "--preset", "tiny", "--isolate")
     ended = command(*arguments, "--time-limit", "10m", "--memory-limit", "4G")
     assert ended.status == 0, ended.err
-    (path,) = (place / "results").rglob("[0-9]*.json")
-    folder = str(place / "home" / "policies" / path.relative_to(place / "results").with_suffix(""))
+    (path,) = (place / "results").rglob("[0-9]*.json.gz")
+    folder = str(place / "home" / "policies" / path.relative_to(place / "results").with_suffix("").with_suffix(""))
     options = ("--isolate", "--time-limit", "5m", "--track", "few-shot", "--split", "test", "--json")
     found = json.loads(command("evaluate", folder, *options).out)["blocks"]
     blocks = read_record(path).result.model_dump(mode="json")["blocks"]

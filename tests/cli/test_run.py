@@ -20,7 +20,7 @@ SMALL = "small_methods.py:Small"
 
 
 def records(place):
-    return sorted((place / "results").rglob("[0-9]*.json"))
+    return sorted((place / "results").rglob("[0-9]*.json.gz"))
 
 
 def test_the_vertical_path(command, place, monkeypatch):
@@ -81,7 +81,7 @@ def test_a_failing_method_is_named_and_the_status_says_so(command, place, monkey
 def test_a_saved_policy_scores_what_its_record_says(command, place):
     assert command("run", "tiny", "-d", "medium", "-m", SMALL, "--seeds", "1,").status == 0
     (path,) = records(place)
-    folder = place / "home" / "policies" / path.relative_to(place / "results").with_suffix("")
+    folder = place / "home" / "policies" / path.relative_to(place / "results").with_suffix("").with_suffix("")
     ended = command("evaluate", str(folder), "--json")
     assert ended.status == 0
     found = json.loads(ended.out)

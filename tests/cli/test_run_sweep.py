@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from metabench.runs.kept.record_file import read_json
+
 SWEEP = """
 [[part]]
 suites = ["tiny"]
@@ -38,7 +40,8 @@ def test_a_sweep_runs_its_cells_in_order_each_once(command, place):
     assert ended.status == 0, ended.err
     lines = [line.split("results/tiny-v1/medium/")[1] for line in ended.out.splitlines() if "results" in line]
     named = [(line.split("/")[0], line.rpartition("/")[2]) for line in lines]
-    assert named == [("bc", "1.json"), ("random", "1.json"), ("random", "0.json"), ("bc", "1.json"), ("bc", "0.json")]
+    expected = [("bc", 1), ("random", 1), ("random", 0), ("bc", 1), ("bc", 0)]
+    assert named == [(method, f"{seed}.json.gz") for method, seed in expected]
     assert lines[0] != lines[3]  # another configuration is another cell
 
     (place / "short.toml").write_text(SWEEP[: SWEEP.index("[[part]]", 20)])
@@ -55,8 +58,8 @@ def test_a_sweep_runs_its_cells_in_order_each_once(command, place):
 def test_tracks_hold_for_the_whole_file(command, place):
     (place / "sweep.toml").write_text('tracks = ["zero-shot"]\n' + SWEEP[: SWEEP.index("[[part]]", 20)])
     assert command("run", "sweep.toml", "--threads", "1").status == 0
-    (path,) = (place / "results").rglob("[0-9]*.json")
-    assert {block["track"] for block in json.loads(path.read_text())["result"]["blocks"]} == {"zero-shot"}
+    (path,) = (place / "results").rglob("[0-9]*.json.gz")
+    assert {block["track"] for block in json.loads(read_json(path))["result"]["blocks"]} == {"zero-shot"}
 
 
 def test_a_broken_sweep_file_is_named_with_its_key(command, place):
@@ -87,8 +90,8 @@ def test_a_dry_run_estimates_from_earlier_records(command, place):
     arguments = ("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny", "--seeds")
     assert command(*arguments, "3", "--threads", "1").status == 0
     for seed, seconds in enumerate((100.0, 60.0, 500.0)):
-        (path,) = (place / "results").rglob(f"{seed}.json")
-        record = json.loads(path.read_text())
+        (path,) = (place / "results").rglob(f"{seed}.json.gz")
+        record = json.loads(read_json(path))
         record["provenance"]["seconds_training"], record["provenance"]["seconds_evaluating"] = (
             0.25 * seconds,
             0.75 * seconds,

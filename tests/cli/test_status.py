@@ -96,8 +96,8 @@ def test_every_state_is_told(command, sweep, monkeypatch):
 
 def test_a_damaged_record_is_named(command, place):
     assert command("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny").status == 0
-    (path,) = (place / "results").rglob("0.json")
-    path.write_text(path.read_text()[:-40])
+    (path,) = (place / "results").rglob("0.json.gz")
+    path.write_bytes(path.read_bytes()[:-40])
     (place / "sweep.toml").write_text(
         SWEEP.format(overrides="{}").replace('"small_methods.py:Slow", "small_methods.py:Failing", ', "")
         + 'preset = "tiny"\n'

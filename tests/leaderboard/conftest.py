@@ -72,7 +72,7 @@ def trained(_trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def real(trained: Path) -> Callable[[str, int], Path]:
     """Path of a real record, by method and seed."""
-    return lambda method, seed: next((trained / "results").glob(f"*/*/{method}/*/{seed}.json"))
+    return lambda method, seed: next((trained / "results").glob(f"*/*/{method}/*/{seed}.json.gz"))
 
 
 @pytest.fixture

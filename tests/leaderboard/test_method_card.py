@@ -65,7 +65,7 @@ def findings(real, public_tiny, tmp_path):
         record = read_record(real("small", 0))
         for seed in (0, 1):
             record = read_record(real("small", seed))
-            write_record(record, tmp_path / "board" / "records" / record.result.cell.path)
+            write_record(record, tmp_path / "board" / "records" / record.path)
         (tmp_path / "board" / "methods").mkdir()
         for name, path in cards.items():
             (tmp_path / "board" / "methods" / f"{name}.toml").write_bytes(path.read_bytes())
@@ -78,7 +78,7 @@ def findings(real, public_tiny, tmp_path):
 
 def test_a_method_from_elsewhere_needs_a_card(findings):
     (line,) = findings()
-    assert line.endswith("0.json: method 'small' has no card; metabench leaderboard new-card writes one to fill in")
+    assert line.endswith("0.json.gz: method 'small' has no card; metabench leaderboard new-card writes one to fill in")
 
 
 def test_a_broken_card_is_one_finding(findings, card):

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `COUNT` records, to build the leaderboard in."""
     place = tmp_path_factory.mktemp("many")
     for record in multiplied(patterns(), COUNT):
-        write_record(record, place / "records" / record.result.cell.path)
+        write_record(record, place / "records" / record.path)
     return place
 
 

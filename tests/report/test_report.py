@@ -205,7 +205,7 @@ def test_damaged_edited_failed_and_many_records_are_refused(tmp_path, make):
     for name, text, problem in (
         ("cut.json", record.model_dump_json()[:100], "cut.json: "),
         ("edited.json", json.dumps(content), "edited.json: .*digest does not match"),
-        ("0.failed.json", "{}", "0.failed.json: says why a cell failed and is no record; expected 0.json"),
+        ("0.failed.json", "{}", "0.failed.json: says why a cell failed and is no record; expected 0.json.gz"),
     ):
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match=problem):
@@ -245,7 +245,7 @@ def test_no_policy_is_looked_for_outside_of_where_runs_keep_them(folders, tmp_pa
     (outside / "training.json").write_text("not JSON: it would be an error to read this")
     (folders / "home" / "policies" / "tiny-v1").mkdir(parents=True)
     record = make(cell={"dataset": "../../evil", "config_digest": "sha256:0"})
-    assert (folders / "home" / "policies" / record.result.cell.path.with_suffix("")).resolve() == outside
+    assert (folders / "home" / "policies" / record.folder).resolve() == outside
     write_record(record, tmp_path / "0.json")
     written = write_report(tmp_path / "0.json", tmp_path / "report.html")
     assert written.notices == (

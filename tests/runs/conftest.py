@@ -10,6 +10,7 @@ import pytest
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.kept.record import Record, read_record
 
+from ..plugin_packages import make_plugin as make_plugin
 from .interrupted import SETTINGS, plan, quiet
 
 METHODS = Path(__file__).with_name("small_methods.py")

@@ -47,7 +47,7 @@ def digest(folder: Path) -> str:
     """Of the result that the cell ended with."""
     from metabench.runs.kept.record import read_record
 
-    (path,) = (folder / "results").rglob("[0-9].json")
+    (path,) = (folder / "results").rglob("[0-9].json.gz")
     return read_record(path).digest
 
 

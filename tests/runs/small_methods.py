@@ -118,14 +118,35 @@ class Failing(Small):
 
 
 class NotANumber(Small):
-    """Logs a loss that is none."""
+    """Logs a loss that is none at one update, and sums up with kinds of numbers of its own."""
 
     name = "not-a-number"
 
     def train(self, data, run):
         policy = super().train(data, run)
-        run.log(loss=float("nan"))
+        run.log(loss=float("nan"), worst=np.float32("-inf"), best=torch.tensor(float("inf")))
+        run.summary["bound"] = float("-inf")
+        run.summary.update(count=np.int64(3), device=torch.device("cpu"), errors=np.array([0.5, np.nan]))
         return policy
+
+
+class LogsText(Small):
+    """Logs what is no number, at its first update."""
+
+    name = "logs-text"
+
+    def train(self, data, run):
+        for _ in run.steps("first", 1):
+            run.log(loss="low")
+
+
+class SumsUpObjects(Small):
+    """Puts into its summary what no record can hold."""
+
+    name = "sums-up-objects"
+
+    def train(self, data, run):
+        run.summary["model"] = {"layers": [object()]}
 
 
 class Returnless(Small):

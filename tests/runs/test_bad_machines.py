@@ -52,7 +52,7 @@ def test_a_disk_that_fills_up_at_any_moment(place, expected, monkeypatch, share)
     assert "cannot be written: No space left on device; free some space there" in message
     assert files(home() / "policies") == before
     assert not cell.record_path.exists()
-    assert all(path.name in ("0.json", "0.failed.json") for path in place.glob("results/*/*/*/*/*"))
+    assert all(path.name in ("0.json.gz", "0.failed.json") for path in place.glob("results/*/*/*/*/*"))
     full = 10**9
     assert run(plan(place / "results")) == ("finished", "")
     assert read_record(cell.record_path).result == expected.result

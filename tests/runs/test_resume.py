@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,8 @@ import pytest
 from metabench.errors import CancelledError, MetabenchError
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.run_cells import run_cells
-from metabench.runs.kept.record import read_record
+from metabench.runs.kept.record import make_record, read_record, write_record
+from metabench.runs.kept.record_file import read_json
 from metabench.runs.kept.run_folder import claim_cell, run_folder
 from metabench.runs.kept.saved_policy import policy_folder
 from metabench.runs.plan import plan_cells
@@ -136,31 +136,33 @@ def test_missing_tracks_are_added_without_training_again(place, expected):
     assert narrower.state == "finished"
 
 
-def test_records_of_other_cells_are_replaced_and_the_reason_is_told(place, expected):
+def test_a_record_of_another_cell_in_its_place_is_named_and_left_alone(place, expected):
     path = plan(place / "uninterrupted").record_path
-    content = json.loads(path.read_text())
-    content["result"]["cell"]["method_version"] = 99
-    from metabench.runs.kept.record import digest_of
-
-    content["digest"] = digest_of(content["result"])
-    path.write_text(json.dumps(content))
-    cell = plan(place / "uninterrupted")
-    assert (cell.state, cell.note) == ("waiting", "replaces a record of another method version")
-    assert execute_cell(cell, SETTINGS, quiet).result == expected.result
+    cell = expected.result.cell.model_copy(update={"method_version": 99})
+    write_record(make_record(expected.result.model_copy(update={"cell": cell}), expected.provenance), path)
+    there = path.read_bytes()
+    planned = plan(place / "uninterrupted")
+    assert (planned.state, planned.note) == (
+        "corrupt",
+        f"{path}: holds a record of another method version; delete it or use --overwrite",
+    )
+    assert run_cells([planned], SETTINGS).failed == (0,)
+    assert path.read_bytes() == there
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed"])
 def test_a_damaged_record_is_named_and_left_alone_until_overwritten(place, expected, damage):
     path = plan(place / "uninterrupted").record_path
-    text = path.read_text()
-    path.write_text(text[:-50] if damage == "truncated" else text.replace('"seed":0', '"seed":1', 1))
-    damaged = path.read_text()
+    text = read_json(path)
+    changed = text.replace(b'"seed":0', b'"seed":1', 1)
+    path.write_bytes(path.read_bytes()[:-50] if damage == "truncated" else changed)
+    damaged = path.read_bytes()
     cell = plan(place / "uninterrupted")
     assert cell.state == "corrupt"
     assert str(path) in cell.note
     events = []
     assert run_cells([cell], SETTINGS, listener=events.append).failed == (0,)
-    assert path.read_text() == damaged
+    assert path.read_bytes() == damaged
     assert [event.kind for event in events] == ["failed"]
     anew = plan(place / "uninterrupted", overwrite=True)
     assert run_cells([anew], Settings()).finished == (0,)
@@ -172,9 +174,10 @@ def test_overwrite_begins_anew_and_can_itself_be_resumed(place, expected):
     assert cell.state == "waiting"
     with pytest.raises(CancelledError):
         execute_cell(cell, settings, quiet, after(15))
-    assert not cell.record_path.exists()
+    assert read_record(cell.record_path) == expected  # until the next one is there
     updates = []
     again = plan(place / "uninterrupted")
+    assert (again.state, again.note) == ("waiting", "goes on with the run that replaces its record")
     record = execute_cell(again, SETTINGS, lambda stage, done, *rest: updates.append((stage, done)))
     assert ("training: first", 1) not in updates
     assert record.result == expected.result

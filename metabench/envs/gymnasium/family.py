@@ -164,6 +164,12 @@ class GymnasiumFamily(TaskFamily):
         except (TypeError, ValueError) as error:
             raise ValueError(f"arguments: expected plain finite values: {error}") from error
 
+    def list_packages(self, parameters: TaskParameters) -> tuple[str, ...]:
+        """The package of an id `module:Id-v0`; those that an extra installs are known by their versions."""
+        package, named, _ = str(parameters.get("environment", "")).partition(":")
+        package = package.partition(".")[0]
+        return (package,) if named and package not in EXTRAS else ()
+
     def environment(self, horizon: int) -> BatchedEnvironment:
         """New lanes."""
         return GymnasiumLanes(self, horizon)

@@ -38,6 +38,7 @@ class ContenderScores:
         seconds: of training, by seed.
         devices: that trained.
         parameters: that acting uses; the most over seeds.
+        mark: what tells its label from that of other code under the same name; empty where there is none.
     """
 
     contender: Contender
@@ -53,6 +54,7 @@ class ContenderScores:
     seconds: dict[int, float] = field(default_factory=dict)
     devices: set[str] = field(default_factory=set)
     parameters: int = 0
+    mark: str = ""
 
     @property
     def id(self) -> str:
@@ -62,7 +64,7 @@ class ContenderScores:
     @property
     def label(self) -> str:
         """Method with its variant or overrides, for people."""
-        return label_method(self.contender.method, self.overrides)
+        return label_method(self.contender.method, self.overrides) + self.mark
 
 
 def identify_contender(record: Record) -> Contender:
@@ -100,7 +102,20 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores
     ordered = sorted(
         gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0])
     )
-    return [group for _, group in ordered]
+    groups = [group for _, group in ordered]
+    _tell_codes_apart(groups)
+    return groups
+
+
+def _tell_codes_apart(groups: Iterable[ContenderScores]) -> None:
+    """Put a piece of the code's hash behind labels that methods of different code share."""
+    same: dict[tuple[str, ...], list[ContenderScores]] = {}
+    for group in groups:
+        same.setdefault((*_order_contender(group.contender), group.label), []).append(group)
+    for each in same.values():
+        if len({group.contender.method_code for group in each}) > 1:
+            for group in each:
+                group.mark = f" [code {(group.contender.method_code or 'none')[7:15]}]"
 
 
 def is_data_as_published(contender: Contender, suite: Suite) -> bool | None:
@@ -138,7 +153,7 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
     seed = result.cell.seed
     if seed in group.seconds:
         raise DataError(
-            f"two records of one cell: {result.cell.path}, dataset digest {result.cell.dataset_digest:.15}"
+            f"two records of one cell: {record.path}, dataset digest {result.cell.dataset_digest:.15}"
         )
     group.seconds[seed] = record.provenance.seconds_training
     group.devices.add(record.provenance.device)

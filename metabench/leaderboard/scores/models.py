@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from metabench.runs.kept.record import make_code_field
 from metabench.system.strict_model import StrictModel
 
 Metric = Literal["normalised", "success"]
@@ -79,6 +80,8 @@ class Contender(PublishedModel):
     preset: str
     config_digest: str
     protocol: str
+    method_code: str | None = make_code_field("method")
+    suite_code: str | None = make_code_field("suite's task family")
 
 
 class LeaderboardEntry(Contender):

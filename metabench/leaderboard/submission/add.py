@@ -77,7 +77,7 @@ def add_records(
         findings += [f"{path}: {finding}" for finding in found]
         if found:
             continue
-        place = record.result.cell.path
+        place = record.path
         if is_published(record, records) and not replace:
             unchanged.append(place)
         elif place in chosen:

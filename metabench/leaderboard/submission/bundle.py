@@ -130,11 +130,9 @@ def _fill_folder(
     """Copy records to where their cells belong, those of one place side by side, and cards to their names."""
     (folder / RECORDS).mkdir(parents=True)
     for path, record in records.items():
-        place = folder / RECORDS / _require_below(record.result.cell.path, path)
+        place = folder / RECORDS / _require_below(record.path, path)
         if place.exists():
-            raise DataError(
-                f"{path}: another record belongs in the same place, {record.result.cell.path}"
-            )
+            raise DataError(f"{path}: another record belongs in the same place, {record.path}")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
     for name in cards:
@@ -151,11 +149,11 @@ def _require_below(place: Path, source: Path) -> Path:
 def _copy_policies(records: Mapping[Path, Record], policies: Path, folder: Path) -> None:
     for path, record in records.items():
         cell = record.result.cell
-        source = policies / cell.path.with_suffix("")
+        source = policies / record.folder
         if not (source / FACTS).exists():
             raise DataError(
                 f"{path}: its policy is not at {source}, where a run keeps it; go without --checkpoints"
             )
         if read_training(source).cell != cell:
             raise DataError(f"{source}: holds the policy of another cell than {path}")
-        copy_trained(source, folder / cell.path.with_suffix(""))
+        copy_trained(source, folder / record.folder)

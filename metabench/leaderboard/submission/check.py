@@ -76,7 +76,7 @@ class RecordChecker:
             )
         if cell.config_digest != digest_of(record.result.configuration):
             found.append("config_digest: does not match the configuration")
-        found += self._check_method(record.result)
+        found += self._check_method(record)
         quotas = self.shelf.find_quotas(cell.suite, cell.suite_version)
         if isinstance(quotas, str):
             found.append(quotas)
@@ -96,8 +96,18 @@ class RecordChecker:
         )  # the first one stays: later ones are told to be the same as it
         return found
 
-    def _check_method(self, result: Result) -> Iterator[str]:
-        method = result.cell.method
+    def _check_method(self, record: Record) -> Iterator[str]:
+        result = record.result
+        method, code = result.cell.method, result.cell.method_code
+        if self.methods.is_built_in(method):
+            if code is not None:
+                yield f"method_code: {method!r} comes with metabench; code of another kind needs another name"
+        elif record.schema_version > 1 and code is None:
+            yield f"method_code: expected the hash of the code of {method!r:.60}, found none"
+        told = {part.role: part.digest for part in record.provenance.foreign_code}
+        expected = {"method": code, "suite": result.cell.suite_code}
+        if told != {role: digest for role, digest in expected.items() if digest is not None}:
+            yield "provenance.foreign_code: expected the code that the cell names, found other"
         if result.privileged and not self.methods.is_built_in(method):
             yield "privileged: its policy is told the tasks; only metabench's own teacher is shown so"
         name = strip_variant(method)
@@ -211,8 +221,8 @@ def _check_file(path: Path, shown: Path, checker: RecordChecker) -> Iterator[str
     except DataError as error:
         yield str(error).replace(str(path), str(shown), 1)
         return
-    if shown != record.result.cell.path:
-        yield f"{shown}: expected at {record.result.cell.path}, where its cell belongs"
+    if shown != record.path:
+        yield f"{shown}: expected at {record.path}, where its cell belongs"
     for finding in checker.find_problems(record, shown):
         yield f"{shown}: {finding}"
 
@@ -244,6 +254,10 @@ def _check_suite_of_cell(cell: Cell, quotas: Quotas) -> list[str]:
     elif cell.suite_digest != suite.digest:
         found.append(
             f"suite_digest: expected {suite.digest:.15}..., found {cell.suite_digest:.15}..."
+        )
+    elif not suite.archived and cell.suite_code != (code := suite.code_digest):
+        found.append(
+            f"suite_code: expected {code or 'none':.15}, found {cell.suite_code or 'none':.15}"
         )
     if cell.dataset not in suite.entry.datasets:
         found.append(

@@ -20,13 +20,13 @@ def find_policies_beside(place: Path) -> Path:
 def find_saved_policy(record: Record, policies: Path) -> Path:
     """The saved policy of `record`, in `policies` or in its place below."""
     cell = record.result.cell
-    for folder in (policies, policies / cell.path.with_suffix("")):
+    for folder in (policies, policies / record.folder):
         if _can_be_found(folder / FACTS):
             if read_training(folder).cell != cell:
-                raise DataError(f"{folder}: holds the policy of another cell than {cell.path}")
+                raise DataError(f"{folder}: holds the policy of another cell than {record.path}")
             return folder / POLICY
     raise DataError(
-        f"{policies}: holds no policy of {cell.path}; expected {cell.path.with_suffix('') / FACTS} below it "
+        f"{policies}: holds no policy of {record.path}; expected {record.folder / FACTS} below it "
         "(--checkpoint FOLDER names another place, --retrain needs none)"
     )
 

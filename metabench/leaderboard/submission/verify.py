@@ -33,6 +33,7 @@ from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_record
 from metabench.runs.again.retrain import retrain
 from metabench.runs.isolation.isolated_policy import confinement_gaps
 from metabench.runs.kept.record import Record, read_record
+from metabench.runs.kept.record_file import is_record_name
 from metabench.runs.kept.saved_policy import POLICY
 from metabench.suites import Suite, datasets_folder
 from metabench.system.home import home
@@ -277,8 +278,8 @@ def _read_other_seeds(path: Path, record: Record) -> list[dict[BlockKey, tuple[R
     """The rows of the other seeds beside a record."""
     own = record.result.cell
     found = []
-    for other in sorted(path.parent.glob("*.json")):
-        if other == path:
+    for other in sorted(path.parent.iterdir()):
+        if other == path or not is_record_name(other.name):
             continue
         try:
             result = read_record(other).result

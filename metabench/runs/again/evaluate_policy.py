@@ -98,5 +98,10 @@ def _make_opener(
                 f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained"
             )
     return lambda: open_isolated(
-        training.spec, folder / POLICY, spaces, limits, configuration=configuration
+        training.spec,
+        folder / POLICY,
+        spaces,
+        limits,
+        configuration=configuration,
+        code=cell.method_code,
     ), False

@@ -49,26 +49,33 @@ class RecordedPolicy:
             DataError: the folder holds no whole policy, or the record's configuration is not one of the method.
             MetabenchError: the method cannot be had, is privileged, or its process cannot be had.
         """
-        configuration = self.record.result.configuration
+        configuration, code = self.record.result.configuration, self.record.result.cell.method_code
         if self.isolated:
             opening = open_isolated(
-                self.spec, self.folder, spaces, configuration=configuration, hidden=self.hidden
+                self.spec,
+                self.folder,
+                spaces,
+                configuration=configuration,
+                code=code,
+                hidden=self.hidden,
             )
             with opening as policy:
                 yield policy
         else:
-            yield load_recorded_method(self.spec, configuration).load(self.folder, spaces)
+            yield load_recorded_method(self.spec, configuration, code).load(self.folder, spaces)
 
 
-def load_recorded_method(spec: str, configuration: Mapping[str, Any]) -> Method:
-    """The method of `spec` with a record's configuration.
+def load_recorded_method(
+    spec: str, configuration: Mapping[str, Any], code: str | None = None
+) -> Method:
+    """The method of `spec` with a record's configuration, and of its code where `code` is the hash of it.
 
     Raises:
         DataError: it takes another configuration.
         MethodError: it is privileged.
         MetabenchError: it cannot be had.
     """
-    method = configure_method(spec, configuration)
+    method = configure_method(spec, configuration, code)
     if method.privileged:
         raise MethodError(
             f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing"

@@ -83,7 +83,7 @@ def _attempt(task: _Task) -> tuple[str, str | None]:
 
 def _train(task: _Task) -> str:
     cell, suite = task.cell, load_suite(task.suite_folder)
-    method = load_recorded_method(task.spec, task.configuration)
+    method = load_recorded_method(task.spec, task.configuration, cell.method_code)
     if method.version != cell.method_version:
         raise MethodError(
             f"method {task.spec!r}: the record is of its version {cell.method_version}, here it has {method.version}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from metabench.errors import MetabenchError
-from metabench.runs.execute_cell import forget_cell
+from metabench.runs.execute_cell import begin_anew
 from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.local import write_failure
 from metabench.runs.executors.run_cells import run_cells
@@ -128,7 +128,7 @@ def run_jobs(
     """Let an engine run the cells of the indices in `waiting`, and follow them by what they write."""
     for index in waiting:
         if planned[index].overwrite:
-            forget_cell(planned[index])
+            begin_anew(planned[index])
     with _keep_wanted_files(planned[index].results for index in waiting) as files:
         jobs = {
             index: _make_job(planned[index], settings, files[planned[index].results])
@@ -164,7 +164,7 @@ def _make_job(planned: PlannedCell, settings: Settings, wanted: tuple[Path, ...]
     path, is_file, attribute = planned.spec.partition(".py:")
     absolute = dataclasses.replace(
         planned,
-        overwrite=False,  # forgotten by now: a job that begins again goes on where it was
+        overwrite=False,  # it has begun anew by now: a job that begins again goes on where it was
         results=planned.results.resolve(),
         spec=f"{Path(path).resolve()}{is_file}{attribute}" if is_file else planned.spec,
     )

@@ -17,7 +17,7 @@ from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.evaluation.guarded_policy import find_form_problem
 from metabench.methods.contract import Episode, Policy, Step
-from metabench.methods.registry import load_method, load_method_class
+from metabench.methods.registry import check_method_code, load_method, load_method_class
 from metabench.runs.isolation.channel import (
     ACT,
     ADAPT,
@@ -135,6 +135,7 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
         method = load_method(content["method"])
     else:
         found, _ = load_method_class(content["method"])
+        check_method_code(found, content["code"])
         try:
             method = found(found.config_class.model_validate(content["configuration"]))
         except ValidationError as error:

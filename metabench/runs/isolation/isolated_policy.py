@@ -51,6 +51,7 @@ def open_isolated(
     limits: Limits = NO_LIMITS,
     *,
     configuration: Mapping[str, Any] | None = None,
+    code: str | None = None,
     hidden: Sequence[Path] = (),
 ) -> Iterator[Policy]:
     """A saved policy in a process of its own, to be used like any other while entered.
@@ -64,6 +65,7 @@ def open_isolated(
         spaces: the spaces that it acts in.
         limits: what the process, with all that it starts, may take from now on; it is ended if it takes more.
         configuration: the method's whole configuration as a record has it; None is that of its preset `cpu`.
+        code: the hash of the method's code that the process must find; None takes any.
         hidden: folders that the process finds empty.
 
     Yields:
@@ -88,6 +90,7 @@ def open_isolated(
         content = {
             **_method(method),
             "configuration": None if configuration is None else dict(configuration),
+            "code": code,
             "folder": str(copy),
             "spaces": asdict(spaces),
             "torch": _torch_settings(),

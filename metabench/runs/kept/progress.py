@@ -86,7 +86,7 @@ class ProgressFile:
             stage=stage,
             done=done,
             total=total,
-            metrics={name: float(value) for name, value in metrics.items() if math.isfinite(value)},
+            metrics={name: float(value) for name, value in metrics.items()},
             started=self._started,
             updated=time.time(),
             seconds=self._before + now - self._clock,

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from metabench.evaluation.rows import StageCost
-from metabench.runs.kept.record import Provenance
+from metabench.runs.kept.record import ForeignCode, Provenance
 from metabench.system.home import source_root
 
 PACKAGES = (
@@ -46,6 +46,7 @@ def make_provenance(
     threads: int,
     command: str,
     warnings: Sequence[str],
+    foreign_code: Sequence[ForeignCode] = (),
 ) -> Provenance:
     """Provenance of a cell that finishes now, on this machine."""
     revision, dirty = git_state(source_root())
@@ -65,6 +66,7 @@ def make_provenance(
         git_dirty=dirty,
         command=command,
         warnings=tuple(warnings),
+        foreign_code=tuple(foreign_code),
     )
 
 

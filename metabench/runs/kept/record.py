@@ -12,8 +12,29 @@ from pydantic import Field, ValidationError, model_validator
 
 from metabench.errors import DataError, first_problem
 from metabench.evaluation.rows import Block, Collection, Counts, StageCost
+from metabench.runs.kept.record_file import (
+    PLAIN_SUFFIX,
+    SUFFIX,
+    compress,
+    read_json,
+    write_rows_as_columns,
+)
 from metabench.system.strict_model import StrictModel
 from metabench.system.writing import write_whole
+
+
+def _is_absent(value: object) -> bool:
+    """Such a key is left out, so that digests of records from before it existed stay what they were."""
+    return value is None or value == ()
+
+
+def make_code_field(whose: str) -> Any:
+    """A key of a cell, and of what is made of cells, for a hash of code; see `Cell`."""
+    return Field(
+        default=None,
+        exclude_if=_is_absent,
+        description=f"hash of the code of the {whose}; absent where it comes with metabench",
+    )
 
 
 class Cell(StrictModel):
@@ -31,17 +52,31 @@ class Cell(StrictModel):
     config_digest: str = Field(description="hash of the full configuration")
     seed: int
     protocol: str
+    method_code: str | None = make_code_field("method")
+    suite_code: str | None = make_code_field("suite's task family")
+
+    @property
+    def folder(self) -> Path:
+        """Its place below any root: `<suite>-v1/<dataset>/<method>/<preset>-<digest8>/<seed>`.
+
+        digest8 is of all but the seed, so that two different cells never share a path.
+        """
+        return self._place(digest_of(self.model_dump(mode="json", exclude={"seed"})))
 
     @property
     def path(self) -> Path:
-        """Below a results folder: `<suite>-v1/<dataset>/<method>/<preset>-<digest8>/<seed>.json`."""
-        digest8 = self.config_digest.removeprefix("sha256:")[:8]
-        folder = (
-            Path(f"{self.suite}-v{self.suite_version}")
-            / self.dataset
-            / self.method.replace("/", "_")
-        )
-        return folder / f"{self.preset}-{digest8}" / f"{self.seed}.json"
+        """Where its record lies below a results folder: `<folder>.json.gz`."""
+        return self.folder.with_name(f"{self.seed}{SUFFIX}")
+
+    @property
+    def first_folder(self) -> Path:
+        """What `folder` was for records of the first form: digest8 is of the configuration alone."""
+        return self._place(self.config_digest)
+
+    def _place(self, digest: str) -> Path:
+        kind = Path(f"{self.suite}-v{self.suite_version}") / self.dataset
+        configured = f"{self.preset}-{digest.removeprefix('sha256:')[:8]}"
+        return kind / self.method.replace("/", "_") / configured / f"{self.seed}"
 
 
 class Result(StrictModel):
@@ -53,11 +88,27 @@ class Result(StrictModel):
     privileged: bool
     parameters: int = Field(ge=0, description="trained parameters that acting uses")
     training_tasks: int = Field(ge=0)
-    curve: tuple[dict[str, float | int | str], ...] = Field(description="what training logged")
-    summary: dict[str, Any] = Field(description="what training found out about itself")
+    curve: tuple[dict[str, float | int | str], ...] = Field(
+        description='what training logged; numbers that JSON has not are "NaN", "Infinity", "-Infinity"'
+    )
+    summary: dict[str, Any] = Field(
+        description="what training found out about itself; numbers as in the curve"
+    )
     blocks: tuple[Block, ...]
     collections: tuple[Collection, ...]
     counts: Counts
+
+
+class ForeignCode(StrictModel):
+    """Code that took part and does not come with metabench."""
+
+    role: Literal["method", "suite"]
+    name: str = Field(description="its installed package, or its file")
+    version: str | None = Field(description="of the installed package")
+    digest: str = Field(description="hash of its source: its file, or its package's files")
+    git_revision: str | None = Field(description="of the checkout that it lies in")
+    git_dirty: bool | None
+    dependencies: dict[str, str] = Field(description="versions of the packages that it imports")
 
 
 class Provenance(StrictModel):
@@ -82,14 +133,17 @@ class Provenance(StrictModel):
     git_dirty: bool | None
     command: str
     warnings: tuple[str, ...] = ()
+    foreign_code: tuple[ForeignCode, ...] = Field(default=(), exclude_if=_is_absent)
 
 
 class Record(StrictModel):
     """A finished cell."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2] = Field(
+        description="1: plain JSON, placed by its configuration alone; 2: gzipped, rows as columns"
+    )
     result: Result
-    digest: str = Field(description="hash of `result`")
+    digest: str = Field(description="hash of `result` as the file has it")
     provenance: Provenance
 
     @property
@@ -97,9 +151,21 @@ class Record(StrictModel):
         """Whether it is of validation tasks: made to choose between configurations, never ranked."""
         return any(block.split == "validation" for block in self.result.blocks)
 
+    @property
+    def folder(self) -> Path:
+        """What belongs to its cell is called below any root; see `Cell.folder`."""
+        cell = self.result.cell
+        return cell.first_folder if self.schema_version == 1 else cell.folder
+
+    @property
+    def path(self) -> Path:
+        """Where it lies below a results folder."""
+        suffix = PLAIN_SUFFIX if self.schema_version == 1 else SUFFIX
+        return self.folder.with_name(f"{self.result.cell.seed}{suffix}")
+
     @model_validator(mode="after")
     def _digest_matches(self) -> Self:
-        expected = digest_of(self.result.model_dump(mode="json"))
+        expected = _seal(self.result, self.schema_version)
         if self.digest != expected:
             raise ValueError(f"digest does not match the result: expected {expected}")
         return self
@@ -111,26 +177,33 @@ def digest_of(content: Any) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def _seal(result: Result, schema_version: int) -> str:
+    content = result.model_dump(mode="json")
+    return digest_of(content if schema_version == 1 else write_rows_as_columns(content))
+
+
 def make_record(result: Result, provenance: Provenance) -> Record:
     """Put the two parts together and seal the result with its digest."""
     return Record(
-        schema_version=1,
+        schema_version=2,
         result=result,
-        digest=digest_of(result.model_dump(mode="json")),
+        digest=_seal(result, 2),
         provenance=provenance,
     )
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write `record` to `path`, whole or not at all."""
-    write_whole(path, record.model_dump_json() + "\n")
+    """Write `record` to `path` in the form of its schema version, whole or not at all."""
+    if record.schema_version == 1:
+        write_whole(path, record.model_dump_json() + "\n")
+    else:
+        content = record.model_dump(mode="json")
+        write_whole(path, compress({**content, "result": write_rows_as_columns(content["result"])}))
 
 
 def read_record(path: Path) -> Record:
     """Read and check a record; raises `DataError` naming file, key and what is wrong."""
     try:
-        return Record.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        return Record.model_validate_json(read_json(path))
     except ValidationError as error:
         raise DataError(f"{path}: {first_problem(error)}") from error

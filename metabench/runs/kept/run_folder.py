@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from metabench.errors import ClaimedError
-from metabench.runs.kept.progress import read_progress
+from metabench.runs.kept.progress import FILE, CellProgress, read_progress
 from metabench.runs.kept.record import Cell, digest_of
 from metabench.system.home import home
-from metabench.system.writing import check_room, writing
+from metabench.system.writing import check_room, write_whole, writing
 
 PATIENCE = 1.0
 """Seconds to wait for a cell's lock: `is_claimed` holds it for a moment."""
+
+REPLACES = "replaces.json"
+"""Says in a run folder which record, as it was then, the run is to replace: until then that one counts for nothing."""
 
 
 def run_folder(cell: Cell) -> Path:
@@ -39,6 +45,44 @@ def is_claimed(folder: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def list_begun_cells() -> Iterator[tuple[CellProgress, bool]]:
+    """What unfinished cells wrote, and whether a process runs them now."""
+    for path in sorted((home() / "runs").glob(f"*/{FILE}")):
+        progress = read_progress(path.parent)
+        if progress is not None:
+            yield progress, is_claimed(path.parent)
+
+
+def begin_replacing(record: Path, folder: Path) -> None:
+    """Begin a cell anew in its run folder; its record stays until the next one is written over it.
+
+    Raises:
+        StorageError: the run folder cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    content = {"record": str(record.resolve()), "digest": _hash_file(record)}
+    write_whole(folder / REPLACES, json.dumps(content))
+
+
+def is_replaced(cell: Cell, record: Path) -> bool:
+    """Whether the file at `record` is one that a run of `cell`, which has not ended, is to replace."""
+    try:
+        content = json.loads((run_folder(cell) / REPLACES).read_bytes())
+        return bool(
+            content["record"] == str(record.resolve()) and content["digest"] == _hash_file(record)
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _hash_file(path: Path) -> str | None:
+    """The hash of a file; None if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

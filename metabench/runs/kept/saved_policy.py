@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import load_method, load_method_class
+from metabench.methods.registry import check_method_code, load_method, load_method_class
 from metabench.runs.kept.record import Cell, digest_of
 from metabench.suites import Suite, load_named_suite, load_suite
 from metabench.system.home import home
@@ -76,10 +76,11 @@ class Training(BaseModel):
             MetabenchError: the method cannot be had.
         """
         if self.configuration is not None:
-            return configure_method(self.spec, self.configuration)
+            return configure_method(self.spec, self.configuration, self.cell.method_code)
         method = load_method(
             self.spec, preset=self.cell.preset, suite=self.cell.suite, overrides=self.overrides
         )
+        check_method_code(type(method), self.cell.method_code)
         if digest_of(method.config.model_dump(mode="json")) != self.cell.config_digest:
             raise DataError(
                 f"method {self.spec!r}: preset {self.cell.preset!r} has changed since this policy was trained"
@@ -87,14 +88,22 @@ class Training(BaseModel):
         return method
 
 
-def configure_method(spec: str, configuration: Mapping[str, Any]) -> Method:
+def configure_method(
+    spec: str, configuration: Mapping[str, Any], code: str | None = None
+) -> Method:
     """The method of `spec` with a full configuration; the variant that `spec` may name is in it.
+
+    Args:
+        spec: what `load_method` takes.
+        configuration: all keys and values.
+        code: the hash of the code that it must be of; None takes any.
 
     Raises:
         DataError: the method does not take this configuration.
-        MetabenchError: it cannot be had.
+        MetabenchError: it cannot be had, or is of other code.
     """
     found, _ = load_method_class(spec)
+    check_method_code(found, code)
     try:
         return found(found.config_class.model_validate(configuration))
     except ValidationError as error:
@@ -104,7 +113,7 @@ def configure_method(spec: str, configuration: Mapping[str, Any]) -> Method:
 
 def policy_folder(cell: Cell) -> Path:
     """Where the policy of a finished cell is kept: as its record's path, below `home()/policies`."""
-    return home() / "policies" / cell.path.with_suffix("")
+    return home() / "policies" / cell.folder
 
 
 def save_trained(policy: Policy, training: Training, folder: Path) -> None:
@@ -202,6 +211,8 @@ def _replacing(folder: Path) -> Iterator[Path]:
     )
     with writing(folder):
         try:
+            if leaving.exists() and not folder.exists():  # a crash came between the two renames
+                os.replace(leaving, folder)
             for stale in (fresh, leaving):
                 shutil.rmtree(stale, ignore_errors=True)
             fresh.mkdir(parents=True)

@@ -101,7 +101,7 @@ def files_in(folder: Path) -> dict[str, ForeignFile]:
     made = subprocess.run([program, *command.split()], check=False, capture_output=True)
     if made.returncode:
         raise RuntimeError(made.stderr.decode() + made.stdout.decode())
-    (record,) = (folder / "results").rglob("[0-9].json")
+    (record,) = (folder / "results").rglob("[0-9].json.gz")
     return foreign_files(folder / "minari", record, folder)
 
 

@@ -26,6 +26,7 @@ from metabench.data.storage.minari_files import read_minari, read_minari_manifes
 from metabench.data.storage.recorded_minari import open_recorded
 from metabench.methods.state_files import DIGESTS, STRUCTURE, TENSORS, load_state
 from metabench.runs.kept.record import read_record
+from metabench.runs.kept.record_file import read_json
 from metabench.runs.sweep import read_sweep
 from metabench.suites import load_suite
 
@@ -176,7 +177,8 @@ def foreign_files(built: Path, record: Path, folder: Path) -> dict[str, ForeignF
         return found.count, found.observation_space, found.action_space, found.env_spec
 
     return {
-        "record": ForeignFile(record.read_bytes(), at(folder / "record.json", read_record), text=True),
+        "record": ForeignFile(read_json(record), at(folder / "record.json", read_record), text=True),
+        "gzipped record": ForeignFile(record.read_bytes(), at(folder / "record.json.gz", read_record), text=False),
         **{
             f"suite.toml of {name}": ForeignFile(path.read_bytes(), at(path, whole_suite), text=True)
             for name, path in suites.items()

@@ -18,6 +18,7 @@ from metabench.leaderboard.submission.verify import Verifier
 from metabench.report.report import write_report
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.kept.record import digest_of
+from metabench.runs.kept.record_file import read_json
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
@@ -37,7 +38,7 @@ def record(_tiny_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(_tiny_folders / "minari"))
         (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], ["random"], preset="tiny", results=results))
         execute_cell(cell, Settings(), lambda *progress: None)
-    return json.loads(cell.record_path.read_bytes())
+    return json.loads(read_json(cell.record_path))
 
 
 def renamed(record: dict, key: str, name: str, folder: Path) -> Path:

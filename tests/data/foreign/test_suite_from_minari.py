@@ -104,7 +104,7 @@ def test_from_datasets_to_scores(pendulums: list[str], capsys: pytest.CaptureFix
     assert "cells: 2 done, 0 skipped, 0 failed" in table
     assert "outdated" not in table
     assert "2 skipped" in run(*following[1], "--track", "zero-shot,logged-shot")
-    (record,) = Path("results").rglob("swing-v1/medium/bc/*/0.json")
+    (record,) = Path("results").rglob("swing-v1/medium/bc/*/0.json.gz")
     blocks = json.loads(record.read_text())["result"]["blocks"]
     assert [(block["track"], len(block["rows"])) for block in blocks] == [("zero-shot", 4), ("logged-shot", 4)]
 

@@ -10,6 +10,7 @@ import pytest
 
 from metabench.leaderboard.build import build_leaderboard
 from metabench.leaderboard.export.formats import export_entries, select_entries
+from metabench.runs.kept.record_file import read_json
 
 METHODS = {"bc": (20, 0), "meta-dt": (50, 6), "prompt_dt <&>": (35, -4)}
 """Level and gain of each; the last has a name that every format must escape."""
@@ -72,7 +73,7 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
     entry = find_entry(board, "bc", track="zero-shot", shots=0)
     assert len(found) == 4 * len(entry.profile.thresholds)
     assert sorted(browser.texts("#figure .legend li")) == ["bc", "meta-dt", "prompt_dt <&>", "teacher"]
-    records = [json.loads(path.read_text()) for path in sorted((page.parent / "records").rglob("bc/*/*.json"))]
+    records = [json.loads(read_json(path)) for path in sorted((page.parent / "records").rglob("bc/*/*.json.gz"))]
     references = {task["id"]: task["reference"] for task in load_tasks("point-robot")}
     means = []
     for record in records:

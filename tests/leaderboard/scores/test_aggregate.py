@@ -178,3 +178,14 @@ def test_rliables_statistics_are_of_the_run_by_task_matrix(make):
 )
 def test_labels_are_short_and_tell_what_differs(method, overrides, expected):
     assert label_method(method, overrides) == expected
+
+
+def test_methods_of_one_name_and_different_code_have_rows_and_labels_of_their_own(make):
+    codes = ["sha256:" + 64 * digit for digit in "12"]
+    records = [make(method="small", seed=seed, cell={"method_code": code}) for code in codes for seed in (0, 1)]
+    entries = [entry for entry in aggregate(records) if entry.track == "zero-shot" and entry.split == "test"]
+    assert {(entry.label, len(entry.seeds)) for entry in entries} == {
+        ("small [code 11111111]", 2),
+        ("small [code 22222222]", 2),
+    }
+    assert {entry.label for entry in aggregate(records[:2])} == {"small"}

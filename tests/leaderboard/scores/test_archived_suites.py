@@ -107,7 +107,7 @@ def test_published_records_pass_and_new_ones_are_refused(make, write, bumped, tm
     write([old(make, seed=0), old(make, seed=1), new(make, bumped, seed=1)], submission)
     (finding,) = check_records(submission, shelf, published)
     assert finding.endswith("suite point-robot-v1 is archived: new records are made with 'point-robot'")
-    assert finding.startswith(f"{old(make, seed=1).result.cell.path}: ")
+    assert finding.startswith(f"{old(make, seed=1).path}: ")
     assert len(list(check_records(submission, shelf))) == 2
     changed = old(make, seed=0, level=70)
     write([changed], submission)
@@ -146,7 +146,7 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(make, bumped, tmp_pa
     path = tmp_path / "results/one.json"
     path.parent.mkdir()
     path.write_text(record.model_dump_json())
-    outside = tmp_path / "published" / record.result.cell.path
+    outside = tmp_path / "published" / record.path
     outside.parent.mkdir(parents=True, exist_ok=True)
     outside.write_text(record.model_dump_json())
     found = list(check_records(path.parent, SuiteShelf([bumped]), tmp_path / "published"))

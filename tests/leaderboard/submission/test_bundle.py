@@ -30,10 +30,10 @@ def submission(trained, card, tmp_path, shelf):
 
 def test_a_submission_holds_records_card_policies_and_scores(submission, real):
     record = read_record(real("small", 1))
-    place = record.result.cell.path
+    place = record.path
     assert (submission / "records" / place).read_bytes() == real("small", 1).read_bytes()
     assert (submission / "methods" / "small.toml").exists()
-    assert read_training(submission / "policies" / place.with_suffix("")).cell == record.result.cell
+    assert read_training(submission / "policies" / record.folder).cell == record.result.cell
     text = (submission / "README.md").read_text()
     assert "| authors | Ada L., Alan T. |" in text
     assert "| small | tiny | medium | tiny | test | few-shot | 3 | 2 |" in text

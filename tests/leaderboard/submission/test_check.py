@@ -7,7 +7,8 @@ import pytest
 from metabench.errors import DataError
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
-from metabench.runs.kept.record import digest_of, read_record
+from metabench.runs.kept.record import read_record
+from metabench.runs.kept.record_file import read_json
 
 
 @pytest.fixture
@@ -108,10 +109,9 @@ def test_a_suite_for_tests_is_not_published(make, write, folder):
     assert any("is for tests" in line for line in findings([make()], folder, write))
 
 
-def test_collections_must_come_with_few_shot_rows(make, write, folder):
+def test_collections_must_come_with_few_shot_rows(make, write, seal, folder):
     record = point_robot(make)
-    result = record.result.model_copy(update={"collections": record.result.collections[:1]})
-    record = record.model_copy(update={"result": result, "digest": digest_of(result.model_dump(mode="json"))})
+    record = seal(record, collections=record.result.collections[:1])
     found = findings([record], folder, write)
     assert any("collections: expected one of each split" in line for line in found)
     assert any("counts.support_steps" in line for line in found)
@@ -119,9 +119,9 @@ def test_collections_must_come_with_few_shot_rows(make, write, folder):
 
 def test_files_that_are_no_records_are_named_each(make, write, folder):
     (path,) = write([point_robot(make)], folder)
-    whole = path.read_text()
+    whole = read_json(path).decode()
     content = json.loads(whole)
-    content["result"]["blocks"][0]["rows"][0][3] += 0.5
+    content["result"]["blocks"][0]["rows"]["total_return"][0] += 0.5
     broken = {
         "truncated.json": whole[:1000],
         "tampered.json": json.dumps(content),
@@ -155,7 +155,7 @@ def test_add_copies_good_records_and_does_so_once(make, write, tmp_path, folder)
     paths[0].with_suffix(".failed.json").write_text("{}")
     addition = add_records(tmp_path / "results", folder)
     assert (len(addition.added), addition.findings) == (2, ())
-    assert [read_record(folder / record.result.cell.path) for record in records] == records
+    assert [read_record(folder / record.path) for record in records] == records
     again = add_records(tmp_path / "results", folder)
     assert (again.added, len(again.unchanged)) == ((), 2)
 
@@ -173,8 +173,8 @@ def test_add_replaces_another_result_only_when_told(make, write, tmp_path, folde
     write([fresh], tmp_path / "results")
     refused = add_records(tmp_path / "results", folder)
     assert "holds another result" in refused.findings[0]
-    assert add_records(tmp_path / "results", folder, replace=True).added == (fresh.result.cell.path,)
-    assert read_record(folder / fresh.result.cell.path) == fresh
+    assert add_records(tmp_path / "results", folder, replace=True).added == (fresh.path,)
+    assert read_record(folder / fresh.path) == fresh
 
 
 def test_add_replaces_the_circumstances_of_an_equal_result_only_when_told(make, write, tmp_path, folder):
@@ -182,7 +182,29 @@ def test_add_replaces_the_circumstances_of_an_equal_result_only_when_told(make, 
     write([published], folder)
     again = published.model_copy(update={"provenance": published.provenance.model_copy(update={"command": "again"})})
     write([again], tmp_path / "results")
-    assert add_records(tmp_path / "results", folder).unchanged == (again.result.cell.path,)
-    assert read_record(folder / again.result.cell.path) == published
-    assert add_records(tmp_path / "results", folder, replace=True).added == (again.result.cell.path,)
-    assert read_record(folder / again.result.cell.path) == again
+    assert add_records(tmp_path / "results", folder).unchanged == (again.path,)
+    assert read_record(folder / again.path) == published
+    assert add_records(tmp_path / "results", folder, replace=True).added == (again.path,)
+    assert read_record(folder / again.path) == again
+
+
+def test_names_of_metabench_itself_are_refused_from_other_code(make, write, folder):
+    cell = {"method_code": "sha256:" + 64 * "0"}
+    found = findings([point_robot(make, method="bc", cell=cell)], folder, write)
+    assert any("'bc' comes with metabench; code of another kind needs another name" in line for line in found)
+    added = add_records(folder, folder.parent / "published")
+    assert added.added == ()
+    assert any("method_code: 'bc' comes with metabench" in line for line in added.findings)
+
+
+def test_code_of_another_kind_must_be_told(make, write, seal, folder):
+    record = point_robot(make, method="small")
+    untold = record.result.cell.model_copy(update={"method_code": None})
+    found = findings([seal(record, cell=untold)], folder, write)
+    assert any("method_code: expected the hash of the code of 'small', found none" in line for line in found)
+    other = record.result.cell.model_copy(update={"method_code": "sha256:" + 64 * "0", "seed": 1})
+    found = findings([seal(record, cell=other)], folder, write)
+    assert any("provenance.foreign_code: expected the code that the cell names, found other" in line for line in found)
+    physics = record.result.cell.model_copy(update={"suite_code": "sha256:" + 64 * "0", "seed": 2})
+    found = findings([seal(record, cell=physics)], folder, write)
+    assert any("suite_code: expected none, found sha256:00000000" in line for line in found)

@@ -5,6 +5,7 @@ import pytest
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.check import check_records
 from metabench.runs.kept.record import read_record, write_record
+from metabench.runs.kept.record_file import read_json
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def found(public_tiny, card, tmp_path):
     def check(*records, **about_small):
         folder = tmp_path / "folder"
         for record in records:
-            write_record(record, folder / "records" / record.result.cell.path)
+            write_record(record, folder / "records" / record.path)
         (folder / "methods").mkdir(exist_ok=True)
         for path in (card("small", **about_small), card("memorising")):
             (folder / "methods" / path.name).write_bytes(path.read_bytes())
@@ -91,7 +92,7 @@ def test_rows_of_another_seed(found, real, seal):
     copied = seal(first, cell=first.result.cell.model_copy(update={"seed": 7}))
     (line,) = found(first, copied)
     assert line.startswith("tiny-v1/medium/small/tiny-")
-    assert line.endswith("/0.json, another seed, and training is random")
+    assert line.endswith("/0.json.gz, another seed, and training is random")
 
 
 def test_rows_of_another_seed_where_training_is_not_random(found, real, seal):
@@ -129,7 +130,7 @@ def test_an_outdated_suite(found, record, seal):
 
 def test_an_edited_file(found, record, real, tmp_path):
     found(record)
-    path = tmp_path / "folder" / "records" / record.result.cell.path
-    path.write_text(path.read_text().replace('"privileged":false', '"privileged":true'))
+    path = tmp_path / "folder" / "records" / record.path
+    path.write_bytes(read_json(path).replace(b'"privileged":false', b'"privileged":true'))
     (line,) = found()
     assert "digest does not match the result" in line

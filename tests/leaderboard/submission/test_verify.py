@@ -97,7 +97,7 @@ def test_elsewhere_the_mean_difference_must_lie_within_its_interval(verify, real
 def test_policies_must_be_those_of_the_record(verify, real, trained, tmp_path):
     with pytest.raises(DataError, match=r"holds no policy of tiny-v1/medium/small/.*0.json"):
         verify(real("small", 0), policies=tmp_path)
-    saved = trained / "home" / "policies" / real("small", 1).relative_to(trained / "results").with_suffix("")
+    saved = trained / "home" / "policies" / read_record(real("small", 1)).folder
     with pytest.raises(DataError, match="holds the policy of another cell"):
         verify(real("small", 0), policies=saved)
 

@@ -50,7 +50,8 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(place, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("NotANumber", "method 'not-a-number': training logged what a record cannot hold"),
+        ("LogsText", "log: loss: expected a number, found str"),
+        ("SumsUpObjects", "run.summary.model.layers.0: a record cannot hold object"),
         ("Returnless", "method 'returnless': train must return a Policy, not NoneType"),
         ("Unloadable", "policy: not today"),
         ("OutOfBounds", r"method 'out-of-bounds', lane 0, step 0: action [5.0, 5.0] is out of bounds"),

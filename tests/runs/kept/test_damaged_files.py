@@ -84,7 +84,7 @@ def test_other_damaged_files_of_a_run_folder_cost_time_only(place, expected, kin
 
 def test_a_damaged_policy_is_named(uninterrupted, expected, tmp_path):
     folder = tmp_path / "policy"
-    shutil.copytree(uninterrupted / "home" / "policies" / expected.result.cell.path.with_suffix(""), folder)
+    shutil.copytree(uninterrupted / "home" / "policies" / expected.folder, folder)
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     for path, damage in itertools.product(found, (*DAMAGES, "missing")):
         content = path.read_bytes()
@@ -128,7 +128,7 @@ def test_a_truncated_store_is_named_and_once_it_is_mended_the_run_goes_on(place,
 def test_damage_spares_no_bit_of_a_record(uninterrupted, expected, tmp_path):
     """Whichever bit of a record is wrong, it is either refused or says the same."""
     path = tmp_path / "record.json"
-    content = (uninterrupted / "results" / expected.result.cell.path).read_bytes()
+    content = (uninterrupted / "results" / expected.path).read_bytes()
     generator = np.random.default_rng()
     for _ in range(200):
         at, bit = int(generator.integers(len(content))), int(generator.integers(8))

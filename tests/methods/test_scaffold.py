@@ -32,7 +32,8 @@ def test_it_passes_its_check_and_learns(plugin: Path, tiny_built: Path) -> None:
         (block,) = evaluate(policy, suite, track, shots=None if track == "zero-shot" else [3]).blocks
         return np.mean(suite.normalised([row.task for row in block.rows], [row.total_return for row in block.rows]))
 
-    assert score("few-shot") > score("zero-shot") + 50
+    # Logged support: of its own, a policy that draws nothing may never find the goal, and a task here has two.
+    assert score("logged-shot") > score("zero-shot") + 50
 
 
 @pytest.mark.slow

@@ -70,11 +70,13 @@ class Suite:
 
     @functools.cached_property
     def sources(self) -> tuple[Path, ...]:
-        """Where the code of its family lies that does not come with metabench; empty for one that does.
+        """Where the code of its family lies that does not come with metabench; empty for one that does, or is archived.
 
         Raises:
             MetabenchError: a package that a task names is not installed, or the source is in no file.
         """
+        if self.archived:
+            return ()
         packages = {
             name for task in self.entry.task for name in self.family.list_packages(task.parameters)
         }

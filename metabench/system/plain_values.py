@@ -9,8 +9,6 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
 from metabench.errors import MetabenchError
 
 NAMED_NUMBERS: Mapping[str, float] = {
@@ -35,7 +33,8 @@ def make_plain(value: Any, where: str) -> Any:
         return make_plain(value.value, where)
     if value is None or isinstance(value, bool | str):
         return str.__str__(value) if isinstance(value, str) else value
-    if isinstance(value, np.generic | np.ndarray):
+    numpy: Any = sys.modules.get("numpy")  # not imported for this: the registry goes without
+    if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
         return make_plain(value.tolist(), where)
     if isinstance(value, int):
         return int(value)
@@ -78,11 +77,16 @@ def read_number(value: Any) -> float | None:
     """The number that a record holds, by itself or by its name; None if `value` is none."""
     if isinstance(value, str):
         return NAMED_NUMBERS.get(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all measure
+        return math.nan
 
 
 def _make_plain_key(key: Any, where: str) -> str:
-    if isinstance(key, np.generic):
+    if hasattr(key, "item"):  # NumPy's kinds of numbers and texts
         key = key.item()
     if not isinstance(key, str | int | float) or isinstance(key, bool):
         raise MetabenchError(

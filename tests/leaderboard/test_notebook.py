@@ -68,7 +68,7 @@ def test_it_runs_with_a_small_budget(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert len(pyplot.get_fignums()) == 5
     finally:
         pyplot.close("all")
-    assert len(list(tmp_path.rglob("*.json"))) == len(names["records"]) == 4
+    assert len(list(tmp_path.rglob("*.json.gz"))) == len(names["records"]) == 4
     ours, published = names["reports"].values()
     assert [len(report.comparisons) for report in (ours, published)] == [4, 4]
     assert all(comparison.verdict is None for comparison in ours.comparisons)

@@ -240,11 +240,11 @@ def test_a_record_names_no_place_on_this_machine(tmp_path, make, name):
 
 
 def test_no_policy_is_looked_for_outside_of_where_runs_keep_them(folders, tmp_path, make):
-    outside = folders / "home" / "evil" / "bc" / "cpu-0" / "0"
+    record = make(cell={"dataset": "../../evil"})
+    outside = folders / "home" / "evil" / "bc" / record.folder.parent.name / "0"
     outside.mkdir(parents=True)
     (outside / "training.json").write_text("not JSON: it would be an error to read this")
     (folders / "home" / "policies" / "tiny-v1").mkdir(parents=True)
-    record = make(cell={"dataset": "../../evil", "config_digest": "sha256:0"})
     assert (folders / "home" / "policies" / record.folder).resolve() == outside
     write_record(record, tmp_path / "0.json")
     written = write_report(tmp_path / "0.json", tmp_path / "report.html")

@@ -10,6 +10,7 @@ from metabench import TrainingRun, load_data, load_method, load_suite
 from metabench.cli import main
 from metabench.data.load import load_columns
 from metabench.errors import DataError, MetabenchError
+from metabench.methods.registry import digest_method_code
 from metabench.report import write_report
 from metabench.runs.kept.record import read_record, write_record
 from metabench.runs.kept.saved_policy import Training, policy_folder, save_trained
@@ -26,7 +27,10 @@ def run(tiny_copied, tmp_path, monkeypatch, make):
     def train(offer="all"):
         overrides = {"offer": offer}
         method = load_method("pictured.py:Pictured", preset="tiny", suite="tiny", overrides=overrides)
-        record = make("pictured", preset="tiny", configuration=method.config.model_dump(), overrides=overrides)
+        cell = {"method_code": digest_method_code(type(method))}
+        record = make(
+            "pictured", preset="tiny", configuration=method.config.model_dump(), overrides=overrides, cell=cell
+        )
         training = Training(
             cell=record.result.cell,
             spec="pictured.py:Pictured",

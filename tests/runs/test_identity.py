@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metabench.errors import MetabenchError
+from metabench.errors import DataError, MetabenchError
 from metabench.methods.registry import digest_method_code, load_method_class
 from metabench.runs.again.evaluate_policy import evaluate_saved
 from metabench.runs.execute_cell import execute_cell
@@ -16,6 +16,7 @@ from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.kept.saved_policy import copy_trained, policy_folder, read_training
 from metabench.runs.plan import plan_cells
+from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
 from metabench.runs.status import inspect_results
 from metabench.runs.sweep import Sweep, SweepPart, plan_sweep
@@ -165,6 +166,16 @@ def test_edited_physics_of_ones_own_suite_are_another_cell(place, make_plugin):
     assert second.cell.suite_code != first.cell.suite_code
     assert second.record_path != first.record_path
     assert first.cell.suite_digest == second.cell.suite_digest
+
+
+def test_data_of_other_physics_is_not_trained_on(place, make_plugin):
+    plugin = make_plugin("my-cart")
+    asked = RunRequest(["my-cart"], ["random"], ["bc"], preset="tiny", results=place / "results")
+    assert prepare_data(plan_cells(asked))
+    family = plugin / "my_cart" / "family.py"
+    family.write_text(family.read_text() + "\nGRAVITY = 3\n")
+    with pytest.raises(DataError, match=r"made from other tasks, teachers, code or .*metabench data build my-cart"):
+        prepare_data(plan_cells(asked))
 
 
 def test_an_installed_package_is_identified_by_all_of_its_code(place):

@@ -14,7 +14,7 @@ from metabench.suites import Suite
 
 
 def compute_recipe_digest(suite: Suite, dataset: str) -> str:
-    """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights and the recipe."""
+    """`sha256:...` of all that the data depends on: rules, tasks, teachers' weights, foreign code and the recipe."""
     recipe = suite.dataset(dataset)
     teachers = suite.teachers_folder
     # Keys that came later stand here only where they are used, so that the digests of older data stay as they were.
@@ -24,6 +24,8 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
     excluded = (
         {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
     )
+    # Data that was recorded elsewhere is what it is, whatever the code of its tasks.
+    code = None if recipe.minari is not None else suite.code_digest
     content = {
         "suite": [suite.name, suite.entry.version, suite.entry.family, suite.entry.horizon],
         "tasks": [[task.id, task.split, task.parameters] for task in suite.dataset_tasks(dataset)],
@@ -35,6 +37,7 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
             for path in sorted([*teachers.rglob("*.safetensors"), *teachers.glob("medium.json")])
         },
         **spaces,
+        **({} if code is None else {"code": code}),
     }
     # The order of the behaviours is part of the recipe: keys are not sorted.
     text = json.dumps(content, separators=(",", ":"))
@@ -45,7 +48,8 @@ def check_recipe(digest: str, suite: Suite, dataset: str, path: Path) -> None:
     """Raise `DataError` unless the data in `path`, of this recipe digest, is what `suite` asks for today."""
     if digest != compute_recipe_digest(suite, dataset):
         raise DataError(
-            f"{path}: made from other tasks, teachers or another recipe than {suite.identity} has now for {dataset!r}"
+            f"{path}: made from other tasks, teachers, code or another recipe than {suite.identity} has now for "
+            f"{dataset!r}"
         )
 
 

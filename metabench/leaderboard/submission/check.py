@@ -255,7 +255,7 @@ def _check_suite_of_cell(cell: Cell, quotas: Quotas) -> list[str]:
         found.append(
             f"suite_digest: expected {suite.digest:.15}..., found {cell.suite_digest:.15}..."
         )
-    elif not suite.archived and cell.suite_code != (code := suite.code_digest):
+    elif cell.suite_code != (code := suite.code_digest):
         found.append(
             f"suite_code: expected {code or 'none':.15}, found {cell.suite_code or 'none':.15}"
         )

@@ -130,11 +130,14 @@ def contrast_methods(first: MethodSummary, second: MethodSummary) -> Contrast:
         raise ValueError(f"{counts} tasks: expected the same tasks of both")
     tasks = len(first.task_means)
     differences = first.task_means - second.task_means  # (tasks,)
+    difference = float(differences.sum()) / tasks
+    # Written out, since `var` takes most of a comparison's time, and a board of 300 methods makes 45,000 of them.
+    around = differences - difference
     one, two = (each.seed_variance / each.seeds for each in (first, second))
-    task_part = float(differences.var(ddof=1)) / tasks
+    task_part = float(around @ around) / (tasks - 1) / tasks
     counted_twice = sum(each.residual / (each.seeds * tasks) for each in (first, second))
     return Contrast(
-        difference=float(differences.mean()),
+        difference=difference,
         variance=max(one + two + task_part - counted_twice, one + two, task_part),
         parts=((one, first.seeds - 1), (two, second.seeds - 1), (task_part, tasks - 1)),
         seeds=min(first.seeds, second.seeds),

@@ -20,7 +20,7 @@ from .variance_components import Components, measure_components
 DESIGNS = [(3, 20), (5, 20), (3, 30), (5, 30)]
 """Seeds and test tasks."""
 
-EQUAL, AHEAD, FAILING = 1_200, 300, 400
+EQUAL, AHEAD, FAILING = 1_000, 300, 400
 """Simulated pairs of methods a suite: equal ones, one 10 points ahead, equal ones whose tasks may fail."""
 
 GAIN, FAILURE, FALL = 10.0, 0.15, 80.0

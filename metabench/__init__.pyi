@@ -45,8 +45,8 @@ from .leaderboard.compare.selection import Selection as Selection
 from .leaderboard.records import load_leaderboard as load_leaderboard
 from .leaderboard.records import load_records as load_records
 from .leaderboard.scores.aggregate import aggregate as aggregate
-from .leaderboard.scores.models import Leaderboard as Leaderboard
 from .leaderboard.scores.models import LeaderboardEntry as LeaderboardEntry
+from .leaderboard.scores.tables import Leaderboard as Leaderboard
 from .methods.contract import Config as Config
 from .methods.contract import Method as Method
 from .methods.contract import Policy as Policy

@@ -20,7 +20,7 @@ _Key = tuple[str | int, ...]
 
 
 def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
-    """Print one table a suite, dataset, preset, split and track, best method first.
+    """Print one table a suite, dataset, protocol, preset, split and track, best method first.
 
     A track with several numbers of shots has a column for each and is sorted by its headline number. Privileged
     methods are marked and come last.
@@ -34,9 +34,8 @@ def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
             entry.dataset,
             entry.dataset_version,
         )
-        groups.setdefault(
-            (*key, entry.dataset_digest, entry.preset, entry.split, entry.track), []
-        ).append(entry)
+        setting = (entry.dataset_digest, entry.protocol, entry.preset, entry.split, entry.track)
+        groups.setdefault((*key, *setting), []).append(entry)
     for group in groups.values():
         console.print(_make_table(group))
         for note in _collect_notes(group):
@@ -45,9 +44,15 @@ def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
 
 
 def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
-    from metabench.leaderboard.export.text_tables import format_interval
+    from metabench.leaderboard.export.text_tables import format_interval, format_rank
+    from metabench.leaderboard.scores.archived_protocols import name_protocol
     from metabench.leaderboard.scores.overall import HEADLINE_SHOTS
-    from metabench.leaderboard.scores.standings import distinguish_labels, is_ranked, sort_by_rank
+    from metabench.leaderboard.scores.standings import (
+        distinguish_labels,
+        has_place,
+        make_boards,
+        sort_by_headline,
+    )
 
     first = entries[0]
     shots = sorted({entry.shots for entry in entries})
@@ -58,7 +63,8 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     labels = distinguish_labels(list(representatives.values()))
     table = Table(
         title=Text.assemble(
-            f"{first.suite} · {first.dataset} · preset {first.preset} · ",
+            f"{first.suite} · {first.dataset} · preset {first.preset} · "
+            f"{name_protocol(first.protocol)} · ",
             (f"{first.split} {first.track}", "bold"),
         ),
         title_justify="left",
@@ -68,7 +74,7 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     )
     table.add_column("", justify="right")
     table.add_column("method", overflow="fold", min_width=12)
-    unit = "success %" if first.metric == "success" else "IQM"
+    unit = "success %" if first.metric == "success" else "score"
     gap = (
         "\n" if len(shots) > 1 else " "
     )  # several columns of intervals would not fit beside each other
@@ -78,17 +84,18 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
         )
     table.add_column(_make_heading("return", chosen, first.track), justify="right", no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
-    rank = 0
-    for entry in sort_by_rank(representatives.values()):
-        ranked = is_ranked(entry)
-        if ranked:
-            rank += 1
+    standings = {
+        standing.entry: standing
+        for board in make_boards(representatives.values())
+        for standing in board.standings
+    }
+    for entry in sort_by_headline(representatives.values()):
         label = Text(labels[entry.id])
         if entry.privileged:
             label.append(" privileged", style="italic")
         scores = [found.get((entry.id, count)) for count in shots]
         table.add_row(
-            str(rank) if ranked else "–",
+            format_rank(standings[entry.id]),
             label,
             *(
                 Text(format_interval(each.headline if each else None).replace(" [", gap + "["))
@@ -96,7 +103,7 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
             ),
             "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
             str(len(entry.seeds)),
-            style="" if ranked else "dim",
+            style="" if has_place(entry) else "dim",
         )
     return table
 
@@ -106,7 +113,7 @@ def _make_heading(name: str, shots: int, track: str) -> Text:
 
 
 def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
-    from metabench.evaluation.statistics import SEEDS_FOR_A_VERDICT
+    from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 
     notes = []
     for entry in entries:
@@ -114,9 +121,16 @@ def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
         if entry.outdated and f"{entry.label}: outdated: {entry.outdated}" not in notes:
             notes.append(f"{entry.label}: outdated: {entry.outdated}")
         notes += [f"{where}: {text}" for text in entry.missing]
-    counts = [len(entry.seeds) for entry in entries if entry.seeds and not entry.privileged]
-    if counts and min(counts) < SEEDS_FOR_A_VERDICT:
+    judged = [entry for entry in entries if entry.seeds and not entry.privileged]
+    least = min((len(entry.seeds) for entry in judged), default=SEEDS_FOR_A_VERDICT)
+    if least < SEEDS_FOR_A_VERDICT:
         notes.append(
             f"intervals need 2 seeds; with fewer than {SEEDS_FOR_A_VERDICT} the order is no verdict"
+        )
+    units = [{task.task if task.unit is None else task.unit for task in e.tasks} for e in judged]
+    fewest = min(map(len, units), default=TASKS_FOR_A_VERDICT)
+    if fewest < TASKS_FOR_A_VERDICT:
+        notes.append(
+            f"{say_count(fewest, 'test task')}: with fewer than {TASKS_FOR_A_VERDICT} the order is no verdict"
         )
     return notes

@@ -9,8 +9,11 @@ import numpy as np
 
 from metabench.errors import DataError
 from metabench.evaluation.rows import Block, Row
-from metabench.evaluation.statistics import interquartile_mean
+from metabench.evaluation.statistics import Floats
 from metabench.suites import Suite
+
+LOWEST_SCORE, HIGHEST_SCORE = -100.0, 200.0
+"""A task's score is clipped to these: one task that goes wrong beyond measure does not decide a mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -18,36 +21,29 @@ class Score:
     """What one seed's episodes of one block amount to.
 
     Attributes:
-        iqm: interquartile mean of the normalised scores of all tasks and episodes; 0 random, 100 the teacher's expert.
-        mean: their mean.
-        median: their median.
+        tasks: ids of the tasks, ascending.
+        task_scores: of each of `tasks` the mean over its episodes of the suite's score, 0 random and 100 expert,
+            clipped to -100 and 200.
+        clipped: how many of `task_scores` were clipped.
+        normalised_return: mean over tasks of the normalised return, clipped likewise; where the suite's score is the
+            return, that is the headline.
         mean_return: mean undiscounted return of all episodes.
         success_any: share of episodes with success at any step; None where the suite has no success.
         success_last: share of episodes with success at the last step; None likewise.
-        tasks: ids of the tasks, ascending.
-        task_scores: mean normalised score of each of `tasks`.
     """
 
-    iqm: float
-    mean: float
-    median: float
+    tasks: tuple[int, ...]
+    task_scores: tuple[float, ...]
+    clipped: int
+    normalised_return: float
     mean_return: float
     success_any: float | None
     success_last: float | None
-    tasks: tuple[int, ...]
-    task_scores: tuple[float, ...]
 
-    def headline(self, metric: str) -> float:
-        """The number a suite is ranked by: `normalised` is the IQM, `success` the percentage of any-step success.
-
-        Raises:
-            DataError: it is `success`, and the rows tell none.
-        """
-        if metric == "normalised":
-            return self.iqm
-        if self.success_any is None:
-            raise DataError("the suite's headline is success, but its rows hold none")
-        return 100.0 * self.success_any
+    @property
+    def headline(self) -> float:
+        """The number that a suite is ranked by: the mean over tasks."""
+        return float(np.mean(self.task_scores))
 
 
 def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
@@ -55,10 +51,11 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
 
     Args:
         rows: the episodes of one block, in any order.
-        suite: whose references say what 0 and 100 are.
+        suite: what its score is, and whose references say what 0 and 100 are.
 
     Raises:
-        DataError: there are no rows, a row's task is not one of the suite, or only some rows tell success.
+        DataError: there are no rows, a row's task is not one of the suite, only some rows tell success, or none do
+            and the suite's score is success.
     """
     if not rows:
         raise DataError(f"suite {suite.name}: no episodes to score")
@@ -68,18 +65,30 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
         raise DataError(
             f"suite {suite.name}: task {unknown.min()} is unknown; expected 0 to {len(suite.tasks) - 1}"
         )
-    returns = np.array([row.total_return for row in rows], np.float64)
-    normalised = np.array(suite.normalised(tasks.tolist(), returns.tolist()))  # (episodes,)
-    identifiers, places, counts = np.unique(tasks, return_inverse=True, return_counts=True)
+    identifiers, places = np.unique(tasks, return_inverse=True)
+
+    def average_by_task(values: Sequence[float]) -> Floats:
+        """Means over each task's episodes: `(episodes,)` to `(tasks,)`."""
+        return np.asarray(np.bincount(places, weights=values) / np.bincount(places))
+
+    returns = [row.total_return for row in rows]
+    success_any = _list_told([row.success_any for row in rows], suite)
+    success_last = _list_told([row.success_last for row in rows], suite)
+    normalised = average_by_task(suite.normalised(tasks.tolist(), returns))  # (tasks,)
+    scores = normalised
+    if suite.entry.headline == "success":
+        if success_any is None:
+            raise DataError(f"suite {suite.name}: its score is success, but the rows tell none")
+        scores = average_by_task([100.0 * value for value in success_any])
+    clipped = np.clip(scores, LOWEST_SCORE, HIGHEST_SCORE)
     return Score(
-        iqm=interquartile_mean(normalised),
-        mean=float(normalised.mean()),
-        median=float(np.median(normalised)),
-        mean_return=float(returns.mean()),
-        success_any=_compute_share([row.success_any for row in rows], suite),
-        success_last=_compute_share([row.success_last for row in rows], suite),
         tasks=tuple(identifiers.tolist()),
-        task_scores=tuple((np.bincount(places, weights=normalised) / counts).tolist()),
+        task_scores=tuple(clipped.tolist()),
+        clipped=int(np.count_nonzero(clipped != scores)),
+        normalised_return=float(np.clip(normalised, LOWEST_SCORE, HIGHEST_SCORE).mean()),
+        mean_return=float(np.mean(returns)),
+        success_any=None if success_any is None else float(np.mean(success_any)),
+        success_last=None if success_last is None else float(np.mean(success_last)),
     )
 
 
@@ -97,7 +106,8 @@ def score_block(block: Block, suite: Suite, suite_digest: str) -> Score:
     return score_rows(block.rows, suite)
 
 
-def _compute_share(values: Sequence[bool | None], suite: Suite) -> float | None:
+def _list_told(values: Sequence[bool | None], suite: Suite) -> list[bool] | None:
+    """All of `values`, or None where no row tells its success."""
     told = [value for value in values if value is not None]
     if not told:
         return None
@@ -105,4 +115,4 @@ def _compute_share(values: Sequence[bool | None], suite: Suite) -> float | None:
         raise DataError(
             f"suite {suite.name}: {len(values) - len(told)} of {len(values)} rows tell no success"
         )
-    return float(np.mean(told))
+    return told

@@ -1,14 +1,14 @@
-"""Statistics of the protocol: the training seed is the unit, every number has an interval.
+"""Statistics of scores: intervals over seeds, and rliable's aggregates.
 
-Aggregates over a matrix of run x task scores follow the definitions of rliable (Agarwal et al., NeurIPS 2021).
+Aggregates over a matrix of run x task scores follow the definitions of rliable (Agarwal et al., NeurIPS 2021). What two
+methods' scores allow to say is in `verdicts`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +17,7 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Any]
 """Maps scores `(..., runs, tasks)` to one number for each leading index, `(...)`."""
 
-Verdict = Literal["better", "worse", "undecided"]
-"""What a difference of two methods says of the first."""
-
 CONFIDENCE = 0.95
-SEEDS_FOR_A_VERDICT = 5
-"""With fewer seeds than this in either method an interval is shown and no verdict is given."""
-
 _BOOTSTRAP_CHUNK = 4_000_000
 """Scores that the bootstrap resamples at once, which bounds its memory."""
 
@@ -33,28 +27,6 @@ class Interval(NamedTuple):
 
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class SampleComparison:
-    """Two methods compared by their per-seed scores.
-
-    Attributes:
-        difference: mean of the first minus mean of the second.
-        interval: Welch's interval of the difference; None with fewer than two seeds in either.
-        probability_of_improvement: share of seed pairs in which the first scores higher, ties counted half.
-        verdict: whether the interval excludes zero; None with fewer than `SEEDS_FOR_A_VERDICT` seeds in either.
-    """
-
-    difference: float
-    interval: Interval | None
-    probability_of_improvement: float
-    verdict: Verdict | None
-
-
-def interquartile_mean(scores: ArrayLike) -> float:
-    """Mean of `(n,)` scores without the floor(n/4) lowest and the floor(n/4) highest; any shape is flattened."""
-    return float(_trimmed_mean(np.asarray(scores, np.float64).reshape(-1)))
 
 
 def matrix_interquartile_mean(scores: Floats) -> Floats:
@@ -146,24 +118,6 @@ def weighted_sum_interval(
     )
     half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(variance)
     return Interval(centre - half, centre + half)
-
-
-def compare_samples(
-    first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
-) -> SampleComparison:
-    """Compare two methods by their per-seed scores, `(seeds,)` each, at least one of each."""
-    x, y = (np.asarray(scores, np.float64).reshape(-1) for scores in (first, second))
-    interval = welch_interval(x, y, confidence)
-    enough = min(len(x), len(y)) >= SEEDS_FOR_A_VERDICT
-    verdict = give_verdict(interval) if interval is not None and enough else None
-    return SampleComparison(
-        float(x.mean() - y.mean()), interval, probability_of_improvement(x, y), verdict
-    )
-
-
-def give_verdict(interval: Interval) -> Verdict:
-    """What the interval of a difference says of the first method; who asks must know that there are seeds enough."""
-    return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
 
 
 def stratified_bootstrap(

@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metabench.evaluation.statistics import CONFIDENCE, SEEDS_FOR_A_VERDICT
+from metabench.evaluation.protocol import PROTOCOL, SPLITS
+from metabench.evaluation.statistics import CONFIDENCE
+from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
 from metabench.leaderboard.page.page import make_rows_script, render_page
 from metabench.leaderboard.records import read_records
 from metabench.leaderboard.scores.aggregate import aggregate
+from metabench.leaderboard.scores.estimates import round_score
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
-from metabench.leaderboard.scores.models import Leaderboard, LeaderboardEntry, Source, SuiteSummary
+from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
+from metabench.leaderboard.scores.tables import Leaderboard, Source, SuiteSummary
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
 from metabench.system.writing import write_whole, writing
@@ -72,8 +76,10 @@ def compile_leaderboard(
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
     return Leaderboard(
+        protocol=PROTOCOL,
         confidence=CONFIDENCE,
         seeds_for_a_verdict=SEEDS_FOR_A_VERDICT,
+        tasks_for_a_verdict=TASKS_FOR_A_VERDICT,
         suites=tuple(_summarise_suite(suite) for suite in suites),
         entries=tuple(entries),
         boards=tuple(make_boards(entries)),
@@ -136,6 +142,11 @@ def _summarise_suite(suite: Suite) -> SuiteSummary:
         episodes=entry.evaluation.episodes,
         supports=entry.evaluation.supports,
         tasks={name: len(suite.split(name)) for name in suite.splits},
+        headroom={
+            name: round_score(headroom)
+            for name in suite.splits
+            if name in SPLITS and (headroom := suite.headroom(name)) is not None
+        },
         parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
         archived=suite.archived,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from metabench.errors import DataError, first_problem
-from metabench.leaderboard.scores.models import Leaderboard
+from metabench.leaderboard.scores.tables import Leaderboard
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.record_file import is_record_name
 

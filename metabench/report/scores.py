@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.evaluation.scores import HIGHEST_SCORE, LOWEST_SCORE
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf
 from metabench.methods.pictures import Series
@@ -38,7 +39,7 @@ SHADES = 10
 """Steps from no colour to full colour in the table of tasks."""
 
 
-_METRICS = {"normalised": "normalised score", "success": "success, %"}
+_METRICS = {"normalised": "score, mean over tasks", "success": "success, %, mean over tasks"}
 
 
 def find_suite(record: Record, shelf: SuiteShelf) -> Suite | None:
@@ -91,19 +92,28 @@ def render_scores(
         _plot_adaptation(entries),
         _render_task_tables([entry for entry in entries if entry.tasks], suite),
         plot_every_episode(record, suite, ("test", *HEADLINES[1])),  # the block that is ranked by
-        note="Normalised: 0 is a policy of random actions, 100 the suite’s teacher, which is told the task. "
-        "IQM is the mean of the middle half of all episodes.",
+        note="0 is a policy of random actions, 100 the suite’s teacher, which is told the task. A task’s score is the "
+        f"mean over its episodes, between {LOWEST_SCORE:g} and {HIGHEST_SCORE:g}; the score is the mean over tasks.",
     )
 
 
 def _render_overview(entries: Sequence[LeaderboardEntry]) -> Element:
     success = any(entry.success_any for entry in entries)
-    headings = ["split", "track", "shots", "IQM", "mean", "median", "return"]
+    adapting = any(entry.adaptation for entry in entries)
+    clipped = any(entry.clipped for entry in entries)
+    headings = ["split", "track", "shots", "score", "worst task", "IQM of tasks"]
+    headings += [*(["adaptation"] if adapting else []), *(["clipped"] if clipped else []), "return"]
     if success:
         headings += ["success, any step %", "success, last step %"]
     rows = []
     for entry in entries:
-        values = [_format_mean(score) for score in (entry.iqm, entry.mean, entry.median)]
+        worst = None if entry.worst_task is None else entry.worst_task.score
+        iqm = None if entry.bootstrap is None else entry.bootstrap.iqm
+        values = [_format_mean(score) for score in (entry.headline, worst, iqm)]
+        if adapting:
+            values.append(_format_mean(entry.adaptation))
+        if clipped:
+            values.append(str(entry.clipped))
         values.append(format_fixed(_read_mean(entry.mean_return), 2))
         if success:
             values += [_format_mean(entry.success_any), _format_mean(entry.success_last)]
@@ -112,21 +122,21 @@ def _render_overview(entries: Sequence[LeaderboardEntry]) -> Element:
 
 
 def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
-    """Scores against shots: normalised, of the whole and of each task; where a suite has success, its share besides."""
+    """Scores against shots, of the whole and of each task; where a suite's score is the return, success besides."""
     plots = []
     for split in dict.fromkeys(entry.split for entry in entries):
-        scored = [entry for entry in entries if entry.split == split and entry.iqm]
+        scored = [entry for entry in entries if entry.split == split and entry.headline]
         if len([entry for entry in scored if entry.track in ACTED]) < 2:
             continue  # one point is no curve
         plots.append(
             _plot_curve(
-                f"Adaptation, {split}: normalised score",
+                f"Adaptation, {split}: {_METRICS[scored[0].metric]}",
                 scored,
-                lambda entry: entry.iqm,
+                lambda entry: entry.headline,
                 tasks=True,
             )
         )
-        if all(entry.success_any for entry in scored):
+        if all(entry.success_any and entry.metric != "success" for entry in scored):
             plots.append(
                 _plot_curve(
                     f"Adaptation, {split}: success at any step, %",
@@ -138,7 +148,7 @@ def _plot_adaptation(entries: Sequence[LeaderboardEntry]) -> Element | None:
         return None
     caption = (
         "After self-collected support episodes (few-shot); none is zero-shot. "
-        "All tasks: the interquartile mean of their episodes; each task: the mean."
+        "All tasks: the mean of the tasks’ scores; each task: the mean over its episodes."
     )
     return node(
         "div", {"class": "grid-of-plots few"}, *plots, node("p", {"class": "soft whole"}, caption)
@@ -188,7 +198,7 @@ def _plot_curve(
 
 
 def _render_task_tables(entries: Sequence[LeaderboardEntry], suite: Suite | None) -> Element | None:
-    """Rows are tasks, columns blocks, cells normalised mean scores."""
+    """Rows are tasks, columns blocks, cells mean scores."""
     parts = []
     for split in dict.fromkeys(entry.split for entry in entries):
         columns = [entry for entry in entries if entry.split == split]
@@ -199,7 +209,7 @@ def _render_task_tables(entries: Sequence[LeaderboardEntry], suite: Suite | None
         headings = [
             f"{entry.track}, {entry.shots}" if entry.shots else entry.track for entry in columns
         ]
-        title = node("h3", {}, f"Task by task, {split}: normalised mean score")
+        title = node("h3", {}, f"Task by task, {split}: mean score")
         parts.append(node("div", {}, title, table([f"task of {split}", *headings], rows)))
     return node("div", {"class": "beside"}, *parts) if parts else None
 

@@ -67,7 +67,7 @@ class CurveWriter:
         self._rows = len(curve)
 
     def finish(self, record: Record, suite: Suite) -> None:
-        """Write a finished cell's configuration, and its scores as `test/few-shot/normalised IQM`, by shots."""
+        """Write a finished cell's configuration, and its scores as `test/few-shot/score`, by shots."""
         if self._writer is None:
             return
         self._writer.add_text(
@@ -76,7 +76,8 @@ class CurveWriter:
         for block in record.result.blocks:
             score = score_rows(block.rows, suite)
             values = {
-                "normalised IQM": score.iqm,
+                "score": score.headline,
+                "worst task": min(score.task_scores),
                 "return": score.mean_return,
                 "success": score.success_any,
             }

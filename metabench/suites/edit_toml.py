@@ -42,7 +42,11 @@ def write_digests(path: Path, digests: Mapping[str, str]) -> None:
 
 
 def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) -> None:
-    """Set `reference` in the `[[task]]` of each id; raises `DataError` where a task has no such line."""
+    """Set values of `reference` in the `[[task]]` of each id; those that are not given stay.
+
+    Raises:
+        DataError: a task has no such line.
+    """
     lines = _read(path).split("\n")
     expected = tomllib.loads("\n".join(lines))
     missing = dict(references)
@@ -53,11 +57,10 @@ def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) 
         elif found := _ID.match(line):
             task = int(found.group(1))
         elif task in missing and _REFERENCE.match(line):
-            measured = missing.pop(task)
-            lines[i] = (
-                f"reference = {{ random = {measured['random']!r}, expert = {measured['expert']!r} }}"
-            )
-            expected["task"][task]["reference"] = dict(measured)
+            values = {**expected["task"][task]["reference"], **missing.pop(task)}
+            written = ", ".join(f"{name} = {value!r}" for name, value in values.items())
+            lines[i] = f"reference = {{ {written} }}"
+            expected["task"][task]["reference"] = values
     if missing:
         raise DataError(
             f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id"

@@ -26,11 +26,17 @@ class Reference(StrictModel):
 
     random: float = Field(description="mean return of uniformly random actions")
     expert: float = Field(description="mean return of the shipped teacher's expert behaviour")
+    blind: float | None = Field(
+        default=None,
+        description="mean return of the best policy that knows neither task nor past",
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.expert <= self.random:
             raise ValueError("reference.expert must be above reference.random")
+        if self.blind is not None and self.expert <= self.blind:
+            raise ValueError("reference.expert must be above reference.blind")
         return self
 
 

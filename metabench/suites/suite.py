@@ -65,6 +65,9 @@ class Suite:
         ):  # digests in records published before the key existed stay what they were
             excluded.add("spaces")
         content = self.entry.model_dump(mode="json", exclude=excluded)
+        for task in content["task"]:  # nor have those published before it blind references
+            if task["reference"]["blind"] is None:
+                del task["reference"]["blind"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -168,3 +171,27 @@ class Suite:
             100.0 * (value - reference.random) / (reference.expert - reference.random)
             for value, reference in zip(returns, references, strict=True)
         ]
+
+    def headroom(self, split: str) -> float | None:
+        """What knowing the task is worth on `split`: 100 minus the mean over its tasks of the blind policy's score.
+
+        0 where the observation tells the task. None where a task has no blind reference, or the suite's score is
+        success, which references do not tell.
+        """
+        if self.entry.task_in_observation:
+            return 0.0
+        tasks = self.split(split)
+        blind = [task.reference.blind for task in tasks]
+        told = [value for value in blind if value is not None]
+        if len(told) < len(blind) or self.entry.headline != "normalised":
+            return None
+        scores = self.normalised([task.id for task in tasks], told)
+        return 100.0 - sum(scores) / len(scores)
+
+    def unit(self, task: int) -> str | None:
+        """The environment that `task` shares with others, where a suite has several; None where tasks stand alone.
+
+        Verdicts over the tasks of such a suite take its environments as the units: goals of one are not independent.
+        """
+        names = {str(each.parameters.get("environment")) for each in self.tasks}
+        return str(self.tasks[task].parameters.get("environment")) if len(names) > 1 else None

@@ -22,24 +22,32 @@ ESTIMATE = {"mean": 0.0, "interval": None}
 def entry(**changes: Any) -> dict[str, Any]:
     """An entry of a leaderboard's file: meta-dt on point-robot at zero shots, two seeds."""
     names = ("suite", "suite_digest", "dataset", "dataset_digest", "method", "preset", "config_digest", "protocol")
-    seed = {"seed": 0, "iqm": 0, "mean": 0, "median": 0, "mean_return": 0, "headline": 0}
+    seed = {"seed": 0, "headline": 0, "task_scores": [], "clipped": 0, "normalised_return": 0, "mean_return": 0}
     return {
         **dict.fromkeys(names, "x"),
         **{"suite": "point-robot", "dataset": "medium", "method": "meta-dt", "preset": "cpu", "split": "test"},
         **{"suite_version": 1, "dataset_version": 1, "method_version": 1, "id": "0", "label": "meta-dt"},
-        **{"overrides": {}, "privileged": False, "track": "zero-shot", "shots": 0, "metric": "normalised"},
-        **dict.fromkeys(("headline", "iqm", "mean", "median", "success_any", "success_last"), ESTIMATE),
+        **{
+            "overrides": {},
+            "privileged": False,
+            "track": "zero-shot",
+            "shots": 0,
+            "metric": "normalised",
+            "clipped": 0,
+        },
+        **dict.fromkeys(("headline", "normalised_return", "success_any", "success_last"), ESTIMATE),
         **{"mean_return": {"mean": -12.0, "interval": [-13.0, -11.0]}},
         **{"seeds": [{**seed, "success_any": None, "success_last": None} for _ in range(2)]},
         **{"collection": [], "tasks": [], "missing": [], "devices": ["cpu"], "parameters": 1},
-        **dict.fromkeys(("bootstrap", "profile", "outdated", "data_as_published")),
+        **dict.fromkeys(("worst_task", "adaptation", "bootstrap", "profile", "outdated", "data_as_published")),
         **{"seconds_training": 1.0, "created": "2026-01-01T12:00:00+00:00"},
         **changes,
     }
 
 
 def write_board(folder: Path, *entries: dict[str, Any]) -> str:
-    board = {"schema_version": 1, "confidence": 0.95, "seeds_for_a_verdict": 5, "entries": list(entries)}
+    board = {"schema_version": 2, "protocol": "x", "confidence": 0.95, "entries": list(entries)}
+    board |= {"seeds_for_a_verdict": 3, "tasks_for_a_verdict": 10}
     path = folder / "leaderboard.json"
     path.write_text(json.dumps({**board, **{key: [] for key in ("suites", "boards", "overall", "sources")}}))
     return str(path)

@@ -76,16 +76,18 @@ def test_a_broken_record_stops_the_build_and_leaves_what_was_there(built, make, 
     assert contents(tmp_path) == before
 
 
-def test_the_csv_has_a_line_an_entry_with_its_rank(built):
+def test_the_csv_has_a_line_an_entry_with_its_place(built):
     folder, board = built
     with (folder / "leaderboard.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(board.entries)
     chosen = [line for line in lines if (line["split"], line["track"]) == ("test", "zero-shot")]
-    assert {line["method"]: line["rank"] for line in chosen} == {"bc": "2", "meta-dt": "1", "teacher": ""}
+    assert {line["method"]: line["place"] for line in chosen} == {"bc": "2", "meta-dt": "1", "teacher": ""}
     entry = next(e for e in board.entries if (e.method, e.split, e.track) == ("bc", "test", "zero-shot"))
     line = next(line for line in chosen if line["method"] == "bc")
-    assert float(line["iqm_low"]) == entry.iqm.interval[0]
+    assert float(line["headline_low"]) == entry.headline.interval[0]
+    assert float(line["iqm_low"]) == entry.bootstrap.iqm.interval[0]
+    assert (line["worst_task"], line["rank_best"], line["first"]) == (str(entry.worst_task.task), "", "false")
     assert line["seeds"] == "0 1"
 
 

@@ -42,6 +42,6 @@ def test_add_refuses_with_the_reason(run, make, write, tmp_path):
 def test_export_prints_or_writes(run, make, write, tmp_path):
     write([make("bc", seed) for seed in range(2)], tmp_path / "leaderboard/records")
     printed = run("export", "--format", "markdown", "--split", "test", "--track", "zero-shot")
-    assert printed.output.count("\n| 1 | bc |") == 1
+    assert printed.output.count("\n| (1) | bc |") == 1
     assert run("export", "--format", "csv", "--output", "out.csv").output == ""
-    assert (tmp_path / "out.csv").read_text().startswith("rank,label,")
+    assert (tmp_path / "out.csv").read_text().startswith("place,rank_best,")

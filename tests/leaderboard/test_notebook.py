@@ -72,6 +72,8 @@ def test_it_runs_with_a_small_budget(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ours, published = names["reports"].values()
     assert [len(report.comparisons) for report in (ours, published)] == [4, 4]
     assert all(comparison.verdict is None for comparison in ours.comparisons)
-    assert all(comparison.verdict == "better" for comparison in published.comparisons)
+    # The published records have five test tasks: intervals that leave out zero, and no verdict.
+    assert all(comparison.verdict is None for comparison in published.comparisons)
+    assert all(comparison.difference.interval[0] > 0 for comparison in published.comparisons)
     printed = "".join(output.get("text", [""])[-1] for cell in CODE for output in cell["outputs"] if "text" in output)
-    assert "verdict: better" in printed
+    assert "verdict: none" in printed

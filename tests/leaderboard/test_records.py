@@ -29,12 +29,12 @@ def test_what_was_built_is_read_back(built):
 def test_the_schema_is_published_with_its_version(built):
     folder, _ = built
     schema = json.loads((folder / "leaderboard.schema.json").read_text())
-    assert schema["properties"]["schema_version"]["const"] == 1
+    assert schema["properties"]["schema_version"]["const"] == 2
     assert "schema_version" in schema["required"]
     board = json.loads((folder / "leaderboard.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     assert validator.is_valid(board)
-    assert not validator.is_valid({**board, "schema_version": 2})
+    assert not validator.is_valid({**board, "schema_version": 1})
     assert not validator.is_valid({key: value for key, value in board.items() if key != "schema_version"})
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_leaderboard_is_refused_by_file_and_key(built, tmp_path):
     folder, _ = built
     content = json.loads((folder / "leaderboard.json").read_text())
     path = tmp_path / "leaderboard.json"
-    path.write_text(json.dumps({**content, "schema_version": 2}))
+    path.write_text(json.dumps({**content, "schema_version": 1}))
     with pytest.raises(DataError, match=r"leaderboard.json: schema_version: .*metabench leaderboard build"):
         metabench.load_leaderboard(path)
     path.write_text("{")

@@ -51,10 +51,10 @@ def test_a_resumed_cell_has_one_whole_curve_and_its_scores(place, small):
         assert values == pytest.approx([row["loss"] for row in rows], rel=1e-6)
     suite = load_suite("tiny")
     expected = {
-        (f"{block.split}/{block.track}/normalised IQM", block.shots): score_rows(block.rows, suite).iqm
+        (f"{block.split}/{block.track}/score", block.shots): score_rows(block.rows, suite).headline
         for block in record.result.blocks
     }
-    found = {(tag, step): value for tag, points in scalars.items() if tag.endswith("IQM") for step, value in points}
+    found = {(tag, step): value for tag, points in scalars.items() if tag.endswith("/score") for step, value in points}
     assert found == pytest.approx(expected, rel=1e-5)
     assert len(texts) == 1
 

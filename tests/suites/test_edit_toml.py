@@ -65,3 +65,10 @@ def test_what_cannot_be_edited_line_by_line_is_refused_and_left_alone(path):
     with pytest.raises(DataError, match="edit it by hand"):
         write_digests(path, {"random": DIGESTS[0]})
     assert path.read_text() == tricky
+
+
+def test_a_blind_reference_is_written_and_kept_when_others_are_measured_again(path):
+    write_references(path, {2: {"blind": -9.5}})
+    write_references(path, {2: {"random": -15.5, "expert": -2.25}})
+    reference = load_suite(path.parent).tasks[2].reference
+    assert (reference.random, reference.expert, reference.blind) == (-15.5, -2.25, -9.5)

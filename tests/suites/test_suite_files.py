@@ -132,3 +132,28 @@ def test_what_is_not_toml_is_named(tmp_path: Path, text: str | bytes) -> None:
 def test_a_folder_without_suite_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"suite\.toml: cannot be read: No such file"):
         read_suite(tmp_path)
+
+
+def write_named(folder: Path, content: dict[str, Any]) -> Path:
+    """A suite of this content in a folder of its name, below `folder`."""
+    folder.mkdir()
+    return write(folder / content["name"], content)
+
+
+def test_a_blind_reference_is_optional_and_part_of_the_digest(tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTENT)
+    for task in content["task"]:
+        task["reference"]["blind"] = task["reference"]["random"]
+    suites = [read_suite(write_named(tmp_path / name, each)) for name, each in (("a", CONTENT), ("b", content))]
+    assert suites[0].digest == read_suite(datasets_folder() / "tiny").digest != suites[1].digest
+    assert suites[0].headroom("test") is None
+    assert suites[1].headroom("test") == pytest.approx(100.0)
+    del content["task"][2]["reference"]["blind"]
+    assert read_suite(write_named(tmp_path / "c", content)).headroom("test") is None
+
+
+def test_an_expert_below_the_blind_policy_is_refused(tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTENT)
+    content["task"][2]["reference"]["blind"] = content["task"][2]["reference"]["expert"] + 1.0
+    with pytest.raises(DataError, match=r"suite\.toml: task\.2\.reference: .*expert must be above reference\.blind"):
+        read_suite(write_named(tmp_path / "a", content))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 import numpy as np
 
 from metabench.errors import MetabenchError
-from metabench.evaluation import statistics
+from metabench.evaluation import statistics, verdicts
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.scores import Score
 from metabench.leaderboard.compare.core_set import compare_over_core_set
@@ -27,15 +27,18 @@ from metabench.leaderboard.compare.selection import (
     match_pairs,
     read_queries,
 )
+from metabench.leaderboard.scores.archived_protocols import is_archived, name_protocol
 from metabench.leaderboard.scores.estimates import (
     BOOTSTRAP_REPLICATIONS,
     compute_profile,
     estimate_mean,
+    round_contrast,
     round_interval,
     round_score,
 )
 from metabench.leaderboard.scores.gather import ContenderScores, gather, is_data_as_published
 from metabench.leaderboard.scores.models import Estimate
+from metabench.leaderboard.scores.placing import average_units
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
 from metabench.runs.kept.record import Record
 from metabench.seeding import derived_seed
@@ -72,13 +75,14 @@ def compare_methods(
     check_names(groups, selection)
     chosen = [choose_groups(groups, each, selection) for each in asked]
     pairs = match_pairs(chosen[0], chosen[1], asked)
-    comparisons = [
+    found = [
         _compare_in_suite(setting, key, pair, quotas)
         for setting, pair in pairs.items()
         if isinstance(quotas := shelf.find_quotas(setting.suite, setting.suite_version), Quotas)
         for key in sorted(pair[0].scores.keys() & pair[1].scores.keys(), key=_order_block)
         if selection.admits(setting, key)
     ]
+    comparisons = [each for each, _ in found]
     if pairs and not comparisons:
         raise MetabenchError(
             f"nothing to compare: {first} and {second} share no complete seeds of {selection}"
@@ -100,11 +104,14 @@ def compare_methods(
     }
     core = []
     if not selection.suites:  # a choice of suites is no core set
-        core = compare_over_core_set([each for each in comparisons if eligible[each.first.entry]])
+        core = compare_over_core_set(
+            [(each, contrast) for each, contrast in found if eligible[each.first.entry]]
+        )
     return Comparison(
-        schema_version=1,
+        schema_version=2,
         confidence=statistics.CONFIDENCE,
-        seeds_for_a_verdict=statistics.SEEDS_FOR_A_VERDICT,
+        seeds_for_a_verdict=verdicts.SEEDS_FOR_A_VERDICT,
+        tasks_for_a_verdict=verdicts.TASKS_FOR_A_VERDICT,
         first=first,
         second=second,
         comparisons=tuple(comparisons),
@@ -123,22 +130,22 @@ def _may_be_in_core_set(
     return all(is_data_as_published(each.contender, quotas.suite) is not False for each in pair)
 
 
-def compute_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The difference of two means over seeds, rounded."""
-    found = statistics.compare_samples(first, second)
+def describe_difference(
+    mean: float, contrast: verdicts.Contrast | None, seed_interval: statistics.Interval | None
+) -> Difference:
+    """A difference with both its intervals, rounded."""
     return Difference(
-        mean=round_score(found.difference),
-        interval=found.interval and round_interval(found.interval),
+        mean=round_score(mean),
+        interval=round_contrast(contrast),
+        seed_interval=seed_interval and round_interval(seed_interval),
     )
 
 
 def _compare_in_suite(
     setting: Setting, key: BlockKey, pair: tuple[ContenderScores, ContenderScores], quotas: Quotas
-) -> SuiteComparison:
-    metric = quotas.suite.entry.headline
+) -> tuple[SuiteComparison, verdicts.Contrast | None]:
     scores = [dict(sorted(group.scores[key].items())) for group in pair]
-    first, second = ([score.headline(metric) for score in each.values()] for each in scores)
-    found = statistics.compare_samples(first, second)
+    first, second = ([score.headline for score in each.values()] for each in scores)
     privileged = any(group.privileged for group in pair)
     matrices = [
         np.array([score.task_scores for score in each.values()]) for each in scores
@@ -150,24 +157,39 @@ def _compare_in_suite(
     bounds = statistics.bootstrap_improvement(
         matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS
     )
-    return SuiteComparison(
+    tasks = next(iter(scores[0].values())).tasks
+    units = [quotas.suite.unit(task) for task in tasks]
+    contrast = verdicts.compare_methods_on(*(average_units(each, units) for each in matrices))
+    comparison = SuiteComparison(
         **{name: value for name, value in setting._asdict().items() if name != "presets"},
         **key._asdict(),
-        metric=metric,
+        metric=quotas.suite.entry.headline,
         first=_describe_side(pair[0], scores[0], first, matrices[0]),
         second=_describe_side(pair[1], scores[1], second, matrices[1]),
-        difference=compute_difference(first, second),
-        probability_of_improvement=round_score(found.probability_of_improvement),
-        verdict=None if privileged else found.verdict,
+        difference=describe_difference(
+            float(np.mean(first) - np.mean(second)),
+            contrast,
+            statistics.welch_interval(first, second),
+        ),
+        probability_of_improvement=round_score(
+            statistics.probability_of_improvement(first, second)
+        ),
+        verdict=None if privileged or contrast is None else contrast.verdict,
         rliable_probability_of_improvement=Estimate(
             mean=round_score(statistics.probability_of_improvement(matrices[0], matrices[1])),
             interval=round_interval(bounds),
         ),
         tasks=tuple(
-            _compare_in_task(task, matrices[0][:, column].tolist(), matrices[1][:, column].tolist())
-            for column, task in enumerate(next(iter(scores[0].values())).tasks)
+            _compare_in_task(
+                task,
+                units[column],
+                matrices[0][:, column].tolist(),
+                matrices[1][:, column].tolist(),
+            )
+            for column, task in enumerate(tasks)
         ),
     )
+    return comparison, contrast
 
 
 def _describe_side(
@@ -191,15 +213,22 @@ def _describe_side(
     )
 
 
-def _compare_in_task(task: int, first: Sequence[float], second: Sequence[float]) -> TaskComparison:
+def _compare_in_task(
+    task: int, unit: str | None, first: Sequence[float], second: Sequence[float]
+) -> TaskComparison:
     one, two = estimate_mean(first), estimate_mean(second)
     assert one is not None
     assert two is not None
     return TaskComparison(
         task=task,
+        unit=unit,
         first=one,
         second=two,
-        difference=compute_difference(first, second),
+        difference=describe_difference(
+            float(np.mean(first) - np.mean(second)),
+            None,
+            statistics.welch_interval(first, second),
+        ),
         probability_of_improvement=round_score(
             statistics.probability_of_improvement(first, second)
         ),
@@ -225,10 +254,22 @@ def _write_notes(
     if any(side.privileged for each in comparisons for side in (each.first, each.second)):
         yield "a privileged method is told the task: no verdict"
     if any(
-        min(len(each.first.seeds), len(each.second.seeds)) < statistics.SEEDS_FOR_A_VERDICT
+        min(len(each.first.seeds), len(each.second.seeds)) < verdicts.SEEDS_FOR_A_VERDICT
         for each in comparisons
     ):
-        yield f"no verdict with fewer than {statistics.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
+        yield f"no verdict with fewer than {verdicts.SEEDS_FOR_A_VERDICT} seeds of either; intervals need 2"
+    few = [each for each in comparisons if _count_units(each) < verdicts.TASKS_FOR_A_VERDICT]
+    if few:
+        suites = ", ".join(dict.fromkeys(f"{each.suite}-v{each.suite_version}" for each in few))
+        yield f"no verdict over fewer than {verdicts.TASKS_FOR_A_VERDICT} test tasks: {suites}"
+    for protocol in dict.fromkeys(each.protocol for each in comparisons):
+        if is_archived(protocol):
+            yield f"{name_protocol(protocol)}: new records are made with another and compared apart"
+
+
+def _count_units(each: SuiteComparison) -> int:
+    """Tasks, or environments where those are the units."""
+    return len({task.task if task.unit is None else task.unit for task in each.tasks})
 
 
 def _name_places(groups: Sequence[ContenderScores]) -> str:

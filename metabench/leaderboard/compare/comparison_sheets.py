@@ -5,7 +5,6 @@ from __future__ import annotations
 from metabench.leaderboard.compare.models import (
     Comparison,
     CoreComparison,
-    Difference,
     Side,
     SuiteComparison,
 )
@@ -13,6 +12,7 @@ from metabench.leaderboard.export.text_tables import (
     Sheet,
     format_interval,
 )
+from metabench.leaderboard.scores.archived_protocols import is_archived, name_protocol
 from metabench.leaderboard.scores.models import Profile
 from metabench.leaderboard.scores.overall import CORE_DATASET
 from metabench.system.wording import say_count
@@ -26,6 +26,7 @@ def make_summary_sheets(report: Comparison) -> list[Sheet]:
     groups: dict[tuple[str | int, ...], list[SuiteComparison]] = {}
     for each in report.comparisons:
         key = (
+            each.protocol,
             each.first.preset,
             each.second.preset,
             each.dataset,
@@ -54,12 +55,17 @@ def make_summary_sheets(report: Comparison) -> list[Sheet]:
             _name_side(first, report.first),
             _name_side(second, report.second),
             "difference",
+            "on these tasks",
             "P",
             "seeds",
         )
         found.append(
             Sheet(
-                _write_title(group[0]), (*headings, "verdict"), "lrrrrrl", tuple(rows), tuple(notes)
+                _write_title(group[0]),
+                (*headings, "verdict"),
+                "lrrrrrrl",
+                tuple(rows),
+                tuple(notes),
             )
         )
     return found
@@ -76,14 +82,14 @@ def make_detail_sheets(report: Comparison) -> list[Sheet]:
                 str(task.task),
                 format_interval(task.first),
                 format_interval(task.second),
-                format_difference(task.difference),
+                format_difference(task.difference.mean, task.difference.seed_interval),
                 _format_share(task.probability_of_improvement),
             )
             for task in each.tasks
         )
         found.append(
             Sheet(
-                f"{title}: task by task, normalised",
+                f"{title}: task by task",
                 ("task", *names, "difference", "P"),
                 "rrrrr",
                 rows,
@@ -101,18 +107,24 @@ def make_detail_sheets(report: Comparison) -> list[Sheet]:
     return found
 
 
-def format_difference(difference: Difference) -> str:
-    """`+7.2 [-1.0, +15.4]`; without an interval where either has one seed."""
-    if difference.interval is None:
-        return f"{difference.mean:+.1f}"
-    low, high = difference.interval
-    return f"{difference.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+def format_difference(mean: float, interval: tuple[float, float] | None) -> str:
+    """`+7.2 [-1.0, +15.4]`; the mean alone where there is no interval."""
+    if interval is None:
+        return f"{mean:+.1f}"
+    low, high = interval
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def format_bounds(interval: tuple[float, float] | None) -> str:
+    """`[-1.0, +15.4]`."""
+    return "–" if interval is None else f"[{interval[0]:+.1f}, {interval[1]:+.1f}]"
 
 
 def explain_columns(report: Comparison) -> tuple[str, ...]:
     """What the columns mean, and what else a reader must know."""
     meaning = (
-        "difference: first minus second, with its 95 % interval (Welch) over seeds",
+        "difference: first minus second, with its 95 % interval over seeds and tasks, which the verdict is of",
+        "on these tasks: 95 % interval over seeds alone (Welch)",
         "P: probability of improvement, the share of seed pairs in which the first is higher",
     )
     return (*meaning, *report.notes)
@@ -128,7 +140,8 @@ def _make_row(name: str, each: SuiteComparison | CoreComparison) -> tuple[str, .
         name,
         format_interval(first),
         format_interval(second),
-        format_difference(each.difference),
+        format_difference(each.difference.mean, each.difference.interval),
+        format_bounds(each.difference.seed_interval),
         _format_share(each.probability_of_improvement),
         seeds,
         each.verdict or "–",
@@ -154,7 +167,10 @@ def _make_profile_sheet(
 def _write_title(each: SuiteComparison) -> str:
     shots = f", {say_count(each.shots, 'shot')}" if each.shots else ""
     presets = dict.fromkeys((each.first.preset, each.second.preset))
-    return f"{each.dataset}, preset {' and '.join(presets)}: {each.split} {each.track}{shots}"
+    earlier = f", {name_protocol(each.protocol)}" if is_archived(each.protocol) else ""
+    return (
+        f"{each.dataset}, preset {' and '.join(presets)}{earlier}: {each.split} {each.track}{shots}"
+    )
 
 
 def _is_over(core: CoreComparison, each: SuiteComparison) -> bool:

@@ -32,6 +32,7 @@ _CSV_COLUMNS = (
         "suite_version",
         "dataset",
         "dataset_version",
+        "protocol",
         "split",
         "track",
         "shots",
@@ -44,6 +45,8 @@ _CSV_COLUMNS = (
         "difference",
         "difference_low",
         "difference_high",
+        "difference_seed_low",
+        "difference_seed_high",
         "probability_of_improvement",
         "verdict",
         "missing",
@@ -90,7 +93,7 @@ def format_comparison_as_csv(report: Comparison) -> str:
                     **setting,
                     "scope": "task",
                     "task": task.task,
-                    "metric": "normalised",
+                    "metric": each.metric,
                     **values,
                     **outcome,
                 }
@@ -99,6 +102,7 @@ def format_comparison_as_csv(report: Comparison) -> str:
         row = {
             **{
                 "scope": "core set",
+                "protocol": core.protocol,
                 "track": core.track,
                 "shots": core.shots,
                 "first": report.first,
@@ -136,7 +140,16 @@ COMPARISON_FORMATS: Mapping[str, Callable[[Comparison], str]] = {
 """Every format of text by its name."""
 
 _SHARED = frozenset(
-    ("suite", "suite_version", "dataset", "dataset_version", "split", "track", "shots")
+    (
+        "suite",
+        "suite_version",
+        "dataset",
+        "dataset_version",
+        "protocol",
+        "split",
+        "track",
+        "shots",
+    )
 )
 
 
@@ -153,4 +166,5 @@ def _make_value_cells(
         low, high = value.interval or (None, None)
         # The mean's column has a suffix, the difference's has none; their bounds are named alike.
         cells |= {name: value.mean, f"{stem}_low": low, f"{stem}_high": high}
-    return cells
+    low, high = difference.seed_interval or (None, None)
+    return {**cells, "difference_seed_low": low, "difference_seed_high": high}

@@ -15,7 +15,11 @@ class Difference(StrictModel):
 
     mean: float
     interval: tuple[float, float] | None = Field(
-        description="95 % interval of the difference (Welch), over seeds; null with fewer than two seeds of either"
+        description="95 % interval over seeds and tasks; null with fewer than two seeds of either or two tasks, and "
+        "of one task"
+    )
+    seed_interval: tuple[float, float] | None = Field(
+        description="95 % Welch interval over seeds alone: on these tasks; null with fewer than two seeds of either"
     )
 
 
@@ -30,13 +34,14 @@ class Side(StrictModel):
     privileged: bool = Field(description="it is shown the test tasks")
     headline: Estimate
     seeds: dict[int, float] = Field(description="the number that the suite is ranked by, by seed")
-    profile: Profile = Field(description="of its run x task matrix of normalised scores")
+    profile: Profile = Field(description="of its run x task matrix of scores")
 
 
 class TaskComparison(StrictModel):
-    """One task: normalised scores, mean over episodes, over seeds."""
+    """One task: the suite's scores, mean over episodes, over seeds."""
 
     task: int
+    unit: str | None = Field(description="the environment that is one unit with its other tasks")
     first: Estimate
     second: Estimate
     difference: Difference
@@ -66,7 +71,8 @@ class SuiteComparison(StrictModel):
         description="share of seed pairs in which the first method's score is higher, ties counted half"
     )
     verdict: Literal["better", "worse", "undecided"] | None = Field(
-        description="of the first method; null with fewer than 5 seeds of either, and beside a privileged one"
+        description="of the first method, by the interval over seeds and tasks; null with fewer than 3 seeds of either "
+        "or 10 tasks, and beside a privileged one"
     )
     rliable_probability_of_improvement: Estimate = Field(
         description="as rliable defines it: mean over tasks of the share of run pairs, stratified bootstrap interval"
@@ -91,7 +97,8 @@ class CoreComparison(StrictModel):
         description="mean over suites of the shares of seed pairs"
     )
     verdict: Literal["better", "worse", "undecided"] | None = Field(
-        description="null with fewer than 5 seeds anywhere, beside a privileged method, and while a suite is missing"
+        description="null with fewer than 3 seeds or 10 tasks anywhere, beside a privileged method, and while a suite "
+        "is missing"
     )
     first_profile: Profile = Field(description="mean over suites of the profiles")
     second_profile: Profile
@@ -100,9 +107,10 @@ class CoreComparison(StrictModel):
 class Comparison(StrictModel):
     """Two methods wherever they can be compared."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     confidence: float = Field(description="of all intervals")
     seeds_for_a_verdict: int
+    tasks_for_a_verdict: int
     first: str = Field(description="the first method, as asked for")
     second: str
     comparisons: tuple[SuiteComparison, ...]

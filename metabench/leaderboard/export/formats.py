@@ -14,16 +14,27 @@ from metabench.leaderboard.export.other_catalogues import (
     format_as_model_index,
 )
 from metabench.leaderboard.export.text_tables import (
+    BOARD_NOTE,
     Sheet,
     format_interval,
+    format_rank,
     format_sheets_as_latex,
     format_sheets_as_markdown,
 )
+from metabench.leaderboard.scores.archived_protocols import name_protocol
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.standings import distinguish_labels, make_boards
+from metabench.leaderboard.scores.tables import Standing
 from metabench.system.wording import say_count
 
-_ESTIMATES = ("headline", "iqm", "mean", "median", "mean_return", "success_any", "success_last")
+_ESTIMATES = (
+    "headline",
+    "adaptation",
+    "normalised_return",
+    "mean_return",
+    "success_any",
+    "success_last",
+)
 _NAMES = (
     "label",
     "method",
@@ -42,12 +53,23 @@ _REMAINDER = (
     "suite_digest",
     "dataset_digest",
 )
-_PLAIN = frozenset((*_NAMES, *_SETTING, *_REMAINDER, "config_digest", "outdated", "archived", "id"))
+_PLAIN = frozenset(
+    (
+        *(*_NAMES, *_SETTING, *_REMAINDER),
+        *("config_digest", "clipped", "outdated", "archived", "protocol_archived", "id"),
+    )
+)
 _CSV_COLUMNS = (
-    *("rank", *_NAMES, *_SETTING),
+    *("place", "rank_best", "rank_worst", "first", *_NAMES, *_SETTING),
     *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
     *(
+        "worst_task",
+        "worst_task_score",
+        "iqm",
+        "iqm_low",
+        "iqm_high",
         "optimality_gap",
+        "clipped",
         "seeds",
         "devices",
         *_REMAINDER,
@@ -55,6 +77,7 @@ _CSV_COLUMNS = (
         "missing",
         "outdated",
         "archived",
+        "protocol_archived",
         "id",
     ),
 )
@@ -109,7 +132,7 @@ def _keep_matching(
 
 def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
     """One line an entry; empty cells where there is no value, `true` and `false` as the page writes them."""
-    ranks = _collect_ranks(entries)  # of each board, as on the page
+    standings = _collect_standings(entries)  # of each board, as on the page
     file = io.StringIO()
     writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -122,10 +145,17 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
         for name in _ESTIMATES:
             columns = (name, f"{name}_low", f"{name}_high")
             cells.update(zip(columns, _list_bounds(getattr(entry, name)), strict=True))
+        standing = standings[_identify_entry(entry)]
+        best, worst = standing.rank or (None, None)
+        iqm = _list_bounds(entry.bootstrap.iqm if entry.bootstrap else None)
         writer.writerow(
             {
                 **cells,
-                "rank": ranks[_identify_entry(entry)],
+                **{"place": standing.place, "rank_best": best, "rank_worst": worst},
+                "first": str(standing.first).lower(),
+                "worst_task": entry.worst_task.task if entry.worst_task else None,
+                "worst_task_score": entry.worst_task.score.mean if entry.worst_task else None,
+                **dict(zip(("iqm", "iqm_low", "iqm_high"), iqm, strict=True)),
                 "optimality_gap": entry.bootstrap.optimality_gap.mean if entry.bootstrap else None,
                 "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
                 "devices": "; ".join(entry.devices),
@@ -165,7 +195,7 @@ FORMATS: Mapping[str, Callable[[Sequence[LeaderboardEntry]], str]] = {
 }
 """Every format by its name."""
 
-_HEADINGS = ("rank", "method", "score [95 %]", "mean return [95 %]", "seeds")
+_HEADINGS = ("rank", "method", "score [95 %]", "to the best [95 %]", "mean return [95 %]", "seeds")
 
 
 def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
@@ -179,29 +209,37 @@ def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
         labels = distinguish_labels([entry for _, entry in rows])
         shots = f", {say_count(board.shots, 'shot')}" if board.shots else ""
         archived = " (archived)" if any(entry.archived for _, entry in rows) else ""
+        setting = f"preset {board.preset}, {name_protocol(board.protocol)}"
         title = (
             f"{board.suite}-v{board.suite_version}{archived}, {board.dataset}-v{board.dataset_version}"
-            f" ({board.dataset_digest[7:15]}), preset {board.preset}: {board.split} {board.track}{shots}"
+            f" ({board.dataset_digest[7:15]}), {setting}: {board.split} {board.track}{shots}"
         )
         lines = tuple(
             (
-                "–" if standing.rank is None else str(standing.rank),
+                format_rank(standing),
                 labels[entry.id] + (" (privileged)" if entry.privileged else ""),
                 format_interval(entry.headline),
+                _format_difference(standing),
                 format_interval(entry.mean_return, 2),
                 str(len(entry.seeds)),
             )
             for standing, entry in rows
         )
-        found.append(Sheet(title, _HEADINGS, "rlrrr", lines))
+        found.append(Sheet(title, _HEADINGS, "rlrrrr", lines, (BOARD_NOTE,)))
     return found
 
 
-def _collect_ranks(
+def _format_difference(standing: Standing) -> str:
+    if standing.difference is None:
+        return "–"
+    return format_interval(Estimate(mean=standing.difference, interval=standing.interval))
+
+
+def _collect_standings(
     entries: Sequence[LeaderboardEntry],
-) -> dict[tuple[str, str, str, int], int | None]:
+) -> dict[tuple[str, str, str, int], Standing]:
     return {
-        (standing.entry, board.split, board.track, board.shots): standing.rank
+        (standing.entry, board.split, board.track, board.shots): standing
         for board in make_boards(entries)
         for standing in board.standings
     }

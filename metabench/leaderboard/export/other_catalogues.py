@@ -38,7 +38,10 @@ class ExchangedMetric(NamedTuple):
 
 METRICS = (
     ExchangedMetric(
-        "iqm", "metabench.normalised_iqm", "normalised score (IQM; 0 random, 100 teacher)", "points"
+        "normalised_return",
+        "metabench.normalised_return",
+        "normalised return (mean over tasks; 0 random, 100 teacher)",
+        "points",
     ),
     ExchangedMetric("mean_return", "metabench.mean_return", "mean return", "return"),
     ExchangedMetric("success_any", "metabench.success_any", "success at any step", "percent", True),

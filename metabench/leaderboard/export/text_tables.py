@@ -6,6 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from metabench.leaderboard.scores.models import Estimate
+from metabench.leaderboard.scores.tables import Placed
+
+BOARD_NOTE = (
+    "score: mean over test tasks, interval over seeds; to the best: difference to the highest mean, interval over "
+    "seeds and tasks; rank: the range that verdicts leave, first: ahead of all others (Holm), in brackets: order only, "
+    "for too few seeds or tasks"
+)
+"""What the columns of a board mean."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,18 @@ class Sheet:
     alignment: str
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+
+
+def format_rank(standing: Placed) -> str:
+    """`first` where verdicts say so, otherwise the range `2–4`; `(3)` is the order alone; a dash without a place."""
+    if standing.place is None:
+        return "–"
+    if standing.first:
+        return "first"
+    if standing.rank is None:
+        return f"({standing.place})"
+    best, worst = standing.rank
+    return str(best) if best == worst else f"{best}–{worst}"
 
 
 def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:

@@ -12,10 +12,7 @@ from metabench.leaderboard.page.fill_template import (
     read_template,
 )
 from metabench.leaderboard.page.page_content import DIGITS, make_page_content
-from metabench.leaderboard.scores.models import (
-    Leaderboard,
-    Source,
-)
+from metabench.leaderboard.scores.tables import Leaderboard, Source
 from metabench.runs.kept.record import Record
 
 SCRIPTS = (

@@ -7,14 +7,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metabench.leaderboard.scores.models import (
-    Estimate,
-    Leaderboard,
-    LeaderboardEntry,
-    Standing,
-    SuiteSummary,
-)
+from metabench.leaderboard.export.text_tables import BOARD_NOTE
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.standings import distinguish_labels
+from metabench.leaderboard.scores.tables import Leaderboard, Standing, SuiteSummary
 
 DIGITS = 2
 """Decimals of what is drawn or shown and not downloaded."""
@@ -29,9 +25,13 @@ _ENTRY_FIELDS = (
         "track",
         "shots",
         "metric",
+        "place",
         "rank",
+        "first",
         "headline",
-        "iqm",
+        "worst",
+        "adaptation",
+        "normalisedReturn",
         "return",
         "successAny",
         "successLast",
@@ -39,6 +39,7 @@ _ENTRY_FIELDS = (
     *(
         "difference",
         "differenceInterval",
+        "seedInterval",
         "improvement",
         "verdict",
         "seeds",
@@ -46,7 +47,7 @@ _ENTRY_FIELDS = (
         "tasks",
         "profile",
     ),
-    *("bootstrap", "gap", "missing"),
+    *("bootstrap", "gap", "clipped", "missing"),
 )
 
 
@@ -77,7 +78,13 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         )  # its keys are told once, as `entryFields`
     return {
         "records": records,
+        "protocol": board.protocol,
+        "boardNote": BOARD_NOTE,
+        "archivedProtocols": sorted(
+            {entry.protocol for entry in board.entries if entry.protocol_archived}
+        ),
         "seedsForAVerdict": board.seeds_for_a_verdict,
+        "tasksForAVerdict": board.tasks_for_a_verdict,
         "thresholds": next(
             (entry.profile.thresholds for entry in board.entries if entry.profile), ()
         ),
@@ -145,10 +152,13 @@ def _describe_contender(
         "privileged": entry.privileged,
         "outdated": entry.outdated,
         "archived": entry.archived,
+        "protocolArchived": entry.protocol_archived,
         "parameters": entry.parameters,
         "seconds": entry.seconds_training,
         "devices": entry.devices,
-        "command": None if entry.archived else _make_command(entry, [seed for seed, _ in seeds]),
+        "command": None
+        if entry.archived or entry.protocol_archived
+        else _make_command(entry, [seed for seed, _ in seeds]),
         "records": seeds,
     }
 
@@ -160,20 +170,28 @@ def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, An
         "track": entry.track,
         "shots": entry.shots,
         "metric": entry.metric,
+        "place": standing.place,
         "rank": standing.rank,
+        "first": standing.first,
         "headline": _list_estimate(entry.headline, None),
-        "iqm": _list_estimate(entry.iqm) if entry.metric != "normalised" else None,
+        "worst": entry.worst_task
+        and [entry.worst_task.task, _list_estimate(entry.worst_task.score)],
+        "adaptation": _list_estimate(entry.adaptation),
+        "normalisedReturn": _list_estimate(entry.normalised_return)
+        if entry.metric != "normalised"
+        else None,
         "return": _list_estimate(entry.mean_return, None),
         "successAny": _list_estimate(entry.success_any),
         "successLast": _list_estimate(entry.success_last),
         "difference": standing.difference,
         "differenceInterval": standing.interval,
+        "seedInterval": standing.seed_interval,
         "improvement": standing.probability_of_improvement,
         "verdict": standing.verdict,
         "seeds": [
             [
                 seed.seed,
-                *_round_all((seed.headline, seed.iqm, seed.mean, seed.median, seed.mean_return)),
+                *_round_all((seed.headline, min(seed.task_scores), seed.mean_return)),
             ]
             for seed in entry.seeds
         ],
@@ -184,6 +202,7 @@ def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, An
         else None,
         "bootstrap": _list_estimate(entry.bootstrap.iqm if entry.bootstrap else None),
         "gap": _list_estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
+        "clipped": entry.clipped,
         "missing": entry.missing,
     }
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from metabench.evaluation.scores import Score
+from metabench.leaderboard.scores.archived_protocols import is_archived
 from metabench.leaderboard.scores.estimates import (
     bootstrap_statistics,
     compute_profile,
+    estimate_adaptation,
     estimate_mean,
     round_score,
 )
@@ -28,6 +30,7 @@ from metabench.leaderboard.scores.models import (
 )
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
 from metabench.runs.kept.record import Record
+from metabench.suites import Suite
 from metabench.system.wording import pluralise
 
 
@@ -67,8 +70,10 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
     suite = None if isinstance(quotas, str) else quotas.suite
     metric: Metric = "normalised" if suite is None else suite.entry.headline
     scores = group.scores.get(key, {})
-    seeds = tuple(_score_seed(seed, scores[seed], metric) for seed in sorted(scores))
+    seeds = tuple(_score_seed(seed, scores[seed]) for seed in sorted(scores))
     matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])  # (seeds, tasks)
+    tasks = _estimate_tasks(scores, suite)
+    headroom = None if suite is None or not scores else suite.headroom(key.split)
     return LeaderboardEntry(
         **group.contender.model_dump(),
         id=group.id,
@@ -80,9 +85,10 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
         shots=key.shots,
         metric=metric,
         headline=estimate_mean([seed.headline for seed in seeds]),
-        iqm=estimate_mean([seed.iqm for seed in seeds]),
-        mean=estimate_mean([seed.mean for seed in seeds]),
-        median=estimate_mean([seed.median for seed in seeds]),
+        worst_task=min(tasks, key=lambda task: task.score.mean, default=None),
+        adaptation=estimate_adaptation([seed.headline for seed in seeds], headroom),
+        clipped=sum(seed.clipped for seed in seeds),
+        normalised_return=estimate_mean([seed.normalised_return for seed in seeds]),
         mean_return=estimate_mean(
             [value for _, value in sorted(group.returns.get(key, {}).items())]
         ),
@@ -90,12 +96,13 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
         success_last=estimate_mean([seed.success_last for seed in seeds]),
         seeds=seeds,
         collection=_estimate_collection(group, key),
-        tasks=_estimate_tasks(scores),
+        tasks=tasks,
         bootstrap=bootstrap_statistics(matrix, f"{group.id}/{key}") if seeds else None,
         profile=compute_profile(matrix) if seeds else None,
         missing=_describe_missing(group, key),
         outdated=group.outdated,
         archived=suite is not None and suite.archived,
+        protocol_archived=is_archived(group.contender.protocol),
         data_as_published=None if suite is None else is_data_as_published(group.contender, suite),
         parameters=group.parameters,
         seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),
@@ -104,18 +111,19 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
     )
 
 
-def _score_seed(seed: int, score: Score, metric: Metric) -> SeedScores:
+def _score_seed(seed: int, score: Score) -> SeedScores:
+    def percent(share: float | None) -> float | None:
+        return None if share is None else round_score(100.0 * share)
+
     return SeedScores(
         seed=seed,
-        iqm=round_score(score.iqm),
-        mean=round_score(score.mean),
-        median=round_score(score.median),
+        headline=round_score(score.headline),
+        task_scores=tuple(map(round_score, score.task_scores)),
+        clipped=score.clipped,
+        normalised_return=round_score(score.normalised_return),
         mean_return=round_score(score.mean_return),
-        success_any=None if score.success_any is None else round_score(100.0 * score.success_any),
-        success_last=None
-        if score.success_last is None
-        else round_score(100.0 * score.success_last),
-        headline=round_score(score.headline(metric)),
+        success_any=percent(score.success_any),
+        success_last=percent(score.success_last),
     )
 
 
@@ -126,13 +134,17 @@ def _estimate_collection(group: ContenderScores, key: BlockKey) -> tuple[Estimat
     return tuple(value for value in found if value is not None)
 
 
-def _estimate_tasks(scores: Mapping[int, Score]) -> tuple[TaskScores, ...]:
-    if not scores:
+def _estimate_tasks(scores: Mapping[int, Score], suite: Suite | None) -> tuple[TaskScores, ...]:
+    if not scores or suite is None:
         return ()
     columns = zip(*(score.task_scores for score in scores.values()), strict=True)
     tasks = next(iter(scores.values())).tasks
     found = [(task, estimate_mean(column)) for task, column in zip(tasks, columns, strict=True)]
-    return tuple(TaskScores(task=task, score=value) for task, value in found if value is not None)
+    return tuple(
+        TaskScores(task=task, score=value, unit=suite.unit(task))
+        for task, value in found
+        if value is not None
+    )
 
 
 def _describe_missing(group: ContenderScores, key: BlockKey) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Estimates as the leaderboard publishes them: rounded, with their intervals, the seed as the unit."""
+"""Estimates as the leaderboard publishes them: rounded, with their intervals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from metabench.evaluation import statistics
+from metabench.evaluation.verdicts import Contrast
 from metabench.leaderboard.scores.models import Bootstrap, Estimate, Profile
 from metabench.seeding import derived_seed
 
 BOOTSTRAP_REPLICATIONS = 2_000
 PROFILE_THRESHOLDS = tuple(float(threshold) for threshold in range(-20, 125, 5))
 """Normalised scores at which performance profiles are given."""
+
+LEAST_HEADROOM = 10.0
+"""Points between the best blind policy and the expert below which adaptation is not told: it would be noise divided."""
 
 _DIGITS = 6
 _BOOTSTRAPPED: Mapping[str, statistics.Statistic] = {
@@ -34,6 +38,19 @@ def estimate_mean(values: Sequence[float | None]) -> Estimate | None:
     )
 
 
+def estimate_adaptation(headlines: Sequence[float], headroom: float | None) -> Estimate | None:
+    """What of a split's `headroom` `(seeds,)` headlines make use of, in per cent; None where that says little.
+
+    Args:
+        headlines: means over tasks.
+        headroom: 100 less the score of the best policy that knows neither task nor past; None where it is unknown.
+    """
+    if headroom is None or headroom < LEAST_HEADROOM:
+        return None
+    blind = 100.0 - headroom
+    return estimate_mean([100.0 * (headline - blind) / headroom for headline in headlines])
+
+
 def round_score(value: float) -> float:
     """`value` to six decimals: what differs between machines in the last bits is equal here."""
     return round(value, _DIGITS) + 0.0  # makes 0.0 of -0.0, which JSON would write with its sign
@@ -44,8 +61,13 @@ def round_interval(interval: statistics.Interval) -> tuple[float, float]:
     return round_score(interval.low), round_score(interval.high)
 
 
+def round_contrast(contrast: Contrast | None) -> tuple[float, float] | None:
+    """The interval of a difference over seeds and tasks, to six decimals."""
+    return None if contrast is None else round_interval(contrast.find_interval())
+
+
 def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
-    """The statistics that rliable defines, of `(seeds, tasks)` normalised scores; `purpose` seeds the resampling."""
+    """The statistics that rliable defines, of `(seeds, tasks)` scores; `purpose` seeds the resampling."""
     # One stream for all four, in the order of `_BOOTSTRAPPED`: another order would change published intervals.
     generator = np.random.default_rng(derived_seed("bootstrap", purpose))
     found = {}
@@ -61,7 +83,7 @@ def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
 
 
 def compute_profile(matrix: statistics.Floats) -> Profile:
-    """The performance profile that rliable defines, of `(seeds, tasks)` normalised scores."""
+    """The performance profile that rliable defines, of `(seeds, tasks)` scores."""
     shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
     return Profile(
         thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist())

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from metabench.errors import DataError
-from metabench.evaluation.protocol import ARCHIVED_PROTOCOLS, PROTOCOL
+from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
+from metabench.leaderboard.scores.archived_protocols import is_scored
 from metabench.leaderboard.scores.labels import label_method
-from metabench.leaderboard.scores.models import (
-    Contender,
-)
+from metabench.leaderboard.scores.models import Contender
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
 from metabench.runs.kept.record import Record, digest_of
 from metabench.suites import Suite
@@ -143,7 +142,7 @@ def _explain_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
             f"made with {contender.suite}-v{contender.suite_version} {contender.suite_digest[7:15]}; "
             f"the suite here is {suite.identity} {suite.digest[7:15]}"
         )
-    if contender.protocol not in (PROTOCOL, *ARCHIVED_PROTOCOLS):
+    if not is_scored(contender.protocol):
         return f"made with protocol {contender.protocol}; the protocol here is {PROTOCOL}"
     return None
 
@@ -175,9 +174,6 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
             if findings:
                 raise DataError(findings)
             score = score_block(block, quotas.suite, result.cell.suite_digest)
-            score.headline(
-                quotas.suite.entry.headline
-            )  # raises where the suite is ranked by success and rows tell none
         except DataError as error:
             group.problems.setdefault(key, {})[seed] = str(error)
         else:

@@ -1,4 +1,4 @@
-"""What the leaderboard says: entries, standings, the overall table, as strict models with a version."""
+"""What the leaderboard says of one method: entries and their estimates, as strict models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Estimate(PublishedModel):
 
     mean: float
     interval: tuple[float, float] | None = Field(
-        description="95 % Student's t interval over seeds; null with one seed"
+        description="95 % Student's t interval over seeds, on these tasks; null with one seed"
     )
 
 
@@ -31,26 +31,35 @@ class SeedScores(PublishedModel):
     """The scores of one seed: one training."""
 
     seed: int
-    iqm: float = Field(description="interquartile mean of normalised scores over task x episode")
-    mean: float = Field(description="mean of the same scores")
-    median: float = Field(description="median of the same scores")
+    headline: float = Field(
+        description="the number that the suite is ranked by: the mean over tasks of the suite's score"
+    )
+    task_scores: tuple[float, ...] = Field(
+        description="of each of the entry's tasks the mean over episodes of the suite's score, clipped to [-100, 200]"
+    )
+    clipped: int = Field(description="how many of them were clipped")
+    normalised_return: float = Field(
+        description="mean over tasks of the normalised return, clipped likewise"
+    )
     mean_return: float = Field(description="mean undiscounted return over task x episode")
     success_any: float | None = Field(description="percentage of episodes with success at any step")
     success_last: float | None = Field(
         description="percentage of episodes with success at the last step"
     )
-    headline: float = Field(description="the number that the suite is ranked by")
 
 
 class TaskScores(PublishedModel):
     """One task, over seeds."""
 
     task: int
-    score: Estimate = Field(description="normalised score, mean over episodes")
+    score: Estimate = Field(description="the suite's score, mean over episodes")
+    unit: str | None = Field(
+        description="the environment whose tasks are one unit of verdicts together; null where each task is one"
+    )
 
 
 class Bootstrap(PublishedModel):
-    """rliable's statistics of the run x task matrix of normalised scores, with its stratified bootstrap intervals."""
+    """rliable's statistics of the run x task matrix of scores, with its stratified bootstrap intervals."""
 
     iqm: Estimate
     mean: Estimate
@@ -95,14 +104,20 @@ class LeaderboardEntry(Contender):
     track: str
     shots: int
     metric: Metric = Field(
-        description="what the suite is ranked by: normalised IQM, or success at any step"
+        description="what the suite's score is: the normalised return, or success at any step in per cent"
     )
     headline: Estimate | None = Field(
-        description="null if no seed is complete or the suite's version is outdated"
+        description="mean over tasks of the suite's score; null if no seed is complete or the suite is outdated"
     )
-    iqm: Estimate | None
-    mean: Estimate | None
-    median: Estimate | None
+    worst_task: TaskScores | None = Field(description="the task with the lowest score over seeds")
+    adaptation: Estimate | None = Field(
+        description="100 (headline - blind) / (100 - blind): 0 is the best policy that knows neither task nor past; "
+        "null without a blind reference and where knowing the task is worth less than 10"
+    )
+    clipped: int = Field(description="how many scores (seed, task) were clipped to [-100, 200]")
+    normalised_return: Estimate | None = Field(
+        description="mean over tasks of the normalised return; the headline where that is the suite's score"
+    )
     mean_return: Estimate | None
     success_any: Estimate | None
     success_last: Estimate | None
@@ -125,6 +140,9 @@ class LeaderboardEntry(Contender):
         default=False,
         description="scored by an archived version of its suite; not in the overall tables",
     )
+    protocol_archived: bool = Field(
+        default=False, description="of an earlier protocol: kept and shown, never beside others"
+    )
     data_as_published: bool | None = Field(
         description="false: other data than suite.toml states; null: it states none"
     )
@@ -132,129 +150,3 @@ class LeaderboardEntry(Contender):
     seconds_training: float = Field(description="mean over seeds")
     devices: tuple[str, ...]
     created: str = Field(description="when its newest record was made, UTC")
-
-
-class Standing(PublishedModel):
-    """An entry's place among the entries that it may be compared with."""
-
-    entry: str = Field(description="`id` of the entry")
-    rank: int | None = Field(description="null for privileged, outdated and empty entries")
-    difference: float | None = Field(
-        description="headline mean minus the leader's; null for the leader and unranked"
-    )
-    interval: tuple[float, float] | None = Field(
-        description="95 % Welch interval of the difference"
-    )
-    probability_of_improvement: float | None = Field(
-        description="over the leader, by per-seed scores"
-    )
-    verdict: Literal["better", "worse", "undecided"] | None = Field(
-        description="against the leader; null with fewer than 5 seeds in either"
-    )
-
-
-class Board(PublishedModel):
-    """Entries that may be compared: all but the method is equal."""
-
-    suite: str
-    suite_version: int
-    suite_digest: str
-    dataset: str
-    dataset_version: int
-    dataset_digest: str
-    protocol: str
-    preset: str
-    split: str
-    track: str
-    shots: int
-    standings: tuple[Standing, ...] = Field(description="best first; unranked entries last")
-
-
-class OverallCell(PublishedModel):
-    """A method's result in one suite of the core set."""
-
-    suite: str
-    entry: str = Field(description="`id` of the entry")
-    headline: Estimate
-
-
-class OverallRow(PublishedModel):
-    """A method over the core set."""
-
-    label: str
-    method: str
-    method_version: int
-    overrides: dict[str, Any]
-    privileged: bool
-    rank: int | None = Field(description="null for privileged and incomplete rows")
-    mean: Estimate | None = Field(
-        description="mean over the core set; null while a suite is missing"
-    )
-    cells: tuple[OverallCell, ...]
-    missing: tuple[str, ...] = Field(description="suites of the core set without a complete seed")
-
-
-class Overall(PublishedModel):
-    """The overall table of one track: the mean over the core set, each dataset `medium`, split `test`."""
-
-    protocol: str
-    preset: str
-    track: str
-    shots: int
-    suites: tuple[str, ...] = Field(description="the core set")
-    rows: tuple[OverallRow, ...]
-
-
-class SuiteSummary(PublishedModel):
-    """A suite as the scores were computed with it."""
-
-    name: str
-    version: int
-    digest: str
-    title: str
-    distribution: str
-    horizon: int
-    metric: Metric
-    seen_tasks: bool
-    episodes: int = Field(description="scored episodes a test task")
-    supports: int = Field(description="independent supports a test task")
-    tasks: dict[str, int] = Field(description="number of tasks of each split")
-    parameters: dict[int, dict[str, Any]] = Field(
-        description="what fixes each scored task, by the task's id"
-    )
-    archived: bool = Field(
-        default=False, description="an earlier version, whose records are kept and shown"
-    )
-
-
-class Source(PublishedModel):
-    """A record that the leaderboard was computed from."""
-
-    contender: str = Field(description="`id` of its entries")
-    seed: int
-    path: str = Field(description="below the folder of records")
-    digest: str
-    created: str
-    device: str
-    host: str
-    threads: int
-    seconds_training: float
-    seconds_evaluating: float
-    git_revision: str | None
-    git_dirty: bool | None
-    packages: dict[str, str]
-    command: str
-    warnings: tuple[str, ...]
-
-
-class Leaderboard(PublishedModel):
-    """All of leaderboard.json."""
-
-    schema_version: Literal[1] = 1
-    confidence: float = Field(description="of all intervals")
-    seeds_for_a_verdict: int
-    suites: tuple[SuiteSummary, ...]
-    entries: tuple[LeaderboardEntry, ...]
-    boards: tuple[Board, ...]
-    overall: tuple[Overall, ...]
-    sources: tuple[Source, ...]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.statistics import weighted_sum_interval
-from metabench.leaderboard.scores.estimates import round_interval, round_score
-from metabench.leaderboard.scores.models import (
-    Estimate,
-    LeaderboardEntry,
-    Overall,
-    OverallCell,
-    OverallRow,
+from metabench.evaluation.verdicts import (
+    Contrast,
+    MethodSummary,
+    average_contrasts,
+    contrast_methods,
 )
+from metabench.leaderboard.scores.archived_protocols import is_archived
+from metabench.leaderboard.scores.estimates import round_contrast, round_interval, round_score
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
+from metabench.leaderboard.scores.placing import Placing, place_methods, summarise_entry
+from metabench.leaderboard.scores.tables import Overall, OverallCell, OverallRow
 
 CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
 CORE_DATASET = "medium"
@@ -49,6 +53,7 @@ def make_overall_tables(
             preset=preset,
             track=track,
             shots=HEADLINE_SHOTS[track],
+            archived=is_archived(protocol),
             suites=suites,
             rows=tuple(_make_rows(groups[protocol, preset, track], suites)),
         )
@@ -56,22 +61,78 @@ def make_overall_tables(
     ]
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A method, with the entry that stands for it in each suite; without one where it has none."""
+
+    row: OverallRow
+    chosen: tuple[LeaderboardEntry | None, ...]
+
+    @property
+    def samples(self) -> list[list[float]]:
+        """Of each suite the headlines of the seeds."""
+        return [[seed.headline for seed in entry.seeds] for entry in self.chosen if entry]
+
+
 def _make_rows(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> list[OverallRow]:
     methods: dict[tuple[str, int], list[LeaderboardEntry]] = {}
     for entry in entries:
         methods.setdefault((entry.label, entry.method_version), []).append(entry)
-    rows = sorted((_make_row(group, suites) for group in methods.values()), key=_order_row)
-    ranked = 0
+    ordered = sorted(
+        (_make_candidate(group, suites) for group in methods.values()),
+        key=lambda each: _order_row(each.row),
+    )
+    # Complete rows come first in that order, privileged ones last.
+    placed = [each for each in ordered if each.row.mean is not None and not each.row.privileged]
+    found = place_methods(
+        [[summarise_entry(entry) for entry in each.chosen if entry] for each in placed],
+        _contrast_over_suites,
+    )
+    rows = [
+        _place_row(each, place, placing, placed[0])
+        for place, (each, placing) in enumerate(zip(placed, found, strict=True))
+    ]
+    return [*rows, *(each.row for each in ordered[len(placed) :])]
+
+
+def _place_row(
+    candidate: _Candidate, place: int, placing: Placing, leader: _Candidate
+) -> OverallRow:
+    mean, best = candidate.row.mean, leader.row.mean
+    assert mean is not None
+    assert best is not None
+    welch = None
+    if place > 0:
+        share = 1.0 / len(leader.samples)
+        weights = [share] * len(candidate.samples) + [-share] * len(leader.samples)
+        welch = weighted_sum_interval([*candidate.samples, *leader.samples], weights)
+    contrast = placing.to_leader
+    return candidate.row.model_copy(
+        update={
+            "place": place + 1,
+            "rank": placing.rank,
+            "first": placing.first,
+            "difference": round_score(mean.mean - best.mean) if place > 0 else None,
+            "interval": round_contrast(contrast),
+            "seed_interval": welch and round_interval(welch),
+            "verdict": None if contrast is None else contrast.verdict,
+        }
+    )
+
+
+def _contrast_over_suites(
+    first: Sequence[MethodSummary | None], second: Sequence[MethodSummary | None]
+) -> Contrast | None:
+    """The mean over suites of two methods' differences; None where one of them has none."""
     found = []
-    for row in rows:  # best first, so that counting is ranking
-        if row.mean is not None and not row.privileged:
-            ranked += 1
-            row = row.model_copy(update={"rank": ranked})
-        found.append(row)
-    return found
+    for one, two in zip(first, second, strict=True):
+        if one is None or two is None:
+            return None
+        found.append(contrast_methods(one, two))
+    return average_contrasts(found)
 
 
-def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> OverallRow:
+def _make_candidate(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> _Candidate:
     chosen = [_choose_entry(entries, suite) for suite in suites]
     complete = [entry for entry in chosen if entry is not None]
     mean = None
@@ -80,13 +141,19 @@ def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> Ove
         interval = weighted_sum_interval(samples, [1.0 / len(suites)] * len(suites))
         centre = sum(sum(sample) / len(sample) for sample in samples) / len(suites)
         mean = Estimate(mean=round_score(centre), interval=interval and round_interval(interval))
-    return OverallRow(
+    row = OverallRow(
         label=entries[0].label,
         method=entries[0].method,
         method_version=entries[0].method_version,
         overrides=entries[0].overrides,
         privileged=any(entry.privileged for entry in entries),
+        place=None,
         rank=None,
+        first=False,
+        difference=None,
+        interval=None,
+        seed_interval=None,
+        verdict=None,
         mean=mean,
         cells=tuple(
             OverallCell(suite=entry.suite, entry=entry.id, headline=entry.headline)
@@ -95,6 +162,7 @@ def _make_row(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> Ove
         ),
         missing=tuple(suite for suite, entry in zip(suites, chosen, strict=True) if entry is None),
     )
+    return _Candidate(row, tuple(chosen))
 
 
 def _choose_entry(entries: Sequence[LeaderboardEntry], suite: str) -> LeaderboardEntry | None:

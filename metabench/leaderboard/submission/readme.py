@@ -19,6 +19,7 @@ _HEADINGS = (
     "suite",
     "dataset",
     "preset",
+    "protocol",
     "split",
     "track",
     "shots",
@@ -47,7 +48,7 @@ def render_readme(cards: Mapping[str, MethodCard], entries: Sequence[Leaderboard
         "## Scores",
         "",
         f"| {' | '.join(_HEADINGS)} |",
-        "|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|",
+        "|:--|:--|:--|:--|:--|:--|:--|--:|--:|--:|--:|",
     ]
     scored = [entry for entry in entries if entry.seeds]
     lines += [f"| {' | '.join(map(escape_markdown, _make_row(entry)))} |" for entry in scored]
@@ -83,6 +84,7 @@ def _make_row(entry: LeaderboardEntry) -> tuple[str, ...]:
         entry.suite,
         entry.dataset,
         entry.preset,
+        entry.protocol,
         entry.split,
         entry.track,
         str(entry.shots),

@@ -143,9 +143,8 @@ def compare_with_seeds(
         suite: whose references normalise.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    metric = suite.entry.headline
-    score = score_rows(measured, suite).headline(metric)
-    scores = [score_rows(rows, suite).headline(metric) for rows in published]
+    score = score_rows(measured, suite).headline
+    scores = [score_rows(rows, suite).headline for rows in published]
     text = f"score {score:.1f}, published {', '.join(f'{value:.1f}' for value in scores)}"
     if len(scores) < SEEDS_FOR_AN_INTERVAL:
         return Verdict(

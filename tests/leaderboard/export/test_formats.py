@@ -29,9 +29,9 @@ def test_markdown_is_best_first_and_marks_the_privileged(entries):
     text = export_entries(select_entries(entries, split="test", track="few-shot", shots=3), "markdown")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert [line.split("|")[1:3] for line in lines[1:]] == [
-        [" 1 ", " meta-dt "],
-        [" 2 ", r" meta-dt (no\_context) "],
-        [" 3 ", " bc "],
+        [" (1) ", " meta-dt "],
+        [" (2) ", r" meta-dt (no\_context) "],
+        [" (3) ", " bc "],
         [" – ", " teacher (privileged) "],
     ]
 
@@ -75,9 +75,10 @@ def test_tables_fit_80_columns_and_are_sorted(entries):
     assert "privileged" in few
     assert all(heading in few for heading in ("1 shot", "3 shots", "5 shots"))
     entry = next(e for e in entries if (e.method, e.split, e.track, e.shots) == ("bc", "test", "few-shot", 5))
-    assert f" {entry.iqm.mean:.1f} " in few
-    assert f"[{entry.iqm.interval[0]:.1f}, {entry.iqm.interval[1]:.1f}]" in few
-    assert "with fewer than 5 the order is no verdict" in few
+    assert f" {entry.headline.mean:.1f} " in few
+    assert f"[{entry.headline.interval[0]:.1f}, {entry.headline.interval[1]:.1f}]" in few
+    assert "with fewer than 3 the order is no verdict" in few
+    assert "1 test task: with fewer than 10 the order is no verdict" in few
 
 
 def test_tables_say_what_is_missing_and_take_names_as_text(make):

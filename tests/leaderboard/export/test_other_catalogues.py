@@ -77,7 +77,7 @@ def entries(make):
 
 def numbers(entries):
     """What every catalogue must get: each estimate of each entry that has complete seeds."""
-    fields = ("iqm", "mean_return", "success_any", "success_last")
+    fields = ("normalised_return", "mean_return", "success_any", "success_last")
     return sorted(
         getattr(entry, field).mean
         for entry in entries
@@ -107,10 +107,12 @@ def test_a_log_of_every_eval_ever_for_each_method_and_preset(entries):
 def test_its_intervals_are_the_entries_and_name_their_unit(entries):
     chosen = select_entries(entries, suite="tiny", method="bc", preset="cpu", split="test", track="few-shot", shots=3)
     (log,) = (json.loads(line) for line in export_entries(chosen, "every-eval-ever").splitlines())
-    (result,) = [r for r in log["evaluation_results"] if r["metric_config"]["metric_id"] == "metabench.normalised_iqm"]
+    (result,) = [
+        r for r in log["evaluation_results"] if r["metric_config"]["metric_id"] == "metabench.normalised_return"
+    ]
     uncertainty = result["score_details"]["uncertainty"]
     interval = uncertainty["confidence_interval"]
-    assert (interval["lower"], interval["upper"]) == chosen[0].iqm.interval
+    assert (interval["lower"], interval["upper"]) == chosen[0].normalised_return.interval
     assert (interval["confidence_level"], uncertainty["num_samples"]) == (0.95, 2)
     assert "seeds" in interval["method"]
     assert result["evaluation_name"] == "tiny-v1 test few-shot, 3 shots"

@@ -1,12 +1,20 @@
 """The page in a browser, opened from a file without a network: table, choices, address, details, hostile names."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from metabench.evaluation.protocol import PROTOCOL
 from metabench.leaderboard.build import build_leaderboard
+from metabench.leaderboard.export.text_tables import format_rank
+from metabench.leaderboard.scores import archived_protocols
+from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.runs.kept.record import read_record
+
+from ...synthetic_records import WIDE, cached_suite
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 NAMES = "#board tr.entry .name"
@@ -35,11 +43,11 @@ def read_focus(browser, what):
 def test_the_table_is_ranked_and_says_what_stands_behind_each_number(site, browser):
     browser.open(site)
     assert browser.texts(NAMES) == ["meta-dt", "prompt-dt", "bc", "teacher"]
-    assert browser.texts("#board td.rank") == ["1", "2", "3", "–"]
+    assert browser.texts("#board td.rank") == ["(1)", "(2)", "(3)", "–"]
     assert browser.texts("tr.aside .name") == ["teacher"]
     assert browser.texts("#board .mark") == ["privileged"]
-    headings = ["#", "Method", "Score, IQM", "To the best", "Mean return", "Seeds", "Parameters", "Budget", "Device"]
-    assert browser.texts("#board thead th") == [*headings, "Protocol"]
+    headings = ["#", "Method", "Score, mean over tasks", "To the best", "Worst task", "Mean return", "Seeds"]
+    assert browser.texts("#board thead th") == [*headings, "Parameters", "Budget", "Device", "Protocol"]
     board = json.loads((site.parent / "leaderboard.json").read_text())
     chosen = ("bc", "medium", "test", "few-shot", 3)
     entry = next(
@@ -48,7 +56,63 @@ def test_the_table_is_ranked_and_says_what_stands_behind_each_number(site, brows
     low, high = entry["headline"]["interval"]
     row = browser.texts(f"tr[data-id='{entry['id']}'] td")
     assert row[1:3] == [f"{entry['headline']['mean']:.1f}", f"[{low:.1f}, {high:.1f}]"]
-    assert row[-5:] == ["5", "1,000", "2 min", "cpu", "1"]
+    assert row[-5:] == ["5", "1,000", "2 min", "cpu", PROTOCOL]
+    worst = f"{entry['worst_task']['score']['mean']:.1f}"
+    assert row[-7:-5] == [worst, f"{entry['mean_return']['mean']:.2f}".replace("-", "−")]
+    assert browser.texts("tr.first") == []  # one test task allows no verdict
+    assert any("takes 10 test tasks" in text for text in browser.texts("#about p"))
+
+
+def test_a_row_is_first_only_by_a_verdict_and_ranks_are_ranges(make, write, tmp_path, browser):
+    levels = {"bc": 20, "meta-dt": 60, "twin": 59.5}
+    records = [make(method, seed, suite=WIDE, level=level) for method, level in levels.items() for seed in range(3)]
+    shelf = SuiteShelf([cached_suite(WIDE)])
+    write(records, tmp_path / "records")
+    board = build_leaderboard(tmp_path / "records", tmp_path, shelf)
+    browser.open(tmp_path / "index.html")
+    standings = next(b for b in board.boards if (b.split, b.track, b.shots) == ("test", "few-shot", 3)).standings
+    assert browser.texts("#board td.rank") == [format_rank(standing) for standing in standings] == ["1–2", "1–2", "3"]
+    assert browser.texts("tr.first") == []
+    low, high = standings[2].interval
+    assert f"[{low:.1f}, {high:.1f}]".replace("-", "−") in browser.texts("#board td.bounds")
+    for folder in (tmp_path / "records").rglob("twin"):
+        shutil.rmtree(folder)
+    build_leaderboard(tmp_path / "records", tmp_path, shelf)
+    browser.open(tmp_path / "index.html")
+    assert browser.texts("#board td.rank") == ["first", "2"]
+    assert browser.texts("tr.first .name") == ["meta-dt"]
+
+
+def test_an_archived_protocol_has_boards_of_its_own_and_no_commands(make, write, tmp_path, browser, monkeypatch):
+    monkeypatch.setattr(archived_protocols, "ARCHIVED_PROTOCOLS", ("0",))
+    write([make("bc", cell={"protocol": "0"}), make("meta-dt", 1)], tmp_path / "records")
+    build_leaderboard(tmp_path / "records", tmp_path)
+    browser.open(tmp_path / "index.html")
+    assert browser.texts("#choice-preset option") == ["cpu", "cpu, protocol 0 (archived)"]
+    assert browser.texts(NAMES) == ["meta-dt"]
+    browser.open(tmp_path / "index.html", "#preset=cpu%2C+protocol+0+%28archived%29")
+    assert browser.texts(NAMES) == ["bc"]
+    assert any("Protocol 0 is archived" in text for text in browser.texts("#about p"))
+    browser.click("#board .name")
+    browser.wait(".panel .strip")
+    assert "Run this row again" not in browser.texts(".panel h3")
+
+
+def test_adaptation_has_a_column_where_it_is_known(make, write, tmp_path, browser):
+    tiny = cached_suite("tiny")
+    tasks = tuple(
+        task.model_copy(update={"reference": task.reference.model_copy(update={"blind": task.reference.random})})
+        for task in tiny.tasks
+    )
+    suite = dataclasses.replace(tiny, entry=tiny.entry.model_copy(update={"task": tasks}))
+    write([make("bc", seed, cell={"suite_digest": suite.digest}) for seed in (0, 1)], tmp_path / "records")
+    board = build_leaderboard(tmp_path / "records", tmp_path, SuiteShelf([suite]))
+    browser.open(tmp_path / "index.html")
+    entry = next(e for e in board.entries if (e.split, e.track, e.shots) == ("test", "few-shot", 3))
+    assert "Adaptation" in browser.texts("#board thead th")
+    assert "headroom 100" in browser.texts("#about li")
+    assert entry.adaptation == entry.headline  # blind scores 0, so that all of the score is adaptation
+    assert browser.texts("#board td.number:not(.value)")[1] == f"{entry.adaptation.mean:.1f}"
 
 
 def test_columns_sort_both_ways_and_the_address_keeps_it(site, browser):
@@ -87,7 +151,7 @@ def test_methods_are_found_by_parts_of_their_names(site, browser):
     browser.click("#find")
     browser.press("dt t p")
     assert browser.texts(NAMES) == ["prompt-dt"]
-    assert browser.texts("#board td.rank") == ["2"]
+    assert browser.texts("#board td.rank") == ["(2)"]
     assert browser.texts("#figure text.label") == ["prompt-dt"]
     assert browser.texts("#board [role=status]") == ["1 of 4 methods"]
     browser.open(site, browser.run("return location.hash"))
@@ -146,7 +210,7 @@ def test_earlier_versions_of_a_suite_are_kept(make, write, tmp_path, browser):
     board = json.loads((tmp_path / "leaderboard.json").read_text())
     entry = next(e for e in board["entries"] if (e["method"], e["track"], e["shots"]) == ("bc", "few-shot", 3))
     value = f"{entry['mean_return']['mean']:.2f}".replace("-", "−")
-    assert browser.texts("#board td.number:not(.value)")[1] == value
+    assert browser.texts("#board td.number:not(.value)")[2] == value
     assert browser.texts("#board td.value") == ["–", "–"]
 
 

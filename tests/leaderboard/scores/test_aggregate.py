@@ -1,5 +1,7 @@
 """From records to entries: per-seed scores, intervals, what is missing, what is outdated."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from metabench.errors import DataError
+from metabench.evaluation.protocol import PROTOCOL
+from metabench.leaderboard.export.formats import export_entries
+from metabench.leaderboard.scores import archived_protocols
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.labels import label_method
+from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.leaderboard.scores.standings import make_boards
 from metabench.suites import load_suite
 
 SUITE = load_suite("tiny")
@@ -22,12 +29,11 @@ def entry_of(entries, split="test", track="zero-shot", shots=0):
 def scores_by_hand(record, split, track, shots):
     (block,) = [b for b in record.result.blocks if (b.split, b.track, b.shots) == (split, track, shots)]
     references = {task.id: task.reference for task in SUITE.tasks}
-    return [
-        100
-        * (row.total_return - references[row.task].random)
-        / (references[row.task].expert - references[row.task].random)
-        for row in block.rows
-    ]
+    scores = {}
+    for row in block.rows:
+        low, high = references[row.task].random, references[row.task].expert
+        scores.setdefault(row.task, []).append(100 * (row.total_return - low) / (high - low))
+    return [np.mean(scores[task]) for task in sorted(scores)]
 
 
 @settings(max_examples=10, deadline=None)
@@ -35,15 +41,17 @@ def scores_by_hand(record, split, track, shots):
 def test_the_seed_is_the_unit(make, count, level):
     records = [make(seed=seed, level=level) for seed in range(count)]
     entry = entry_of(aggregate(records), track="few-shot", shots=3)
-    per_seed = [stats.trim_mean(scores_by_hand(record, "test", "few-shot", 3), 0.25) for record in records]
-    assert [seed.iqm for seed in entry.seeds] == pytest.approx(per_seed, abs=1e-5)
-    assert entry.headline == entry.iqm
-    assert entry.iqm.mean == pytest.approx(np.mean(per_seed), abs=1e-5)
+    tasks = [scores_by_hand(record, "test", "few-shot", 3) for record in records]
+    per_seed = np.mean(tasks, axis=1)
+    assert [seed.headline for seed in entry.seeds] == pytest.approx(per_seed, abs=1e-5)
+    assert [seed.task_scores for seed in entry.seeds] == [pytest.approx(each, abs=1e-5) for each in tasks]
+    assert entry.headline.mean == pytest.approx(np.mean(per_seed), abs=1e-5)
+    assert entry.normalised_return == entry.headline
     if count == 1:
-        assert entry.iqm.interval is None
+        assert entry.headline.interval is None
     else:
         expected = stats.t.interval(0.95, count - 1, np.mean(per_seed), stats.sem(per_seed))
-        assert entry.iqm.interval == pytest.approx(expected, abs=1e-5)
+        assert entry.headline.interval == pytest.approx(expected, abs=1e-5)
     assert entry.missing == ()
 
 
@@ -64,7 +72,9 @@ def test_every_split_track_and_shots_of_the_protocol_has_an_entry(make):
 def test_the_adaptation_curve_rises_with_what_support_brings(make):
     entries = aggregate([make(gain=8, seed=seed) for seed in range(3)])
     curve = [entry_of(entries)] + [entry_of(entries, track="few-shot", shots=shots) for shots in (1, 3, 5)]
-    assert [round(each.iqm.mean - curve[0].iqm.mean) for each in curve] == pytest.approx([0, 8, 24, 40], abs=7)
+    assert [round(each.headline.mean - curve[0].headline.mean) for each in curve] == pytest.approx(
+        [0, 8, 24, 40], abs=7
+    )
     assert [len(each.collection) for each in curve] == [0, 1, 3, 5]
 
 
@@ -164,6 +174,71 @@ def test_rliables_statistics_are_of_the_run_by_task_matrix(make):
     assert [task.score.mean for task in entry.tasks] == pytest.approx(matrix.mean(axis=0), abs=1e-5)
     shares = dict(zip(entry.profile.thresholds, entry.profile.shares, strict=True))
     assert shares[95.0] == pytest.approx((matrix > 95).mean(), abs=1e-5)
+
+
+def test_the_worst_task_is_the_lowest_of_the_means_over_seeds(make):
+    entry = entry_of(aggregate([make(seed=seed, suite="point-robot", noise=40.0) for seed in range(3)]))
+    means = {task.task: task.score.mean for task in entry.tasks}
+    assert entry.worst_task.task == min(means, key=means.get)
+    assert entry.worst_task.score.mean == min(means.values())
+    assert entry.worst_task.score.mean >= np.mean([min(seed.task_scores) for seed in entry.seeds])
+
+
+def test_scores_beyond_measure_are_clipped_and_counted(make):
+    entries = aggregate([make(seed=seed, level=level) for seed, level in enumerate((-500, 50, 900))])
+    entry = entry_of(entries)
+    assert [seed.headline for seed in entry.seeds][::2] == [-100.0, 200.0]
+    assert [seed.clipped for seed in entry.seeds] == [1, 0, 1]
+    assert entry.clipped == 2
+
+
+def with_blind(score, **changes):
+    """The suite with blind references at normalised `score`."""
+    tasks = tuple(
+        task.model_copy(update={"reference": task.reference.model_copy(update={"blind": value})})
+        for task in SUITE.tasks
+        for value in [task.reference.random + score / 100 * (task.reference.expert - task.reference.random)]
+    )
+    return dataclasses.replace(SUITE, entry=SUITE.entry.model_copy(update={"task": tasks, **changes}))
+
+
+def test_adaptation_is_the_share_of_what_knowing_the_task_is_worth(make):
+    suite = with_blind(40.0)
+    records = [make(seed=seed, level=70.0, cell={"suite_digest": suite.digest}) for seed in range(3)]
+    entry = entry_of(aggregate(records, SuiteShelf([suite])))
+    assert suite.headroom("test") == pytest.approx(60.0)
+    seeds = [100 * (seed.headline - 40) / 60 for seed in entry.seeds]
+    assert entry.adaptation.mean == pytest.approx(np.mean(seeds), abs=1e-5)
+    expected = stats.t.interval(0.95, 2, np.mean(seeds), stats.sem(seeds))
+    assert entry.adaptation.interval == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("suite", "headroom"),
+    [(with_blind(91.0), 9.0), (with_blind(40.0, task_in_observation=True), 0.0), (SUITE, None)],
+    ids=["little", "told", "unmeasured"],
+)
+def test_without_headroom_adaptation_is_blank(make, suite, headroom):
+    entry = entry_of(aggregate([make(cell={"suite_digest": suite.digest})], SuiteShelf([suite])))
+    assert suite.headroom("test") == (headroom if headroom is None else pytest.approx(headroom))
+    assert entry.adaptation is None
+    assert entry.headline is not None
+
+
+def test_records_of_an_archived_protocol_are_scored_marked_and_kept_apart(make, monkeypatch):
+    monkeypatch.setattr(archived_protocols, "ARCHIVED_PROTOCOLS", ("0",))
+    old = aggregate([make("bc", seed, cell={"protocol": "0"}) for seed in range(3)])
+    assert all(entry.protocol_archived and entry.outdated is None for entry in old)
+    assert entry_of(old).headline == entry_of(aggregate([make("bc", seed) for seed in range(3)])).headline
+    boards = make_boards([*old, *aggregate([make("bc"), make("meta-dt")])])
+    assert {(board.protocol, board.archived, len(board.standings)) for board in boards} == {
+        ("0", True, 1),
+        (PROTOCOL, False, 2),
+    }
+    markdown = export_entries(old, "markdown")
+    assert "protocol 0 (archived)" in markdown
+    unknown = aggregate([make("bc", cell={"protocol": "00"})])
+    assert "made with protocol 00" in entry_of(unknown).outdated
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,13 @@ def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_on
         ("point-robot", 1, True),
         ("point-robot", 2, False),
     ]
-    ranks = {
-        (each.suite_version, standing.entry): standing.rank
+    places = {
+        (each.suite_version, standing.entry): standing.place
         for each in board.boards
         for standing in each.standings
         if (each.split, each.track) == ("test", "zero-shot")
     }
-    assert sorted((version, rank) for (version, _), rank in ranks.items()) == [(1, 1), (1, 2), (2, 1)]
+    assert sorted((version, place) for (version, _), place in places.items()) == [(1, 1), (1, 2), (2, 1)]
     assert {row.label for table in board.overall for row in table.rows} == {"meta-dt"}
     assert make_overall_tables(entry for entry in board.entries if entry.archived) == []
     written = json.loads((tmp_path / "board/leaderboard.json").read_text())

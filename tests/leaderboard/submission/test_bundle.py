@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from metabench.errors import DataError, UnknownNameError
+from metabench.evaluation.protocol import PROTOCOL
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.bundle import make_submission
@@ -36,7 +37,7 @@ def test_a_submission_holds_records_card_policies_and_scores(submission, real):
     assert read_training(submission / "policies" / record.folder).cell == record.result.cell
     text = (submission / "README.md").read_text()
     assert "| authors | Ada L., Alan T. |" in text
-    assert "| small | tiny | medium | tiny | test | few-shot | 3 | 2 |" in text
+    assert f"| small | tiny | medium | tiny | {PROTOCOL} | test | few-shot | 3 | 2 |" in text
 
 
 def test_it_is_checked_and_added_with_its_card(submission, tmp_path, shelf, card):

@@ -31,7 +31,7 @@ function adaptation() {
   const name = state.curve === "score" ? headlineName() : curve.title;
   return {
     note: `${name} at 0 shots (zero-shot) and after self-collected episodes (few-shot), split ${state.split}. `
-      + "Bands and whiskers: 95 % intervals over seeds." + (methods.some((method) => method.quiet) ? ` The best ${LABELLED} are named.` : ""),
+      + "Bands and whiskers: 95 % intervals over seeds, on these tasks." + (methods.some((method) => method.quiet) ? ` The best ${LABELLED} are named.` : ""),
     control: segments("curve", "Shown", [["score", "Score"], ["return", "Return"]], state.curve, (value) => {
       state.curve = value;
       drawFigure("curve");

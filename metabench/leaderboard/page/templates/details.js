@@ -29,8 +29,7 @@ function pairs(content, changed = {}) {
 function seedsTable(entry) {
   const href = (path) => [data.records, ...path.split("/").map(encodeURIComponent)].join("/");
   const scores = new Map(entry.seeds.map(([seed, ...values]) => [seed, values]));
-  const success = entry.metric === "success";
-  const titles = [...(success ? ["Success, %"] : []), "IQM", "Mean", "Median", "Return"];
+  const titles = [entry.metric === "success" ? "Success, %" : "Score", "Worst task", "Return"];
   return element("table", {},
     element("caption", { class: "unseen" }, `Seeds of ${entry.contender.label}`),
     element("thead", {}, element("tr", {}, ["Seed", ...titles].map((title) =>
@@ -38,7 +37,7 @@ function seedsTable(entry) {
     element("tbody", {}, entry.contender.records.map(([seed, path]) => element("tr", {},
       element("th", { class: "number", scope: "row" }, seed),
       scores.has(seed)
-        ? scores.get(seed).slice(success ? 0 : 1).map((value, i) => element("td", { class: "number" }, fixed(value, i === titles.length - 1 ? 2 : 1)))
+        ? scores.get(seed).map((value, i) => element("td", { class: "number" }, fixed(value, i === titles.length - 1 ? 2 : 1)))
         : element("td", { colspan: titles.length, class: "number" }, "not counted"),
       element("td", {}, data.records === null ? element("span", { class: "path" }, path) : element("a", { href: href(path) }, "record"))))));
 }
@@ -109,14 +108,20 @@ function inShort(entry) {
   return definitions([
     ["mean return", entry.return && estimateText(entry.return, 2)],
     ["success", entry.successAny && `${estimateText(entry.successAny, 1)} % at any step, ${estimateText(entry.successLast, 1)} % at the last`],
-    ["score, IQM", entry.iqm && estimateText(entry.iqm, 1)],
-    ["to the best", entry.improvement !== null && `${signed(entry.difference, 1)}; higher in ${fixed(entry.improvement * 100, 0)} % of pairs of seeds`],
+    ["worst task", entry.worst && `task ${entry.worst[0]}: ${estimateText(entry.worst[1], 1)}`],
+    ["adaptation", entry.adaptation && `${estimateText(entry.adaptation, 1)} % of what knowing the task is worth`],
+    ["normalised return", entry.normalisedReturn && estimateText(entry.normalisedReturn, 1)],
+    ["to the best", entry.improvement !== null && `${signed(entry.difference, 1)}`
+      + (entry.differenceInterval ? `, over seeds and tasks ${bounds(...entry.differenceInterval, 1)}` : "")
+      + (entry.seedInterval ? `, on these tasks ${bounds(...entry.seedInterval, 1)}` : "")
+      + `; higher in ${fixed(entry.improvement * 100, 0)} % of pairs of seeds`],
+    ["clipped", entry.clipped > 0 && `${plural(entry.clipped, "score")} of a task, at −100 or 200`],
     ["own support", entry.collection.length > 0 && `returned ${entry.collection.map((each) => fixed(each[0], 2)).join(", ")}`],
     ["rliable", entry.bootstrap && `IQM of run × task means ${estimateText(entry.bootstrap, 1)}, optimality gap ${estimateText(entry.gap, 1)}`],
     ["parameters", count(contender.parameters)],
     ["budget", `preset ${contender.preset}; ${duration(contender.seconds)} of training a seed on ${contender.devices.join(", ")}`],
     ["versions", `method ${contender.methodVersion}, suite ${contender.suiteVersion}, data ${contender.datasetVersion} (${contender.datasetDigest}), `
-      + `protocol ${contender.protocol}, configuration ${contender.config}`],
+      + `${protocolName(contender)}, configuration ${contender.config}`],
   ]);
 }
 

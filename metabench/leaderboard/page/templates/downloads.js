@@ -32,17 +32,18 @@ function asJson({ rows, columns, title }) {
   return JSON.stringify({ title, rows: content }, null, 1) + "\n";
 }
 
-function asLatex({ title, headings, printed, align }) {
+function asLatex({ title, headings, printed, align, notes = [] }) {
   const line = (cells) => `${cells.map(latexText).join(" & ")} \\\\`;
   return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, `\\begin{tabular}{${align}}`, "\\toprule",
-    line(headings), "\\midrule", ...printed.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}", ""].join("\n");
+    line(headings), "\\midrule", ...printed.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}",
+    ...notes.map((note) => `% ${note}`), ""].join("\n");
 }
 
-function asMarkdown({ title, headings, printed, align }) {
+function asMarkdown({ title, headings, printed, align, notes = [] }) {
   const line = (cells) => `| ${cells.map(markdownText).join(" | ")} |`;
   const rule = `|${[...align].map((side) => (side === "l" ? ":--" : "--:")).join("|")}|`;
   return [`### ${markdownText(title)}`, "", line(headings), rule,
-    ...printed.map(line), ""].join("\n");
+    ...printed.map(line), ...notes.flatMap((note) => ["", markdownText(note)]), ""].join("\n");
 }
 
 const FORMS = [

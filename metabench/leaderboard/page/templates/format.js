@@ -20,6 +20,14 @@ const estimateText = (estimate, digits) => {
   return fixed(estimate[0], digits) + interval;
 };
 
+// Of what has a place: where verdicts put it, or in brackets the order of means, which is none.
+const rankText = ({ place, rank, first }) => {
+  if (place === null) return DASH;
+  if (first) return "first";
+  if (rank === null) return `(${place})`;
+  return rank[0] === rank[1] ? String(rank[0]) : `${rank[0]}${DASH}${rank[1]}`;
+};
+
 const shortened = (text, longest) => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
 
 const compact = (value) => {

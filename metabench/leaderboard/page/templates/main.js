@@ -29,14 +29,21 @@ function drawAbout(board) {
     replaced("about", element("p", {}, `${state.suite}: an earlier version of the suite or protocol; returns are as recorded, without scores.`));
     return;
   }
-  const fewest = Math.min(...board.filter((entry) => entry.rank !== null).map(bySeeds));
+  const placed = board.filter((entry) => entry.place !== null);
+  const fewest = Math.min(...placed.map(bySeeds));
+  const unjudged = placed.some((entry) => bySeeds(entry) >= data.seedsForAVerdict && entry.rank === null);
+  const headroom = suite.headroom[state.split];
   replaced("about",
     element("p", {}, `${suite.title}. `, element("span", { class: "faint" }, `Tasks: ${suite.distribution}.`)),
     facts([plural(suite.tasks.train, "training task"), `${plural(suite.tasks[state.split], "task")} scored`,
       `${plural(suite.episodes, "episode")} each${track === "zero-shot" ? "" : `, from ${suite.supports} independent supports`}`,
-      `horizon ${suite.horizon}`, `protocol ${contender.protocol}`, `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
+      `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
     fewest < data.seedsForAVerdict && element("p", { class: "faint" },
       `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
+    unjudged && element("p", { class: "faint" },
+      `The order is no verdict: that takes ${data.tasksForAVerdict} test tasks, which this split has not.`),
+    isEarlier(contender) && element("p", { class: "notice" }, `Protocol ${contender.protocol} is archived: its records are kept `
+      + "and scored as they are; new ones are made with a later protocol and stand on boards of their own."),
     suite.archived && element("p", { class: "notice" }, `Version ${suite.version} of this suite is archived: its records are scored by it `
       + "as before, new ones are made with a later version. It stays out of the overall table."),
     suite.seen_tasks && element("p", { class: "notice" }, "Test tasks of this suite are also training tasks: it stays out of the overall table."));

@@ -12,7 +12,7 @@ const listed = (estimate) => estimate && [estimate.mean, ...(estimate.interval ?
 const scoreIn = (row, suite) => listed(row.cells.find((cell) => cell.suite === suite)?.headline);
 
 const overallColumns = (table) => [
-  { key: "rank", title: "#", name: "Rank", value: (row) => row.rank, ascending: true, kind: "rank number" },
+  { key: "rank", title: "#", name: "Rank", value: (row) => row.place, ascending: true, kind: "rank number" },
   { key: "method", title: "Method", value: (row) => row.label.toLowerCase(), ascending: true },
   { key: "mean", title: "Mean", value: (row) => row.mean?.mean ?? null, kind: "number", span: 2 },
   ...(table.rows.some((row) => row.mean) ? [{ key: "meter", kind: "meter medium" }] : []),
@@ -34,11 +34,12 @@ function savedOverall(table, shown) {
   const headings = ["rank", "method", "mean [95 %]", ...table.suites];
   return {
     name: `leaderboard_overall_${state.preset}_${table.track}`,
-    title: `Core set, medium, preset ${table.preset}: test ${table.track}${table.shots ? `, ${plural(table.shots, "shot")}` : ""}`,
+    title: `Core set, medium, preset ${table.preset}, ${protocolName(table)}: test ${table.track}${table.shots ? `, ${plural(table.shots, "shot")}` : ""}`,
     headings, align: `rl${"r".repeat(headings.length - 2)}`, rows: shown,
-    printed: shown.map((row) => [String(row.rank ?? DASH), row.label + (row.privileged ? " (privileged)" : ""),
+    printed: shown.map((row) => [rankText(row), row.label + (row.privileged ? " (privileged)" : ""),
       ...[listed(row.mean), ...table.suites.map((suite) => scoreIn(row, suite))].map((estimate) => plainEstimate(estimate))]),
-    columns: [["rank", (row) => row.rank], ["label", (row) => row.label], ["method", (row) => row.method],
+    columns: [["place", (row) => row.place], ["rank_best", (row) => row.rank?.[0]], ["rank_worst", (row) => row.rank?.[1]],
+      ["first", (row) => row.first], ["label", (row) => row.label], ["method", (row) => row.method],
       ["method_version", (row) => row.method_version], ["preset", () => table.preset], ["protocol", () => table.protocol],
       ["track", () => table.track], ["shots", () => table.shots], ["privileged", (row) => row.privileged],
       ["mean", (row) => listed(row.mean), "estimate"],
@@ -53,7 +54,7 @@ function drawOverallTable(table) {
   const natural = (a, b) => table.rows.indexOf(a) - table.rows.indexOf(b);
   const shown = ordered(table.rows.filter((row) => isFound(row.label)), columns, natural);
   const scale = meterScale(table.rows.map((row) => ({ headline: listed(row.mean) })));
-  const ranked = table.rows.filter((row) => row.rank !== null && !isReference(row)).slice(0, 8);
+  const ranked = table.rows.filter((row) => row.place !== null && !isReference(row)).slice(0, 8);
   const colour = new Map(ranked.map((row, i) => [row, `c${i}`]));
   replaced("board",
     element("div", { class: "scroll" }, element("table", { class: "overall" },
@@ -61,8 +62,8 @@ function drawOverallTable(table) {
       element("thead", {}, element("tr", {}, columns.map((column) =>
         (column.title ? heading(column, () => drawOverallTable(table)) : fill(meterHeading(scale), { class: column.kind }, []))))),
       element("tbody", {}, shown.map((row) => element("tr",
-        { class: `${colour.get(row) ?? "plain"}${row.privileged ? " aside" : ""}${row.rank === 1 ? " first" : ""}` },
-        element("td", { class: "rank number" }, row.rank ?? DASH),
+        { class: `${colour.get(row) ?? "plain"}${row.privileged ? " aside" : ""}${row.first ? " first" : ""}` },
+        element("td", { class: `rank number${row.rank ? "" : " faint"}`, title: rankTitle(row) }, rankText(row)),
         element("th", { scope: "row" }, element("span", { class: "title" }, row.label), row.privileged && element("span", { class: "mark" }, "privileged"),
           row.missing.length > 0 && element("span", { class: "why", title: row.missing.join(", ") }, lacking(row.missing, table.suites))),
         scoreCells(listed(row.mean)),
@@ -86,7 +87,7 @@ function drawOverall() {
     finder(() => drawOverallTable(table)));
   const shots = table.shots ? `, ${plural(table.shots, "shot")}` : "";
   replaced("about",
-    element("p", {}, "Mean over the core set of each suite’s headline score. A method that lacks a suite is listed, and not ranked."),
-    facts(["dataset medium", "split test", `${table.track}${shots}`, `preset ${table.preset}`, `protocol ${table.protocol}`]));
+    element("p", {}, "Mean over the core set of each suite’s headline score. A method that lacks a suite is listed, without a place."),
+    facts(["dataset medium", "split test", `${table.track}${shots}`, `preset ${table.preset}`, protocolName(table)]));
   drawOverallTable(table);
 }

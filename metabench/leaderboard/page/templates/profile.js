@@ -9,13 +9,13 @@ function profile(board) {
     (method) => method.points.reduce((sum, point) => sum + point.y, 0));
   if (!methods.length) return null;
   return {
-    note: "How often a method gets far: the share of runs × tasks (one run a seed) with a normalised score above each threshold. "
+    note: "How often a method gets far: the share of runs × tasks (one run a seed) with a score above each threshold. "
       + "Higher is better; a curve above another everywhere is better in every respect. "
       + "100 is the teacher, 0 random actions.",
     content: linePlot({
       methods, xs: { values: thresholds, ticks: thresholds.filter((value) => value % 20 === 0) }, domain: [0, 100],
       yTicks: { ticks: [0, 25, 50, 75, 100], digits: 0 }, yUnit: " %", marks: false, ends: false,
-      xTitle: "normalised score", yTitle: "runs × tasks above it",
+      xTitle: "score", yTitle: "runs × tasks above it",
       title: `Performance profiles of ${plural(methods.length, "method")}; arrow keys move between points`,
     }),
   };

@@ -4,9 +4,12 @@ const TRACKS = ["zero-shot", "few-shot", "logged-shot"];
 const HEADLINE_SHOTS = { "zero-shot": 0, "few-shot": 3, "logged-shot": 3 };
 const KEYS = ["suite", "dataset", "preset", "split", "track", "shots"];
 const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots" };
+const PRESETS = ["cpu", "paper", "demo", "tiny"];
 const CORE = data.overall[0]?.suites ?? [];
 
-const presetName = ({ preset, protocol }) => preset + (protocol === "1" ? "" : `, protocol ${protocol}`);
+const isEarlier = ({ protocol }) => data.archivedProtocols.includes(protocol);
+const protocolName = (of) => `protocol ${of.protocol}${isEarlier(of) ? " (archived)" : ""}`;
+const presetName = (of) => of.preset + (of.protocol === data.protocol ? "" : `, ${protocolName(of)}`);
 
 const entries = data.entries.map((values) => {
   const entry = Object.fromEntries(data.entryFields.map((field, i) => [field, values[i]]));
@@ -47,7 +50,7 @@ const rankOf = {
   split: (value) => place(["test", "test-far"], value),
   shots: Number,
   dataset: (value) => place(["medium", "mixed", "expert", "replay", "random"], value),
-  preset: (value) => place(["cpu", "paper", "demo", "tiny"], value),
+  preset: (value) => place(PRESETS, value.split(",")[0]) + (value.includes(", protocol") ? PRESETS.length + 1 : 0),
 };
 const inOrder = (key, values) => [...new Set(values)].sort((a, b) => rankOf[key](a) - rankOf[key](b) || byName(a, b));
 const preferred = (key, options, chosen) => {

@@ -14,10 +14,10 @@ function tasksTable(board) {
   const numbers = (task) => (common ? described[task].slice(common.length + 1) : described[task]).replace(/-(?=\d)/g, MINUS);
   const colour = colours();
   return {
-    note: "Normalised score in each task, mean over its episodes and seeds: 0 is random actions, 100 the teacher. "
+    note: "Score in each task, mean over its episodes and seeds: 0 is random actions, 100 the teacher. "
       + `Rows as in the table above.${common ? ` Below a task’s number: its ${common}.` : ""}`,
     content: element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores by task" },
-      element("table", { class: "tasks" }, element("caption", { class: "unseen" }, `Normalised score by method and task, ${state.suite}`),
+      element("table", { class: "tasks" }, element("caption", { class: "unseen" }, `Score by method and task, ${state.suite}`),
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Method"), tasks.map((task) =>
           element("th", { scope: "col", class: "number" }, `task ${task}`,
             described[task] && element("span", { class: "parameters" }, numbers(task)))))),

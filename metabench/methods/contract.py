@@ -61,6 +61,9 @@ class Policy(ABC):
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything and start one episode in every lane.
 
+        A lane acts by what it sees itself and by its group's support alone: the evaluator lets some lanes act again
+        beside others than before, and their actions must be equal.
+
         Args:
             groups: `(lanes,)`. Lane i acts in an unknown task with a support, together named `groups[i]`: lanes of
                 one group share both. The numbers mean nothing else.

@@ -59,8 +59,8 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
 
 
 def _make_entries(group: ContenderScores, quotas: Quotas | str) -> list[LeaderboardEntry]:
-    known = not isinstance(quotas, str) and group.outdated is None and not group.develops
-    expected = quotas.blocks if known and not isinstance(quotas, str) else ()
+    nothing_expected = group.develops or group.outdated is not None
+    expected = () if isinstance(quotas, str) or nothing_expected else quotas.blocks
     # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
     others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
     return [_make_entry(group, key, quotas) for key in (*expected, *others)]

@@ -88,7 +88,7 @@ def test_the_command_works_from_the_wheel(installation: Path, tmp_path: Path) ->
     assert "meta-dt-plus" in listed
     cells = ["--dataset", "medium", "--method", "random,bc", "--preset", "tiny", "--seeds", "1"]
     run(metabench, "run", "tiny", *cells, cwd=tmp_path, OMP_NUM_THREADS="1", **places)
-    records = sorted(str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.json"))
+    records = sorted(str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.json.gz"))
     assert [record.split("/")[:3] for record in records] == [
         ["tiny-v1", "medium", "bc"],
         ["tiny-v1", "medium", "random"],

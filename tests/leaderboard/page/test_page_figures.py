@@ -79,8 +79,9 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
     for record in records:
         if record["result"]["cell"]["suite"] == "point-robot":
             block = next(b for b in record["result"]["blocks"] if (b["split"], b["track"]) == ("test", "zero-shot"))
-            for task in {row[0] for row in block["rows"]}:
-                returns = [row[3] for row in block["rows"] if row[0] == task]
+            rows = list(zip(block["rows"]["task"], block["rows"]["total_return"], strict=True))
+            for task in {task for task, _ in rows}:
+                returns = [value for found_task, value in rows if found_task == task]
                 low, high = references[task]["random"], references[task]["expert"]
                 means.append(100 * (sum(returns) / len(returns) - low) / (high - low))
     assert len(means) == 15

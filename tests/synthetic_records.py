@@ -24,7 +24,7 @@ from metabench.runs.kept.record import (
     make_record,
     write_record,
 )
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite, load_suite
 
 RecordFactory = Callable[..., Record]
@@ -92,7 +92,7 @@ def synthetic_record(
     keep: Callable[[Block], Block | None] = lambda block: block,
 ) -> Record:
     """A record with random rows: score `level` at zero shots, `gain` more for each shot; deterministic."""
-    generator = np.random.default_rng(derived_seed("synthetic", method, seed, suite, dataset, preset))
+    generator = np.random.default_rng(derive_seed("synthetic", method, seed, suite, dataset, preset))
     level += seed_noise * float(generator.standard_normal())
     loaded = cached_suite(suite)
     blocks = []

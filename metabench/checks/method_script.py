@@ -14,7 +14,7 @@ from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.logged_supports import load_logged_supports
 from metabench.evaluation.protocol import SPLITS
 from metabench.methods.contract import Episode, Policy, Step
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 SHOTS = 3
@@ -120,7 +120,7 @@ def script_logged_lanes(suite: Suite, data: TrainingData) -> Script:
         active[:length, lane] = True
     return Script(
         groups=tuple(group for group, _ in lanes),
-        seeds=tuple(derived_seed("script", lane) for lane in range(count)),
+        seeds=tuple(derive_seed("script", lane) for lane in range(count)),
         tasks=tuple(suite.tasks[task].parameters for _, task in lanes),
         support=dict(enumerate(supports.values())),
         observations=observations,

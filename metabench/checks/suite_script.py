@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.envs import Array, BatchedEnvironment
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 
@@ -84,13 +84,13 @@ def make_lane_script(
     lanes = range(len(tasks)) if alike is None else [alike] * len(tasks)
     columns = []
     for lane in lanes:
-        generator = np.random.default_rng(derived_seed("check", name, lane))
+        generator = np.random.default_rng(derive_seed("check", name, lane))
         column = spaces.uniform_actions(generator, (spaces.horizon,))
         if lane % 4 == 3 and not spaces.discrete:
             bounds = np.array([spaces.action_low, spaces.action_high], np.float32)
             column = np.where(generator.random(column.shape) < 0.5, bounds[0], bounds[1])
         columns.append(column)
-    seeds = tuple(derived_seed("check", name, "seed", lane) for lane in lanes)
+    seeds = tuple(derive_seed("check", name, "seed", lane) for lane in lanes)
     return LaneScript(tuple(tasks), seeds, np.stack(columns, axis=1))
 
 

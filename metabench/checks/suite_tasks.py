@@ -13,7 +13,7 @@ from metabench.checks.suite_environment import LaneChecks, SuiteCheck, count_lan
 from metabench.checks.suite_script import LaneScript, make_lane_script, play_script
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.suites.task_distribution import Law
 
@@ -123,7 +123,7 @@ class TaskChecks:
         divided: list[list[int]] = []
         for group in groups:
             parts = [list(group)]
-            seed = derived_seed(0, "reset")  # as lanes that are rolled out with seed 0 have it
+            seed = derive_seed(0, "reset")  # as lanes that are rolled out with seed 0 have it
             for expert in group if len(group) > 1 else ():
                 columns = roll_out(self._suite, [expert], ["expert"], [0]).columns
                 actions = np.repeat(

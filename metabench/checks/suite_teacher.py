@@ -13,7 +13,7 @@ from metabench.checks.suite_environment import SuiteCheck, spread_tasks
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
 from metabench.errors import MetabenchError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 FAR = 6.0
@@ -67,7 +67,7 @@ class TeacherChecks:
     def _check_acts(self) -> str | Remark | None:
         lanes = [(task, behaviour) for behaviour in self._behaviours for task in self._tasks[:2]]
         tasks, behaviours = [task for task, _ in lanes], [behaviour for _, behaviour in lanes]
-        seeds = [derived_seed("check", "teacher", lane) for lane in range(len(lanes))]
+        seeds = [derive_seed("check", "teacher", lane) for lane in range(len(lanes))]
         together = self._act_teacher(tasks, behaviours, seeds)
         again = self._act_teacher(tasks, behaviours, seeds)
         for lane, behaviour in enumerate(behaviours):
@@ -128,7 +128,7 @@ class TeacherChecks:
         if behaviour not in self._returns:
             tasks = [task for task in self._tasks for _ in range(self._episodes)]
             seeds = [
-                derived_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))
+                derive_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))
             ]
             columns = roll_out(self._suite, tasks, [behaviour] * len(tasks), seeds).columns
             self._returns[behaviour] = columns.episode_returns.reshape(

@@ -5,7 +5,7 @@ All of them are public. They keep methods comparable; they keep nothing secret.
 
 from __future__ import annotations
 
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 PROTOCOL = "2"
@@ -18,17 +18,17 @@ def seed_scored_start(suite: Suite, split: str, task: int, start: int) -> int:
     No method, track or shot count has a part in it. Were the track in it, a policy that cannot adapt would seem to:
     its rows would differ between tracks by their starts alone.
     """
-    return derived_seed(PROTOCOL, "scored start", suite.identity, split, task, start)
+    return derive_seed(PROTOCOL, "scored start", suite.identity, split, task, start)
 
 
 def seed_support_start(suite: Suite, split: str, task: int, support: int, episode: int) -> int:
     """Of a support episode that a policy acts itself: the reset noise, from another stream than any scored start."""
-    return derived_seed(PROTOCOL, "support start", suite.identity, split, task, support, episode)
+    return derive_seed(PROTOCOL, "support start", suite.identity, split, task, support, episode)
 
 
 def seed_lane_order(suite: Suite, split: str, *, scored: bool) -> int:
     """The order of the lanes: one for all scored rollouts of a split, one for all its support episodes."""
-    return derived_seed(PROTOCOL, "order", suite.identity, split, "scored" if scored else "support")
+    return derive_seed(PROTOCOL, "order", suite.identity, split, "scored" if scored else "support")
 
 
 def seed_policy(suite: Suite, split: str, stage: str, place: int, seed: int) -> int:
@@ -42,19 +42,19 @@ def seed_policy(suite: Suite, split: str, stage: str, place: int, seed: int) -> 
         place: of the lane.
         seed: the evaluation seed.
     """
-    return derived_seed(PROTOCOL, "policy", seed, suite.identity, split, stage, place)
+    return derive_seed(PROTOCOL, "policy", seed, suite.identity, split, stage, place)
 
 
 def seed_logged_support(suite: Suite, split: str, task: int, support: int) -> int:
     """Which logged trajectories make up a support."""
-    return derived_seed(PROTOCOL, "logged support", suite.identity, split, task, support)
+    return derive_seed(PROTOCOL, "logged support", suite.identity, split, task, support)
 
 
 def seed_replay_choice(suite: Suite, seed: int) -> int:
     """Which rollout of a cell is replayed in part; `seed` is the evaluation seed."""
-    return derived_seed(PROTOCOL, "replayed rollout", suite.identity, seed)
+    return derive_seed(PROTOCOL, "replayed rollout", suite.identity, seed)
 
 
 def seed_replay(suite: Suite, split: str, track: str, stage: str, seed: int) -> int:
     """Which lanes of a rollout are replayed, and in what company; `seed` is the evaluation seed."""
-    return derived_seed(PROTOCOL, "replay", suite.identity, split, track, stage, seed)
+    return derive_seed(PROTOCOL, "replay", suite.identity, split, track, stage, seed)

@@ -11,7 +11,7 @@ import numpy as np
 
 from metabench.errors import CancelledError, DataError, MetabenchError, MethodError
 from metabench.methods.state_files import has_state, load_state, save_state
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.system.plain_values import make_plain
 
 
@@ -121,13 +121,13 @@ class TrainingRun:
 
     def generator(self, *purpose: int | str) -> np.random.Generator:
         """NumPy randomness for a named purpose: the same seed and purpose give the same stream."""
-        return np.random.default_rng(derived_seed(self.seed, *purpose))
+        return np.random.default_rng(derive_seed(self.seed, *purpose))
 
     def torch_seed(self, *purpose: int | str) -> None:
         """Seed torch's generators (initialisation, dropout) for a named purpose; `steps` does so before each update."""
         import torch
 
-        torch.manual_seed(derived_seed(self.seed, *purpose))
+        torch.manual_seed(derive_seed(self.seed, *purpose))
 
     def log(self, **metrics: float) -> None:
         """Add a row to `curve`, at the current stage and update.

@@ -21,7 +21,7 @@ from metabench.report.load_run import Subject, read_subject
 from metabench.report.page import Content, render_report
 from metabench.report.pictures import ask_for_pictures, load_test_trajectories
 from metabench.runs.kept.saved_policy import Training, load_trained_policy
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite, load_suite
 from metabench.suites.schema import TaskEntry
 from metabench.system.writing import write_whole
@@ -164,11 +164,11 @@ def _ask_policy(
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"
                 raise DataError(f"dataset {cell.dataset!r} is not built: {command}")
             held_out = load_data(suite, cell.dataset, build=False).validation
-            generator = np.random.default_rng(derived_seed("report", cell.seed))
+            generator = np.random.default_rng(derive_seed("report", cell.seed))
             found.pictures += ask_for_pictures(policy, cell.method, held_out, generator)
             of_test_tasks = load_test_trajectories(suite, cell.dataset)
             if of_test_tasks is not None:
-                generator = np.random.default_rng(derived_seed("report", "test", cell.seed))
+                generator = np.random.default_rng(derive_seed("report", "test", cell.seed))
                 found.test_pictures += ask_for_pictures(
                     policy, cell.method, of_test_tasks, generator
                 )

@@ -14,7 +14,7 @@ import numpy as np
 from metabench.envs import Array, TaskParameters, TeacherTraining
 from metabench.envs.locomotion.network_teacher import TeacherNetwork, read_network
 from metabench.errors import DataError, MetabenchError, SimulationError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.teachers.select import list_checkpoints
 
@@ -66,7 +66,7 @@ def measure_blind(
     for start in range(0, len(lanes), environment.lanes_at_once):
         part = lanes[start : start + environment.lanes_at_once]
         seeds = [
-            derived_seed("blind", suite.name, suite.entry.version, task, (start + i) % episodes)
+            derive_seed("blind", suite.name, suite.entry.version, task, (start + i) % episodes)
             for i, task in enumerate(part)
         ]
         observation = environment.reset([suite.tasks[task].parameters for task in part], seeds)

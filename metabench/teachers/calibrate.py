@@ -13,7 +13,7 @@ import numpy as np
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array, MediumErrors
 from metabench.errors import DataError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 MEDIUM = 50.0
@@ -93,7 +93,7 @@ def _measure_scores(
     """`(tasks,)` mean normalised score of `medium` with these deviations."""
     tasks = [task.id for task in suite.tasks for _ in range(episodes)]
     seeds = [
-        derived_seed("calibration", suite.name, task, i % episodes) for i, task in enumerate(tasks)
+        derive_seed("calibration", suite.name, task, i % episodes) for i, task in enumerate(tasks)
     ]
     with tempfile.TemporaryDirectory() as scratch:
         trial = dataclasses.replace(suite, folder=Path(scratch))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from metabench.envs import Array, BatchedEnvironment, TaskParameters, TeacherTraining
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.teachers.ppo import ActorCritic, Batch, TeacherConfig
 
@@ -75,7 +75,7 @@ class LaneGroup:
     def _begin(self) -> None:
         """Start an episode a lane: in a task of the suite or, in a share of the lanes, in one drawn for it."""
         generator = np.random.default_rng(
-            derived_seed("teacher", self._config.seed, self._name, self._episodes)
+            derive_seed("teacher", self._config.seed, self._name, self._episodes)
         )
         in_suite = generator.random(self._lanes) < (
             1.0 if self._config.blind else self._config.suite_tasks

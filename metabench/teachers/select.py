@@ -14,7 +14,7 @@ import numpy as np
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
 from metabench.errors import DataError, MetabenchError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 STAGES = {"stage-1": 10.0, "stage-2": 30.0, "stage-4": 75.0}
@@ -171,7 +171,7 @@ class _Judge:
     def _measure_mean_returns(self, suite: Suite, behaviour: str) -> Array:
         tasks = np.repeat([task.id for task in self._tasks], self._episodes)
         seeds = [
-            derived_seed("checkpoint", suite.name, int(task), i % self._episodes)
+            derive_seed("checkpoint", suite.name, int(task), i % self._episodes)
             for i, task in enumerate(tasks)
         ]
         columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns

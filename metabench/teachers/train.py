@@ -16,7 +16,7 @@ import torch
 
 from metabench.envs import TeacherTraining
 from metabench.errors import MetabenchError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.teachers.blind import make_blind_training
 from metabench.teachers.experience import ExperienceCollector, LaneGroup
@@ -76,7 +76,7 @@ def train_teacher(
         LaneGroup(suite, training, config, lanes, phase * horizon // PHASES, phase)
         for phase in range(PHASES)
     ]
-    generator = np.random.default_rng(derived_seed("teacher", config.seed, "actions"))
+    generator = np.random.default_rng(derive_seed("teacher", config.seed, "actions"))
     collector = ExperienceCollector(network, groups, config, generator)
     started, steps, saved = time.monotonic(), 0, 0
     with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:

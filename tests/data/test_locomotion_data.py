@@ -15,7 +15,7 @@ from metabench.data.making.build import build_data, verify_dataset
 from metabench.data.making.plan import plan_trajectories
 from metabench.data.storage import minari_files
 from metabench.data.storage.store import open_store
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import load_suite
 
 HORIZON, TRAJECTORIES = 25, 10
@@ -57,7 +57,7 @@ def test_stored_actions_lead_to_the_stored_observations_and_rewards(small_copy):
     assert columns.actions.dtype == columns.rewards.dtype == np.float32
     for episode in (0, 17, len(plan) - 1):
         environment = suite.environment()
-        seed = derived_seed(plan.seeds[episode], "reset")
+        seed = derive_seed(plan.seeds[episode], "reset")
         observation = environment.reset([suite.tasks[plan.tasks[episode]].parameters], [seed])
         for step in range(HORIZON):
             row = episode * HORIZON + step

@@ -1,6 +1,5 @@
 """The suite `pointmaze` on small local Minari datasets of the form and ids of D4RL's."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from metabench import MethodError, load_method, load_suite
 from metabench.cli import main
 from metabench.data.making.build import build_data
 from metabench.data.storage.store import open_store
+from metabench.runs.kept.record import read_record
 
 SPACE = Dict(
     {
@@ -75,8 +75,8 @@ def test_a_method_runs_on_it(
     assert not caught.value.code, printed.err
     assert "cells: 1 done" in printed.out
     (record,) = Path("results").rglob("pointmaze-v1/d4rl/bc/*/0.json.gz")
-    (block,) = json.loads(record.read_text())["result"]["blocks"]
-    assert len(block["rows"]) == 20
+    (block,) = read_record(record).result.blocks
+    assert len(block.rows) == 20
 
 
 def hidden(folder: Path) -> Path:

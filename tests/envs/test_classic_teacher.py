@@ -13,7 +13,7 @@ from metabench.data.trajectories import ActedEpisodes
 from metabench.envs import TaskParameters
 from metabench.envs.classic import cartpole, pendulum
 from metabench.errors import UnknownNameError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 SINGLE = ("grid-world", "simple-env", "cartpole", "mountain-car", "pendulum")
@@ -23,7 +23,7 @@ META = ("cartpole-param", "pendulum-param")
 def episodes(suite: Suite, split: str, behaviour: str, count: int) -> tuple[ActedEpisodes, np.ndarray]:
     """`count` episodes a task of a split, and their normalised scores, `(tasks, count)`."""
     tasks = [task.id for task in suite.split(split) for _ in range(count)]
-    seeds = [derived_seed("test", suite.name, behaviour, lane) for lane in range(len(tasks))]
+    seeds = [derive_seed("test", suite.name, behaviour, lane) for lane in range(len(tasks))]
     rolled = roll_out(suite, tasks, [behaviour] * len(tasks), seeds)
     scores = suite.normalised(tasks, rolled.columns.episode_returns.tolist())
     return rolled, np.array(scores).reshape(-1, count)

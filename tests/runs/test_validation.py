@@ -54,13 +54,13 @@ def test_its_record_lies_apart_and_the_training_serves_both(place: Path, monkeyp
         assert run(place, splits=splits) == record
 
 
-def test_it_has_scores_and_no_rank(place: Path) -> None:
+def test_it_has_scores_and_no_place(place: Path) -> None:
     entries = metabench.aggregate([run(place), run(place, splits=["validation"])])
     scored = [entry for entry in entries if entry.split == "validation"]
     assert [entry.shots for entry in scored] == [1, 3, 5, 3, 0]  # by name of the track
     assert all(entry.headline is not None and not entry.missing for entry in scored)
-    ranks = {board.split: [each.rank for each in board.standings] for board in make_boards(entries)}
-    assert ranks == {"test": [1], "test-far": [1], "validation": [None]}
+    places = {board.split: [each.place for each in board.standings] for board in make_boards(entries)}
+    assert places == {"test": [1], "test-far": [1], "validation": [None]}
 
 
 def test_it_is_never_published(place: Path) -> None:

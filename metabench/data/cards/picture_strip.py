@@ -19,7 +19,7 @@ from metabench.data.storage.store import open_store
 from metabench.envs import BatchedEnvironment, Scene
 from metabench.envs.scene import root_moves
 from metabench.errors import DataError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
 
@@ -71,7 +71,7 @@ def _replay_episode(suite: Suite, environment: BatchedEnvironment, task: TaskEnt
     )
     episode = plan.tasks.index(task.id)
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    environment.reset([task.parameters], [derived_seed(plan.seeds[episode], "reset")])
+    environment.reset([task.parameters], [derive_seed(plan.seeds[episode], "reset")])
     scenes = [environment.scene(0)]
     for row in range(start, stop):
         step = environment.step(columns.actions[row : row + 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 
@@ -43,7 +43,7 @@ def plan_trajectories(suite: Suite, dataset: str) -> Plan:
         splits=tuple(task.split for task in tasks),
         behaviours=tuple(behaviours * len(suite.dataset_tasks(dataset))),
         seeds=tuple(
-            derived_seed(
+            derive_seed(
                 "data",
                 suite.name,
                 suite.entry.version,

@@ -6,7 +6,7 @@ import numpy as np
 
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 EPISODES = 500
@@ -27,7 +27,7 @@ def measure_references(suite: Suite, episodes: int = EPISODES) -> dict[int, dict
     tasks = np.repeat([task.id for task in suite.tasks], episodes)
     for behaviour in ("random", "expert"):
         seeds = [
-            derived_seed(
+            derive_seed(
                 "reference", suite.name, suite.entry.version, behaviour, int(task), i % episodes
             )
             for i, task in enumerate(tasks)

@@ -10,7 +10,7 @@ from metabench.data.columns import Columns
 from metabench.data.trajectories import ACTION_DECIMALS, ActedEpisodes, join_acted
 from metabench.envs import Array, BatchedEnvironment, Teacher
 from metabench.errors import SimulationError
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
 
@@ -48,7 +48,7 @@ def _roll_out_lanes(
 ) -> ActedEpisodes:
     spaces, lanes = suite.spaces, len(tasks)
     parameters = [suite.tasks[task].parameters for task in tasks]
-    observation = environment.reset(parameters, [derived_seed(seed, "reset") for seed in seeds])
+    observation = environment.reset(parameters, [derive_seed(seed, "reset") for seed in seeds])
     random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
     uniform = _draw_uniform_actions(
         suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()]
@@ -58,7 +58,7 @@ def _roll_out_lanes(
         teacher.reset(
             [behaviours[lane] for lane in taught],
             [parameters[lane] for lane in taught],
-            [derived_seed(seeds[lane], "behaviour") for lane in taught],
+            [derive_seed(seeds[lane], "behaviour") for lane in taught],
         )
     observations = np.zeros(
         (lanes, spaces.horizon + 1, spaces.observation_dim), np.float32
@@ -112,7 +112,7 @@ def _draw_uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
     spaces = suite.spaces
     draws = [
         spaces.uniform_actions(
-            np.random.default_rng(derived_seed(seed, "behaviour")), (spaces.horizon,)
+            np.random.default_rng(derive_seed(seed, "behaviour")), (spaces.horizon,)
         )
         for seed in seeds
     ]

@@ -41,7 +41,7 @@ from metabench.leaderboard.scores.models import Estimate
 from metabench.leaderboard.scores.placing import average_units
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf
 from metabench.runs.kept.record import Record
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 
 
 def compare_methods(
@@ -152,7 +152,7 @@ def _compare_in_suite(
     ]  # (seeds, tasks) each
     # Seeded by what is compared, so that the same records give the same interval.
     generator = np.random.default_rng(
-        derived_seed("bootstrap", *(group.id for group in pair), str(key))
+        derive_seed("bootstrap", *(group.id for group in pair), str(key))
     )
     bounds = statistics.bootstrap_improvement(
         matrices[0], matrices[1], generator, BOOTSTRAP_REPLICATIONS

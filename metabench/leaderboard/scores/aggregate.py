@@ -73,7 +73,9 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
     seeds = tuple(_score_seed(seed, scores[seed]) for seed in sorted(scores))
     matrix = np.array([scores[seed].task_scores for seed in sorted(scores)])  # (seeds, tasks)
     tasks = _estimate_tasks(scores, suite)
-    headroom = None if suite is None or not scores else suite.headroom(key.split)
+    headroom = None
+    if suite is not None and scores and key.split in suite.splits:  # validation is no split of it
+        headroom = suite.headroom(key.split)
     return LeaderboardEntry(
         **group.contender.model_dump(),
         id=group.id,

@@ -9,7 +9,7 @@ import numpy as np
 from metabench.evaluation import statistics
 from metabench.evaluation.verdicts import Contrast
 from metabench.leaderboard.scores.models import Bootstrap, Estimate, Profile
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 
 BOOTSTRAP_REPLICATIONS = 2_000
 PROFILE_THRESHOLDS = tuple(float(threshold) for threshold in range(-20, 125, 5))
@@ -69,7 +69,7 @@ def round_contrast(contrast: Contrast | None) -> tuple[float, float] | None:
 def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
     """The statistics that rliable defines, of `(seeds, tasks)` scores; `purpose` seeds the resampling."""
     # One stream for all four, in the order of `_BOOTSTRAPPED`: another order would change published intervals.
-    generator = np.random.default_rng(derived_seed("bootstrap", purpose))
+    generator = np.random.default_rng(derive_seed("bootstrap", purpose))
     found = {}
     for name, statistic in _BOOTSTRAPPED.items():
         interval = None

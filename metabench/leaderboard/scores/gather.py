@@ -86,12 +86,13 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores
     Raises:
         DataError: two records are of one cell.
     """
-    gathered: dict[str, ContenderScores] = {}
+    gathered: dict[tuple[str, bool], ContenderScores] = {}
     for record in records:
         contender = identify_contender(record)
         quotas = find_contender_quotas(shelf, contender)
+        # Records of validation tasks are of the same cells: they must not meet in one group.
         group = gathered.setdefault(
-            hash_contender(contender) + "-validation" * record.develops,
+            (hash_contender(contender), record.develops),
             ContenderScores(
                 contender, _explain_outdated(contender, quotas), develops=record.develops
             ),

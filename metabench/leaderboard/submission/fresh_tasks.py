@@ -23,7 +23,7 @@ from metabench.leaderboard.submission.rows_agree import (
     prediction_interval,
 )
 from metabench.methods.contract import Episode
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import Suite, SuiteEntry
 from metabench.suites.task_distribution import Law, draw_task
 
@@ -80,7 +80,7 @@ def _draw_scorable_tasks(
     suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int
 ) -> list[dict[str, Any]]:
     """`FRESH_TASKS` tasks of `split`, with the references measured in them."""
-    generator = np.random.default_rng(derived_seed("fresh", suite.identity, split, seed))
+    generator = np.random.default_rng(derive_seed("fresh", suite.identity, split, seed))
     found: list[dict[str, Any]] = []
     turn = 0
     while len(found) < FRESH_TASKS:
@@ -131,7 +131,7 @@ def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
         for support in range(suite.entry.evaluation.supports)
         for shot in range(shots)
     ]
-    seeds = [derived_seed("fresh-support", suite.identity, split, *place) for place in places]
+    seeds = [derive_seed("fresh-support", suite.identity, split, *place) for place in places]
     acted = [
         names[np.random.default_rng(seed).choice(len(names), p=shares / shares.sum())]
         for seed in seeds

@@ -20,7 +20,7 @@ def test_spoilt_files_are_refused() -> None:
     ended = subprocess.run([sys.executable, str(program), "--inputs", "1500"], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stdout.decode() + ended.stderr.decode()
     lines = ended.stdout.decode().splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert all("nothing else" in line for line in lines)
 
 

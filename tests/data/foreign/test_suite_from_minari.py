@@ -17,6 +17,7 @@ from metabench.data.foreign.suite_from_minari import suite_from_minari
 from metabench.data.making.build import build_data
 from metabench.data.making.references import measure_references
 from metabench.data.storage.store import open_store
+from metabench.runs.kept.record import read_record
 
 
 def metadata_of(folders: Path, name: str, **changes: Any) -> dict[str, Any]:
@@ -105,8 +106,8 @@ def test_from_datasets_to_scores(pendulums: list[str], capsys: pytest.CaptureFix
     assert "outdated" not in table
     assert "2 skipped" in run(*following[1], "--track", "zero-shot,logged-shot")
     (record,) = Path("results").rglob("swing-v1/medium/bc/*/0.json.gz")
-    blocks = json.loads(record.read_text())["result"]["blocks"]
-    assert [(block["track"], len(block["rows"])) for block in blocks] == [("zero-shot", 4), ("logged-shot", 4)]
+    blocks = read_record(record).result.blocks
+    assert [(block.track, len(block.rows)) for block in blocks] == [("zero-shot", 4), ("logged-shot", 4)]
 
 
 def test_a_dataset_of_other_spaces_is_refused(pendulums: list[str], record_random: Callable[..., None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metabench.data.making.plan import plan_trajectories
-from metabench.seeding import derived_seed
+from metabench.seeding import derive_seed
 from metabench.suites import load_suite
 
 
@@ -13,5 +13,5 @@ def test_the_plan_gives_each_task_its_shares_and_its_own_seeds():
     assert plan.tasks == (0,) * 10 + (1,) * 10 + (2,) * 10
     assert plan.splits == ("train",) * 20 + ("test",) * 10
     assert plan.behaviours == (("medium",) * 7 + ("expert",) * 3) * 3
-    assert plan.seeds[13] == derived_seed("data", "tiny", 1, "mixed", 4, 1, 3)
+    assert plan.seeds[13] == derive_seed("data", "tiny", 1, "mixed", 4, 1, 3)
     assert len(set(plan.seeds)) == 30

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_cell_that_is_killed_ends_as_if_it_had_not_been(method: str, tiny_built: Path, tmp_path: Path) -> None:
     kills = 5 if method == "bc" else 3  # 20 in all
-    moments = np.random.default_rng(METHODS.index(method))  # the same in every run, so that a find can be repeated
+    # The same moments in every run, so that a find can be repeated; with these, few cells end before they are killed.
+    moments = np.random.default_rng(0)
     found = kill_often(tiny_built, tmp_path, method, kills=kills, generator=moments)
     assert found.kills == kills
     assert found.differing == 0

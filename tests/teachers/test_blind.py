@@ -77,10 +77,10 @@ def test_a_blind_policy_acts_alike_in_all_tasks(name, tmp_path):
 
 @pytest.mark.slow
 def test_training_improves_where_one_policy_fits_all_tasks(tmp_path):
-    config = TeacherConfig(steps=160_000, lanes=64, rollout=50, width=32, blind=True)
+    config = TeacherConfig(steps=48_000, lanes=64, rollout=50, width=32, blind=True)
     train_teacher(load_suite("hopper-param"), config, tmp_path)
     values = [float(row["mean_return"]) for row in csv.DictReader((tmp_path / "curve.csv").open())]
-    assert np.mean(values[-5:]) > np.mean(values[:5]) + 20.0
+    assert np.mean(values[-5:]) > np.mean(values[:5]) + 20.0  # 34 to 51, seeds 0 to 2
 
 
 def test_a_folder_without_a_blind_training_and_weights_of_other_spaces_are_refused(tmp_path):

@@ -88,6 +88,7 @@ def evaluate(
         name: what errors call the policy; its class by default.
         logged: of `logged-shot`, the supports; None reads the protocol's from the suite's data, which must be built.
         replays: rollouts of this track in which lanes act again in other company, to see that they are independent.
+            None by default: `metabench run`, `check` and `leaderboard verify` choose some.
         progress: told (stage, steps done, steps in all).
 
     Raises:

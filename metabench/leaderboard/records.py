@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from metabench.errors import DataError, first_problem
+from metabench.evaluation.protocol import VALIDATION
 from metabench.leaderboard.scores.tables import Leaderboard
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.record_file import is_record_name
@@ -34,7 +35,10 @@ def find_cards_folder(folder: Path) -> Path:
 
 
 def list_record_paths(folder: Path) -> list[Path]:
-    """All record files below `folder`, sorted; raises `DataError` if it is no folder."""
+    """All record files below `folder`, sorted; raises `DataError` if it is no folder.
+
+    A results folder keeps those of validation tasks in `validation`: they are left out, unless that is `folder`.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds records")
     built = {path.parent for path in folder.rglob(BUILT_FILE)}
@@ -44,6 +48,7 @@ def list_record_paths(folder: Path) -> list[Path]:
         if is_record_name(path.name)
         and path.parent not in built
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.relative_to(folder).parts[0] != VALIDATION
     )
 
 

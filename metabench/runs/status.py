@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from metabench.errors import DataError
+from metabench.evaluation.protocol import VALIDATION
 from metabench.runs.estimate import read_record_seconds
 from metabench.runs.kept.progress import CellProgress
 from metabench.runs.kept.record import Cell
@@ -58,6 +59,8 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
     found: dict[Path, CellStatus] = {}
     for path in sorted(results.rglob("*.json*")):
         parts = path.relative_to(results).parts
+        if parts[0] == VALIDATION:
+            parts = parts[1:]
         if len(parts) != 5 or any(part.startswith(".") for part in parts):
             continue
         if path.name.endswith(FAILED_SUFFIX):
@@ -147,9 +150,8 @@ def _label_cell(cell: Cell) -> str:
 
 
 def _label_path(record: Path, results: Path) -> str:
-    """The same, of what a record's path tells."""
-    suite, dataset, method, configured, seed = record.relative_to(results).parts
-    preset = configured.rpartition("-")[0]
-    return (
-        f"{suite.rpartition('-v')[0]} {dataset} {method} {preset} seed {strip_suffix(Path(seed))}"
-    )
+    """The same, of what a record's path tells; those of validation tasks say so."""
+    *kind, suite, dataset, method, configured, seed = record.relative_to(results).parts
+    name, preset = suite.rpartition("-v")[0], configured.rpartition("-")[0]
+    where = f"{dataset} ({VALIDATION})" if kind == [VALIDATION] else dataset
+    return f"{name} {where} {method} {preset} seed {strip_suffix(Path(seed))}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import metabench
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.leaderboard.build import build_leaderboard
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
@@ -13,6 +13,7 @@ from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.status import inspect_results
 
 METHOD = f"{Path(__file__).with_name('small_methods.py')}:Small"
 
@@ -66,7 +67,9 @@ def test_it_has_scores_and_no_place(place: Path) -> None:
 def test_it_is_never_published(place: Path) -> None:
     record = run(place, splits=["validation"])
     shelf = SuiteShelf([metabench.load_suite("tiny")])
-    addition = add_records(place / "kept", place / "published", shelf=shelf)
+    with pytest.raises(DataError, match="holds no record"):  # others beside them could be added
+        add_records(place / "kept", place / "published", shelf=shelf)
+    addition = add_records(place / "kept" / "validation", place / "published", shelf=shelf)
     assert addition.added == ()
     assert any(": split validation: expected test or test-far" in finding for finding in addition.findings)
     assert not (place / "published").exists()
@@ -75,8 +78,16 @@ def test_it_is_never_published(place: Path) -> None:
         f"{record.result.cell.path}: split validation: expected test or test-far; acting in validation tasks is for "
         "choosing between configurations and never ranked"
     ]
-    board = build_leaderboard(place / "kept", place / "built", shelf)
-    assert (board.entries, board.sources) == ((), ())
+    for folder in (place / "kept", place / "kept" / "validation"):
+        board = build_leaderboard(folder, place / "built", shelf)
+        assert (board.entries, board.sources) == ((), ())
+
+
+def test_its_cells_are_shown_apart(place: Path) -> None:
+    run(place, splits=["validation"])
+    run(place)
+    labels = [cell.label for cell in inspect_results(place / "kept") if cell.state == "done"]
+    assert sorted(labels) == ["tiny medium (validation) random tiny seed 0", "tiny medium random tiny seed 0"]
 
 
 def test_splits_are_named_right_and_validation_alone(place: Path) -> None:

@@ -10,6 +10,8 @@ from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from metabench.evaluation.protocol import VALIDATION
+from metabench.evaluation.rows import Counts
 from metabench.leaderboard.page.fill_template import (
     fill_template,
     hash_inline_part,
@@ -189,11 +191,18 @@ def _describe_provenance(record: Record) -> dict[str, str]:
         "training": training,
         "evaluating": f"{format_duration(made.seconds_evaluating)}: adapting {format_duration(made.seconds_adapting)}, "
         f"acting {format_duration(made.seconds_acting)}",
-        "real steps": f"{format_number(counts.scored_steps)} scored, {format_number(counts.support_steps)} of support",
+        "real steps": _spell_steps(counts),
         "revision": revision,
         "packages": ", ".join(f"{name} {version}" for name, version in made.packages.items()),
         "command then": made.command or "unknown",
     }
+
+
+def _spell_steps(counts: Counts) -> str:
+    if counts.development_steps:
+        return f"{format_number(counts.development_steps)} in validation tasks"
+    scored, support = format_number(counts.scored_steps), format_number(counts.support_steps)
+    return f"{scored} scored, {support} of support"
 
 
 def _make_command(subject: Subject, suite: Suite | None) -> str:
@@ -203,12 +212,10 @@ def _make_command(subject: Subject, suite: Suite | None) -> str:
     overrides = subject.overrides if training is None else training.overrides
     place = cell.suite if suite is None else suite.argument
     words = ["metabench", "run", place, "--dataset", cell.dataset, "--method", spec]
-    words += [
-        "--preset",
-        cell.preset,
-        "--seeds",
-        f"{cell.seed},",
-    ]  # with its comma one seed, not a number of them
+    seed = f"{cell.seed},"  # with its comma one seed, not a number of them
+    words += ["--preset", cell.preset, "--seeds", seed]
+    if subject.record is not None and subject.record.develops:
+        words += ["--split", VALIDATION]
     for key in sorted(overrides):
         words += ["--set", f"{key}={_format_json(overrides[key])}"]
     return shlex.join(words)

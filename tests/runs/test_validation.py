@@ -11,6 +11,7 @@ from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
+from metabench.report import write_report
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.status import inspect_results
@@ -58,7 +59,7 @@ def test_its_record_lies_apart_and_the_training_serves_both(place: Path, monkeyp
 def test_it_has_scores_and_no_place(place: Path) -> None:
     entries = metabench.aggregate([run(place), run(place, splits=["validation"])])
     scored = [entry for entry in entries if entry.split == "validation"]
-    assert [entry.shots for entry in scored] == [1, 3, 5, 3, 0]  # by name of the track
+    assert [entry.shots for entry in scored] == [0, 1, 3, 5, 3]  # in the protocol's order of tracks
     assert all(entry.headline is not None and not entry.missing for entry in scored)
     places = {board.split: [each.place for each in board.standings] for board in make_boards(entries)}
     assert places == {"test": [1], "test-far": [1], "validation": [None]}
@@ -117,3 +118,11 @@ def test_every_run_replays_lanes_and_says_what_each_rollout_cost(place: Path) ->
     assert sum(stage.adapt_calls for stage in stages) == counts.adapt_calls
     assert sum(stage.seconds_acting for stage in stages) == pytest.approx(record.provenance.seconds_acting)
     assert all(stage.episodes == 2 for stage in stages)
+
+
+def test_its_report_says_what_it_is(place: Path, tmp_path: Path) -> None:
+    run(place, splits=["validation"])
+    (path,) = (place / "kept" / "validation").rglob("*.json.gz")
+    page = write_report(path, tmp_path / "report.html").path.read_text(encoding="utf-8")
+    assert "--split validation" in page
+    assert "in validation tasks" in page

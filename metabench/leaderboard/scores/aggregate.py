@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.scores import Score
 from metabench.leaderboard.scores.archived_protocols import is_archived
 from metabench.leaderboard.scores.estimates import (
@@ -62,8 +63,16 @@ def _make_entries(group: ContenderScores, quotas: Quotas | str) -> list[Leaderbo
     nothing_expected = group.develops or group.outdated is not None
     expected = () if isinstance(quotas, str) or nothing_expected else quotas.blocks
     # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
-    others = sorted((group.returns.keys() | group.problems.keys()) - set(expected))
+    others = sorted(
+        (group.returns.keys() | group.problems.keys()) - set(expected), key=_order_block
+    )
     return [_make_entry(group, key, quotas) for key in (*expected, *others)]
+
+
+def _order_block(key: BlockKey) -> tuple[str, int, str, int]:
+    """By split and track in the protocol's order; unknown tracks come last."""
+    place = TRACKS.index(key.track) if key.track in TRACKS else len(TRACKS)
+    return key.split, place, key.track, key.shots
 
 
 def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> LeaderboardEntry:

@@ -26,7 +26,7 @@ from metabench.cli.run_tables import print_note, show_outcome, show_plan
 from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
-    from metabench.runs.plan import PlannedCell
+    from metabench.runs.planned_cell import PlannedCell
 
 
 def run(
@@ -190,6 +190,9 @@ def run(
             planned = plan()
         for warning in dict.fromkeys(warning for cell in planned for warning in cell.warnings):
             print_note(f"warning: {warning}")
+        for cell in planned:
+            if cell.state == "waiting" and cell.note:
+                print_note(f"{cell.label}: {cell.note}")
         if isolate:
             warn_of_gaps()
         with catch_interrupt(

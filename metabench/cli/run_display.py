@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from metabench.runs.executors.events import Event
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 
 LINE_SECONDS = 20.0
 """Least time between two lines of one cell where there is no terminal."""

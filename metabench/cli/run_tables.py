@@ -11,7 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from metabench.runs.executors.events import Outcome
-    from metabench.runs.plan import PlannedCell
+    from metabench.runs.planned_cell import PlannedCell
 
 
 def show_plan(

@@ -10,7 +10,7 @@ from statistics import median
 from metabench.errors import DataError
 from metabench.runs.kept.record import Cell
 from metabench.runs.kept.record_file import is_record_name, read_json
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.system.home import source_root
 
 

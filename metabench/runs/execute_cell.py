@@ -43,7 +43,8 @@ from metabench.runs.kept.saved_policy import (
     read_training,
     save_trained,
 )
-from metabench.runs.plan import PlannedCell, covers
+from metabench.runs.plan import covers
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
 from metabench.suites import Suite, load_suite

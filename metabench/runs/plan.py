@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
 
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
@@ -24,76 +21,17 @@ from metabench.evaluation.protocol import (
 from metabench.methods.contract import Method
 from metabench.methods.registry import digest_method_code, load_method, name_method
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
-from metabench.runs.kept.record_file import FAILED_SUFFIX
 from metabench.runs.kept.run_folder import is_replaced, list_begun_cells
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.request import RunRequest
 from metabench.suites import Suite, load_suite
 from metabench.system.plain_values import make_plain
-
-State: TypeAlias = Literal["waiting", "finished", "corrupt"]
 
 CODE = frozenset({"method_version", "method_code", "suite_code"})
 """What of a cell is another once code was edited."""
 
 UNKNOWN_DIGEST = "unknown"
 """Dataset digest of a cell that was planned without building its data."""
-
-
-@dataclass(frozen=True)
-class PlannedCell:
-    """A cell, and what a worker needs to run it.
-
-    Attributes:
-        cell: the cell's identity.
-        suite_folder: the folder of its suite.toml.
-        spec: what `load_method` takes.
-        overrides: configuration keys and values on top of preset and variant.
-        tracks: the (split, track) to evaluate.
-        results: the results folder; the record goes to `record_path` below it.
-        state: `waiting`, `finished` (a valid record of the same cell has all tracks), or `corrupt` (what lies in the
-            record's place is damaged; it is left alone).
-        note: why it is in that state, or what it will replace; may be empty.
-        overwrite: begin it anew, whatever record and checkpoints there are.
-        extends: a valid record of the same cell lacks some of the tracks, or is of validation tasks where this is not,
-            or the other way round; its policy need not be trained again.
-        warnings: for the record: data that differs from what was published.
-    """
-
-    cell: Cell
-    suite_folder: Path
-    spec: str
-    overrides: Mapping[str, Any]
-    tracks: tuple[tuple[str, str], ...]
-    results: Path
-    state: State = "waiting"
-    note: str = ""
-    overwrite: bool = False
-    extends: bool = False
-    warnings: tuple[str, ...] = field(default=())
-
-    @property
-    def record_path(self) -> Path:
-        """Where the cell's record is written; one of validation tasks lies apart."""
-        return self._root / self.cell.path
-
-    @property
-    def develops(self) -> bool:
-        """Whether it acts in validation tasks: for choosing between configurations, never ranked."""
-        return all(split == VALIDATION for split, _ in self.tracks)
-
-    @property
-    def failure_path(self) -> Path:
-        """Where the traceback of a failed attempt is written."""
-        return self._root / f"{self.cell.folder}{FAILED_SUFFIX}"
-
-    @property
-    def _root(self) -> Path:
-        return self.results / VALIDATION if self.develops else self.results
-
-    @property
-    def label(self) -> str:
-        """Short name for people: `point-robot medium meta-dt seed 3`."""
-        return f"{self.cell.suite} {self.cell.dataset} {self.cell.method} seed {self.cell.seed}"
 
 
 def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
@@ -236,9 +174,7 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if is_replaced(planned.cell, path):
         return dataclasses.replace(planned, note="goes on with the run that replaces its record")
     if not path.exists():
-        return _look_for_sibling(
-            dataclasses.replace(planned, note=_tell_of_other_code(planned.cell))
-        )
+        return _look_for_sibling(dataclasses.replace(planned, note=_tell_of_other_code(planned)))
     try:
         record = read_record(path)
     except DataError as error:
@@ -280,14 +216,31 @@ def _look_for_sibling(planned: PlannedCell) -> PlannedCell:
     )
 
 
-def _tell_of_other_code(cell: Cell) -> str:
-    """What an interrupted attempt at the same cell was of, if only its code was another; empty if there is none."""
+def _tell_of_other_code(planned: PlannedCell) -> str:
+    """What an interrupted attempt or a record was of, if only the code was another; empty if there is none."""
+    cell = planned.cell
     for progress, _ in list_begun_cells():
-        different = _find_differences(progress.cell, cell)
-        if different and set(different) <= CODE:
-            changed = " and ".join(key.replace("_", " ") for key in different)
+        if changed := _name_changed_code(progress.cell, cell):
             return f"begins anew: its {changed} changed since it was interrupted"
+    if cell.method_code is None and cell.suite_code is None:
+        return ""  # versions of built-in methods are told by their records' places
+    beside = planned.record_path.parent.parent
+    for path in sorted(beside.glob(f"{cell.preset}-*/{planned.record_path.name}")):
+        try:
+            changed = _name_changed_code(read_record(path).result.cell, cell)
+        except DataError:
+            continue
+        if changed:
+            return f"another cell than {path.parent.name}: its {changed} changed since"
     return ""
+
+
+def _name_changed_code(old: Cell, new: Cell) -> str:
+    """`method code and suite code`, if nothing else differs; else empty."""
+    different = _find_differences(old, new)
+    if not different or not set(different) <= CODE:
+        return ""
+    return " and ".join(key.replace("_", " ") for key in different)
 
 
 def _find_differences(old: Cell, new: Cell) -> list[str]:

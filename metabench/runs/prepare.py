@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from metabench.data.making.build import build_data
 from metabench.data.storage.store import store_exists
 from metabench.data.trajectories import BuildProgress
-from metabench.runs.plan import PlannedCell, datasets_needed
+from metabench.runs.plan import datasets_needed
+from metabench.runs.planned_cell import PlannedCell
 from metabench.suites import load_suite
 
 

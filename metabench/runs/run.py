@@ -12,7 +12,8 @@ from metabench.runs.executors.events import Event, Executor
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.worker_processes import runs_foreign_code
 from metabench.runs.kept.record import Record, read_record
-from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.plan import plan_cells
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings

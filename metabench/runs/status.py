@@ -15,7 +15,7 @@ from metabench.runs.kept.progress import CellProgress
 from metabench.runs.kept.record import Cell
 from metabench.runs.kept.record_file import FAILED_SUFFIX, SUFFIX, is_record_name, strip_suffix
 from metabench.runs.kept.run_folder import list_begun_cells
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 
 CellState: TypeAlias = Literal["done", "running", "interrupted", "failed", "corrupt", "left"]
 

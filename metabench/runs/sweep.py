@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.errors import DataError, first_problem
 from metabench.runs.kept.record import Cell
-from metabench.runs.plan import PlannedCell, check_names, plan_cells
+from metabench.runs.plan import check_names, plan_cells
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.request import RunRequest
 from metabench.system.toml_files import read_toml
 

@@ -18,7 +18,8 @@ from metabench.runs.executors.events import Event
 from metabench.runs.executors.ray import RayExecutor
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.record import read_record
-from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.plan import plan_cells
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 

@@ -12,7 +12,8 @@ from metabench.errors import CancelledError
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.run_cells import run_cells
-from metabench.runs.plan import PlannedCell, plan_cells
+from metabench.runs.plan import plan_cells
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 

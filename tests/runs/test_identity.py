@@ -72,6 +72,7 @@ def test_edited_code_is_another_cell_whose_record_stands_beside_the_first(place,
     write_method(method, EDIT)
     second = plan(method, place)
     assert (second.state, second.cell.method_code != first.cell.method_code) == ("waiting", True)
+    assert second.note == f"another cell than {first.record_path.parent.name}: its method code changed since"
     after_it = execute_cell(second, SETTINGS, quiet)
     assert after_it.result.blocks != before.result.blocks
     assert read_record(first.record_path) == before

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from metabench.runs.plan import PlannedCell
+    from metabench.runs.planned_cell import PlannedCell
     from metabench.runs.settings import Settings
 
 Kind: TypeAlias = Literal["started", "progress", "finished", "failed", "stopped"]

@@ -16,7 +16,7 @@ from metabench.runs.executors.worker_processes import Workers
 from metabench.runs.kept.progress import ProgressFile, read_progress
 from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.writing import explain_storage_error, write_whole
 

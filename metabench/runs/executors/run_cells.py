@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from metabench.runs.executors.events import Event, Executor, Kind, Listener, Outcome
 from metabench.runs.executors.local import LocalExecutor
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.home import home
 from metabench.system.writing import check_room

@@ -23,7 +23,7 @@ from metabench.runs.executors.local import write_failure
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.progress import read_progress
 from metabench.runs.kept.run_folder import run_folder
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.home import home, minari_root
 

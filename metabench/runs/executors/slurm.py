@@ -15,7 +15,7 @@ from typing import Any
 from metabench.errors import MetabenchError
 from metabench.runs.executors.events import Listener
 from metabench.runs.executors.shared import Ending, Job, run_job, run_jobs
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.extras import require
 from metabench.system.home import home

@@ -19,7 +19,7 @@ from metabench.methods.registry import find_registered_methods
 from metabench.runs.executors.events import Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
-from metabench.runs.plan import PlannedCell
+from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
 

@@ -12,6 +12,9 @@ from metabench_baselines.common.decision_transformer.train import Scales, build_
 
 from metabench import Episode, Spaces, Step
 
+pytestmark = pytest.mark.slow
+
+
 CODE_DIM = 4
 SCALES = Scales(np.full(3, 0.2, np.float32), np.full(3, 1.5, np.float32), 2.0, 1.5)
 

@@ -10,6 +10,9 @@ import torch
 from metabench import DataError, Episode, Policy, Spaces, Step, TrainingData, TrainingRun, load_method
 from metabench.data.columns import Columns
 
+pytestmark = pytest.mark.slow
+
+
 HORIZON, EPISODES = 8, 40
 CONTINUOUS = Spaces(2, HORIZON, action_low=(-2.0,), action_high=(2.0,))
 DISCRETE = Spaces(2, HORIZON, num_actions=3)

@@ -20,6 +20,9 @@ from metabench.data.training_data import TrainingData
 from metabench.methods.registry import find_registered_methods
 from metabench.system.torch_settings import torch_settings
 
+pytestmark = pytest.mark.slow
+
+
 KEPT = Path(__file__).with_name("fingerprints.json")
 METHODS = [name for name, entry in find_registered_methods().items() if entry.built_in]
 GROUPS, SHOTS = (0, 0, 1, 1), 3

@@ -20,6 +20,9 @@ from torch import Tensor
 
 from metabench import Array, Episode, Spaces, Step
 
+pytestmark = pytest.mark.slow
+
+
 LINE = Spaces(1, 8, action_low=(-2.0,), action_high=(2.0,))
 SWITCH = Spaces(1, 8, num_actions=3)
 SMALL = ImaginationConfig(steps=4_096, lanes=32, rollout=8, learning_rate=3e-3, discount=0.9, scale_rewards=True)

@@ -30,6 +30,9 @@ from metabench import (
     save_state,
 )
 
+pytestmark = pytest.mark.slow
+
+
 METHODS = {"recent": MetaDT, "all": MetaDTPlus}
 
 

@@ -88,6 +88,7 @@ def test_sizes(method: type, parameters: int) -> None:
     assert FaithfulReader(model, CONTINUOUS).parameter_count() == parameters
 
 
+@pytest.mark.slow
 def test_cached_equals_uncached() -> None:
     model, data = lively(), draw_environments(SMALL, TrainingRun(0), 3, "data")
     inputs, outputs = (scaled(values.double().numpy(), 600) for values in (data.inputs, data.outputs))
@@ -101,6 +102,7 @@ def test_cached_equals_uncached() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_pretraining_loss_counts_every_slot_and_scales_by_all_rows() -> None:
     model, data = lively(), draw_environments(SMALL, TrainingRun(0), 2, "data")
     inputs, outputs = (scaled(values.double().numpy(), 1_001) for values in (data.inputs, data.outputs))

@@ -171,6 +171,7 @@ class Reference(nn.Module):
         return self.outward(self.second(self.norm(self.hidden(self.first(linear) + linear))) + linear)
 
 
+@pytest.mark.slow
 def test_random_networks_are_initialised_by_their_own_inputs() -> None:
     values, kinds = torch.randn(40, 4, generator=generator()) * 3.0, np.random.default_rng(0)
     torch.manual_seed(0)

@@ -118,6 +118,7 @@ def acted(policy: Policy, spaces: Spaces, steps: int = 24) -> np.ndarray:
     return np.stack(actions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spaces", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 def test_without_support_it_acts_at_random_until_it_plans(spaces: Spaces, tmp_path: Path) -> None:
     policy = OSWMFaithfulSmall(TINY).train(logged(spaces), TrainingRun(0))

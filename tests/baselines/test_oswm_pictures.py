@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from metabench_baselines.common.planning.rows import Prediction, Reader
 from metabench_baselines.oswm import OSWM
@@ -42,6 +43,7 @@ def test_predictions_lie_beside_what_was_logged():
     assert len(picture.panels) == 1 + min(5, data.spaces.observation_dim)
 
 
+@pytest.mark.slow
 def test_the_policy_offers_it():
     data = load_data("tiny-discrete", "medium")
     policy = OSWM(PRESETS["tiny"]).train(data, TrainingRun(0))

@@ -28,6 +28,9 @@ from torch import Tensor
 
 from metabench import MetabenchError, TrainingRun, load_suite
 
+pytestmark = pytest.mark.slow
+
+
 TINY = {
     "environments": "simple-env",
     "models": "ridge-model",

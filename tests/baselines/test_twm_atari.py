@@ -185,6 +185,7 @@ def test_the_schedule_is_the_published_one() -> None:
     assert schedule.is_evaluation_due(9_998, 10_000)
 
 
+@pytest.mark.slow
 def test_the_first_step_of_a_window_has_no_loss() -> None:
     config = TINY.model_copy(update={"reward_input": False})
     torch.manual_seed(0)

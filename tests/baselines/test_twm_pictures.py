@@ -102,6 +102,7 @@ def test_the_plot_has_what_was_logged_in_its_own_units_and_the_spread_of_the_hea
         assert np.allclose(picture.panels[name][0].y, window.observations[0, 1:, place], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", ["tiny", "tiny-discrete"])
 @pytest.mark.parametrize("overrides", [{}, {"segments": 0, "reward_input": False, "ensemble": 1, "layers": 1}])
 def test_a_policy_offers_the_same_pictures_for_the_same_draws(suite, overrides):

@@ -113,6 +113,7 @@ def test_short_episodes_are_read_whole_and_draw_nothing():
     assert generator.random() == np.random.default_rng(0).random()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [WHOLE + 1, 200])
 def test_sampled_steps_have_the_expected_evidence_of_the_whole_episode(length):
     model = make_world_model(make_logged_data([20]), "all")

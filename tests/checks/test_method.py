@@ -6,6 +6,9 @@ import pytest
 
 from metabench.checks.method import check_method, iterate_method_checks
 
+pytestmark = pytest.mark.slow
+
+
 SOUND = '''
 from collections.abc import Mapping
 import json

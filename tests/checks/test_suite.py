@@ -14,6 +14,9 @@ from metabench.checks.suite_tasks import TaskChecks
 from metabench.checks.suite_teacher import TeacherChecks
 from metabench.suites import load_suite
 
+pytestmark = pytest.mark.slow
+
+
 TASK_0 = "parameters = { strength = 1.44, target = 0.55 }"
 
 BREAKS = {

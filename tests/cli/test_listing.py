@@ -24,6 +24,7 @@ def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> o
     return run
 
 
+@pytest.mark.slow
 def test_everything_is_listed(command: object) -> None:
     status, out, _ = command("list")
     assert status == 0
@@ -98,6 +99,7 @@ def test_a_method_is_described(command: object) -> None:
     assert all(content["keys"].values())
 
 
+@pytest.mark.slow
 def test_a_new_method_is_written_and_checked(
     command: object, tmp_path: Path, tiny_copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,9 @@ from metabench.runs.kept.run_folder import claim_cell
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 
+pytestmark = pytest.mark.slow
+
+
 SWEEP = """
 [[part]]
 suites = ["tiny"]

@@ -82,6 +82,7 @@ def test_list_and_show_as_json(tiny_copied):
     assert Path(shown["store"], "header.json").is_file()
 
 
+@pytest.mark.slow
 def test_list_leaves_internal_suites_out_unless_asked_for():
     assert "tiny" not in {state["suite"] for state in json.loads(succeed("list", "--json"))}
     assert "point-robot" in succeed("list")

@@ -17,6 +17,7 @@ def findings(out, level):
     return [line.removeprefix(f"{level:5} ") for line in out.splitlines() if line.startswith(f"{level:5} ")]
 
 
+@pytest.mark.slow
 def test_a_sound_place_has_nothing_wrong(command, place):
     ended = command("doctor")
     assert ended.status == 0, ended.out
@@ -28,6 +29,7 @@ def test_a_sound_place_has_nothing_wrong(command, place):
     assert any(line.startswith("rendering: MuJoCo cannot render here") for line in findings(ended.out, "note"))
 
 
+@pytest.mark.slow
 def test_damage_is_named_with_its_remedy(command, place, monkeypatch):
     (column,) = (place / "home" / "stores").glob("tiny-v*/medium-v*/rewards.npy")
     content = bytearray(column.read_bytes())
@@ -49,6 +51,7 @@ def test_damage_is_named_with_its_remedy(command, place, monkeypatch):
     assert len(wrong) == 4
 
 
+@pytest.mark.slow
 def test_locks_that_do_not_hold_are_told(command, place, monkeypatch):
     monkeypatch.setattr(doctor, "LOCKING", "raise SystemExit(1)")
     wrong = findings(command("doctor").out, "wrong")

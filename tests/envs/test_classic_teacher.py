@@ -67,6 +67,7 @@ def test_the_teachers_of_the_small_worlds_are_optimal() -> None:
         np.testing.assert_allclose(rolled.columns.episode_returns, best, atol=1.2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [*((name, 1500) for name in SINGLE), *((name, 40) for name in META)])
 def test_medium_is_half_as_good_as_the_expert(name: str, count: int) -> None:
     _, scores = episodes(load_suite(name), "train", "medium", count)
@@ -122,6 +123,7 @@ def test_actions_depend_on_their_own_lane_only_and_repeat(name: str) -> None:
         together.reset(["expret"], tasks[:1], [0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SINGLE, *META])
 def test_no_return_is_outside_the_bounds(name: str) -> None:
     suite, count = load_suite(name), 30

@@ -19,6 +19,9 @@ from metabench.envs.locomotion.random_parameters import BODIES
 from metabench.errors import SimulationError
 from metabench.suites import datasets_folder, read_suite
 
+pytestmark = pytest.mark.slow
+
+
 SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "hopper-param": {"mass": (4,), "inertia": (4, 3), "damping": (3,), "friction": (5, 3)},
     "walker-param": {"mass": (7,), "inertia": (7, 3), "damping": (6,), "friction": (8, 3)},

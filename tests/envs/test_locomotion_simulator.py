@@ -14,6 +14,9 @@ import pytest
 from metabench import load_suite
 from metabench.envs import BatchedEnvironment
 
+pytestmark = pytest.mark.slow
+
+
 STEPS = 200
 TASKS = {
     "cheetah-vel": (0, 7, 45, 54),

@@ -22,6 +22,7 @@ def teacher(folder, horizon=500):
     return load_family("meta-world").teacher(folder, horizon)
 
 
+@pytest.mark.slow
 def test_the_expert_solves_tasks_whose_goal_the_observation_hides():
     suite = load_suite("reach")
     tasks = [task.id for task in suite.split("test")[:2]]
@@ -32,6 +33,7 @@ def test_the_expert_solves_tasks_whose_goal_the_observation_hides():
     assert (acted.columns.episode_returns > 4500).all()
 
 
+@pytest.mark.slow
 def test_trajectories_of_a_task_differ_by_their_seeds_only():
     suite = load_suite("reach")
     task = suite.split("test")[0].id
@@ -43,6 +45,7 @@ def test_trajectories_of_a_task_differ_by_their_seeds_only():
     np.testing.assert_array_equal(rewards[0], rewards[2])
 
 
+@pytest.mark.slow
 def test_a_lane_acts_alike_in_any_company(tmp_path):
     write_errors(tmp_path, {"reach-v3": 0.5, "door-lock-v3": 0.3})
     observation = np.random.default_rng(0).normal(0.3, 0.2, (3, 39)).astype(np.float32)
@@ -77,6 +80,7 @@ def test_noise_is_drawn_anew_at_every_step(tmp_path):
     assert abs(np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

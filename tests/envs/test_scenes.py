@@ -18,6 +18,9 @@ from metabench.report.episodes import ADAPTED, ZERO_SHOT, Acted
 
 from ..plugin_packages import make_plugin as make_plugin
 
+pytestmark = pytest.mark.slow
+
+
 SHOWN = (
     "ant-dir",
     "cartpole-param",

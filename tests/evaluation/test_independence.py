@@ -12,6 +12,9 @@ from metabench.errors import DependentLanesError
 from metabench.evaluation.independence import FEW_LANES, Replay, choose_replay, list_replays
 from metabench.evaluation.protocol import list_supported_tracks
 
+pytestmark = pytest.mark.slow
+
+
 ZERO, ONE = Replay(0, scored=True), Replay(1, scored=True)
 
 

@@ -17,6 +17,9 @@ from metabench.evaluation.verdicts import compare_methods_on
 
 from .variance_components import Components, measure_components
 
+pytestmark = pytest.mark.slow
+
+
 DESIGNS = [(3, 20), (5, 20), (3, 30), (5, 30)]
 """Seeds and test tasks."""
 

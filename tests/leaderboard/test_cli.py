@@ -12,6 +12,7 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 
+@pytest.mark.slow
 def test_from_results_to_page(run, make, write, tmp_path):
     write([make("bc", seed, suite="point-robot") for seed in range(2)], tmp_path / "results")
     added = run("add", "results")

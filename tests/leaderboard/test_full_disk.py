@@ -56,6 +56,7 @@ def test_a_page_is_built_whole_or_stays_as_it_was(make, write, tmp_path, disk, l
     assert len(list((page / "rows").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_records_are_added_whole_and_the_rest_later(make, write, tmp_path, disk):
     write([make(seed=seed, suite="point-robot") for seed in range(3)], tmp_path / "results")
     disk(1)

@@ -21,6 +21,7 @@ def plugin(tmp_path: Path) -> Path:
     return tmp_path / "plugin"
 
 
+@pytest.mark.slow
 def test_it_passes_its_check_and_learns(plugin: Path, tiny_built: Path) -> None:
     spec = f"{plugin}/my_method/method.py:MyMethod"
     problems = [finding for finding in check_method(spec) if not finding.passed]

@@ -51,6 +51,7 @@ def test_the_method_of_the_readme_clones_behaviour(tmp_path: Path, tiny_built: P
     assert len(block.rows) == 2
 
 
+@pytest.mark.slow
 def test_the_program_of_the_readme_runs(tiny_built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = program("metabench.load_data").replace('"point-robot"', '"tiny"').replace('"demo"', '"tiny"')
     exec(compile(text, "README.md", "exec"), {})
@@ -141,6 +142,7 @@ def resolve_command(words: list[str]) -> tuple[Any, str]:
     return command, " ".join(named)
 
 
+@pytest.mark.slow
 def test_commands_and_options_that_the_documents_show_exist() -> None:
     seen = set()
     for words in documented_commands():

@@ -24,6 +24,9 @@ from metabench.suites import load_suite
 
 from .interrupted import SETTINGS, after, quiet
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = Path(__file__).with_name("small_methods.py").read_text()
 EDIT = ("noise + shift", "noise - shift")
 

@@ -18,6 +18,8 @@ from metabench.system.plain_values import read_number
 
 from .interrupted import METHODS, plan
 
+pytestmark = pytest.mark.slow
+
 
 def test_they_stand_in_the_record_by_name(place):
     cell = plan(place / "results", "NotANumber")

@@ -16,6 +16,9 @@ from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
 from metabench.runs.status import inspect_results
 
+pytestmark = pytest.mark.slow
+
+
 METHOD = f"{Path(__file__).with_name('small_methods.py')}:Small"
 
 

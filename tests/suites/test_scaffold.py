@@ -42,6 +42,7 @@ def test_its_physics_are_those_that_its_rules_state(make_plugin) -> None:
         assert not step.terminated[0]
 
 
+@pytest.mark.slow
 def test_its_references_are_those_that_are_measured(make_plugin) -> None:
     make_plugin("my-cart")
     suite = load_suite("my-cart")
@@ -51,6 +52,7 @@ def test_its_references_are_those_that_are_measured(make_plugin) -> None:
         assert measured == pytest.approx({"random": reference.random, "expert": reference.expert}, abs=0.15 * span)
 
 
+@pytest.mark.slow
 def test_a_method_is_trained_and_evaluated_on_it(make_plugin) -> None:
     suite_folder = make_plugin("my-cart") / "my_cart/my-cart/suite.toml"
     suite_folder.write_text(suite_folder.read_text().replace("trajectories = 100", "trajectories = 10"))

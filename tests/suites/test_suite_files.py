@@ -108,6 +108,7 @@ def test_a_broken_file_names_file_key_and_expectation(
     assert "\n" not in message
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(paths(CONTENT), key=str)),

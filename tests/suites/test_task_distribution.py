@@ -50,6 +50,7 @@ def test_circles_signs_factors_and_choices() -> None:
     assert set(draws({"choice": ["x", "y"]}, 100)) == {"x", "y"}
 
 
+@pytest.mark.slow
 def test_points_lie_apart_and_are_otherwise_uniform() -> None:
     law = {"uniform": [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]}
     free = draws(law, 8000)

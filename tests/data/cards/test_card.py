@@ -99,6 +99,7 @@ def test_what_is_missing_is_named(tiny, folders, monkeypatch):
     assert (tiny.folder / "README.md").read_text() == CARD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rows"), [("cheetah-vel", 1), ("ant-dir", 1), ("cheetah-dir", 2)])
 def test_the_strip_shows_stored_episodes(small_copy, monkeypatch, name, rows):
     suite = small_copy(name)

@@ -24,6 +24,9 @@ from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
 from metabench.suites import list_suites, load_named_suite, load_suite
 
+pytestmark = pytest.mark.slow
+
+
 ODD = ("tiny\0", "a/b\0", "\0", "", ".", "..", "/", "../tiny", "/etc", "a" * 5000, "a/" * 3000, "\ud800", "~", "tiny\n")
 NAMES = st.sampled_from(ODD) | st.text(max_size=30) | st.text(alphabet="/.\0~tiny", max_size=12)
 """Also what looks like a path."""

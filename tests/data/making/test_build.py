@@ -259,6 +259,7 @@ print(build_data("tiny", "medium", force="force" in sys.argv, progress=progress)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["rolling out", "making the store"])
 def test_what_a_killed_build_leaves_is_never_used_and_goes_with_the_next(folders, stage):
     killed = subprocess.run([sys.executable, "-c", BUILD, stage], env=dict(os.environ), check=False)

@@ -93,6 +93,7 @@ def test_what_does_not_exist_is_refused() -> None:
         GymnasiumView(Countdown(), {}).reset(options={"goal": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -245,6 +245,7 @@ def test_every_format_holds_the_numbers_and_json_follows_its_schema(report):
         export_comparison(report, "latx")
 
 
+@pytest.mark.slow
 def test_the_verb_prints_tables_of_80_columns_and_writes_files(records, write, tmp_path, monkeypatch):
     write(records, tmp_path / "leaderboard/records")
     monkeypatch.chdir(tmp_path)

@@ -115,6 +115,7 @@ def test_adaptation_has_a_column_where_it_is_known(make, write, tmp_path, browse
     assert browser.texts("#board td.number:not(.value)")[1] == f"{entry.adaptation.mean:.1f}"
 
 
+@pytest.mark.slow
 def test_columns_sort_both_ways_and_the_address_keeps_it(site, browser):
     browser.open(site)
     browser.click('[data-sort="return"]')
@@ -146,6 +147,7 @@ def test_choices_filter_and_incomplete_rows_say_what_is_missing(site, browser):
     assert read_focus(browser, "id") == "choice-dataset"
 
 
+@pytest.mark.slow
 def test_methods_are_found_by_parts_of_their_names(site, browser):
     browser.open(site)
     browser.click("#find")
@@ -159,6 +161,7 @@ def test_methods_are_found_by_parts_of_their_names(site, browser):
     assert browser.run("return document.getElementById('find').value") == "dt t p"
 
 
+@pytest.mark.slow
 def test_a_row_opens_its_rows_records_configuration_and_commands(site, browser):
     browser.open(site, "#track=few-shot&shots=3")
     loaded = "return document.querySelectorAll('script[src^=\"rows/\"]').length"
@@ -178,6 +181,7 @@ def test_a_row_opens_its_rows_records_configuration_and_commands(site, browser):
     assert {read_record(site.parent / link).result.cell.method for link in links} == {"meta-dt"}
 
 
+@pytest.mark.slow
 def test_the_command_of_a_row_is_its_own(make, write, tmp_path, browser):
     overrides = {"layers": 2, "name": "a b"}
     records = [make("bc", seed, overrides=overrides, configuration=overrides) for seed in (0, 2)]

@@ -8,6 +8,8 @@ from selenium.webdriver import Keys
 
 from metabench.leaderboard.build import build_leaderboard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(make, write, tmp_path_factory):

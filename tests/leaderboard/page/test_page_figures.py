@@ -48,6 +48,7 @@ def marks(browser):
     return browser.run("return [...document.querySelectorAll('#figure .hit')].map((mark) => mark.ariaLabel)")
 
 
+@pytest.mark.slow
 def test_the_adaptation_curve_has_every_method_and_its_values(site, browser):
     page, board = site
     browser.open(page)
@@ -129,6 +130,7 @@ def test_every_task_is_shown_with_its_score_and_what_it_is(site, browser):
     assert titles == f"{format_number(entry.tasks[0].score.mean)} [{format_number(low)}, {format_number(high)}]"
 
 
+@pytest.mark.slow
 def test_the_overall_table_shows_gaps_sorts_and_leads_to_rows(site, browser):
     page, board = site
     browser.open(page, "#view=overall")
@@ -157,6 +159,7 @@ def save_and_read(browser, folder, ending):
     return found[0].read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser, tmp_path):
     page, board = site
     browser.open(page)

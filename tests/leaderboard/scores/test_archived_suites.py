@@ -57,6 +57,7 @@ def test_without_the_archive_they_are_shown_without_scores(make, bumped):
     assert "the suite here is point-robot-v2" in entries[0].outdated
 
 
+@pytest.mark.slow
 def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_one_is_in_the_overall_table(
     make, write, bumped, tmp_path
 ):
@@ -83,6 +84,7 @@ def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_on
     assert "point-robot-v2, medium-v1" in lines
 
 
+@pytest.mark.slow
 def test_the_page_says_so_and_gives_no_command(make, write, bumped, tmp_path, browser):
     write([old(make, "bc"), new(make, bumped, method="meta-dt")], tmp_path / "records")
     build_leaderboard(tmp_path / "records", tmp_path, SuiteShelf([bumped]))
@@ -99,6 +101,7 @@ def test_the_page_says_so_and_gives_no_command(make, write, bumped, tmp_path, br
     assert "versions" in browser.texts(".panel dt")
 
 
+@pytest.mark.slow
 def test_published_records_pass_and_new_ones_are_refused(make, write, bumped, tmp_path):
     shelf, published = SuiteShelf([bumped]), tmp_path / "records"
     write([old(make, seed=0), new(make, bumped, seed=0)], published)

@@ -29,6 +29,7 @@ def submission(trained, card, tmp_path, shelf):
     return tmp_path / "submission"
 
 
+@pytest.mark.slow
 def test_a_submission_holds_records_card_policies_and_scores(submission, real):
     record = read_record(real("small", 1))
     place = record.path
@@ -40,6 +41,7 @@ def test_a_submission_holds_records_card_policies_and_scores(submission, real):
     assert f"| small | tiny | medium | tiny | {PROTOCOL} | test | few-shot | 3 | 2 |" in text
 
 
+@pytest.mark.slow
 def test_it_is_checked_and_added_with_its_card(submission, tmp_path, shelf, card):
     assert list(check_records(submission, shelf)) == []
     board = tmp_path / "board" / "records"

@@ -78,6 +78,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
     assert all(line.startswith("point-robot-v1/medium/bc/cpu-") for line in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [

@@ -25,6 +25,7 @@ def run(trained, public_tiny, tmp_path, monkeypatch, capsys):
     return command
 
 
+@pytest.mark.slow
 def test_from_a_results_folder_to_a_leaderboard(run, trained, tmp_path):
     status, printed = run("new-card", "small")
     assert (status, printed) == (
@@ -64,6 +65,7 @@ def test_verification_says_what_it_found_and_why(run, real):
     ]
 
 
+@pytest.mark.slow
 def test_verification_in_fresh_tasks_fails_a_method_that_knows_the_published_one(run, real):
     status, printed = run("verify", real("memorising", 0), "--method", MEMORISING, "--no-isolate", "--fresh-tasks", "5")
     assert status == 1

@@ -139,6 +139,7 @@ def test_cancelling_withdraws_the_jobs_and_keeps_what_they_did(place):
     assert [path.name for path in (home() / "runs").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_overwriting_happens_once_and_not_in_the_job_which_may_be_repeated(place):
     (cell,) = plan(place / "results")
     assert run_cells([cell], Settings()).finished == (0,)

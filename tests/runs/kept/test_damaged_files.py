@@ -23,6 +23,9 @@ from metabench.system.home import home
 
 from ..interrupted import METHODS, SETTINGS, after, interrupt, plan, quiet, run
 
+pytestmark = pytest.mark.slow
+
+
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda content: b"",
     "truncated": lambda content: content[: len(content) // 2],

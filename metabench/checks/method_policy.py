@@ -187,7 +187,7 @@ class PolicyChecks:
             split=split,
             privileged=training.privileged,
             name=training.name,
-            replays=list_replays(split, track),
+            replays=list_replays(self._suite, split, track),
         )
         rows = [row for block in evaluation.blocks for row in block.rows]
         wrong = [row for row in rows if not math.isfinite(row.total_return)]

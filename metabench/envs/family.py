@@ -63,8 +63,8 @@ class Teacher(ABC):
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
 
-def clip_to_unit(actions: Array) -> Array:
-    """Actions of environments whose bounds are -1 and 1."""
+def clip_to_unit(actions: Array, tasks: Sequence[TaskParameters]) -> Array:
+    """Actions of environments whose bounds are -1 and 1; the same in every task."""
     return np.clip(actions, -1.0, 1.0)
 
 
@@ -78,7 +78,7 @@ class TeacherTraining:
         make_features: `(lanes, observation_dim)` observations and the lanes' tasks to `(lanes, feature_dim)` float64.
         draw_task: a task of the distribution that the teacher is trained on, as wide as the suites and their far tasks.
         discrete: actions are choices.
-        to_environment: actions as the network draws them to those that the environment takes.
+        to_environment: actions as the network draws them, and the lanes' tasks, to what the environment takes.
     """
 
     feature_dim: int
@@ -86,7 +86,7 @@ class TeacherTraining:
     make_features: Callable[[Array, Sequence[TaskParameters]], Array]
     draw_task: Callable[[np.random.Generator], TaskParameters]
     discrete: bool = False
-    to_environment: Callable[[Array], Array] = clip_to_unit
+    to_environment: Callable[[Array, Sequence[TaskParameters]], Array] = clip_to_unit
 
 
 @dataclass(frozen=True)

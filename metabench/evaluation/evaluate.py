@@ -99,7 +99,7 @@ def evaluate(
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
-    counts = protocol.choose_shot_counts(split, track, shots)
+    counts = protocol.choose_shot_counts(suite, split, track, shots)
     opener = _copy_anew(policy, name) if isinstance(policy, Policy) else policy
     stages = _Stages(
         opener, name, suite, suite.environment(), split, track, seed, privileged, replays, progress

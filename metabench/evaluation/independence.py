@@ -101,7 +101,7 @@ def choose_replay(
     every = [
         (split, track, Replay(each.shots, each.scored, FEW_LANES, FIRST_STEPS))
         for split, track in pairs
-        for each in list_replays(split, track)
+        for each in list_replays(suite, split, track)
     ]
     generator = np.random.default_rng(seeds.seed_replay_choice(suite, seed))
     with_support = generator.random() < WITH_SUPPORT
@@ -109,9 +109,9 @@ def choose_replay(
     return fitting[int(generator.integers(len(fitting)))]
 
 
-def list_replays(split: str, track: str) -> tuple[Replay, ...]:
+def list_replays(suite: Suite, split: str, track: str) -> tuple[Replay, ...]:
     """All rollouts of a track, whole, with as many lanes as there can be."""
-    counts = protocol.choose_shot_counts(split, track)
+    counts = protocol.choose_shot_counts(suite, split, track)
     collected = range(max(counts)) if track == "few-shot" else ()
     return (
         *(Replay(shots, scored=False) for shots in collected),

@@ -15,7 +15,7 @@ from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation import seeds
 from metabench.evaluation.seeds import PROTOCOL as PROTOCOL
 from metabench.suites import Suite
-from metabench.suites.schema import TaskEntry
+from metabench.suites.schema import FEW_SHOTS, TaskEntry
 
 ARCHIVED_PROTOCOLS = ("1",)
 """Records of these stay scored and shown; none is made or added any more."""
@@ -32,11 +32,8 @@ TRACKS = ("zero-shot", "few-shot", "logged-shot")
 SUPPORT_DATASET = "medium"
 """The dataset that the support of `logged-shot` is drawn from."""
 
-_SHOTS: dict[str, dict[str, tuple[int, ...]]] = {
-    "test": {"zero-shot": (0,), "few-shot": (1, 3, 5), "logged-shot": (3,)},
-    VALIDATION: {"zero-shot": (0,), "few-shot": (1, 3, 5), "logged-shot": (3,)},
-    "test-far": {"zero-shot": (0,), "few-shot": (3,), "logged-shot": (3,)},
-}
+_SHOTS = {"zero-shot": (0,), "few-shot": (3,), "logged-shot": (3,)}
+"""On every split; suites name more of few-shot for their test and validation tasks."""
 
 
 @dataclass(frozen=True, order=True)
@@ -91,11 +88,12 @@ def check_split(suite: Suite, split: str) -> None:
 
 
 def choose_shot_counts(
-    split: str, track: str, shots: Sequence[int] | None = None
+    suite: Suite, split: str, track: str, shots: Sequence[int] | None = None
 ) -> tuple[int, ...]:
     """The shot counts of a track, ascending and each once: those asked for, or the protocol's.
 
     Args:
+        suite: the suite.
         split: `test`, `test-far` or `validation`.
         track: one of `TRACKS`.
         shots: numbers of support episodes; None takes the protocol's for this split.
@@ -107,7 +105,8 @@ def choose_shot_counts(
     if track not in TRACKS:
         raise UnknownNameError("track", track, TRACKS)
     if shots is None:
-        return _SHOTS[split][track]
+        named = track == "few-shot" and split != "test-far"
+        return suite.entry.evaluation.few_shot if named else _SHOTS[track]
     counts = tuple(sorted(set(shots)))
     if track == "zero-shot":
         fits, expected = counts == (0,), "exactly 0"
@@ -171,8 +170,16 @@ def _list_supported(suite: Suite, splits: Sequence[str]) -> tuple[tuple[str, str
     )
 
 
+def count_supports(suite: Suite, shots: int) -> int:
+    """How many supports a task has with so many shots: R, but one where there are more shots than every suite has.
+
+    Tasks matter more than episodes: twenty episodes in each of R supports would cost more than all the rest.
+    """
+    return suite.entry.evaluation.supports if shots <= max(FEW_SHOTS) else 1
+
+
 def list_scored_lanes(suite: Suite, split: str, track: str, shots: int) -> tuple[Lane, ...]:
-    """The scored episodes of a track with one shot count: E a task, E/R from each support, in a fixed shuffled order.
+    """The scored episodes of a track with one shot count: E/R from each support, in a fixed shuffled order.
 
     Args:
         suite: whose quotas E (`evaluation.episodes`) and R (`evaluation.supports`) hold.
@@ -181,10 +188,11 @@ def list_scored_lanes(suite: Suite, split: str, track: str, shots: int) -> tuple
         shots: one of those that `choose_shot_counts` gives.
 
     Returns:
-        One lane an episode, tasks x E of them; the i-th has the same task and start in all tracks and shot counts.
+        One lane an episode, tasks x E of them but with 20 shots; the i-th has then the same task and start in all
+        tracks and shot counts.
     """
     quota = suite.entry.evaluation
-    supports, episodes = quota.supports, quota.episodes // quota.supports
+    supports, episodes = count_supports(suite, shots), quota.episodes // quota.supports
     if track == "zero-shot":
         # Episodes without support have nothing in common: each is a group of its own.
         supports, episodes = quota.episodes, 1
@@ -203,7 +211,7 @@ def list_collection_lanes(suite: Suite, split: str, episode: int) -> tuple[Lane,
         # `episode` earlier ones have been acted: so many shots is the policy given now.
         Lane(task.id, support, shots=episode, episode=episode)
         for task in list_tasks(suite, split)
-        for support in range(suite.entry.evaluation.supports)
+        for support in range(count_supports(suite, episode + 1))
     ]
     return _make_anonymous(lanes, seeds.seed_lane_order(suite, split, scored=False))
 

@@ -11,9 +11,7 @@ from metabench.errors import DataError
 from metabench.evaluation.rows import Block, Row
 from metabench.evaluation.statistics import Floats
 from metabench.suites import Suite
-
-LOWEST_SCORE, HIGHEST_SCORE = -100.0, 200.0
-"""A task's score is clipped to these: one task that goes wrong beyond measure does not decide a mean over tasks."""
+from metabench.suites.suite import HIGHEST_SCORE, LOWEST_SCORE
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,10 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
     normalised = average_by_task(suite.normalised(tasks.tolist(), returns))  # (tasks,)
     scores = normalised
     if suite.entry.headline == "success":
-        if success_any is None:
+        counted = success_last if suite.entry.success == "last" else success_any
+        if counted is None:
             raise DataError(f"suite {suite.name}: its score is success, but the rows tell none")
-        scores = average_by_task([100.0 * value for value in success_any])
+        scores = average_by_task(suite.score_success(tasks.tolist(), counted))
     clipped = np.clip(scores, LOWEST_SCORE, HIGHEST_SCORE)
     return Score(
         tasks=tuple(identifiers.tolist()),

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from metabench.evaluation.scores import HIGHEST_SCORE, LOWEST_SCORE
+from metabench.suites.suite import HIGHEST_SCORE, LOWEST_SCORE
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf
 from metabench.methods.pictures import Series

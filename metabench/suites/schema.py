@@ -17,18 +17,23 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 MINARI_ID = r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]+$"
 MinariId = Annotated[str, Field(pattern=MINARI_ID, max_length=200)]
 
+FEW_SHOTS = (1, 3, 5)
+"""Shot counts of few-shot in every suite."""
+
+MANY_SHOTS = 20
+"""One more where episodes are short."""
+
 RECORDED = "recorded"
 """The behaviour of trajectories that were not rolled out here but come from Minari datasets."""
 
 
 class Reference(StrictModel):
-    """Mean returns of a task over at least 100 episodes: what 0 and 100 mean in the normalised score."""
+    """Means of a task over at least 100 episodes: what 0 and 100 mean in the score."""
 
-    random: float = Field(description="mean return of uniformly random actions")
-    expert: float = Field(description="mean return of the shipped teacher's expert behaviour")
+    random: float = Field(description="of uniformly random actions")
+    expert: float = Field(description="of the shipped teacher's expert behaviour")
     blind: float | None = Field(
-        default=None,
-        description="mean return of the best policy that knows neither task nor past",
+        default=None, description="of the best policy that knows neither task nor past"
     )
 
     @model_validator(mode="after")
@@ -51,7 +56,10 @@ class TaskEntry(StrictModel):
     parameters: dict[str, Any] = Field(
         description="the numbers that fix the task; the family checks them"
     )
-    reference: Reference
+    reference: Reference = Field(description="returns; without blind where success is the score")
+    success: Reference | None = Field(
+        default=None, description="shares of episodes with success, by the suite's rule"
+    )
 
 
 class EvaluationEntry(StrictModel):
@@ -59,11 +67,18 @@ class EvaluationEntry(StrictModel):
 
     episodes: int = Field(ge=1, description="E: scored episodes a test task")
     supports: int = Field(ge=1, description="R: independent supports a test task; divides E")
+    few_shot: tuple[int, ...] = Field(
+        default=FEW_SHOTS,
+        description="shot counts of few-shot on the test tasks; beyond the first three where episodes are short",
+    )
 
     @model_validator(mode="after")
     def _check_quotas(self) -> Self:
         if self.episodes % self.supports:
             raise ValueError(f"supports ({self.supports}) must divide episodes ({self.episodes})")
+        if self.few_shot not in (FEW_SHOTS, (*FEW_SHOTS, MANY_SHOTS)):
+            usual = ", ".join(map(str, FEW_SHOTS))
+            raise ValueError(f"few_shot must be [{usual}] or [{usual}, {MANY_SHOTS}]")
         return self
 
 
@@ -151,7 +166,13 @@ class SuiteEntry(StrictModel):
     title: str = Field(min_length=1, max_length=120)
     family: Name
     horizon: int = Field(ge=1)
-    headline: Literal["normalised", "success"] = "normalised"
+    headline: Literal["normalised", "success"] = Field(
+        default="normalised", description="what the score is made of: the return, or success"
+    )
+    success: Literal["last", "any"] | None = Field(
+        default=None,
+        description="which step's success counts; the score is then scaled by each task's references of success",
+    )
     seen_tasks: bool = Field(
         default=False, description="test tasks are also training tasks: kept out of overall tables"
     )
@@ -191,6 +212,7 @@ class SuiteEntry(StrictModel):
             if not any(task.split == split for task in self.task):
                 raise ValueError(f"task_distribution.{split}: no task has this split")
             check_order(alternatives)
+        self._check_references()
         if self.seen_tasks and self.task_distribution:
             raise ValueError(
                 "task_distribution: all tasks are seen in training, there are no fresh ones"
@@ -202,14 +224,7 @@ class SuiteEntry(StrictModel):
                 raise ValueError("at least one training task must have validation = true")
             if all(task.validation for task in self.task if task.split == "train"):
                 raise ValueError("at least one training task must not be a validation task")
-            seen = {
-                repr(sorted(task.parameters.items())) for task in self.task if task.split == "train"
-            }
-            for task in self.task:
-                if task.split != "train" and repr(sorted(task.parameters.items())) in seen:
-                    raise ValueError(
-                        f"task {task.id} ({task.split}) is also a training task; set seen_tasks = true"
-                    )
+            self._check_repeats()
         for name, dataset in self.datasets.items():
             missing = {"train", "test"} - set(dataset.splits)
             if missing:
@@ -227,3 +242,26 @@ class SuiteEntry(StrictModel):
                         f"datasets.{name}.minari must name each task's dataset: task {odd[0]} {problem}"
                     )
         return self
+
+    def _check_references(self) -> None:
+        if self.success is not None and self.headline != "success":
+            raise ValueError("success names a rule, but headline is not 'success'")
+        for task in self.task:
+            if (task.success is None) != (self.success is None):
+                found = "none" if task.success is None else "one, but the suite names no rule"
+                raise ValueError(
+                    f"task {task.id}: expected a reference of success where the suite has a rule, found {found}"
+                )
+
+    def _check_repeats(self) -> None:
+        """A task stands once: twice it would count twice, and be seen in training if it is a training task."""
+        seen: dict[str, TaskEntry] = {}
+        for task in self.task:
+            first = seen.setdefault(repr(sorted(task.parameters.items())), task)
+            if first is not task:
+                also = (
+                    f"is also a training task ({first.id}); set seen_tasks = true"
+                    if first.split == "train" != task.split
+                    else f"repeats the parameters of task {first.id}"
+                )
+                raise ValueError(f"task {task.id} ({task.split}) {also}")

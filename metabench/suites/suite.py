@@ -9,15 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.suites.folders import suite_folder
-from metabench.suites.schema import DatasetEntry, SuiteEntry, TaskEntry
+from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
 from metabench.system.source_code import (
     digest_sources,
     find_foreign_sources,
     find_package_source,
 )
+
+LOWEST_SCORE, HIGHEST_SCORE = -100.0, 200.0
+"""A task's score is clipped to these: one task that goes wrong beyond measure does not decide a mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,17 @@ class Suite:
         """`sha256:...` of everything that results depend on: rules, tasks, references and quotas, not the data."""
         # No result depends on the law of tasks that are not there yet; `distribution` says the same in words.
         excluded = {"datasets", "teachers", "title", "task_distribution", "task_in_observation"}
-        if (
-            self.entry.spaces is None
-        ):  # digests in records published before the key existed stay what they were
-            excluded.add("spaces")
+        # Digests in records published before a key existed stay what they were: where it says nothing, it is left out.
+        excluded |= {key for key in ("spaces", "success") if getattr(self.entry, key) is None}
         content = self.entry.model_dump(mode="json", exclude=excluded)
-        for task in content["task"]:  # nor have those published before it blind references
-            if task["reference"]["blind"] is None:
-                del task["reference"]["blind"]
+        if self.entry.evaluation.few_shot == FEW_SHOTS:
+            del content["evaluation"]["few_shot"]
+        for task in content["task"]:
+            if task["success"] is None:
+                del task["success"]
+            for reference in (task["reference"], task.get("success", {})):
+                if reference.get("blind", 0.0) is None:
+                    del reference["blind"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -166,27 +174,31 @@ class Suite:
             raise MetabenchError(
                 f"{len(tasks)} tasks and {len(returns)} returns: expected as many of each"
             )
-        references = [self.entry.task[task].reference for task in tasks]
-        return [
-            100.0 * (value - reference.random) / (reference.expert - reference.random)
-            for value, reference in zip(returns, references, strict=True)
-        ]
+        return _scale(returns, [self.entry.task[task].reference for task in tasks])
+
+    def score_success(self, tasks: Sequence[int], successes: Sequence[float]) -> list[float]:
+        """Scores of successes, 0 or 1 by the suite's rule, the i-th in task `tasks[i]`.
+
+        100 (success - random) / (expert - random) by the references of success; in per cent where there are none.
+        """
+        references = [self.entry.task[task].success or _PER_CENT for task in tasks]
+        return _scale(successes, references)
 
     def headroom(self, split: str) -> float | None:
         """What knowing the task is worth on `split`: 100 minus the mean over its tasks of the blind policy's score.
 
-        0 where the observation tells the task. None where a task has no blind reference, or the suite's score is
-        success, which references do not tell.
+        0 where the observation tells the task. None where a task has no blind reference of what the score is made of.
         """
         if self.entry.task_in_observation:
             return 0.0
-        tasks = self.split(split)
-        blind = [task.reference.blind for task in tasks]
-        told = [value for value in blind if value is not None]
-        if len(told) < len(blind) or self.entry.headline != "normalised":
+        by_success = self.entry.headline == "success"
+        found = [task.success if by_success else task.reference for task in self.split(split)]
+        references = [each for each in found if each is not None]
+        blind = [each.blind for each in references if each.blind is not None]
+        if len(blind) < len(found):
             return None
-        scores = self.normalised([task.id for task in tasks], told)
-        return 100.0 - sum(scores) / len(scores)
+        scores = np.clip(_scale(blind, references), LOWEST_SCORE, HIGHEST_SCORE)
+        return 100.0 - float(scores.mean())
 
     def unit(self, task: int) -> str | None:
         """The environment that `task` shares with others, where a suite has several; None where tasks stand alone.
@@ -195,3 +207,14 @@ class Suite:
         """
         names = {str(each.parameters.get("environment")) for each in self.tasks}
         return str(self.tasks[task].parameters.get("environment")) if len(names) > 1 else None
+
+
+_PER_CENT = Reference(random=0.0, expert=1.0)
+
+
+def _scale(values: Sequence[float], references: Sequence[Reference]) -> list[float]:
+    """Scores, 0 where a value is that of random actions and 100 where it is the expert's."""
+    return [
+        100.0 * (value - reference.random) / (reference.expert - reference.random)
+        for value, reference in zip(values, references, strict=True)
+    ]

@@ -32,7 +32,7 @@ def make_blind_training(suite: Suite) -> TeacherTraining:
         make_features=lambda observations, tasks: observations,
         draw_task=draw_task,
         discrete=spaces.discrete,
-        to_environment=lambda actions: to_bounds(suite, actions),
+        to_environment=lambda actions, tasks: to_bounds(suite, actions),
     )
 
 

@@ -54,7 +54,7 @@ class LaneGroup:
             `(lanes,)` rewards; `(lanes,)` whether the task has ended the episode now; and, if all lanes begin anew, the
             last features of their episodes.
         """
-        step = self._environment.step(self._training.to_environment(actions))
+        step = self._environment.step(self._training.to_environment(actions, self.parameters))
         ended = self.active & step.terminated
         self._returns[self.active] += step.reward[self.active]
         self._elapsed += 1

@@ -133,7 +133,7 @@ def test_first_steps_do_not_find_late_sharing_but_whole_episodes_do():
 def test_an_honest_policy_passes_whatever_is_replayed(track, tiny_built):
     suite = load_suite("tiny")
     plain = evaluate(opened(Walker), suite, track)
-    found = evaluate(opened(Walker), suite, track, replays=list_replays("test", track))
+    found = evaluate(opened(Walker), suite, track, replays=list_replays(suite, "test", track))
     assert (found.blocks, found.collection) == (plain.blocks, plain.collection)
     replays = {"zero-shot": 1, "few-shot": 8, "logged-shot": 1}[track]
     assert (found.counts.replayed_lanes, found.counts.replayed_steps) == (replays, replays * 20)
@@ -201,7 +201,7 @@ def test_a_run_replays_one_rollout_in_a_third_of_the_cells_one_with_support():
     chosen = [choose_replay(suite, pairs, seed) for seed in range(400)]
     assert chosen == [choose_replay(suite, pairs, seed) for seed in range(400)]
     assert all((split, track) in pairs for split, track, _ in chosen)
-    every = {(*pair, replay.shots, replay.scored) for pair in pairs for replay in list_replays(*pair)}
+    every = {(*pair, replay.shots, replay.scored) for pair in pairs for replay in list_replays(suite, *pair)}
     assert {(split, track, each.shots, each.scored) for split, track, each in chosen} == every
     assert 100 < sum(each.shots > 0 for _, _, each in chosen) < 167  # 4.5 deviations
     assert {each.lanes for *_, each in chosen} == {FEW_LANES}
@@ -216,7 +216,7 @@ def test_built_in_methods_pass(suite, method, folders):
     loaded = load_suite(suite)
     trained = load_method(method, preset="tiny", suite=suite).train(load_data(loaded, "medium"), TrainingRun(0))
     for split, track in list_supported_tracks(loaded):
-        replays = list_replays(split, track)
+        replays = list_replays(loaded, split, track)
         found = evaluate(trained, loaded, track, split=split, replays=replays)
         tasks = len(loaded.split(split))
         assert found.counts.replayed_lanes == len(replays) * max(1, tasks // 2)

@@ -16,7 +16,7 @@ from typing import ClassVar, TypeGuard
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.family import TaskFamily, Teacher, TeacherTraining
+from metabench.envs.family import TaskFamily, Teacher, TeacherTraining, clip_to_unit
 from metabench.envs.locomotion.network_teacher import NetworkTeacher
 from metabench.envs.locomotion.versions import TESTED_MUJOCO
 from metabench.envs.spaces import Array, Spaces
@@ -39,11 +39,27 @@ class LocomotionFamily(TaskFamily):
 
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The trained teacher."""
-        return NetworkTeacher(folder, self.spaces(horizon), self.teacher_features, self.feature_dim)
+        return NetworkTeacher(
+            folder,
+            self.spaces(horizon),
+            self.teacher_features,
+            self.feature_dim,
+            self.to_environment,
+        )
 
     def teacher_training(self) -> TeacherTraining:
         """PPO on this simulator, over tasks as `draw` gives them."""
-        return TeacherTraining(self.feature_dim, self.action_dim, self.teacher_features, self.draw)
+        return TeacherTraining(
+            self.feature_dim,
+            self.action_dim,
+            self.teacher_features,
+            self.draw,
+            to_environment=self.to_environment,
+        )
+
+    def to_environment(self, actions: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """The teacher's actions as the simulator takes them, in [-1, 1]."""
+        return clip_to_unit(actions, parameters)
 
     @property
     def rules(self) -> str:

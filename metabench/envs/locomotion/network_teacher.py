@@ -10,12 +10,15 @@ from typing import TypeAlias
 import numpy as np
 
 from metabench.envs.batched import TaskParameters
-from metabench.envs.family import Teacher
+from metabench.envs.family import Teacher, clip_to_unit
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import DataError, UnknownNameError
 
 BEHAVIOURS = ("stage-1", "stage-2", "medium", "stage-4", "expert")
 """Weakest first; each is a file `teachers/NAME.safetensors`."""
+
+ToEnvironment: TypeAlias = Callable[[Array, Sequence[TaskParameters]], Array]
+"""`(lanes, action_dim)` actions of the network and the lanes' tasks to what the environment takes."""
 
 Features: TypeAlias = Callable[[Array, Sequence[TaskParameters]], Array]
 """`(lanes, observation_dim)` observations and the lanes' tasks to `(lanes, features)` network inputs, float64."""
@@ -110,10 +113,18 @@ class NetworkTeacher(Teacher):
 
     behaviours = BEHAVIOURS
 
-    def __init__(self, folder: Path, spaces: Spaces, features: Features, feature_size: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spaces: Spaces,
+        features: Features,
+        feature_size: int,
+        to_environment: ToEnvironment = clip_to_unit,
+    ) -> None:
         """Keep where the weights lie; they are read when a behaviour is first used."""
         self._folder, self._spaces = folder, spaces
         self._features, self._feature_size = features, feature_size
+        self._to_environment = to_environment
         self._networks: dict[str, TeacherNetwork] = {}
 
     def reset(
@@ -148,6 +159,4 @@ class NetworkTeacher(Teacher):
                 network(features[lanes]) + network.noise * self._noise[lanes, self._timestep]
             )
         self._timestep += 1
-        return np.clip(
-            actions, np.array(self._spaces.action_low), np.array(self._spaces.action_high)
-        )
+        return self._to_environment(actions, self._parameters)

@@ -128,7 +128,7 @@ class HealthyFamily(ParameterFamily):
     `strength` has a factor and `direction` a 1 or -1 for each actuator.
     """
 
-    bases: ClassVar[Mapping[str, float]] = {**ParameterFamily.bases, "strength": 1.3}
+    bases: ClassVar[Mapping[str, float]] = {**ParameterFamily.bases, "strength": 1.2}
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -152,15 +152,14 @@ class HealthyFamily(ParameterFamily):
 
         return HealthyBodyEnvironment(self.spaces(horizon), self.name)
 
-    def teacher_features(self, observations: Array, parameters: Sequence[TaskParameters]) -> Array:
-        """The observation, the exponents of all factors divided by 3, and the directions."""
-        scaled = super().teacher_features(observations, parameters)
-        return np.concatenate([scaled, [task["direction"] for task in parameters]], axis=1)
+    def to_environment(self, actions: Array, parameters: Sequence[TaskParameters]) -> Array:
+        """The teacher knows which actuators are turned: its network acts as if none were, and never sees it."""
+        directions = np.array([task["direction"] for task in parameters], np.float64)
+        return np.clip(actions, -1.0, 1.0) * directions
 
     def draw(self, generator: np.random.Generator) -> TaskParameters:
-        """Factors as of the family without falls, and any directions."""
-        factors = super().draw(generator)
-        return {**factors, "direction": generator.choice((-1, 1), self.joints).tolist()}
+        """Factors as of the family without falls; directions make no difference to the teacher."""
+        return {**super().draw(generator), "direction": [1] * self.joints}
 
     def task_vector(self, parameters: TaskParameters) -> Array:
         """The exponents of all factors, and the directions."""
@@ -176,7 +175,7 @@ class HopperHealthyFamily(HealthyFamily):
     """
 
     name = "hopper-healthy"
-    observation_dim, action_dim, feature_dim = 11, 3, 11 + 37 + 3
+    observation_dim, action_dim, feature_dim = 11, 3, 11 + 37
     bodies, joints = 4, 3
 
 
@@ -189,5 +188,5 @@ class WalkerHealthyFamily(HealthyFamily):
     """
 
     name = "walker-healthy"
-    observation_dim, action_dim, feature_dim = 17, 6, 17 + 64 + 6
+    observation_dim, action_dim, feature_dim = 17, 6, 17 + 64
     bodies, joints = 7, 6

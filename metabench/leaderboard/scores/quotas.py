@@ -46,20 +46,20 @@ def identify_block(block: Block) -> BlockKey:
 
 def list_expected_blocks(suite: Suite) -> tuple[BlockKey, ...]:
     """All blocks that are ranked in `suite`, in the protocol's order."""
-    return _list_blocks(list_supported_tracks(suite))
+    return _list_blocks(suite, list_supported_tracks(suite))
 
 
 def list_validation_blocks(suite: Suite) -> tuple[BlockKey, ...]:
     """All blocks of the suite's validation tasks; none where it has no such tasks."""
     has_any = VALIDATION in list_splits(suite)
-    return _list_blocks(choose_tracks(suite, splits=[VALIDATION])) if has_any else ()
+    return _list_blocks(suite, choose_tracks(suite, splits=[VALIDATION])) if has_any else ()
 
 
-def _list_blocks(pairs: Iterable[tuple[str, str]]) -> tuple[BlockKey, ...]:
+def _list_blocks(suite: Suite, pairs: Iterable[tuple[str, str]]) -> tuple[BlockKey, ...]:
     return tuple(
         BlockKey(split, track, shots)
         for split, track in pairs
-        for shots in choose_shot_counts(split, track)
+        for shots in choose_shot_counts(suite, split, track)
     )
 
 

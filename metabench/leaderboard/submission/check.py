@@ -134,7 +134,9 @@ class RecordChecker:
         for split, track in dict.fromkeys((key.split, key.track) for key in keys):
             there = {key.shots for key in keys if (key.split, key.track) == (split, track)}
             absent = [
-                str(count) for count in choose_shot_counts(split, track) if count not in there
+                str(count)
+                for count in choose_shot_counts(quotas.suite, split, track)
+                if count not in there
             ]
             if absent:
                 found.append(
@@ -155,7 +157,7 @@ class RecordChecker:
                 findings = quotas.check_collection(collection, shots[collection.split])
                 findings = findings or limits.check_rows(collection.rows)
                 found += [f"{collection.split} collection: {finding}" for finding in findings]
-        return found + check_counts(result)
+        return found + check_counts(result, quotas.suite)
 
     def _find_twins(self, result: Result, path: Path) -> Iterator[str]:
         """Whether another seed of the same method has these very rows."""

@@ -67,7 +67,7 @@ class RecordLimits:
         return bool(((returns <= low[tasks]) | (returns >= high[tasks])).all())
 
 
-def check_counts(result: Result) -> list[str]:
+def check_counts(result: Result, suite: Suite) -> list[str]:
     """Counts of a record that its rows do not account for, a short text each.
 
     Steps are the sum of the rows' lengths. All lanes of a rollout act at once, so that it takes as many calls of `act`
@@ -88,7 +88,7 @@ def check_counts(result: Result) -> list[str]:
         for name, number in expected.items()
         if getattr(counts, name) != number
     ]
-    calls = _count_calls(result)
+    calls = _count_calls(result, suite)
     findings += [
         f"counts.{name}: the rows account for {number}, found {getattr(counts, name)}"
         for name, number in zip(("act_calls", "adapt_calls"), calls or (), strict=False)
@@ -103,13 +103,13 @@ def check_counts(result: Result) -> list[str]:
     return findings
 
 
-def _count_calls(result: Result) -> tuple[int, int] | None:
+def _count_calls(result: Result, suite: Suite) -> tuple[int, int] | None:
     longest: dict[tuple[str, str], dict[int, int]] = {}
     for block in result.blocks:
         lengths = longest.setdefault((block.split, block.track), {})
         lengths[block.shots] = max((row.length for row in block.rows), default=0)
     if any(
-        tuple(sorted(shots)) != choose_shot_counts(split, track)
+        tuple(sorted(shots)) != choose_shot_counts(suite, split, track)
         for (split, track), shots in longest.items()
     ):
         return None

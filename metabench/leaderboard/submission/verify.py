@@ -218,7 +218,7 @@ class Verifier:
         ]
         pairs = _list_pairs(blocks)
         logged = {
-            split: act_fresh_supports(fresh, split, max(choose_shot_counts(split, track)))
+            split: act_fresh_supports(fresh, split, max(choose_shot_counts(suite, split, track)))
             for split, track in pairs
             if track == "logged-shot"
         }

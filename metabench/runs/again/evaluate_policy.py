@@ -60,7 +60,7 @@ def evaluate_saved(
     scored_on = suite_for(training, suite)
     pairs = choose_tracks(scored_on, tracks, splits)
     for split, track in pairs:
-        choose_shot_counts(split, track, shots)
+        choose_shot_counts(scored_on, split, track, shots)
     if any(track == "logged-shot" for _, track in pairs):
         build_data(scored_on, SUPPORT_DATASET)
     opener, privileged = _make_opener(training, folder, scored_on.spaces, isolate, limits)

@@ -123,7 +123,7 @@ def evaluate_recorded(
                     seed=cell.seed,
                     name=cell.method,
                     logged=(logged or {}).get(split),
-                    replays=list_replays(split, track) if replay else (),
+                    replays=list_replays(suite, split, track) if replay else (),
                     progress=progress,
                 )
             )

@@ -1,4 +1,8 @@
-"""Gymnasium ids of the built-in suites: `gym.make("metabench:metabench/PointRobot-v1", task=3)`."""
+"""Gymnasium ids of the built-in suites: `gym.make("metabench:metabench/PointRobot-v2", task=3)`.
+
+Archived versions keep theirs: other people's programs name them. The tasks are those of the version, the simulator is
+the present one.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import functools
 
 import gymnasium
 
+from metabench.envs import load_family
 from metabench.envs.gymnasium.view import GymnasiumView
 from metabench.errors import DataError, MetabenchError
-from metabench.suites.folders import find_built_in_suites
+from metabench.suites.archive import read_archived
+from metabench.suites.folders import find_built_in_suites, list_archived_versions
 from metabench.suites.registry import load_suite, read_suite
 from metabench.suites.suite import Suite
 
@@ -22,6 +28,10 @@ def name_gymnasium_id(suite: Suite) -> str:
 def make_view(suite: str, task: int) -> GymnasiumView:
     """A Gymnasium environment of task id `task` of any suite, plugins' included.
 
+    Args:
+        suite: its name, with a version (`point-robot-v1`) for an archived one.
+        task: the task's id.
+
     Raises:
         UnknownNameError: no suite has this name.
         MetabenchError: the suite has no such task.
@@ -31,7 +41,9 @@ def make_view(suite: str, task: int) -> GymnasiumView:
         raise MetabenchError(
             f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}"
         )
-    return GymnasiumView(loaded.environment(), loaded.tasks[task].parameters)
+    entry = loaded.entry
+    environment = load_family(entry.family, entry.spaces).environment(entry.horizon)
+    return GymnasiumView(environment, loaded.tasks[task].parameters)
 
 
 @functools.cache
@@ -42,12 +54,14 @@ def register_ids() -> None:
     """
     for name, folder in find_built_in_suites().items():
         try:
-            suite = read_suite(folder)
+            archived = [read_archived(folder, each) for each in list_archived_versions(folder)]
+            suites = [*archived, read_suite(folder)]
         except DataError:
             continue
-        gymnasium.register(
-            name_gymnasium_id(suite),
-            entry_point=f"{__name__}:make_view",
-            max_episode_steps=suite.entry.horizon,
-            kwargs={"suite": name},
-        )
+        for suite in suites:
+            gymnasium.register(
+                name_gymnasium_id(suite),
+                entry_point=f"{__name__}:make_view",
+                max_episode_steps=suite.entry.horizon,
+                kwargs={"suite": suite.identity if suite.archived else name},
+            )

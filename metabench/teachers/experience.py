@@ -62,7 +62,8 @@ class LaneGroup:
             step.observation.astype(np.float64), self.parameters
         )
         self.active = self.active & ~ended
-        rewards = step.reward / self._scales
+        largest = self._config.largest_reward
+        rewards = (step.reward if largest is None else np.minimum(step.reward, largest)) / self._scales
         if self._elapsed < self._suite.entry.horizon and self.active.any():
             return rewards, ended, None
         last = self.features

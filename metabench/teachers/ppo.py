@@ -41,6 +41,10 @@ class TeacherConfig(BaseModel):
     deviation: float = Field(
         0.5, gt=0, description="standard deviation of actions at the beginning"
     )
+    largest_reward: float | None = Field(
+        None,
+        description="what rewards of a step are cut to in training: a body that need not be the fastest stays upright",
+    )
     blind: bool = Field(
         False, description="told neither task nor past, on the training tasks: a blind reference"
     )

@@ -18,12 +18,12 @@ from metabench import load_suite
 
 STEPS = 200
 IDS = {
-    "cheetah-vel": "CheetahVel-v1",
-    "cheetah-dir": "CheetahDir-v1",
-    "ant-dir": "AntDir-v1",
-    "ant-dir-arc": "AntDirArc-v1",
-    "hopper-param": "HopperParam-v1",
-    "walker-param": "WalkerParam-v1",
+    "cheetah-vel": "CheetahVel-v2",
+    "cheetah-dir": "CheetahDir-v2",
+    "ant-dir": "AntDir-v2",
+    "ant-dir-arc": "AntDirArc-v2",
+    "hopper-param": "HopperParam-v2",
+    "walker-param": "WalkerParam-v2",
 }
 
 

@@ -1,5 +1,7 @@
 """The suites that metabench ships: their splits, numbers and references."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from metabench.data.making.roll_out import roll_out
 from metabench.errors import UnknownNameError
 from metabench.seeding import derive_seed
 from metabench.suites import list_suites
+from metabench.suites.archive import read_archived
+from metabench.suites.task_distribution import draw_task
 
 POINT_ROBOT = "point-robot"
 
@@ -58,7 +62,7 @@ def test_the_suites_of_seen_tasks_say_so() -> None:
 
 
 def test_point_robot_counts_and_regions() -> None:
-    assert [len(goals(split)) for split in ("train", "test", "test-far")] == [45, 5, 8]
+    assert [len(goals(split)) for split in ("train", "test", "test-far")] == [45, 30, 10]
     assert set(load_suite(POINT_ROBOT).entry.datasets) == {"random", "medium", "expert", "mixed", "replay"}
     assert np.abs(goals("train")).max() < 1
     assert np.abs(goals("test")).max() < 1
@@ -101,3 +105,41 @@ def test_unknown_names_give_the_nearest() -> None:
         load_suite("tiny").dataset("meduim")
     with pytest.raises(UnknownNameError, match=r"unknown split of suite tiny 'tets'; did you mean 'test'\?"):
         load_suite("tiny").split("tets")
+
+
+DRAWN = re.compile(r"default_rng\((\[2, \d\])\).*?rounded to (\d) decimals", re.DOTALL)
+"""In the head of a suite.toml: how the tasks were drawn that version 2 has more than version 1."""
+
+
+@pytest.mark.parametrize("name", [name for name in list_suites() if not load_suite(name).entry.internal])
+def test_the_tasks_that_version_2_added_are_the_documented_draws(name: str) -> None:
+    suite = load_suite(name)
+    text = (suite.folder / "suite.toml").read_text(encoding="utf-8").partition("format = 1")[0]
+    if "default_rng" not in text:
+        assert suite.entry.family == "meta-world" or suite.entry.seen_tasks or name == "pointmaze"
+        return
+    before = read_archived(suite.folder, 1)
+    for number, split in enumerate(("test", "test-far")):
+        kept = before.split(split, allow_empty=True)
+        tasks = suite.split(split, allow_empty=True)
+        assert len(tasks) == ({"test": 30, "test-far": 10}[split] if kept else 0)
+        generator = np.random.default_rng([2, number])
+        for turn, task in enumerate(tasks[len(kept) :]):
+            drawn = draw_task(suite.entry.task_distribution[split], turn, generator)
+            for key, value in drawn.items():
+                found, expected = np.array(task.parameters[key]), np.array(value)
+                if "the sign is" in text and key in ("force", "gain"):
+                    assert (found < 0) == task.id % 2
+                    found, expected = abs(found), abs(expected)
+                np.testing.assert_allclose(found, expected, atol=0.5001 * 10 ** -int(DRAWN.search(text)[2]))
+        for old, new in zip(kept, tasks, strict=False):
+            assert {key: new.parameters[key] for key in old.parameters} == old.parameters
+
+
+@pytest.mark.parametrize("name", [name for name in list_suites() if not load_suite(name).entry.internal])
+def test_quotas_are_the_protocols(name: str) -> None:
+    suite = load_suite(name)
+    quota, short = suite.entry.evaluation, suite.entry.horizon <= 50
+    assert quota.few_shot == ((1, 3, 5, 20) if short else (1, 3, 5))
+    few_tasks = len(suite.split("test")) < 5 and not short
+    assert (quota.episodes, quota.supports) == ((20, 4) if few_tasks else (5, 5) if short else (2, 2))

@@ -19,7 +19,7 @@ def test_view_equals_the_batched_environment() -> None:
     suite = metabench.load_suite("point-robot")
     batched = suite.environment()
     tasks = [0, 3, 50]
-    views = [gymnasium.make("metabench:metabench/PointRobot-v1", task=task) for task in tasks]
+    views = [gymnasium.make("metabench:metabench/PointRobot-v2", task=task) for task in tasks]
     observations = batched.reset([suite.tasks[task].parameters for task in tasks], [1, 2, 3])
     for lane, view in enumerate(views):
         first, info = view.reset(seed=lane)
@@ -38,7 +38,7 @@ def test_view_equals_the_batched_environment() -> None:
             assert "success" not in info
 
 
-@pytest.mark.parametrize("name", ["metabench/PointRobot-v1", "metabench/Tiny-v1"])
+@pytest.mark.parametrize("name", ["metabench/PointRobot-v2", "metabench/Tiny-v1"])
 def test_gymnasium_accepts_the_view(name: str) -> None:
     env = gymnasium.make(f"metabench:{name}", task=1)
     assert env.spec is not None
@@ -47,6 +47,19 @@ def test_gymnasium_accepts_the_view(name: str) -> None:
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*Box observation space.*infinity.*")
         check_env(env.unwrapped)
+
+
+def test_archived_versions_keep_their_ids_and_tasks() -> None:
+    """Task 50 was the first far one; in version 2 it is a test task."""
+    far = metabench.load_suite("point-robot-v1").tasks[50]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Gymnasium's, of every id with a later version
+        view = gymnasium.make("metabench:metabench/PointRobot-v1", task=50)
+    view.reset(seed=0)
+    observation, reward, *_ = view.step(np.zeros(2, np.float32))
+    assert reward == pytest.approx(-np.linalg.norm(np.array(far.parameters["goal"]) - observation))
+    with pytest.raises(MetabenchError, match="expected 0 to 57"):
+        metabench.suites.gymnasium_ids.make_view("point-robot-v1", 58)
 
 
 class Countdown(BatchedEnvironment):

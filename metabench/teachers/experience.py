@@ -123,6 +123,11 @@ class RunningMoments:
             total,
         )
 
+    def take_over(self, mean: Array, deviation: Array) -> None:
+        """Begin with moments that were found before, as firm as those of a million values."""
+        self.count, self.mean = 1e6, mean.astype(np.float64)
+        self.variance = (deviation.astype(np.float64) - 1e-2) ** 2
+
     @property
     def deviation(self) -> Array:
         """Standard deviation, never near zero: it is divided by."""

@@ -85,18 +85,51 @@ def test_the_arc_that_is_held_out() -> None:
     np.testing.assert_allclose(np.sort(directions), np.linspace(-math.pi / 6, math.pi / 6, 5), atol=1e-11)
 
 
-@pytest.mark.parametrize(("name", "seed"), [("hopper-param", 1234), ("walker-param", 4321)])
+@pytest.mark.parametrize(
+    ("name", "body", "seed"),
+    [
+        ("hopper-param", "hopper-param", 1234),
+        ("hopper-param-field", "hopper-param", 1234),
+        ("walker-param", "walker-param", 4321),
+    ],
+)
 @pytest.mark.parametrize("far", [False, True])
-def test_factors_are_drawn_as_written(name: str, seed: int, far: bool) -> None:
+def test_factors_are_drawn_as_written(name: str, body: str, seed: int, far: bool) -> None:
     """Each array of the model in full, in this order, task after task: mass, inertia, damping, friction."""
     random, largest = np.random.RandomState(seed + far), 4.5 if far else 3.0
-    tasks = parameters(name, "test-far") if far else parameters(name, "train") + parameters(name, "test")
-    for task in tasks:
-        assert list(task) == list(SHAPES[name])
-        for key, shape in SHAPES[name].items():
+    old = parameters(name, "test-far")[:FIELD] if far else parameters(name, "train") + parameters(name, "test")[:FIELD]
+    for task in old:
+        for key, shape in SHAPES[body].items():
             factors = np.power(BASES[key], random.uniform(-largest, largest, shape))
             # the last bit of a power is the processor's
             np.testing.assert_allclose(np.array(task[key]), factors[LEFT_OUT[key] :], rtol=1e-14)
+    bodies = SHAPES[body]["mass"][0] - 1
+    generator = np.random.default_rng([2026 + far, bodies])
+    for task in parameters(name, "test-far" if far else "test")[FIELD:]:
+        for key in BASES:
+            factors = np.power(BASES[key], generator.uniform(-largest, largest, np.shape(task[key])))
+            np.testing.assert_array_equal(task[key], np.round(factors, 4))
+
+
+@pytest.mark.parametrize("name", PARAMETER_SUITES)
+def test_strengths_and_directions_are_drawn_as_written(name: str) -> None:
+    bodies, joints = len(parameters(name, "train")[0]["mass"]), len(parameters(name, "train")[0]["strength"])
+    generator = np.random.default_rng([2028, bodies])
+    for split, largest in (("train", 3.0), ("test", 3.0), ("test-far", 4.5)):
+        tasks, numbers = parameters(name, split), []
+        while len(numbers) < len(tasks):
+            numbers += generator.permutation(8).tolist()
+        for task, number in zip(tasks, numbers, strict=False):
+            turned = [-1 if number >> joint & 1 else 1 for joint in range(3)]
+            assert task["direction"] == turned * (joints // 3)  # both legs of the walker alike
+            strengths = np.power(1.2, generator.uniform(-largest, largest, joints))
+            np.testing.assert_array_equal(task["strength"], np.round(strengths, 4))
+
+
+def test_the_fields_hopper_has_motors_as_built() -> None:
+    for split in ("train", "test", "test-far"):
+        for ours, fields in zip(parameters("hopper-param", split), parameters("hopper-param-field", split), strict=True):
+            assert fields == {**ours, "strength": [1.0] * 3, "direction": [1] * 3}
 
 
 @pytest.mark.parametrize("name", PARAMETER_SUITES)
@@ -151,7 +184,7 @@ def test_nominal_bodies() -> None:
 
 
 @pytest.mark.parametrize("name", PARAMETER_SUITES)
-def test_a_task_changes_four_arrays_and_nothing_else(name: str) -> None:
+def test_a_task_changes_five_arrays_and_nothing_else(name: str) -> None:
     environment = environment_of(name)
     task = parameters(name, "test-far")[0]
     scaled, nominal = environment.task_model(task), environment.model
@@ -160,7 +193,9 @@ def test_a_task_changes_four_arrays_and_nothing_else(name: str) -> None:
         mine, theirs = getattr(scaled, field), getattr(nominal, field)
         if isinstance(mine, np.ndarray) and not np.array_equal(mine, theirs):
             changed.add(field)
-    assert changed == {"body_mass", "body_inertia", "dof_damping", "geom_friction"}
+    assert changed == {"body_mass", "body_inertia", "dof_damping", "geom_friction", "actuator_gear"}
+    factors = np.array(task["strength"]) * np.array(task["direction"])
+    np.testing.assert_allclose(scaled.actuator_gear[:, 0] / nominal.actuator_gear[:, 0], factors, rtol=1e-12)
     assert {"body_invweight0", "dof_invweight0", "dof_M0", "body_subtreemass"} <= set(dir(nominal))
     np.testing.assert_allclose(scaled.body_mass[1:] / nominal.body_mass[1:], task["mass"], rtol=1e-12)
     np.testing.assert_allclose(scaled.body_inertia[1:] / nominal.body_inertia[1:], task["inertia"], rtol=1e-12)
@@ -191,8 +226,9 @@ def test_scaling_never_compounds(name: str) -> None:
 
 
 def test_factors_of_one_are_the_nominal_model() -> None:
-    family = load_family("hopper-param")
+    family = load_family("hopper-healthy")
     ones = {key: np.ones(shape).tolist() for key, shape in getattr(family, "shapes").items()}  # noqa: B009
+    ones["direction"] = [1, 1, 1]
     family.check_parameters(ones)
     environment = environment_of("hopper-param")
     for field in ("body_mass", "body_inertia", "dof_damping", "geom_friction"):
@@ -201,17 +237,21 @@ def test_factors_of_one_are_the_nominal_model() -> None:
 
 @pytest.mark.slow
 def test_what_standing_still_earns() -> None:
-    """An ant or a hopper that does nothing is paid for being there, in any direction, upright or not."""
+    """An ant that does nothing is paid for being there, in any direction; a hopper or walker falls soon."""
     for name, task, low, high in (
         ("ant-dir", 7, 195, 205),
-        ("hopper-param", 7, 170, 230),
-        ("walker-param", 7, 150, 250),
+        ("hopper-param", 7, 20, 100),
+        ("walker-param", 7, 20, 100),
     ):
         suite, environment = load_suite(name), environment_of(name)
         environment.reset([suite.tasks[task].parameters] * 20, list(range(20)))
         still = np.zeros((20, suite.spaces.action_dim))
-        returns = sum(environment.step(still).reward for _ in range(200))
-        assert low < np.mean(returns) < high, name
+        returns, up = np.zeros(20), np.ones(20, bool)
+        for _ in range(200):
+            step = environment.step(still)
+            returns += step.reward * up
+            up &= ~step.terminated
+        assert low < np.mean(returns) < high, (name, returns.mean())
 
 
 def test_observations_hold_what_their_definitions_say() -> None:

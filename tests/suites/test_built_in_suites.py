@@ -118,6 +118,8 @@ def test_the_tasks_that_version_2_added_are_the_documented_draws(name: str) -> N
     if "default_rng" not in text:
         assert suite.entry.family == "meta-world" or suite.entry.seen_tasks or name == "pointmaze"
         return
+    if "healthy" in suite.entry.family:  # tests/envs/test_locomotion_tasks.py
+        return
     before = read_archived(suite.folder, 1)
     for number, split in enumerate(("test", "test-far")):
         kept = before.split(split, allow_empty=True)

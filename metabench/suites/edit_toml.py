@@ -60,7 +60,7 @@ def write_references(
         rule: of success, by which they were measured; None leaves the suite's own.
 
     Raises:
-        DataError: a task has no line `reference`, or the suite would not be valid with these values; it stays as it was.
+        DataError: a task has no line `reference`, or the suite would not be valid with these values; it stays as it is.
     """
     expected = tomllib.loads(_read(path))
     missing = {task: dict(kinds) for task, kinds in references.items()}

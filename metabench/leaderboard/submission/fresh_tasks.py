@@ -51,8 +51,8 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
     """A suite like `suite` in which `FRESH_TASKS` new tasks have taken the place of each of `splits`' tasks.
 
     Their references come from the suite's teacher and uniformly random actions, as those of published tasks do. A task
-    in which the teacher is no better than random cannot be scored, and another takes its place. No score needs the blind
-    policy. The suite has another name, so that no seed of the published evaluation comes back.
+    in which the teacher is no better than random cannot be scored, and another takes its place. The blind policy is no
+    part of a score. The suite has another name, so that no seed of the published evaluation comes back.
 
     Args:
         suite: a suite with a teacher.

@@ -123,8 +123,7 @@ def _make_policy_rows(internal: bool) -> list[dict[str, Any]]:
 
 
 def _make_suite_table(rows: list[dict[str, Any]]) -> Table:
-    columns = ("suite", "title", "tasks", "datasets", "headroom")
-    table = Table(*columns, title="Suites", title_justify="left")
+    table = Table("suite", "title", "tasks", "datasets", title="Suites", title_justify="left")
     for row in rows:
         tasks = ", ".join(f"{count} {split}" for split, count in row["tasks"].items())
         if row["problem"]:
@@ -134,8 +133,8 @@ def _make_suite_table(rows: list[dict[str, Any]]) -> Table:
                 f"{row['name']}-v{row['version']}",
                 *(f"[dim]v{each} archived[/]" for each in row["archived"]),
             ]
-            datasets, headroom = ", ".join(row["datasets"]), describe_headroom(row["headroom"])
-            table.add_row("\n".join(versions), row["title"], tasks, datasets, headroom)
+            title = f"{row['title']}\n[dim]headroom: {describe_headroom(row['headroom'])}[/]"
+            table.add_row("\n".join(versions), title, tasks, ", ".join(row["datasets"]))
     return table
 
 
@@ -261,7 +260,9 @@ def _print_method(content: dict[str, Any], console: Console) -> None:
     kinds = [kind for kind in ("continuous", "discrete") if content[f"{kind}_actions"]]
     facts = [f"{' and '.join(kinds)} actions"]
     if content["privileged"]:
-        facts.append("privileged: it is shown the test tasks, marked in tables, never ranked")
+        facts.append(
+            "privileged: it is shown the test tasks or was trained in the simulator; marked in tables, never ranked"
+        )
     if not content["trains"]:
         facts.append("nothing to train")
     console.print(f"{'; '.join(facts)}\n", highlight=False)

@@ -97,7 +97,7 @@ def write_references(
         SuiteEntry.model_validate(expected)
     except ValidationError as error:
         raise DataError(
-            f"{path}: is left as it was: with these references {first_problem(error)}"
+            f"{path}: stays as it was, with these references it would be wrong: {first_problem(error)}"
         ) from error
     _replace(path, "\n".join(written), expected)
 

@@ -1,8 +1,9 @@
 """Blind policies of Meta-World: fixed scripts that know where goals lie in the training tasks, and nothing of theirs.
 
 PPO learns little here in any time, so that a trained network would make the task seem worth more than it is. A script
-goes to places one after another, each for an equal part of the episode: with the hand, or as an environment's scripted
-policy does that is told the place as its goal. Places are the mean of the training goals, or a grid over their box.
+goes to places one after another, each for an equal part of the episode: with the fingertips, or as the scripted policy
+of an environment does that is told the place as its goal. Places are the mean of the training goals, or a grid over
+their box.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ GAIN = 20.0
 """Action for each metre to go: full speed, 1 cm a step, until 5 cm before the place."""
 
 
+FINGERTIPS = (0.0, 0.0, -0.045)
+"""From the hand, as observations have it, to the point between its fingertips, which success is judged by."""
+
+
 class BlindScript(StrictModel):
     """What `references/blind.json` holds."""
 
     script: str = Field(description="its name among the scripts that were tried")
     environment: str | None = Field(
-        description="whose scripted policy acts, told the places; null: the hand goes there itself"
+        description="whose scripted policy acts, told the places; null: the fingertips go there"
     )
     places: tuple[tuple[float, float, float], ...] = Field(
         description="metres; gone to in turn, each for an equal part of the episode; none: sit still"
@@ -50,7 +55,7 @@ def propose_scripts(training: Sequence[TaskParameters]) -> dict[str, dict[str, A
     of_tasks = [(task["environment"], goals[task_key(task)]) for task in training]
     everywhere = np.array([goal for _, goal in of_tasks])  # (tasks, 3)
     found = [BlindScript(script="sit still", environment=None, places=())]
-    found += _visit_places("hand", None, everywhere)
+    found += _visit_places("fingertips", None, everywhere)
     for name in dict.fromkeys(name for name, _ in of_tasks):
         own = np.array([goal for other, goal in of_tasks if other == name])
         found += _visit_places(f"scripted policy of {name}", name, own)
@@ -118,13 +123,14 @@ class _PlacesInTurn(BlindPolicy):
 
 
 class HandScript(_PlacesInTurn):
-    """The hand goes to the places and stays at the last, or sits still if there is none."""
+    """The fingertips go to the places and stay at the last; the hand sits still if there is none."""
 
     def act(self, observation: Array) -> Array:
         """`(lanes, 4)` float64: towards the place, the gripper at rest."""
         actions = np.zeros((len(observation), ACTION_DIM))
         if len(self._places):
-            away = self._find_place() - np.asarray(observation, np.float64)[:, :3]
+            hand = np.asarray(observation, np.float64)[:, :3]
+            away = self._find_place() - (hand + np.array(FINGERTIPS))
             actions[:, :3] = np.clip(GAIN * away, -1.0, 1.0)
         return actions
 

@@ -90,7 +90,7 @@ def _summarise(name: str) -> SuiteListing:
         return _read_summary(name, folder)
     except MetabenchError as error:
         return SuiteListing(name, 0, "", False, {}, {}, problem=str(error))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(folder))
 
 

@@ -78,6 +78,12 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
         (("family",), "point-robt", "family", "did you mean 'point-robot'"),
         (("evaluation", "supports"), 3, "evaluation", r"supports \(3\) must divide episodes \(2\)"),
         (("datasets", "medium", "behaviours"), {"meduim": 1.0}, "datasets.medium.behaviours", "did you mean 'medium'"),
+        (
+            ("datasets", "medium", "behaviours"),
+            {"blind": 1.0},
+            "datasets.medium.behaviours",
+            "unknown behaviour 'blind'",
+        ),
         (("datasets", "mixed", "behaviours", "medium"), 0.6, "datasets.mixed", "sum to 1, not 0.9"),
         (("datasets", "mixed", "behaviours"), {"medium": 0.25, "expert": 0.75}, "datasets.mixed", "whole number.*2.5"),
         (("datasets", "mixed", "behaviours"), {"medium": 1.5, "expert": -0.5}, "datasets.mixed", "positive"),

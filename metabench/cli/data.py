@@ -13,7 +13,7 @@ from rich.table import Table
 
 from metabench.cli.imports import app as import_app
 from metabench.cli.progress import show_progress
-from metabench.errors import DataError
+from metabench.errors import DataError, UnknownNameError
 from metabench.suites import Suite, list_suites, load_suite
 
 if TYPE_CHECKING:
@@ -217,19 +217,31 @@ def references(
             help="another rule of success than suite.toml's: which step counts; --write writes it as well",
         ),
     ] = None,
+    behaviour: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--behaviour",
+            help="random, expert or blind; may be repeated; --write leaves the others as they are  [default: all]",
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="for maintainers: write them into suite.toml")
     ] = False,
 ) -> None:
     """Measure what scores are scaled by: random actions, the teacher's expert, the blind policy if there is one."""
-    from metabench.data.making.references import measure_references
+    from metabench.data.making.references import list_references, measure_references
     from metabench.suites.edit_toml import write_references
 
     loaded = load_suite(suite)
     if rule is not None:
         entry = loaded.entry.model_copy(update={"success": rule})
         loaded = dataclasses.replace(loaded, entry=entry)
-    measured = measure_references(loaded, episodes)
+    for name in behaviour or ():
+        if name not in list_references(loaded):
+            raise UnknownNameError(
+                f"reference of suite {loaded.name}", name, list_references(loaded)
+            )
+    measured = measure_references(loaded, episodes, behaviour)
     table = Table("task", "split", "of", "random", "blind", "expert", "in suite.toml")
     names = ("random", "blind", "expert")
     for task in loaded.tasks:

@@ -121,6 +121,7 @@ def choose_blind(
 
     Raises:
         DataError: weights are of other spaces.
+        MetabenchError: success is the score, and the suite names no rule of it.
     """
     found = []
     for candidate in candidates:
@@ -145,13 +146,19 @@ def score_blind(suite: Suite, split: str, episodes: int) -> float:
     """The score of the blind policy that `suite` ships: the mean over the tasks of a split.
 
     Raises:
-        MetabenchError: it ships none.
+        MetabenchError: it ships none, or success is the score and the suite names no rule of it.
     """
     return _judge_blind(suite, split, episodes)[0]
 
 
 def _judge_blind(suite: Suite, split: str, episodes: int) -> tuple[float, float]:
     """The same, with the mean normalised return beside it; reset seeds are their own."""
+    rule = suite.entry.success
+    if suite.entry.headline == "success" and rule is None:
+        raise MetabenchError(
+            f"suite {suite.name}: expected a rule of success to judge by; `metabench data references "
+            f"{suite.argument} --success any --write` names one (or last)"
+        )
     tasks = np.repeat([task.id for task in suite.split(split)], episodes).tolist()
     seeds = [
         derive_seed("blind", suite.name, suite.entry.version, task, i % episodes)
@@ -160,9 +167,8 @@ def _judge_blind(suite: Suite, split: str, episodes: int) -> tuple[float, float]
     acted = roll_out(suite, tasks, ["blind"] * len(tasks), seeds)
     normalised = suite.normalised(tasks, acted.columns.episode_returns.tolist())
     scores = normalised
-    if suite.entry.headline == "success":
-        successes = acted.judge_success(suite.entry.success or "any")
-        scores = suite.score_success(tasks, successes.tolist())
+    if suite.entry.headline == "success" and rule is not None:
+        scores = suite.score_success(tasks, acted.judge_success(rule).tolist())
     of_tasks = np.reshape(scores, (-1, episodes)).mean(axis=1)
     return float(np.clip(of_tasks, LOWEST_SCORE, HIGHEST_SCORE).mean()), float(np.mean(normalised))
 

@@ -44,6 +44,12 @@ def test_a_blind_policy_is_trained_installed_measured_and_judged(command, tmp_pa
     assert command("data", "references", suite, "--write", "--episodes", "20").status == 0
     loaded = load_suite(tmp_path / "tiny")
     assert all(task.reference.blind is not None for task in loaded.tasks)
+    before = (tmp_path / "tiny" / "suite.toml").read_text()
+    again = ("data", "references", suite, "--write", "--episodes", "30", "--behaviour")
+    assert command(*again, "blind").status == 0
+    lines = zip(before.splitlines(), (tmp_path / "tiny" / "suite.toml").read_text().splitlines(), strict=True)
+    assert all(old.partition("blind")[0] == new.partition("blind")[0] for old, new in lines)
+    assert command(*again, "blnid").err == "error: unknown reference of suite tiny 'blnid'; did you mean 'blind'?\n"
     judged = command("teacher", "judge", suite, "--episodes", "2").out
     assert f"{loaded.headroom('test'):.1f}" in judged  # all episodes are alike: nothing is random
     assert command("teacher", "install", suite).err.startswith("error: suite tiny: expected the folder of `metabench")

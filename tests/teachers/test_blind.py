@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import shutil
 
 import numpy as np
@@ -157,6 +158,10 @@ def test_a_folder_without_a_blind_training_and_weights_of_other_spaces_are_refus
 def test_where_the_blind_policy_is_a_script_nothing_is_trained(tmp_path):
     with pytest.raises(MetabenchError, match="needs no training; run `metabench teacher install reach --blind`"):
         train_teacher(load_suite("reach"), SMALL, tmp_path)
+    reach = load_suite("reach")
+    reach = dataclasses.replace(reach, entry=reach.entry.model_copy(update={"success": None}))
+    with pytest.raises(MetabenchError, match="expected a rule of success to judge by; `metabench data references"):
+        choose_blind(reach, list_candidates(reach, None), 1)
     with pytest.raises(MetabenchError, match="suite reach: expected no folder"):
         list_candidates(load_suite("reach"), tmp_path)
 

@@ -122,14 +122,14 @@ def test_noise_of_the_weights_is_acted_from_the_lanes_seed(copied, tmp_path):
 
 
 def test_choices_are_drawn_from_the_softmax_of_their_logits():
-    spaces = Spaces(1, 20_000, num_actions=3)
+    spaces = Spaces(1, 4000, num_actions=3)
     logits = np.array([0.0, 1.0, -1.0])
     network = TeacherNetwork(np.zeros(1), np.ones(1), (np.zeros((1, 3)),), (logits,), np.ones(3))
     policy = NetworkBlindPolicy(network, spaces)
     policy.reset([0])
-    drawn = [int(policy.act(np.zeros((1, 1)))[0]) for _ in range(20_000)]
+    drawn = [int(policy.act(np.zeros((1, 1)))[0]) for _ in range(4000)]
     softmax = np.exp(logits) / np.exp(logits).sum()
-    assert np.allclose(np.bincount(drawn) / 20_000, softmax, atol=0.012)
+    assert np.allclose(np.bincount(drawn) / 4000, softmax, atol=0.03)
 
 
 @pytest.mark.slow
@@ -155,6 +155,7 @@ def test_a_folder_without_a_blind_training_and_weights_of_other_spaces_are_refus
         list_candidates(suite, tmp_path)
 
 
+@pytest.mark.slow
 def test_where_the_blind_policy_is_a_script_nothing_is_trained(tmp_path):
     with pytest.raises(MetabenchError, match="needs no training; run `metabench teacher install reach --blind`"):
         train_teacher(load_suite("reach"), SMALL, tmp_path)

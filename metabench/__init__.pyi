@@ -14,6 +14,7 @@ from .data.trajectories import BuildProgress as BuildProgress
 from .envs import Array as Array
 from .envs import BatchedEnvironment as BatchedEnvironment
 from .envs import BatchStep as BatchStep
+from .envs import BlindPolicy as BlindPolicy
 from .envs import Capsule as Capsule
 from .envs import Circle as Circle
 from .envs import Polyline as Polyline
@@ -76,6 +77,7 @@ __all__ = [
     "Array",
     "BatchStep",
     "BatchedEnvironment",
+    "BlindPolicy",
     "Block",
     "BuildProgress",
     "CancelledError",

@@ -11,10 +11,12 @@ import numpy as np
 from metabench.checks.finding import Remark
 from metabench.checks.suite_environment import SuiteCheck, spread_tasks
 from metabench.data.making.roll_out import roll_out
+from metabench.data.trajectories import ActedEpisodes
 from metabench.envs import Array
 from metabench.errors import MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
+from metabench.suites.schema import Reference
 
 FAR = 6.0
 """Standard errors that a reference may lie from what is measured here."""
@@ -38,7 +40,7 @@ class TeacherChecks:
         horizon = suite.entry.horizon
         self._tasks = spread_tasks(suite, int(np.clip(1500 // horizon, 3, 25)))
         self._episodes = int(np.clip(4000 // horizon, 8, 20))
-        self._returns: dict[str, Array] = {}
+        self._acted: dict[str, ActedEpisodes] = {}
 
     @functools.cached_property
     def _behaviours(self) -> tuple[str, ...]:
@@ -123,18 +125,20 @@ class TeacherChecks:
                 break
         return [np.stack(each) for each in taken]
 
-    def _measure_returns(self, behaviour: str) -> Array:
-        """`(tasks, episodes)` returns."""
-        if behaviour not in self._returns:
+    def _act(self, behaviour: str) -> ActedEpisodes:
+        """`episodes` of each of the tasks, one after the other."""
+        if behaviour not in self._acted:
             tasks = [task for task in self._tasks for _ in range(self._episodes)]
             seeds = [
                 derive_seed("check", "reference", behaviour, lane) for lane in range(len(tasks))
             ]
-            columns = roll_out(self._suite, tasks, [behaviour] * len(tasks), seeds).columns
-            self._returns[behaviour] = columns.episode_returns.reshape(
-                len(self._tasks), self._episodes
-            )
-        return self._returns[behaviour]
+            self._acted[behaviour] = roll_out(self._suite, tasks, [behaviour] * len(tasks), seeds)
+        return self._acted[behaviour]
+
+    def _measure_returns(self, behaviour: str) -> Array:
+        """`(tasks, episodes)` returns."""
+        returns = self._act(behaviour).columns.episode_returns
+        return returns.reshape(len(self._tasks), self._episodes)
 
     def _check_agree(self) -> str | Remark | None:
         if "expert" not in self._behaviours:
@@ -143,21 +147,34 @@ class TeacherChecks:
         for task, low, high in zip(self._tasks, random, expert, strict=True):
             if high.mean() <= low.mean():
                 return f"task {task}: random actions return {low.mean():.4g}, the expert {high.mean():.4g}"
-        for row, task in enumerate(self._tasks):
-            reference = self._suite.tasks[task].reference
-            for name, stated, returns in (
-                ("random", reference.random, random[row]),
-                ("expert", reference.expert, expert[row]),
-            ):
-                error = float(returns.std(ddof=1)) / math.sqrt(len(returns))
-                slack = SLACK if error else RARE / len(returns)
-                if abs(returns.mean() - stated) > FAR * error + slack * (
-                    reference.expert - reference.random
-                ):
-                    return (
-                        f"task {task}: reference.{name} is {stated:.4g}, {len(returns)} episodes return "
-                        f"{returns.mean():.4g}; metabench data references {self._suite.argument} --write"
-                    )
+        for task in self._tasks:
+            entry = self._suite.tasks[task]
+            problem = self._compare(task, "reference", entry.reference) or (
+                entry.success and self._compare(task, "success", entry.success)
+            )
+            if problem:
+                return problem
+        return None
+
+    def _compare(self, task: int, kind: str, stated: Reference) -> str | None:
+        """What is wrong with the references of one task, of returns or by the suite's rule of success."""
+        for behaviour, value in stated.model_dump(exclude_none=True).items():
+            if behaviour == "blind" and self._suite.blind() is None:
+                return (
+                    f"task {task}: {kind}.blind is {value:.4g}, but the suite ships no blind policy"
+                )
+            acted, rule = self._act(behaviour), self._suite.entry.success
+            values = acted.columns.episode_returns
+            if kind == "success" and rule is not None:
+                values = acted.judge_success(rule)
+            found = values.reshape(len(self._tasks), -1)[self._tasks.index(task)].astype(float)
+            error = float(found.std(ddof=1)) / math.sqrt(len(found))
+            slack = SLACK if error else RARE / len(found)
+            if abs(found.mean() - value) > FAR * error + slack * (stated.expert - stated.random):
+                return (
+                    f"task {task}: {kind}.{behaviour} is {value:.4g}, of {len(found)} episodes it is "
+                    f"{found.mean():.4g}; metabench data references {self._suite.argument} --write"
+                )
         return None
 
     def _check_bounds(self) -> str | Remark | None:

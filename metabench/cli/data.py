@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from metabench.cli.imports import app as import_app
 from metabench.cli.progress import show_progress
-from metabench.errors import DataError
+from metabench.errors import DataError, UnknownNameError
 from metabench.suites import Suite, list_suites, load_suite
 
 if TYPE_CHECKING:
@@ -209,30 +210,60 @@ def delete(
 def references(
     suite: SuiteName,
     episodes: Annotated[int, typer.Option(min=20, help="episodes a task and behaviour")] = 500,
+    rule: Annotated[
+        Literal["last", "any"] | None,
+        typer.Option(
+            "--success",
+            help="another rule of success than suite.toml's: which step counts; --write writes it as well",
+        ),
+    ] = None,
+    behaviour: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--behaviour",
+            help="random, expert or blind; may be repeated; --write leaves the others as they are  [default: all]",
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="for maintainers: write them into suite.toml")
     ] = False,
 ) -> None:
-    """Measure the ends of the normalised score: random actions and the teacher's expert."""
-    from metabench.data.making.references import measure_references
+    """Measure what scores are scaled by: random actions, the teacher's expert, the blind policy if there is one."""
+    from metabench.data.making.references import list_references, measure_references
     from metabench.suites.edit_toml import write_references
 
     loaded = load_suite(suite)
-    measured = measure_references(loaded, episodes)
-    table = Table(
-        "task", "split", "random", "expert", "random in suite.toml", "expert in suite.toml"
-    )
+    if rule is not None:
+        entry = loaded.entry.model_copy(update={"success": rule})
+        loaded = dataclasses.replace(loaded, entry=entry)
+    for name in behaviour or ():
+        if name not in list_references(loaded):
+            raise UnknownNameError(
+                f"reference of suite {loaded.name}", name, list_references(loaded)
+            )
+    measured = measure_references(loaded, episodes, behaviour)
+    table = Table("task", "split", "of", "random", "blind", "expert", "in suite.toml")
+    names = ("random", "blind", "expert")
     for task in loaded.tasks:
-        now = (measured[task.id]["random"], measured[task.id]["expert"])
-        before = (task.reference.random, task.reference.expert)
-        table.add_row(str(task.id), task.split, *(f"{value:.4f}" for value in (*now, *before)))
+        for kind, found in measured[task.id].items():
+            before = getattr(task, kind)
+            written = {} if before is None else before.model_dump()
+            table.add_row(
+                *(str(task.id), task.split, "return" if kind == "reference" else kind),
+                *(_show_mean(found.get(name)) for name in names),
+                ", ".join(_show_mean(written.get(name)) for name in names),
+            )
     console = Console()
     console.print(table)
     if write:
-        write_references(loaded.folder / "suite.toml", measured)
+        write_references(loaded.folder / "suite.toml", measured, rule)
         console.print(
             f"wrote {len(measured)} references into {loaded.folder / 'suite.toml'}", soft_wrap=True
         )
+
+
+def _show_mean(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 @app.command()

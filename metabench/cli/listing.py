@@ -17,6 +17,7 @@ from metabench.errors import UnknownNameError
 from metabench.methods.registry import find_registered_methods, list_methods
 from metabench.suites.catalogue import describe_suite, list_suite_summaries
 from metabench.suites.folders import is_suite_name, list_suites
+from metabench.suites.headroom import describe_headroom
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -132,7 +133,8 @@ def _make_suite_table(rows: list[dict[str, Any]]) -> Table:
                 f"{row['name']}-v{row['version']}",
                 *(f"[dim]v{each} archived[/]" for each in row["archived"]),
             ]
-            table.add_row("\n".join(versions), row["title"], tasks, ", ".join(row["datasets"]))
+            title = f"{row['title']}\n[dim]headroom: {describe_headroom(row['headroom'])}[/]"
+            table.add_row("\n".join(versions), title, tasks, ", ".join(row["datasets"]))
     return table
 
 
@@ -231,6 +233,9 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
         ends = (f"{split['mean_random_return']:.2f}", f"{split['mean_expert_return']:.2f}")
         table.add_row(name, str(split["tasks"]), str(split["validation_tasks"]), *ends)
     console.print(table)
+    for name, headroom in content["headroom"].items():
+        told = ": the observation tells the task" if content["task_in_observation"] else ""
+        console.print(f"{name} headroom: {describe_headroom(headroom)}{told}", highlight=False)
     table = Table("dataset", "trajectories a task", "behaviours", "splits")
     for name, dataset in content["datasets"].items():
         splits = ", ".join(dataset["splits"])
@@ -255,7 +260,9 @@ def _print_method(content: dict[str, Any], console: Console) -> None:
     kinds = [kind for kind in ("continuous", "discrete") if content[f"{kind}_actions"]]
     facts = [f"{' and '.join(kinds)} actions"]
     if content["privileged"]:
-        facts.append("privileged: it is shown the test tasks, marked in tables, never ranked")
+        facts.append(
+            "privileged: it is shown the test tasks or was trained in the simulator; marked in tables, never ranked"
+        )
     if not content["trains"]:
         facts.append("nothing to train")
     console.print(f"{'; '.join(facts)}\n", highlight=False)

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from metabench.suites import load_suite
+from metabench.suites import Suite, load_suite
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train a suite's teacher, install its behaviours, weaken scripted ones.",
+    help="Train a suite's teacher and its blind policy, install them, weaken scripted teachers.",
 )
 
 
@@ -29,7 +29,9 @@ def train(
     blind: Annotated[
         bool,
         typer.Option(
-            "--blind", help="tell it neither task nor past: what the task is worth is above it"
+            "--blind",
+            help="tell it neither task nor past: what the task is worth is above it; not in Meta-World, where it is "
+            "a script",
         ),
     ] = False,
     setting: Annotated[
@@ -63,40 +65,55 @@ def train(
         )
 
     train_teacher(load_suite(suite), config, out, progress)
-    following = "judge" if blind else "install"
-    console.print(f"next: metabench teacher {following} {suite} {out}", soft_wrap=True)
+    option = " --blind" if blind else ""
+    console.print(f"next: metabench teacher install {suite} {out}{option}", soft_wrap=True)
 
 
 @app.command()
 def judge(
-    suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
-    folder: Annotated[Path, typer.Argument(help="the folder of a blind training")],
+    suite: Annotated[str, typer.Argument(help="a suite that ships a blind policy")],
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task")] = 20,
 ) -> None:
-    """Score the best blind policy of a training, split by split: 100 minus its score is the suite's headroom."""
-    from metabench.teachers.blind import choose_blind, score_blind
-
-    loaded = load_suite(suite)
-    path, network = choose_blind(loaded, folder, episodes)
-    table = Table("split", "score of the blind policy", "headroom", title=str(path))
-    for split in loaded.splits:
-        score = score_blind(loaded, network, split, episodes)
-        table.add_row(split, f"{score:.1f}", f"{100.0 - score:.1f}")
-    Console().print(table)
+    """Score a suite's blind policy, split by split: 100 minus its score is the headroom."""
+    _show_blind(load_suite(suite), episodes, "its blind policy")
 
 
 @app.command()
 def install(
     suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
-    folder: Annotated[Path, typer.Argument(help="the training's folder")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="the training's folder; none with --blind in Meta-World, whose blind policies are scripts"
+        ),
+    ] = None,
     episodes: Annotated[
-        int, typer.Option(min=1, help="episodes a task that each checkpoint is judged by")
+        int, typer.Option(min=1, help="episodes a task that each checkpoint or script is judged by")
     ] = 4,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind",
+            help="instead of the teacher's behaviours the blind policy: the best on the training tasks, of the "
+            "checkpoints of `teacher train --blind`, or in Meta-World of a fixed list of scripts",
+        ),
+    ] = False,
 ) -> None:
-    """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours."""
+    """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours.
+
+    With --blind: write the best blind policy into the suite's folder references/.
+    """
+    from metabench.errors import MetabenchError
     from metabench.teachers.select import choose_behaviours, install_behaviours
 
     loaded = load_suite(suite)
+    if blind:
+        _install_blind(loaded, folder, episodes)
+        return
+    if folder is None:
+        raise MetabenchError(
+            f"suite {loaded.name}: expected the folder of `metabench teacher train {suite}`"
+        )
     behaviours = choose_behaviours(loaded, folder, episodes)
     install_behaviours(loaded, behaviours)
     table = Table("behaviour", "checkpoint at", "noise", "mean return", "normalised")
@@ -110,6 +127,35 @@ def install(
         f"next: metabench data references {suite} --write && metabench data build {suite} --write-manifest",
         soft_wrap=True,
     )
+
+
+def _install_blind(suite: Suite, folder: Path | None, episodes: int) -> None:
+    from metabench.teachers.blind import choose_blind, install_blind, list_candidates
+
+    console = Console()
+    chosen = choose_blind(
+        suite,
+        list_candidates(suite, folder),
+        episodes,
+        lambda name, score: console.print(f"{score:8.1f}  {name}", highlight=False),
+    )
+    install_blind(suite, chosen)
+    _show_blind(suite, episodes, chosen.name)
+    console.print(
+        f"wrote {suite.references_folder}; next: metabench data references {suite.argument} --write",
+        soft_wrap=True,
+    )
+
+
+def _show_blind(suite: Suite, episodes: int, title: str) -> None:
+    """Score what the suite ships, and print it."""
+    from metabench.teachers.blind import score_blind
+
+    table = Table("split", "score", "headroom", title=title)
+    for split in suite.splits:
+        score = score_blind(suite, split, episodes)
+        table.add_row(split, f"{score:.1f}", f"{100.0 - score:.1f}")
+    Console().print(table)
 
 
 @app.command()

@@ -39,7 +39,7 @@ def load_data(
         counted_anew,
         suite.spaces,
         np.searchsorted(tasks, validation).tolist(),
-        suite_name=suite.name,
+        suite_name=suite.argument,
     )
 
 

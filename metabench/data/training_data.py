@@ -58,7 +58,7 @@ class TrainingData:
     ) -> None:
         """Wrap `columns`; `validation_tasks` are indices into its tasks. See `to` for `device`.
 
-        `suite_name` is the suite that the data are of; empty for data of no suite.
+        `suite_name` is what `load_suite` knows the suite of the data by; empty for data of no suite.
         """
         self.suite_name = suite_name
         self.columns = columns

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.envs import Array
+from metabench.errors import DataError
 
 BuildProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -33,6 +34,19 @@ class ActedEpisodes:
 
     columns: Columns
     success: Array | None
+
+    def judge_success(self, rule: Literal["last", "any"]) -> Array:
+        """`(E,)` whether each episode succeeded: at its last step, or at any.
+
+        Raises:
+            DataError: the family has no notion of success.
+        """
+        if self.success is None:
+            raise DataError("episodes tell no success: expected those of a family that has it")
+        offsets = self.columns.offsets
+        if rule == "last":
+            return np.asarray(self.success[offsets[1:] - 1])
+        return np.asarray(np.logical_or.reduceat(self.success, offsets[:-1]))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ and how a teacher is trained must stay out: nothing here reads suite.toml or wri
 """
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.blind import BlindPolicy, BlindScripts
+from metabench.envs.blind_reference import read_blind
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.family import (
     MediumErrors,
@@ -21,6 +23,8 @@ __all__ = [
     "Array",
     "BatchStep",
     "BatchedEnvironment",
+    "BlindPolicy",
+    "BlindScripts",
     "Capsule",
     "Circle",
     "DeclaredSpaces",
@@ -34,4 +38,5 @@ __all__ = [
     "TeacherTraining",
     "list_family_names",
     "load_family",
+    "read_blind",
 ]

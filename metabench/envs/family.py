@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.blind import BlindScripts
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, UnknownNameError
@@ -156,6 +157,10 @@ class TaskFamily(ABC):
 
     def medium_errors(self) -> MediumErrors | None:
         """How wrong `medium` is, where that can be set; None where it cannot."""
+        return None
+
+    def blind_scripts(self) -> BlindScripts | None:
+        """The scripts that a blind policy is chosen from; None where it is trained, as it is by default."""
         return None
 
     @property

@@ -11,7 +11,7 @@ from metabench.errors import DataError
 from metabench.evaluation.rows import Block, Row
 from metabench.evaluation.statistics import Floats
 from metabench.suites import Suite
-from metabench.suites.suite import HIGHEST_SCORE, LOWEST_SCORE
+from metabench.suites.headroom import HIGHEST_SCORE, LOWEST_SCORE
 
 
 @dataclass(frozen=True)

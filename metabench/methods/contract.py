@@ -144,7 +144,8 @@ class Method(ABC):
     Class attributes:
         name: the name it is registered under, used in records.
         version: raise it whenever the results of an unchanged configuration change.
-        privileged: it is shown the test tasks (`Policy.reveal`); its rows are marked and never ranked.
+        privileged: it is shown the test tasks (`Policy.reveal`), or was trained in the simulator; its rows are marked
+            and never ranked.
         trains: false for methods with nothing to train.
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.

@@ -33,7 +33,7 @@ def load_test_trajectories(suite: Suite, dataset: str) -> TrainingData | None:
         np.unique(columns.tasks), columns.tasks
     )  # (episodes,) ids become 0, 1, 2, ...
     return TrainingData(
-        dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.name
+        dataclasses.replace(columns, tasks=tasks), suite.spaces, suite_name=suite.argument
     )
 
 

@@ -26,8 +26,8 @@ from metabench.report.drawing.plots import choose_colours, draw_legend, draw_lin
 from metabench.report.episode_returns import plot_every_episode
 from metabench.runs.kept.record import Record
 from metabench.suites import Suite
+from metabench.suites.headroom import HIGHEST_SCORE, LOWEST_SCORE
 from metabench.suites.schema import TaskEntry
-from metabench.suites.suite import HIGHEST_SCORE, LOWEST_SCORE
 
 HEADLINES = (("zero-shot", 0), ("few-shot", 3), ("logged-shot", 3))
 """Track and shots of the numbers that are told first, of the split `test`."""

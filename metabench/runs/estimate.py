@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from metabench.errors import DataError
 from metabench.runs.kept.record import Cell
@@ -46,9 +47,17 @@ def estimate_seconds(
 def read_record_seconds(path: Path) -> float | None:
     """Seconds that a record's cell took, training and evaluation; None if the file does not tell."""
     try:
-        provenance = json.loads(read_json(path))["provenance"]
+        return count_seconds(json.loads(read_json(path)))
+    except (DataError, ValueError, RecursionError):
+        return None
+
+
+def count_seconds(content: Any) -> float | None:
+    """The same of a record's JSON content."""
+    try:
+        provenance = content["provenance"]
         return float(provenance["seconds_training"]) + float(provenance["seconds_evaluating"])
-    except (DataError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -191,11 +191,14 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
         return dataclasses.replace(
             planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"
         )
-    different = _find_differences(record.result.cell, planned.cell)[0]
+    different = _find_differences(record.result.cell, planned.cell)
+    what = f"another {different[0].replace('_', ' ')}"
+    if "protocol" in different:
+        what = f"protocol {record.result.cell.protocol} where one of protocol {PROTOCOL} belongs"
     return dataclasses.replace(
         planned,
         state="corrupt",
-        note=f"{path}: holds a record of another {different.replace('_', ' ')}; delete it or use --overwrite",
+        note=f"{path}: holds a record of {what}; delete it or use --overwrite",
     )
 
 

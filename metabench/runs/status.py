@@ -10,10 +10,16 @@ from typing import Literal, TypeAlias
 
 from metabench.errors import DataError
 from metabench.evaluation.protocol import VALIDATION
-from metabench.runs.estimate import read_record_seconds
+from metabench.runs.estimate import count_seconds, read_record_seconds
 from metabench.runs.kept.progress import CellProgress
 from metabench.runs.kept.record import Cell
-from metabench.runs.kept.record_file import FAILED_SUFFIX, SUFFIX, is_record_name, strip_suffix
+from metabench.runs.kept.record_file import (
+    FAILED_SUFFIX,
+    SUFFIX,
+    is_record_name,
+    read_json,
+    strip_suffix,
+)
 from metabench.runs.kept.run_folder import list_begun_cells
 from metabench.runs.planned_cell import PlannedCell
 
@@ -47,7 +53,7 @@ class CellStatus:
 def inspect_results(results: Path) -> tuple[CellStatus, ...]:
     """All cells that left a trace in a results folder, or in the run folders of cells that write there.
 
-    Records are not validated here: `metabench leaderboard check` does that.
+    Of records it is looked at whether they belong where they lie; `metabench leaderboard check` validates them.
 
     Raises:
         DataError: it is no folder.
@@ -70,9 +76,7 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             )
             found.setdefault(record, failed)  # a record beside it was written by a later attempt
         elif is_record_name(path.name):
-            found[path] = CellStatus(
-                _label_path(path, results), "done", path, read_record_seconds(path) or 0.0
-            )
+            found[path] = _describe_record(path, Path(*parts), _label_path(path, results))
     for progress, running in list_begun_cells():
         if progress.record.is_relative_to(results.resolve()):
             record = results / progress.record.relative_to(results.resolve())
@@ -109,6 +113,20 @@ def inspect_planned_cells(planned: Sequence[PlannedCell]) -> tuple[CellStatus, .
         else:
             found.append(CellStatus(label, "left", record, reason=cell.note))
     return tuple(found)
+
+
+def _describe_record(path: Path, place: Path, label: str) -> CellStatus:
+    """A record that lies at `place` below its results folder: done, if that is where its cell belongs."""
+    try:
+        content = json.loads(read_json(path))
+        cell = Cell.model_validate(content["result"]["cell"])
+        expected = cell.first_folder if content["schema_version"] == 1 else cell.folder
+    except (DataError, ValueError, KeyError, TypeError, RecursionError):
+        return CellStatus(label, "done", path)
+    if expected == strip_suffix(place):
+        return CellStatus(label, "done", path, count_seconds(content) or 0.0)
+    reason = f"{path}: holds a record of protocol {cell.protocol} that belongs at {expected}"
+    return CellStatus(label, "corrupt", path, reason=reason)
 
 
 def _describe_unfinished(

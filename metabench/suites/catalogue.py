@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
 from metabench.suites.folders import list_archived_versions, list_suites, suite_folder
+from metabench.suites.headroom import measure_headroom
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
@@ -29,6 +30,7 @@ class SuiteListing:
         tasks: number of tasks by split.
         datasets: name to recipe of each dataset, as written in suite.toml.
         archived: its earlier versions that are kept.
+        headroom: what knowing the task is worth on the test tasks; None where it was not measured.
         problem: why it cannot be used, in one line; None where nothing was found.
     """
 
@@ -39,6 +41,7 @@ class SuiteListing:
     tasks: Mapping[str, int]
     datasets: Mapping[str, Mapping[str, Any]]
     archived: tuple[int, ...] = ()
+    headroom: float | None = None
     problem: str | None = None
 
 
@@ -69,6 +72,8 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "seen_tasks": entry.seen_tasks,
         "episodes": entry.evaluation.episodes,
         "supports": entry.evaluation.supports,
+        "task_in_observation": entry.task_in_observation,
+        "headroom": {name: suite.headroom(name) for name in suite.splits if name != "train"},
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {
             name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()
@@ -85,7 +90,7 @@ def _summarise(name: str) -> SuiteListing:
         return _read_summary(name, folder)
     except MetabenchError as error:
         return SuiteListing(name, 0, "", False, {}, {}, problem=str(error))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(folder))
 
 
@@ -110,6 +115,17 @@ def _read_summary(name: str, folder: Path) -> SuiteListing:
         tasks=tasks,
         datasets=datasets,
         archived=list_archived_versions(folder),
+        headroom=_read_headroom(content),
+    )
+
+
+def _read_headroom(content: Mapping[str, Any]) -> float | None:
+    """Of the test tasks, as `Suite.headroom`."""
+    if content.get("task_in_observation", False):
+        return 0.0
+    kind = "success" if content.get("headline") == "success" else "reference"
+    return measure_headroom(
+        [task.get(kind, {}) for task in content["task"] if task["split"] == "test"]
     )
 
 

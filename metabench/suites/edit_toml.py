@@ -11,15 +11,19 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from metabench.errors import DataError
+from pydantic import ValidationError
+
+from metabench.errors import DataError, first_problem
 from metabench.suites import Suite
 from metabench.suites.folders import archived_path
+from metabench.suites.schema import SuiteEntry
 
 _TABLE = re.compile(r"^[ \t]*\[")
 _DIGEST = re.compile(r"^[ \t]*digest[ \t]*=")
-_REFERENCE = re.compile(r"^[ \t]*reference[ \t]*=")
+_REFERENCE = re.compile(r"^[ \t]*(reference|success)[ \t]*=")
+_HEADLINE = re.compile(r"^[ \t]*headline[ \t]*=")
 _VERSION = re.compile(r"^version[ \t]*=[ \t]*[0-9]+[ \t]*(#.*)?$")
 _ID = re.compile(r"^[ \t]*id[ \t]*=[ \t]*(\d+)[ \t]*(#.*)?$")
 
@@ -41,31 +45,61 @@ def write_digests(path: Path, digests: Mapping[str, str]) -> None:
     _replace(path, "\n".join(lines), expected)
 
 
-def write_references(path: Path, references: Mapping[int, Mapping[str, float]]) -> None:
-    """Set values of `reference` in the `[[task]]` of each id; those that are not given stay.
+def write_references(
+    path: Path,
+    references: Mapping[int, Mapping[str, Mapping[str, float]]],
+    rule: Literal["last", "any"] | None = None,
+) -> None:
+    """Set values of `reference` and `success` in the `[[task]]` of each id; those that are not given stay.
+
+    A line `success` is put after `reference` where a task has none.
+
+    Args:
+        path: a suite.toml.
+        references: as `measure_references` returns them.
+        rule: of success, by which they were measured; None leaves the suite's own.
 
     Raises:
-        DataError: a task has no such line.
+        DataError: a task has no line `reference`, or the suite would not be valid with these values; it stays as it is.
     """
+    expected = tomllib.loads(_read(path))
+    missing = {task: dict(kinds) for task, kinds in references.items()}
+    written: list[str] = []
+    task = -1
+
+    def set_values(kind: str) -> str:
+        """The line of `kind` for `task`, with the values that are given."""
+        table = expected["task"][task]
+        table[kind] = {**table.get(kind, {}), **missing[task].pop(kind)}
+        values = ", ".join(f"{name} = {value!r}" for name, value in table[kind].items())
+        return f"{kind} = {{ {values} }}"
+
     lines = _read(path).split("\n")
-    expected = tomllib.loads("\n".join(lines))
-    missing = dict(references)
-    task = None
-    for i, line in enumerate(lines):
+    if rule is not None:
+        _set_rule(lines, rule, path)
+        expected["success"] = rule
+    for line in lines:
         if _TABLE.match(line):
-            task = None
+            task = -1
         elif found := _ID.match(line):
             task = int(found.group(1))
-        elif task in missing and _REFERENCE.match(line):
-            values = {**expected["task"][task]["reference"], **missing.pop(task)}
-            written = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-            lines[i] = f"reference = {{ {written} }}"
-            expected["task"][task]["reference"] = values
-    if missing:
+        given, kind = missing.get(task, {}), _REFERENCE.match(line)
+        written.append(set_values(kind[1]) if kind and kind[1] in given else line)
+        lacks = "success" in given and "success" not in expected["task"][task]
+        if lacks and kind and kind[1] == "reference":
+            written.append(set_values("success"))
+    for task, left in missing.items():
+        if left:
+            raise DataError(
+                f"{path}: task {task}: expected a line `{next(iter(left))} = {{ ... }}` after its id"
+            )
+    try:
+        SuiteEntry.model_validate(expected)
+    except ValidationError as error:
         raise DataError(
-            f"{path}: task {next(iter(missing))}: expected a line `reference = {{ ... }}` after its id"
-        )
-    _replace(path, "\n".join(lines), expected)
+            f"{path}: stays as it was, with these references it would be wrong: {first_problem(error)}"
+        ) from error
+    _replace(path, "\n".join(written), expected)
 
 
 def archive_suite_version(suite: Suite) -> Path:
@@ -102,6 +136,20 @@ def archive_suite_version(suite: Suite) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
+
+
+def _set_rule(lines: list[str], rule: str, path: Path) -> None:
+    """Set the suite's own `success` among `lines`, after its `headline`."""
+    stop = next((i for i, line in enumerate(lines) if _TABLE.match(line)), len(lines))
+    kept = [
+        line
+        for line in lines[:stop]
+        if (found := _REFERENCE.match(line)) is None or found[1] != "success"
+    ]
+    head = next((i for i, line in enumerate(kept) if _HEADLINE.match(line)), None)
+    if head is None:
+        raise DataError(f'{path}: expected a line `headline = "success"` before the first table')
+    lines[:stop] = [*kept[: head + 1], f'success = "{rule}"', *kept[head + 1 :]]
 
 
 def _find_table(lines: list[str], header: str, path: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from metabench.envs.declared_spaces import DeclaredSpaces
+from metabench.suites.headroom import measure_headroom
 from metabench.suites.task_distribution import Alternatives, check_order
 from metabench.system.strict_model import StrictModel
 
@@ -22,6 +23,10 @@ FEW_SHOTS = (1, 3, 5)
 
 MANY_SHOTS = 20
 """One more where episodes are short."""
+
+LEAST_HEADROOM = -5.0
+"""Of a split. Where there is nothing to find out, the blind policy is as good as the expert, in single tasks better;
+references are means of samples. If it is better in the mean, the expert is none."""
 
 RECORDED = "recorded"
 """The behaviour of trajectories that were not rolled out here but come from Minari datasets."""
@@ -39,9 +44,9 @@ class Reference(StrictModel):
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.expert <= self.random:
-            raise ValueError("reference.expert must be above reference.random")
-        if self.blind is not None and self.expert <= self.blind:
-            raise ValueError("reference.expert must be above reference.blind")
+            raise ValueError(
+                f"expert ({self.expert:g}) must be above random ({self.random:g}): between them is what is scored"
+            )
         return self
 
 
@@ -252,6 +257,25 @@ class SuiteEntry(StrictModel):
                 raise ValueError(
                     f"task {task.id}: expected a reference of success where the suite has a rule, found {found}"
                 )
+
+        by_success = self.headline == "success"
+        for split in ("train", "test", "test-far"):
+            tasks = [task for task in self.task if task.split == split]
+            scaled_by = [task.success if by_success else task.reference for task in tasks]
+            references = [each.model_dump() if each else {} for each in scaled_by]
+            headroom = measure_headroom(references) if tasks else None
+            if headroom is None or headroom >= LEAST_HEADROOM:
+                continue
+            # The first task is named: in a suite of one weak teacher it is one of many.
+            worst = next(
+                task.id
+                for task, each in zip(tasks, references, strict=True)
+                if each["blind"] > each["expert"]
+            )
+            raise ValueError(
+                f"split {split!r}: expert must be above blind, which scores {100.0 - headroom:.1f} in the mean over "
+                f"its tasks, and is the better one in task {worst}"
+            )
 
     def _check_repeats(self) -> None:
         """A task stands once: twice it would count twice, and be seen in training if it is a training task."""

@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from metabench.envs import BatchedEnvironment, Spaces, TaskFamily, Teacher, load_family
+from metabench.envs import (
+    BatchedEnvironment,
+    BlindPolicy,
+    Spaces,
+    TaskFamily,
+    Teacher,
+    load_family,
+    read_blind,
+)
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.suites.folders import suite_folder
+from metabench.suites.headroom import measure_headroom, scale_score
 from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
 from metabench.system.source_code import (
     digest_sources,
     find_foreign_sources,
     find_package_source,
 )
-
-LOWEST_SCORE, HIGHEST_SCORE = -100.0, 200.0
-"""A task's score is clipped to these: one task that goes wrong beyond measure does not decide a mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,19 @@ class Suite:
         """The suite's teacher, with the weights of `teachers_folder` where its family has any."""
         return self.family.teacher(self.teachers_folder, self.entry.horizon)
 
+    @property
+    def references_folder(self) -> Path:
+        """The folder of its blind policy, always its own; it need not exist. Nothing in it is part of any digest."""
+        return self.folder / "references"
+
+    def blind(self) -> BlindPolicy | None:
+        """The best policy that knows neither task nor past, as far as the suite ships one; else None.
+
+        Raises:
+            DataError: its file is damaged.
+        """
+        return read_blind(self.references_folder, self.family, self.entry.horizon)
+
     def normalised(self, tasks: Sequence[int], returns: Sequence[float]) -> list[float]:
         """Scores 100 (R - random) / (expert - random) of `returns`, the i-th in task `tasks[i]`."""
         if len(tasks) != len(returns):
@@ -193,12 +210,7 @@ class Suite:
             return 0.0
         by_success = self.entry.headline == "success"
         found = [task.success if by_success else task.reference for task in self.split(split)]
-        references = [each for each in found if each is not None]
-        blind = [each.blind for each in references if each.blind is not None]
-        if len(blind) < len(found):
-            return None
-        scores = np.clip(_scale(blind, references), LOWEST_SCORE, HIGHEST_SCORE)
-        return 100.0 - float(scores.mean())
+        return measure_headroom([each.model_dump() if each else {} for each in found])
 
     def unit(self, task: int) -> str | None:
         """The environment that `task` shares with others, where a suite has several; None where tasks stand alone.
@@ -215,6 +227,6 @@ _PER_CENT = Reference(random=0.0, expert=1.0)
 def _scale(values: Sequence[float], references: Sequence[Reference]) -> list[float]:
     """Scores, 0 where a value is that of random actions and 100 where it is the expert's."""
     return [
-        100.0 * (value - reference.random) / (reference.expert - reference.random)
+        scale_score(value, reference.random, reference.expert)
         for value, reference in zip(values, references, strict=True)
     ]

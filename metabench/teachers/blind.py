@@ -1,26 +1,61 @@
 """The blind reference: the best policy that knows neither task nor past.
 
-It maps the present observation to an action, and is trained online like the teacher, over the training tasks. What a
-teacher earns above it is what finding out the task is worth.
+It maps the present observation to an action. It is trained online like the teacher, over the training tasks, or chosen
+from the scripts of a family that has some. What a teacher earns above it is what finding out the task is worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from metabench.envs import Array, TaskParameters, TeacherTraining
-from metabench.envs.locomotion.network_teacher import TeacherNetwork, read_network
-from metabench.errors import DataError, MetabenchError, SimulationError
+from metabench.data.making.roll_out import roll_out
+from metabench.envs import TaskParameters, TeacherTraining
+from metabench.envs.blind_reference import WEIGHTS, scale_to_bounds, write_script
+from metabench.errors import DataError, MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
+from metabench.suites.headroom import HIGHEST_SCORE, LOWEST_SCORE
 from metabench.teachers.select import list_checkpoints
+
+RECORDS_OF_TRAINING = ("curve.csv", "config.json")
+"""Kept beside the weights."""
+
+NOISES = (0.0, 1.0)
+"""Each checkpoint is tried as it is, and with the noise that it was trained with."""
+
+
+@dataclass(frozen=True)
+class BlindCandidate:
+    """A blind policy that a suite may ship.
+
+    Attributes:
+        name: for people: `557,056 steps`, or a script's name.
+        write: put it into a folder `references/`.
+    """
+
+    name: str
+    write: Callable[[Path], object]
 
 
 def make_blind_training(suite: Suite) -> TeacherTraining:
-    """Training of a network that sees observations alone; it is given tasks of the suite only."""
+    """Training of a network that sees observations alone; it is given tasks of the suite only.
+
+    Raises:
+        MetabenchError: the family's blind policy is a script.
+    """
+    if suite.family.blind_scripts() is not None:
+        raise MetabenchError(
+            f"suite {suite.name}: the blind policy of its family is a script, which needs no training; run `metabench "
+            f"teacher install {suite.argument} --blind`"
+        )
     spaces = suite.spaces
 
     def draw_task(generator: np.random.Generator) -> TaskParameters:
@@ -32,79 +67,124 @@ def make_blind_training(suite: Suite) -> TeacherTraining:
         make_features=lambda observations, tasks: observations,
         draw_task=draw_task,
         discrete=spaces.discrete,
-        to_environment=lambda actions, tasks: to_bounds(suite, actions),
+        to_environment=lambda actions, tasks: scale_to_bounds(actions, spaces),
     )
 
 
-def to_bounds(suite: Suite, actions: Array) -> Array:
-    """A network's actions as the environment takes them: choices as they are, others from [-1, 1] to the bounds."""
-    spaces = suite.spaces
-    if spaces.discrete:
-        return actions
-    low, high = np.array(spaces.action_low), np.array(spaces.action_high)
-    return np.asarray(low + (np.clip(actions, -1.0, 1.0) + 1.0) / 2.0 * (high - low))
+def list_candidates(suite: Suite, folder: Path | None) -> list[BlindCandidate]:
+    """What the blind policy of `suite` can be chosen from.
 
-
-def read_blind(path: Path, suite: Suite) -> TeacherNetwork:
-    """The weights of a blind policy for `suite`; raises `DataError` naming file and tensor."""
-    return read_network(path, suite.spaces.observation_dim, suite.spaces.action_dim)
-
-
-def act_blindly(network: TeacherNetwork, suite: Suite, observation: Array) -> Array:
-    """The network's best action for each of `(lanes, observation_dim)`: its mean, or the likeliest choice."""
-    outputs = network(np.asarray(observation, np.float64))
-    return outputs.argmax(axis=-1) if suite.spaces.discrete else to_bounds(suite, outputs)
-
-
-def measure_blind(
-    suite: Suite, network: TeacherNetwork, tasks: Sequence[int], episodes: int
-) -> Array:
-    """`(tasks, episodes)` returns, from reset seeds of their own."""
-    environment = suite.environment()
-    lanes = np.repeat(tasks, episodes).tolist()
-    returns: list[float] = []
-    for start in range(0, len(lanes), environment.lanes_at_once):
-        part = lanes[start : start + environment.lanes_at_once]
-        seeds = [
-            derive_seed("blind", suite.name, suite.entry.version, task, (start + i) % episodes)
-            for i, task in enumerate(part)
-        ]
-        observation = environment.reset([suite.tasks[task].parameters for task in part], seeds)
-        totals, active = np.zeros(len(part)), np.ones(len(part), bool)
-        for _ in range(suite.entry.horizon):
-            try:
-                step = environment.step(act_blindly(network, suite, observation))
-            except SimulationError as error:
-                raise error.in_task(suite.name, part[error.lane]) from error
-            totals[active] += step.reward[active]
-            active &= ~step.terminated
-            observation = step.observation
-            if not active.any():
-                break
-        returns += totals.tolist()
-    return np.array(returns).reshape(len(tasks), episodes)
-
-
-def choose_blind(suite: Suite, folder: Path, episodes: int) -> tuple[Path, TeacherNetwork]:
-    """The checkpoint of a blind training with the highest mean score on the training tasks, and its network.
+    Args:
+        suite: the suite.
+        folder: of a blind training; None where the family has scripts.
 
     Raises:
-        DataError: the folder holds no checkpoints, or they are of other spaces.
+        MetabenchError: a folder is missing, or given in vain.
+        DataError: the folder holds no checkpoints.
     """
+    scripts = suite.family.blind_scripts()
+    if scripts is not None:
+        if folder is not None:
+            raise MetabenchError(
+                f"suite {suite.name}: expected no folder: the blind policy of its family is a script, found {folder}"
+            )
+        training = [task.parameters for task in suite.split("train")]
+        return [
+            BlindCandidate(name, functools.partial(write_script, content=content))
+            for name, content in scripts.propose(training).items()
+        ]
+    expected = f"`metabench teacher train {suite.argument} --blind`"
+    if folder is None:
+        raise MetabenchError(f"suite {suite.name}: expected the folder of {expected}")
     paths = list_checkpoints(folder)
     if not paths:
-        raise DataError(
-            f"{folder}: expected checkpoints of `metabench teacher train {suite.name} --blind`, found none"
+        raise DataError(f"{folder}: expected checkpoints of {expected}, found none")
+    for name in RECORDS_OF_TRAINING:
+        if not (folder / name).is_file():
+            raise DataError(f"{folder}: expected {name} beside the checkpoints of {expected}")
+    return [_offer_checkpoint(suite, path, noise) for path in paths for noise in NOISES]
+
+
+def choose_blind(
+    suite: Suite,
+    candidates: Sequence[BlindCandidate],
+    episodes: int,
+    progress: Callable[[str, float], None] | None = None,
+) -> BlindCandidate:
+    """The candidate with the highest mean score on the training tasks; of equal ones that with the highest returns.
+
+    Args:
+        suite: whose training tasks to judge in.
+        candidates: of `list_candidates`.
+        episodes: episodes a task.
+        progress: told each candidate's name and score.
+
+    Raises:
+        DataError: weights are of other spaces.
+        MetabenchError: success is the score, and the suite names no rule of it.
+    """
+    found = []
+    for candidate in candidates:
+        with tempfile.TemporaryDirectory() as scratch:
+            trial = dataclasses.replace(suite, folder=Path(scratch))
+            install_blind(trial, candidate)
+            score, mean_return = _judge_blind(trial, "train", episodes)
+        found.append((score, mean_return))
+        if progress is not None:
+            progress(candidate.name, score)
+    return candidates[max(range(len(found)), key=lambda place: found[place])]
+
+
+def install_blind(suite: Suite, candidate: BlindCandidate) -> None:
+    """Write a candidate into the suite's `references/`; references in suite.toml are then out of date."""
+    folder = suite.references_folder
+    folder.mkdir(exist_ok=True)
+    candidate.write(folder)
+
+
+def score_blind(suite: Suite, split: str, episodes: int) -> float:
+    """The score of the blind policy that `suite` ships: the mean over the tasks of a split.
+
+    Raises:
+        MetabenchError: it ships none, or success is the score and the suite names no rule of it.
+    """
+    return _judge_blind(suite, split, episodes)[0]
+
+
+def _judge_blind(suite: Suite, split: str, episodes: int) -> tuple[float, float]:
+    """The same, with the mean normalised return beside it; reset seeds are their own."""
+    rule = suite.entry.success
+    if suite.entry.headline == "success" and rule is None:
+        raise MetabenchError(
+            f"suite {suite.name}: expected a rule of success to judge by; `metabench data references "
+            f"{suite.argument} --success any --write` names one (or last)"
         )
-    networks = [read_blind(path, suite) for path in paths]
-    scores = [score_blind(suite, network, "train", episodes) for network in networks]
-    best = int(np.argmax(scores))
-    return paths[best], networks[best]
+    tasks = np.repeat([task.id for task in suite.split(split)], episodes).tolist()
+    seeds = [
+        derive_seed("blind", suite.name, suite.entry.version, task, i % episodes)
+        for i, task in enumerate(tasks)
+    ]
+    acted = roll_out(suite, tasks, ["blind"] * len(tasks), seeds)
+    normalised = suite.normalised(tasks, acted.columns.episode_returns.tolist())
+    scores = normalised
+    if suite.entry.headline == "success" and rule is not None:
+        scores = suite.score_success(tasks, acted.judge_success(rule).tolist())
+    of_tasks = np.reshape(scores, (-1, episodes)).mean(axis=1)
+    return float(np.clip(of_tasks, LOWEST_SCORE, HIGHEST_SCORE).mean()), float(np.mean(normalised))
 
 
-def score_blind(suite: Suite, network: TeacherNetwork, split: str, episodes: int) -> float:
-    """Mean normalised score over the tasks of a split."""
-    tasks = [task.id for task in suite.split(split)]
-    returns = measure_blind(suite, network, tasks, episodes)  # (tasks, episodes)
-    scores = suite.normalised(np.repeat(tasks, episodes).tolist(), returns.ravel().tolist())
-    return float(np.mean(scores))
+def _offer_checkpoint(suite: Suite, path: Path, noise: float) -> BlindCandidate:
+    def write(folder: Path) -> None:
+        from safetensors.numpy import load_file, save
+
+        tensors = load_file(path)
+        if suite.spaces.discrete:  # in training, choices are drawn from the logits as they are
+            tensors["noise"] = np.ones_like(tensors["noise"])
+        tensors["noise"] = tensors["noise"] * np.float32(noise)
+        described = {"steps": path.stem.lstrip("0"), "noise": f"{noise:g}"}
+        (folder / WEIGHTS).write_bytes(save(tensors, described))
+        for name in RECORDS_OF_TRAINING:
+            shutil.copyfile(path.parent / name, folder / name)
+
+    drawn = ", with noise" if noise else ""
+    return BlindCandidate(f"{int(path.stem):,} steps{drawn}", write)

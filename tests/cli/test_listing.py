@@ -48,6 +48,7 @@ def test_the_json_list_agrees_with_the_validated_suites(command: object) -> None
         assert row["internal"] == suite.entry.internal
         assert row["tasks"] == {split: len(suite.split(split)) for split in suite.splits}
         assert row["problem"] is None
+        assert row["headroom"] == suite.headroom("test")
     for row in listed["datasets"]:
         entry = load_suite(row["suite"]).dataset(row["dataset"])
         assert (row["version"], row["trajectories"]) == (entry.version, entry.trajectories)
@@ -61,7 +62,13 @@ def test_a_broken_suite_is_listed_with_its_problem(
     shutil.copytree(datasets_folder() / "tiny", tmp_path / "good")
     text = (tmp_path / "good/suite.toml").read_text().replace('name = "tiny"', 'name = "good"')
     (tmp_path / "good/suite.toml").write_text(text)
-    for name, content in [("no-toml", "= 3"), ("no-title", text.replace("title =", "titel ="))]:
+    flat = text.replace("random = -15.7323, expert = -2.2271", "random = -2.0, expert = -2.0, blind = -9.0")
+    assert flat != text
+    for name, content in [
+        ("no-toml", "= 3"),
+        ("no-title", text.replace("title =", "titel =")),
+        ("no-scale", flat.replace('name = "good"', 'name = "no-scale"')),
+    ]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "suite.toml").write_text(content)
     monkeypatch.setattr("metabench.suites.folders.datasets_folder", lambda: tmp_path)
@@ -69,6 +76,7 @@ def test_a_broken_suite_is_listed_with_its_problem(
     assert rows["good"]["problem"] is None
     assert "not valid TOML" in rows["no-toml"]["problem"]
     assert "title" in rows["no-title"]["problem"]
+    assert "task.2.reference: expert (-2) must be above random (-2)" in rows["no-scale"]["problem"]
 
 
 def test_an_unknown_kind_or_name_gets_one_line(command: object) -> None:
@@ -85,6 +93,30 @@ def test_a_suite_is_described(command: object) -> None:
     assert content["actions"] == {"discrete": 3}
     assert content["splits"]["train"]["validation_tasks"] == 1
     assert content["splits"]["test"]["mean_expert_return"] == load_suite("tiny-discrete").tasks[2].reference.expert
+
+
+def test_headroom_is_listed_and_described(command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "test headroom: not measured" in command("describe", "tiny")[1]
+    assert "test headroom: 0, little to adapt to: the observation tells the task" in command("describe", "sweep")[1]
+    (tmp_path / "datasets").mkdir()
+    shutil.copytree(datasets_folder() / "tiny", tmp_path / "datasets" / "tiny")
+    path = tmp_path / "datasets" / "tiny" / "suite.toml"
+    text = path.read_text()
+    path.write_text(
+        text.replace("expert = -2.2271 }", "expert = -2.2271, blind = -5.0 }").replace(
+            "expert = -7.7723 }", "expert = -7.7723, blind = -30.0 }"
+        )
+    )
+    assert path.read_text() != text
+    monkeypatch.setattr("metabench.suites.folders.source_root", lambda: tmp_path)
+    out = command("describe", "tiny")[1]
+    assert "test headroom: 21, little to adapt to\n" in out  # 100 (5 - 2.2271) / (15.7323 - 2.2271)
+    assert "test-far headroom: 100\n" in out
+    assert json.loads(command("describe", "tiny", "--json")[1])["headroom"] == {
+        "test": pytest.approx(20.53, abs=0.01),
+        "test-far": pytest.approx(99.93, abs=0.01),
+    }
+    assert "headroom: 21, little to adapt to" in command("list", "suites", "--all")[1]
 
 
 def test_a_method_is_described(command: object) -> None:

@@ -14,11 +14,12 @@ from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.runs.executors.run_cells import run_cells
-from metabench.runs.kept.record import digest_of
+from metabench.runs.kept.record import digest_of, make_record, read_record, write_record
 from metabench.runs.plan import UNKNOWN_DIGEST, plan_cells
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
+from metabench.runs.status import inspect_results
 from metabench.suites import load_suite
 
 
@@ -160,3 +161,25 @@ def test_unknown_names_keep_their_kind():
     with pytest.raises(UnknownNameError) as caught:
         plan_cells(RunRequest(["point-robto"], ["medium"], ["random"]))
     assert (caught.value.kind, caught.value.name) == ("suite", "point-robto")
+
+
+def test_a_record_of_another_protocol_in_a_cells_place_is_told_and_never_mixed_in(place):
+    request = RunRequest(["tiny"], ["medium"], ["random"], tracks=["zero-shot"], results=place / "results")
+    (cell,) = plan_cells(request)
+    run_cells([cell], Settings())
+    assert [each.state for each in inspect_results(place / "results")] == ["done"]
+    record = read_record(cell.record_path)
+    old = record.result.cell.model_copy(update={"protocol": "1", "dataset_digest": "sha256:" + "0" * 64})
+    mixed = make_record(record.result.model_copy(update={"cell": old}), record.provenance)
+    write_record(mixed, cell.record_path)
+    (again,) = plan_cells(request)
+    told = f"{cell.record_path}: holds a record of protocol 1"
+    assert (again.state, again.note) == (
+        "corrupt",
+        f"{told} where one of protocol 2 belongs; delete it or use --overwrite",
+    )
+    (status,) = inspect_results(place / "results")
+    assert (status.state, status.reason) == ("corrupt", f"{told} that belongs at {mixed.folder}")
+    write_record(mixed, place / "results" / mixed.path)
+    cell.record_path.unlink()
+    assert [each.state for each in inspect_results(place / "results")] == ["done"]

@@ -78,6 +78,12 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
         (("family",), "point-robt", "family", "did you mean 'point-robot'"),
         (("evaluation", "supports"), 3, "evaluation", r"supports \(3\) must divide episodes \(2\)"),
         (("datasets", "medium", "behaviours"), {"meduim": 1.0}, "datasets.medium.behaviours", "did you mean 'medium'"),
+        (
+            ("datasets", "medium", "behaviours"),
+            {"blind": 1.0},
+            "datasets.medium.behaviours",
+            "unknown behaviour 'blind'",
+        ),
         (("datasets", "mixed", "behaviours", "medium"), 0.6, "datasets.mixed", "sum to 1, not 0.9"),
         (("datasets", "mixed", "behaviours"), {"medium": 0.25, "expert": 0.75}, "datasets.mixed", "whole number.*2.5"),
         (("datasets", "mixed", "behaviours"), {"medium": 1.5, "expert": -0.5}, "datasets.mixed", "positive"),
@@ -92,7 +98,7 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
         (("task", 0, "parameters", "goal"), [0.0], "task.0.parameters", "two numbers"),
         (("task", 0, "parameters", "speed"), 1.0, "task.0.parameters", "exactly 'goal'"),
         (("task", 3, "reference"), ..., "task.3.reference", "Field required"),
-        (("task", 3, "reference", "expert"), -99.0, "task.3.reference", "above reference.random"),
+        (("task", 3, "reference", "expert"), -99.0, "task.3.reference", "above random"),
         (("task", 3, "reference", "expert"), math.inf, "task.3.reference.expert", "finite"),
     ],
 )
@@ -156,5 +162,7 @@ def test_a_blind_reference_is_optional_and_part_of_the_digest(tmp_path: Path) ->
 def test_an_expert_below_the_blind_policy_is_refused(tmp_path: Path) -> None:
     content = copy.deepcopy(CONTENT)
     content["task"][2]["reference"]["blind"] = content["task"][2]["reference"]["expert"] + 1.0
-    with pytest.raises(DataError, match=r"suite\.toml: task\.2\.reference: .*expert must be above reference\.blind"):
+    with pytest.raises(
+        DataError, match=r"split .test.: expert must be above blind, which scores 107\.\d in .* better one in task 2"
+    ):
         read_suite(write_named(tmp_path / "a", content))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from metabench.errors import DataError
+from metabench.data.making.references import measure_references
+from metabench.envs import Spaces
+from metabench.envs.blind_reference import NetworkBlindPolicy
+from metabench.envs.locomotion.network_teacher import TeacherNetwork
+from metabench.errors import DataError, MetabenchError
 from metabench.suites import load_suite
+from metabench.suites.headroom import measure_headroom
 from metabench.teachers.actions import ChosenActions, NormalActions
-from metabench.teachers.blind import choose_blind, make_blind_training, measure_blind, read_blind, score_blind
+from metabench.teachers.blind import choose_blind, install_blind, list_candidates, make_blind_training, score_blind
 from metabench.teachers.experience import ExperienceCollector, LaneGroup
 from metabench.teachers.ppo import ActorCritic, TeacherConfig
 from metabench.teachers.train import train_teacher
@@ -60,19 +67,69 @@ def test_rewards_are_divided_by_what_the_task_offers_and_test_tasks_are_never_me
     assert np.allclose(group._scales, [offers[task] for task in met])
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny-discrete"])
-def test_a_blind_policy_acts_alike_in_all_tasks(name, tmp_path):
-    suite = load_suite(name)
-    train_teacher(suite, SMALL, tmp_path)
-    path, network = choose_blind(suite, tmp_path, 2)
-    assert path.parent == tmp_path
-    tasks = [task.id for task in suite.tasks]
-    returns = measure_blind(suite, network, tasks, 3)
-    assert returns.shape == (len(tasks), 3)
-    assert np.isfinite(returns).all()
-    scores = suite.normalised(np.repeat(tasks, 3).tolist(), returns.ravel().tolist())
-    test = [score for task, score in zip(np.repeat(tasks, 3), scores, strict=True) if suite.tasks[task].split == "test"]
-    assert score_blind(suite, network, "test", 3) == pytest.approx(np.mean(test))
+@pytest.fixture(params=["tiny", "tiny-discrete"])
+def copied(request, tmp_path):
+    """A suite in a folder of its own, without a blind policy."""
+    folder = tmp_path / request.param
+    folder.mkdir()
+    shutil.copy(load_suite(request.param).folder / "suite.toml", folder)
+    return load_suite(folder)
+
+
+@pytest.mark.slow
+def test_the_best_checkpoint_on_the_training_tasks_is_installed(copied, tmp_path):
+    assert copied.blind() is None
+    train_teacher(copied, SMALL, tmp_path / "training")
+    told = {}
+    candidates = list_candidates(copied, tmp_path / "training")
+    checkpoints = list((tmp_path / "training").glob("*.safetensors"))
+    assert len(candidates) == len({each.name for each in candidates}) == 2 * len(checkpoints) > 4
+    chosen = choose_blind(copied, candidates, 3, told.__setitem__)
+    assert told[chosen.name] == max(told.values()) > min(told.values())
+    assert copied.blind() is None  # choosing writes nothing
+    install_blind(copied, chosen)
+    assert {path.name for path in copied.references_folder.iterdir()} == {
+        "blind.safetensors",
+        "config.json",
+        "curve.csv",
+    }
+    assert score_blind(copied, "train", 3) == pytest.approx(told[chosen.name])
+    measured = measure_references(copied, 40)
+    score = np.mean([100 - headroom_of(task.reference, measured[task.id]) for task in copied.split("train")])
+    assert score == pytest.approx(score_blind(copied, "train", 40), abs=8.0)  # other seeds
+
+
+def headroom_of(stated, measured):
+    return measure_headroom([{**stated.model_dump(), "blind": measured["reference"]["blind"]}])
+
+
+def test_noise_of_the_weights_is_acted_from_the_lanes_seed(copied, tmp_path):
+    train_teacher(copied, SMALL, tmp_path / "training")
+    still, noisy = list_candidates(copied, tmp_path / "training")[:2]
+    observation = np.zeros((3, copied.spaces.observation_dim), np.float32)
+
+    def act(candidate):
+        install_blind(copied, candidate)
+        policy = copied.blind()
+        policy.reset([1, 2, 1])
+        return np.array([policy.act(observation) for _ in range(copied.entry.horizon)])  # (steps, lanes, ...)
+
+    assert (act(still) == act(still)[:1, :1]).all()
+    drawn = act(noisy)
+    assert (drawn[:, 0] == drawn[:, 2]).all()
+    assert (drawn[:, 0] != drawn[:, 1]).any()
+    assert (drawn == act(noisy)).all()
+
+
+def test_choices_are_drawn_from_the_softmax_of_their_logits():
+    spaces = Spaces(1, 4000, num_actions=3)
+    logits = np.array([0.0, 1.0, -1.0])
+    network = TeacherNetwork(np.zeros(1), np.ones(1), (np.zeros((1, 3)),), (logits,), np.ones(3))
+    policy = NetworkBlindPolicy(network, spaces)
+    policy.reset([0])
+    drawn = [int(policy.act(np.zeros((1, 1)))[0]) for _ in range(4000)]
+    softmax = np.exp(logits) / np.exp(logits).sum()
+    assert np.allclose(np.bincount(drawn) / 4000, softmax, atol=0.03)
 
 
 @pytest.mark.slow
@@ -84,11 +141,30 @@ def test_training_improves_where_one_policy_fits_all_tasks(tmp_path):
 
 
 def test_a_folder_without_a_blind_training_and_weights_of_other_spaces_are_refused(tmp_path):
-    with pytest.raises(DataError, match="expected checkpoints of `metabench teacher train tiny --blind`"):
-        choose_blind(load_suite("tiny"), tmp_path, 1)
-    train_teacher(load_suite("tiny"), SMALL, tmp_path)
-    with pytest.raises(DataError, match=r"mean has shape \(2,\), expected"):
-        read_blind(sorted(tmp_path.glob("*.safetensors"))[0], load_suite("cartpole-param"))
+    suite = load_suite("tiny")
+    with pytest.raises(DataError, match="expected checkpoints of `metabench teacher train tiny --blind`, found none"):
+        list_candidates(suite, tmp_path)
+    with pytest.raises(MetabenchError, match="suite tiny: expected the folder of `metabench teacher train tiny"):
+        list_candidates(suite, None)
+    train_teacher(suite, SMALL, tmp_path)
+    other = load_suite("cartpole-param")
+    with pytest.raises(DataError, match=r"blind\.safetensors: mean has shape \(2,\), expected"):
+        choose_blind(other, list_candidates(other, tmp_path), 1)
+    (tmp_path / "curve.csv").unlink()
+    with pytest.raises(DataError, match=r"expected curve\.csv beside the checkpoints"):
+        list_candidates(suite, tmp_path)
+
+
+@pytest.mark.slow
+def test_where_the_blind_policy_is_a_script_nothing_is_trained(tmp_path):
+    with pytest.raises(MetabenchError, match="needs no training; run `metabench teacher install reach --blind`"):
+        train_teacher(load_suite("reach"), SMALL, tmp_path)
+    reach = load_suite("reach")
+    reach = dataclasses.replace(reach, entry=reach.entry.model_copy(update={"success": None}))
+    with pytest.raises(MetabenchError, match="expected a rule of success to judge by; `metabench data references"):
+        choose_blind(reach, list_candidates(reach, None), 1)
+    with pytest.raises(MetabenchError, match="suite reach: expected no folder"):
+        list_candidates(load_suite("reach"), tmp_path)
 
 
 def test_distributions_are_those_of_torch():

@@ -15,6 +15,7 @@ from metabench.data.cards.returns_histogram import draw_returns_svg
 from metabench.data.storage.store import open_store, store_exists
 from metabench.errors import DataError
 from metabench.suites import Suite
+from metabench.suites.headroom import describe_headroom
 
 CARD, RETURNS, STRIP = "README.md", "returns.svg", "strip.png"
 
@@ -63,22 +64,38 @@ def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
 
 
 def _tabulate_references(suite: Suite) -> str:
-    """Means of the references in suite.toml by split: the ends of the normalised score."""
+    """Means of the references in suite.toml by split: what scores are scaled by, and what knowing the task is worth."""
     lines = [
-        "| split | tasks | mean return of random actions | of the teacher's expert |",
-        "|---|---|---|---|",
+        "| split | tasks | mean | of random actions | of the blind policy | of the teacher's expert | headroom |",
+        "|---|---|---|---|---|---|---|",
     ]
+    rule = {"last": "at the last step", "any": "at any step"}
     for split in suite.splits:
         tasks = suite.split(split)
         validation = sum(task.validation for task in tasks)
         count = (
             f"{len(tasks)}, {validation} of them for validation" if validation else f"{len(tasks)}"
         )
-        random, expert = (
-            fmean(getattr(task.reference, end) for task in tasks) for end in ("random", "expert")
-        )
-        lines.append(f"| `{split}` | {count} | {random:.1f} | {expert:.1f} |")
+        scored = suite.entry.headline == "success"
+        kinds = [("return", [task.reference for task in tasks], not scored)]
+        if suite.entry.success is not None:
+            succeeded = [task.success for task in tasks if task.success is not None]
+            kinds.append((f"success {rule[suite.entry.success]}, %", succeeded, scored))
+        for what, references, is_score in kinds:
+            scale, digits = (1.0, 1) if what == "return" else (100.0, 0)
+            means = [
+                _format_mean([getattr(each, name) for each in references], scale, digits)
+                for name in ("random", "blind", "expert")
+            ]
+            headroom = describe_headroom(suite.headroom(split)) if is_score else ""
+            lines.append(f"| `{split}` | {count} | {what} | {' | '.join(means)} | {headroom} |")
     return "\n".join(lines) + "\n"
+
+
+def _format_mean(values: Sequence[float | None], scale: float, digits: int) -> str:
+    """The mean; empty where a value was not measured."""
+    known = [value for value in values if value is not None]
+    return f"{scale * fmean(known):.{digits}f}" if known and len(known) == len(values) else ""
 
 
 def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:

@@ -1,10 +1,13 @@
-"""The two ends of the normalised score: mean returns of random actions and of the teacher's expert."""
+"""What scores are scaled by: means of random actions, of the teacher's expert and of the blind policy."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from metabench.data.making.roll_out import roll_out
+from metabench.envs import Array
 from metabench.errors import MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
@@ -12,29 +15,72 @@ from metabench.suites import Suite
 EPISODES = 500
 """Episodes a task and behaviour that references are averaged over, unless asked otherwise."""
 
+ENDS = ("random", "expert")
+"""The behaviours that are 0 and 100."""
 
-def measure_references(suite: Suite, episodes: int = EPISODES) -> dict[int, dict[str, float]]:
-    """Mean returns per task id: `{0: {"random": -17.2, "expert": -2.1}, ...}`, rounded to 1e-4.
+PART = 5000
+"""Episodes rolled out at once: those of Meta-World are 80 KB each."""
+
+
+def list_references(suite: Suite) -> tuple[str, ...]:
+    """The behaviours that references of `suite` can be measured of: the blind policy, where it ships one."""
+    return ENDS if suite.blind() is None else (*ENDS, "blind")
+
+
+def measure_references(
+    suite: Suite, episodes: int = EPISODES, behaviours: Sequence[str] | None = None
+) -> dict[int, dict[str, dict[str, float]]]:
+    """Means per task id, as suite.toml writes them, rounded to 1e-4.
+
+    `{0: {"reference": {"random": -17.2, "expert": -2.1}}, ...}`: of returns; in a suite with a rule of success beside
+    it `"success"`, the shares of episodes that succeed by it. The blind policy is a reference of what the score is made
+    of alone.
+
+    Args:
+        suite: with a teacher.
+        episodes: episodes a task and behaviour.
+        behaviours: of `list_references`; by default all of them.
 
     Raises:
         MetabenchError: the suite's family has no teacher.
+        DataError: the suite names a rule of success, and its family has no success.
     """
     if "expert" not in suite.teacher().behaviours:
         raise MetabenchError(
             f"suite {suite.name}: its references cannot be measured: its family has no teacher"
         )
-    measured: dict[int, dict[str, float]] = {task.id: {} for task in suite.tasks}
+    kinds = ("reference",) if suite.entry.success is None else ("reference", "success")
+    measured: dict[int, dict[str, dict[str, float]]] = {
+        task.id: {kind: {} for kind in kinds} for task in suite.tasks
+    }
     tasks = np.repeat([task.id for task in suite.tasks], episodes)
-    for behaviour in ("random", "expert"):
-        seeds = [
-            derive_seed(
-                "reference", suite.name, suite.entry.version, behaviour, int(task), i % episodes
-            )
-            for i, task in enumerate(tasks)
+    for behaviour in list_references(suite) if behaviours is None else behaviours:
+        parts = [
+            _measure_part(suite, behaviour, tasks[i : i + PART], i, episodes)
+            for i in range(0, len(tasks), PART)
         ]
-        columns = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds).columns
-        for task, mean in zip(
-            measured, columns.episode_returns.reshape(-1, episodes).mean(axis=1), strict=True
-        ):
-            measured[task][behaviour] = round(float(mean), 4)
+        for kind in parts[0]:
+            values = np.concatenate([part[kind] for part in parts])
+            for task, mean in zip(measured, values.reshape(-1, episodes).mean(axis=1), strict=True):
+                measured[task][kind][behaviour] = round(float(mean), 4)
     return measured
+
+
+def _measure_part(
+    suite: Suite, behaviour: str, tasks: Array, first: int, episodes: int
+) -> dict[str, Array]:
+    """`(len(tasks),)` returns and, by the suite's rule, successes of episodes from the number `first` on."""
+    entry = suite.entry
+    seeds = [
+        derive_seed(
+            "reference", suite.name, entry.version, behaviour, int(task), (first + i) % episodes
+        )
+        for i, task in enumerate(tasks)
+    ]
+    acted = roll_out(suite, tasks.tolist(), [behaviour] * len(tasks), seeds)
+    found = {}
+    if behaviour != "blind" or entry.headline != "success":
+        found["reference"] = acted.columns.episode_returns
+    if entry.success is not None:
+        found["success"] = acted.judge_success(entry.success)
+    return found

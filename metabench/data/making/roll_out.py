@@ -8,8 +8,8 @@ import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.trajectories import ACTION_DECIMALS, ActedEpisodes, join_acted
-from metabench.envs import Array, BatchedEnvironment, Teacher
-from metabench.errors import SimulationError
+from metabench.envs import Array, BatchedEnvironment, BlindPolicy, Teacher
+from metabench.errors import MetabenchError, SimulationError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
@@ -20,8 +20,21 @@ def roll_out(
     """Act one episode a lane: in task `tasks[i]`, as `behaviours[i]`, with `seeds[i]` as its only randomness.
 
     The float32 action that is stored is the one that the simulator gets.
+
+    Args:
+        suite: whose tasks, teacher and blind policy.
+        tasks: suite task ids.
+        behaviours: `random`, `blind` or one of the teacher's.
+        seeds: one an episode.
+
+    Raises:
+        MetabenchError: `blind` is wanted, and the suite ships no blind policy.
+        SimulationError: a lane diverged.
     """
     environment, teacher = suite.environment(), suite.teacher()
+    blind = suite.blind() if "blind" in behaviours else None
+    if blind is None and "blind" in behaviours:
+        raise MetabenchError(f"suite {suite.name} ships no blind policy")
     size = environment.lanes_at_once
     return join_acted(
         [
@@ -29,6 +42,7 @@ def roll_out(
                 suite,
                 environment,
                 teacher,
+                blind,
                 tasks[i : i + size],
                 behaviours[i : i + size],
                 seeds[i : i + size],
@@ -42,6 +56,7 @@ def _roll_out_lanes(
     suite: Suite,
     environment: BatchedEnvironment,
     teacher: Teacher,
+    blind: BlindPolicy | None,
     tasks: Sequence[int],
     behaviours: Sequence[str],
     seeds: Sequence[int],
@@ -49,16 +64,21 @@ def _roll_out_lanes(
     spaces, lanes = suite.spaces, len(tasks)
     parameters = [suite.tasks[task].parameters for task in tasks]
     observation = environment.reset(parameters, [derive_seed(seed, "reset") for seed in seeds])
-    random_lanes = np.array([behaviour == "random" for behaviour in behaviours])
+    named = np.array(behaviours)
+    random_lanes, blind_lanes = named == "random", named == "blind"
     uniform = _draw_uniform_actions(
         suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()]
     )
-    taught = np.flatnonzero(~random_lanes).tolist()
+    taught = np.flatnonzero(~random_lanes & ~blind_lanes).tolist()
     if len(taught):
         teacher.reset(
             [behaviours[lane] for lane in taught],
             [parameters[lane] for lane in taught],
             [derive_seed(seeds[lane], "behaviour") for lane in taught],
+        )
+    if blind is not None:
+        blind.reset(
+            [derive_seed(seeds[lane], "behaviour") for lane in np.flatnonzero(blind_lanes).tolist()]
         )
     observations = np.zeros(
         (lanes, spaces.horizon + 1, spaces.observation_dim), np.float32
@@ -77,6 +97,8 @@ def _roll_out_lanes(
             chosen[random_lanes] = uniform[:, timestep]
         if len(taught):
             chosen[taught] = _round_actions(suite, teacher.act(observation[taught]))
+        if blind is not None and blind_lanes.any():
+            chosen[blind_lanes] = _round_actions(suite, blind.act(observation[blind_lanes]))
         try:
             step = environment.step(chosen)
         except SimulationError as error:

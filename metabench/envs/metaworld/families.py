@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.blind import BlindScripts
 from metabench.envs.family import MediumErrors, TaskFamily, Teacher
 from metabench.envs.metaworld.environments import RANGES
 from metabench.envs.metaworld.task import make_spaces
@@ -105,6 +106,12 @@ class MetaWorldFamily(TaskFamily):
             lambda parameters: str(parameters["environment"]),
             write_errors,
         )
+
+    def blind_scripts(self) -> BlindScripts:
+        """The hand, and each environment's scripted policy, at the mean goal and all through the goals' box."""
+        from metabench.envs.metaworld.blind_scripts import load_script, propose_scripts
+
+        return BlindScripts(propose_scripts, load_script)
 
     def task_vector(self, parameters: TaskParameters) -> Array:
         """Which environment, as 0 or 1 for each, and the task's 3 or 6 numbers, filled up with zeros to 6."""

@@ -61,7 +61,9 @@ class ScriptedTeacher(Teacher):
             if name not in self.behaviours:
                 raise UnknownNameError("teacher behaviour", name, self.behaviours)
         errors = read_errors(self._folder) if "medium" in behaviours else {}
-        self._learn_goals(parameters)
+        self._goals |= find_goals(
+            [task for task in parameters if task_key(task) not in self._goals]
+        )
         self._policies = [ENV_POLICY_MAP[task["environment"]]() for task in parameters]
         self._shown = np.array([self._goals[task_key(task)] for task in parameters])
         self._error = np.zeros((len(parameters), 3))
@@ -102,17 +104,19 @@ class ScriptedTeacher(Teacher):
             )
         return errors[name]
 
-    def _learn_goals(self, parameters: Sequence[TaskParameters]) -> None:
-        """Ask the simulator where the goal of each task is: in some environments it follows from the object's place."""
-        missing: dict[str, dict[tuple[Any, ...], TaskParameters]] = {}
-        for task in parameters:
-            if task_key(task) not in self._goals:
-                missing.setdefault(task["environment"], {})[task_key(task)] = task
-        for name, tasks in missing.items():
-            lane = MetaWorldLane(name, compile_model(name))
-            for key, task in tasks.items():
-                lane.begin(task, seed=0)
-                self._goals[key] = lane.goal
+
+def find_goals(parameters: Sequence[TaskParameters]) -> dict[tuple[Any, ...], Array]:
+    """`task_key` to `(3,)` goal, asked of the simulator: in some environments it follows from the object's place."""
+    missing: dict[str, dict[tuple[Any, ...], TaskParameters]] = {}
+    for task in parameters:
+        missing.setdefault(task["environment"], {})[task_key(task)] = task
+    goals = {}
+    for name, tasks in missing.items():
+        lane = MetaWorldLane(name, compile_model(name))
+        for key, task in tasks.items():
+            lane.begin(task, seed=0)
+            goals[key] = lane.goal
+    return goals
 
 
 def read_errors(folder: Path) -> dict[str, float]:

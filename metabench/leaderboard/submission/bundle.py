@@ -91,7 +91,7 @@ def make_submission(
         if not read or strip_variant(record.result.cell.method) in read
     }
     findings += [
-        f"{path}: privileged: its policy is told the tasks; such rows are not submitted"
+        f"{path}: privileged: told the tasks, or trained in the simulator; such rows are not submitted"
         for path, record in chosen.items()
         if record.result.privileged
     ]

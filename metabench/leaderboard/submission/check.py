@@ -109,7 +109,7 @@ class RecordChecker:
         if told != {role: digest for role, digest in expected.items() if digest is not None}:
             yield "provenance.foreign_code: expected the code that the cell names, found other"
         if result.privileged and not self.methods.is_built_in(method):
-            yield "privileged: its policy is told the tasks; only metabench's own teacher is shown so"
+            yield "privileged: only metabench's own teacher and blind policy are shown so"
         name = strip_variant(method)
         if self.methods.lacks_card(method) and name not in self._cardless:
             self._cardless.add(name)  # said once a method, not once a record

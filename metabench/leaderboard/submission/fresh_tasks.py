@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from metabench.data.making.references import measure_references
+from metabench.data.making.references import ENDS, measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
 from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
 from metabench.evaluation.rows import Row
+from metabench.evaluation.scores import score_rows
 from metabench.leaderboard.submission.rows_agree import (
     Verdict,
     joint_confidence,
@@ -50,8 +51,8 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
     """A suite like `suite` in which `FRESH_TASKS` new tasks have taken the place of each of `splits`' tasks.
 
     Their references come from the suite's teacher and uniformly random actions, as those of published tasks do. A task
-    in which the teacher is no better than random cannot be scored, and another takes its place. It has another name,
-    so that no seed of the published evaluation comes back.
+    in which the teacher is no better than random cannot be scored, and another takes its place. The blind policy is no
+    part of a score. The suite has another name, so that no seed of the published evaluation comes back.
 
     Args:
         suite: a suite with a teacher.
@@ -98,27 +99,26 @@ def _draw_scorable_tasks(
                 f"suite {suite.name}: task_distribution.{split}: {error}"
             ) from error
         turn += count
-        placeholder = {
-            "random": 0.0,
-            "expert": 1.0,
-        }  # a suite needs references to be one; these are not used
+        # A suite needs references to be one; these are not used.
+        kinds = ("reference",) if suite.entry.success is None else ("reference", "success")
+        placeholder = {kind: {"random": 0.0, "expert": 1.0} for kind in kinds}
         draft = _replace_tasks(
             suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn]
         )
+        measured = measure_references(draft, REFERENCE_EPISODES, ENDS)
         # The last ones: before them stand the two training tasks that `_replace_tasks` keeps.
-        measured = list(measure_references(draft, REFERENCE_EPISODES).values())[-count:]
         found += [
-            _make_task_entry(split, parameters, reference)
-            for parameters, reference in zip(drawn, measured, strict=True)
-            if reference["expert"] > reference["random"]
+            _make_task_entry(split, parameters, references)
+            for parameters, references in zip(drawn, [*measured.values()][-count:], strict=True)
+            if all(ends["expert"] > ends["random"] for ends in references.values())
         ]
     return found
 
 
 def _make_task_entry(
-    split: str, parameters: dict[str, Any], reference: dict[str, float]
+    split: str, parameters: dict[str, Any], references: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    return {"split": split, "parameters": parameters, "reference": reference}
+    return {"split": split, "parameters": parameters, **references}
 
 
 def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
@@ -164,10 +164,8 @@ def compare_with_fresh(
         fresh: the suite of the fresh tasks.
         comparisons: how many are made of the record; the interval holds for all together.
     """
-    theirs, ours = (
-        _score_tasks(published, suite),
-        _score_tasks(measured, fresh),
-    )  # one score a task each
+    theirs = score_rows(published, suite).task_scores
+    ours = score_rows(measured, fresh).task_scores
     mean = float(np.mean(theirs))
     interval = prediction_interval(ours, len(theirs), joint_confidence(comparisons))
     agrees = interval.low <= mean <= interval.high
@@ -180,17 +178,6 @@ def compare_with_fresh(
         f"published {mean:.1f}, {where} [{interval.low:.1f}, {interval.high:.1f}] about {np.mean(ours):.1f} in "
         f"{len(ours)} fresh tasks",
     )
-
-
-def _score_tasks(rows: Sequence[Row], suite: Suite) -> list[float]:
-    """Of each task, what the suite is ranked by: mean normalised score, or percentage of success at any step."""
-    scores: dict[int, list[float]] = {}
-    normalised = suite.normalised([row.task for row in rows], [row.total_return for row in rows])
-    for row, score in zip(rows, normalised, strict=True):
-        if suite.entry.headline == "success":
-            score = 100.0 if row.success_any else 0.0
-        scores.setdefault(row.task, []).append(score)
-    return [float(np.mean(values)) for values in scores.values()]
 
 
 def _draw_parameters(

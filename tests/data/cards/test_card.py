@@ -23,6 +23,7 @@ from metabench.data.storage.store import open_store
 from metabench.envs.locomotion.picture import is_seen_from_above, project_limbs
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
+from metabench.suites.edit_toml import write_references
 
 CARD = "# before\n\n<!-- numbers -->\nold\n<!-- /numbers -->\n\nafter\n"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,8 +50,11 @@ def test_the_numbers_are_those_of_the_suite_and_its_data(tiny):
     references = [task.reference for task in tiny.split("train")]
     assert rows["`train`"] == [
         "2, 1 of them for validation",
+        "return",
         f"{sum(each.random for each in references) / 2:.1f}",
+        "",
         f"{sum(each.expert for each in references) / 2:.1f}",
+        "not measured",
     ]
     columns = open_store(tiny, "medium").trajectories.columns
     returns = columns.rewards.reshape(-1, 20).sum(axis=1, dtype=float)
@@ -61,9 +65,23 @@ def test_the_numbers_are_those_of_the_suite_and_its_data(tiny):
         expected.append(f"{returns[chosen].mean():.1f} ({round(score)})")
     assert rows["`medium`"] == ["40", "800", *expected]
     assert rows["`expert`"][-1] == ""
-    before = {path.name: path.read_bytes() for path in tiny.folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in tiny.folder.glob("*.*")}
     write_card(tiny)
-    assert {path.name: path.read_bytes() for path in tiny.folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in tiny.folder.glob("*.*")} == before
+
+
+def test_the_blind_policy_and_the_headroom_of_success_have_their_columns(tiny):
+    success = {"random": 0.1, "expert": 0.9, "blind": 0.3}
+    path = tiny.folder / "suite.toml"
+    path.write_text(path.read_text().replace('headline = "normalised"', 'headline = "success"'))
+    write_references(path, {task.id: {"success": success} for task in tiny.tasks}, "any")
+    write_card(load_suite(tiny.folder))
+    rows = [row for row in rows_of((tiny.folder / "README.md").read_text()) if row[0] == "`test`"]
+    (random, expert) = (f"{getattr(tiny.tasks[2].reference, name):.1f}" for name in ("random", "expert"))
+    assert rows == [
+        ["`test`", "1", "return", random, "", expert, ""],
+        ["`test`", "1", "success at any step, %", "10", "30", "90", "75"],
+    ]
 
 
 def test_the_histogram_shows_the_shares_and_the_means():

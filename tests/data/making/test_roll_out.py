@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from metabench.data.making.plan import plan_trajectories
-from metabench.data.making.references import measure_references
+from metabench.data.making.references import ENDS, measure_references
 from metabench.data.making.roll_out import roll_out
+from metabench.data.trajectories import ActedEpisodes
+from metabench.errors import DataError, MetabenchError
 from metabench.suites import load_suite
 
 SUITES = ("tiny", "tiny-discrete")
@@ -52,14 +54,34 @@ def test_a_lane_does_not_depend_on_the_others_or_on_chunks(name, monkeypatch):
     assert episodes_of(roll_out(suite, plan.tasks[3:4], plan.behaviours[3:4], plan.seeds[3:4])) == whole[3:4]
 
 
-def test_random_and_taught_lanes_may_be_mixed():
+@pytest.mark.parametrize("name", SUITES)
+def test_random_taught_and_blind_lanes_may_be_mixed(name):
+    suite = load_suite(name)
+    lanes = [(0, "random", 5), (1, "medium", 6), (0, "blind", 9), (0, "expert", 7), (1, "random", 8), (1, "blind", 9)]
+    mixed = episodes_of(roll_out(suite, *(list(column) for column in zip(*lanes, strict=True))))
+    assert mixed == [episodes_of(roll_out(suite, [task], [what], [seed]))[0] for task, what, seed in lanes]
+
+
+def test_the_blind_policy_sees_observations_and_nothing_else():
     suite = load_suite("tiny")
-    mixed = episodes_of(roll_out(suite, [0, 1, 0, 1], ["random", "medium", "expert", "random"], [5, 6, 7, 8]))
-    alone = [
-        episodes_of(roll_out(suite, [task], [behaviour], [seed]))[0]
-        for task, behaviour, seed in [(0, "random", 5), (1, "medium", 6), (0, "expert", 7), (1, "random", 8)]
-    ]
-    assert mixed == alone
+    goals = {tuple(task.parameters["goal"]) for task in suite.tasks}
+    acted = roll_out(suite, [task.id for task in suite.tasks], ["blind"] * len(suite.tasks), [3] * len(suite.tasks))
+    actions = acted.columns.actions.reshape(len(suite.tasks), -1)
+    assert len(goals) == len(suite.tasks) > 1
+    assert (actions == actions[0]).all()  # observations are places: all tasks begin at one, and it goes the same way
+    with pytest.raises(MetabenchError, match="suite grid-world ships no blind policy"):
+        roll_out(load_suite("grid-world"), [0], ["blind"], [0])
+
+
+def test_success_is_judged_at_the_last_step_or_at_any():
+    columns = roll_out(load_suite("tiny"), [0, 1, 2], ["random"] * 3, [0, 1, 2]).columns
+    success = np.zeros(60, bool)
+    success[[19, 25]] = True  # the first episode ends with it, the second loses it, the third never has it
+    acted = ActedEpisodes(columns, success)
+    assert acted.judge_success("last").tolist() == [True, False, False]
+    assert acted.judge_success("any").tolist() == [True, True, False]
+    with pytest.raises(DataError, match="episodes tell no success"):
+        ActedEpisodes(columns, None).judge_success("any")
 
 
 def test_point_robot_follows_its_rules_step_by_step():
@@ -114,7 +136,7 @@ def test_expert_is_close_to_the_optimum_and_medium_half_way():
 
 def test_references_in_the_suite_files_are_what_is_measured():
     suite = load_suite("tiny")
-    measured = measure_references(suite, episodes=200)
+    measured = measure_references(suite, 200, ENDS)
     for task in suite.tasks:
-        assert measured[task.id]["random"] == pytest.approx(task.reference.random, abs=1.0)
-        assert measured[task.id]["expert"] == pytest.approx(task.reference.expert, abs=0.05)
+        assert measured[task.id]["reference"]["random"] == pytest.approx(task.reference.random, abs=1.0)
+        assert measured[task.id]["reference"]["expert"] == pytest.approx(task.reference.expert, abs=0.05)

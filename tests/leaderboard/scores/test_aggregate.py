@@ -10,6 +10,7 @@ from scipy import stats
 
 from metabench.errors import DataError
 from metabench.evaluation.protocol import PROTOCOL
+from metabench.leaderboard.build import compile_leaderboard
 from metabench.leaderboard.export.formats import export_entries
 from metabench.leaderboard.scores import archived_protocols
 from metabench.leaderboard.scores.aggregate import aggregate
@@ -17,6 +18,7 @@ from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
 from metabench.suites import load_suite
+from metabench.suites.schema import SuiteEntry
 
 SUITE = load_suite("tiny")
 
@@ -223,6 +225,24 @@ def test_without_headroom_adaptation_is_blank(make, suite, headroom):
     assert suite.headroom("test") == (headroom if headroom is None else pytest.approx(headroom))
     assert entry.adaptation is None
     assert entry.headline is not None
+
+
+def test_a_suite_of_success_tells_its_headroom_and_adaptation(make):
+    success = {"random": 0.1, "expert": 0.9, "blind": 0.3}
+    content = SUITE.entry.model_dump()
+    content |= {"headline": "success", "success": "any", "task": [{**t, "success": success} for t in content["task"]]}
+    suite = dataclasses.replace(SUITE, entry=SuiteEntry.model_validate(content))
+
+    def succeed(block):
+        rows = [row._replace(success_any=i % 2 == 0, success_last=False) for i, row in enumerate(block.rows)]
+        return block.model_copy(update={"rows": tuple(rows)})
+
+    shelf = SuiteShelf([suite])
+    entries = aggregate([make(cell={"suite_digest": suite.digest}, keep=succeed)], shelf)
+    assert entry_of(entries).headline.mean == pytest.approx(50.0)  # half of the episodes: (0.5 - 0.1) / (0.9 - 0.1)
+    assert entry_of(entries).adaptation.mean == pytest.approx(100 * (50 - 25) / 75)
+    (summary,) = compile_leaderboard(entries, [], shelf).suites
+    assert summary.headroom == {"test": 75.0, "test-far": 75.0}
 
 
 def test_records_of_an_archived_protocol_are_scored_marked_and_kept_apart(make, monkeypatch):

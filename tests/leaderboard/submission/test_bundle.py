@@ -82,7 +82,7 @@ def test_findings_are_given_and_nothing_is_written(trained, real, card, seal, tm
     write_record(seal(record, privileged=True), results / "0.json")
     made = make_submission(results, [card("small")], tmp_path / "out", shelf=shelf)
     assert made.findings == (
-        f"{results / '0.json'}: privileged: its policy is told the tasks; such rows are not submitted",
+        f"{results / '0.json'}: privileged: told the tasks, or trained in the simulator; such rows are not submitted",
     )
     block = record.result.blocks[0].model_copy(update={"rows": record.result.blocks[0].rows[1:]})
     write_record(seal(record, blocks=(block, *record.result.blocks[1:])), results / "0.json")

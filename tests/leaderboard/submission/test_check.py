@@ -7,7 +7,7 @@ import pytest
 from metabench.errors import DataError
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
-from metabench.runs.kept.record import read_record
+from metabench.runs.kept.record import read_record, write_record
 from metabench.runs.kept.record_file import read_json
 
 
@@ -209,3 +209,16 @@ def test_code_of_another_kind_must_be_told(make, write, seal, folder):
     physics = record.result.cell.model_copy(update={"suite_code": "sha256:" + 64 * "0", "seed": 2})
     found = findings([seal(record, cell=physics)], folder, write)
     assert any("suite_code: expected none, found sha256:00000000" in line for line in found)
+
+
+def test_a_record_of_an_earlier_protocol_in_the_place_of_a_present_cell_is_named_and_not_added(make, folder, tmp_path):
+    present = point_robot(make)
+    old = point_robot(make, cell={"protocol": "1"})
+    write_record(old, folder / present.path)
+    found = list(check_records(folder))
+    assert f"{present.path}: expected at {old.path}, where its cell belongs" in found
+    assert f"{present.path}: protocol: expected 2, found 1" in found
+    added = add_records(folder, tmp_path / "published")
+    assert added.added == ()
+    assert f"{folder / present.path}: protocol: expected 2, found 1" in added.findings
+    assert not (tmp_path / "published").exists()

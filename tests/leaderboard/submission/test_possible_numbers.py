@@ -119,7 +119,7 @@ def test_rows_of_another_seed_where_no_better_return_is_possible(found, real, se
 
 def test_a_method_that_is_told_the_tasks(found, record, seal):
     (line,) = found(seal(record, privileged=True))
-    assert line.endswith("privileged: its policy is told the tasks; only metabench's own teacher is shown so")
+    assert line.endswith("privileged: only metabench's own teacher and blind policy are shown so")
 
 
 def test_an_outdated_suite(found, record, seal):

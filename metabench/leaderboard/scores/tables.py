@@ -185,7 +185,7 @@ class Source(PublishedModel):
     host: str
     threads: int
     seconds_training: float
-    seconds_pretraining: float | None
+    seconds_pretraining: float | None = None
     seconds_adapting: float
     seconds_acting: float
     seconds_evaluating: float

@@ -90,8 +90,8 @@ function origin(contents) {
       ["revision", provenance.git_revision ? provenance.git_revision.slice(0, 12) + (provenance.git_dirty ? ", changed" : "") : "unknown"],
       ["recorded as", element("code", {}, each((content) => content.provenance.command).join("\n"))],
       ["training tasks", String(trainingTasks)],
-      ["time adapting", duration(provenance.seconds_adapting)],
-      ["time acting", duration(provenance.seconds_acting)],
+      ["time adapting", `${duration(provenance.seconds_adapting)}, in all episodes of this seed`],
+      ["time acting", `${duration(provenance.seconds_acting)}, likewise`],
       ["steps scored", count(counts.scored_steps)],
       ["steps of support", count(counts.support_steps)],
       ["packages", Object.entries(provenance.packages).map(([name, version]) => `${name} ${version}`).join(", ")],
@@ -119,15 +119,28 @@ function inShort(entry) {
     ["own support", entry.collection.length > 0 && `returned ${entry.collection.map((each) => fixed(each[0], 2)).join(", ")}`],
     ["rliable", entry.bootstrap && `IQM of run × task means ${estimateText(entry.bootstrap, 1)}, optimality gap ${estimateText(entry.gap, 1)}`],
     ["parameters", count(contender.parameters)],
-    ["budget", `preset ${contender.preset}; ${duration(contender.seconds)} of training a seed on ${contender.devices.join(", ")}`],
+    ["training", `${secondsText(costOf(entry, "training"))} a seed, preset ${contender.preset}, on ${contender.devices.join(", ")}`],
+    ["evaluation", costOf(entry, "evaluating") !== null && `${duration(costOf(entry, "evaluating"))} a seed, all tracks, simulator included`],
+    ["an episode", episodeCost(entry) !== null && ["adapting", "acting", "collecting"].filter((name) => costOf(entry, name) !== null)
+      .map((name) => `${name} ${duration(costOf(entry, name))}`).join(", ")],
     ["versions", `method ${contender.methodVersion}, suite ${contender.suiteVersion}, data ${contender.datasetVersion} (${contender.datasetDigest}), `
       + `${protocolName(contender)}, configuration ${contender.config}`],
   ]);
 }
 
+// What the method is, in its own words, and where to read on. Addresses come from cards: only those of the web become links.
+function whatItIs({ contender }) {
+  const about = aboutMethod(contender.method);
+  if (!about) return null;
+  const lead = (name, address) => address && [" ", isLink(address) ? element("a", { href: address, rel: "noreferrer" }, name) : element("span", {}, `${name}: `, element("code", {}, address))];
+  return element("div", { class: "wide" }, element("h3", {}, "What it is"),
+    element("p", {}, about.summary, about.authors.length > 0 && ` By ${about.authors.join(", ")}.`, lead("paper", about.paper), lead("code", about.code)));
+}
+
 function details(entry) {
   const waiting = element("p", { class: "wide" }, "Loading rows …");
   const panel = element("div", { class: "panel" },
+    whatItIs(entry),
     element("div", {}, element("h3", {}, "Seeds"), seedsTable(entry)),
     element("div", {}, element("h3", {}, "In short"), inShort(entry)),
     entry.contender.command !== null && element("div", { class: "wide" }, element("h3", {}, "Run this row again"),

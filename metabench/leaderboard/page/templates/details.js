@@ -134,7 +134,7 @@ function whatItIs({ contender }) {
   if (!about) return null;
   const lead = (name, address) => address && [" ", isLink(address) ? element("a", { href: address, rel: "noreferrer" }, name) : element("span", {}, `${name}: `, element("code", {}, address))];
   return element("div", { class: "wide" }, element("h3", {}, "What it is"),
-    element("p", {}, about.summary, about.authors.length > 0 && ` By ${about.authors.join(", ")}.`, lead("paper", about.paper), lead("code", about.code)));
+    element("p", {}, about.summary, about.authors.length > 0 && ` (${about.authors.join(", ")})`, lead("paper", about.paper), lead("code", about.code)));
 }
 
 function details(entry) {

@@ -66,7 +66,7 @@ function drawSuites() {
     if (key === "track") state.shots = null;
     [state.open, astray] = ["", []];
     draw(key);
-  })), columnChoice(BOARD_SETS, drawBoard), finder(() => { drawBoard(); drawFigure(); }));
+  })), columnChoice(boardSets(board), drawBoard), finder(() => { drawBoard(); drawFigure(); }));
   drawAbout(board);
   drawBoard();
   drawFigure();

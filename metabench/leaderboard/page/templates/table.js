@@ -139,12 +139,13 @@ function savedBoard(shown) {
   };
 }
 
-const BOARD_SETS = ["verdicts", "costs", "returns"];
+// Where nothing can be scored, returns are all there is.
+const boardSets = (board) => (board.some((entry) => entry.headline) ? ["verdicts", "costs", "returns"] : ["returns", "costs"]);
 
 function drawBoard() {
   const { board } = choices();
   settleOpenRow(board);
-  const columns = columnsOf(board, shownSet(BOARD_SETS), headlineName());
+  const columns = columnsOf(board, shownSet(boardSets(board)), headlineName());
   const shown = sorted(board.filter((entry) => isFound(entry.contender.label)), columns);
   const scale = meterScale(board);
   const colour = colours();

@@ -63,8 +63,8 @@ def find_profile_band(
 ) -> tuple[Floats, Floats]:
     """Percentile intervals of the performance profile under rliable's stratified bootstrap, without resampling.
 
-    Resampling the runs of each task draws, of n runs of which k lie above a threshold, a binomial number of n and k / n:
-    the share's distribution is that of a sum of these over tasks, computed here exactly by its characteristic function.
+    Of n runs of a task, k of them above a threshold, resampling draws a binomial number of n and k / n. The share's
+    distribution is that of a sum of these over tasks, computed here exactly by its characteristic function.
 
     Args:
         scores: `(runs, tasks)`.

@@ -13,9 +13,9 @@ from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
-from metabench.leaderboard.page.page import make_rows_script, render_page
 from metabench.leaderboard.method_card import MethodShelf
 from metabench.leaderboard.method_descriptions import describe_methods
+from metabench.leaderboard.page.page import make_rows_script, render_page
 from metabench.leaderboard.records import find_cards_folder, read_records
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender

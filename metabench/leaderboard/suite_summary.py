@@ -27,7 +27,9 @@ def summarise_suite(suite: Suite) -> SuiteSummary:
         episodes=entry.evaluation.episodes,
         supports=entry.evaluation.supports,
         tasks={name: len(suite.split(name)) for name in suite.splits},
-        headroom={name: round_score(value) for name, value in headroom.items() if value is not None},
+        headroom={
+            name: round_score(value) for name, value in headroom.items() if value is not None
+        },
         references={name: _find_references(suite, name, headroom[name]) for name in scored},
         parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
         archived=suite.archived,

@@ -25,7 +25,7 @@ STARTED, CLOCK, CURVE, WEIGHTS, CHECKPOINTS, ROWS = (
     "checkpoints",
     "rows.json",
 )
-"""What a folder holds: what was asked for, the time it took so far, the learning curve, the result; checkpoints until it is done."""
+"""What a folder holds: what was asked for, the time so far, the curve, the result; checkpoints until it is done."""
 
 
 def pretraining_of(

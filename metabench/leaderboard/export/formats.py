@@ -166,7 +166,13 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
                 **{f"seconds_{name}": getattr(entry.costs, name) for name in COSTS},
                 "updates": entry.costs.updates,
                 "difference": standing.difference,
-                **dict(zip(("difference_low", "difference_high"), standing.interval or (None, None), strict=True)),
+                **dict(
+                    zip(
+                        ("difference_low", "difference_high"),
+                        standing.interval or (None, None),
+                        strict=True,
+                    )
+                ),
                 "verdict": standing.verdict,
                 "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
                 "devices": "; ".join(entry.devices),

@@ -84,9 +84,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         "updated": board.updated,
         "revision": board.revision,
         "digest": board.digest,
-        "methods": {
-            name: method.model_dump(mode="json") for name, method in board.methods.items()
-        },
+        "methods": {name: method.model_dump(mode="json") for name, method in board.methods.items()},
         "boardNote": BOARD_NOTE,
         "archivedProtocols": sorted(
             {entry.protocol for entry in board.entries if entry.protocol_archived}

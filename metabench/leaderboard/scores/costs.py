@@ -65,9 +65,7 @@ def average_costs(seeds: Sequence[SeedCosts], key: BlockKey) -> Costs:
 def average_over_suites(costs: Sequence[Costs]) -> Costs:
     """Means of each cost over suites, None where one of them does not tell."""
     return Costs(
-        **{
-            name: _average([getattr(each, name) for each in costs]) for name in Costs.model_fields
-        }
+        **{name: _average([getattr(each, name) for each in costs]) for name in Costs.model_fields}
     )
 
 

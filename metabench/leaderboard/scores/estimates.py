@@ -92,6 +92,4 @@ def compute_profile(matrix: statistics.Floats) -> Profile:
     low = high = None
     if len(matrix) > 1:
         low, high = map(round_all, statistics.find_profile_band(matrix, PROFILE_THRESHOLDS))
-    return Profile(
-        thresholds=PROFILE_THRESHOLDS, shares=round_all(shares), low=low, high=high
-    )
+    return Profile(thresholds=PROFILE_THRESHOLDS, shares=round_all(shares), low=low, high=high)

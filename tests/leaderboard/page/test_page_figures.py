@@ -203,6 +203,8 @@ def test_downloads_follow_the_filter_and_the_overall_table_has_them_too(site, br
         "ant-dir; hopper-param; cartpole-param; reach",
     )
     text = save_and_read(browser, tmp_path, "md")
-    expected = "| rank | method | mean \\[95 %\\] | to the best \\[95 %\\] | verdict | seeds | point-robot | cheetah-vel |"
+    expected = (
+        "| rank | method | mean \\[95 %\\] | to the best \\[95 %\\] | verdict | seeds | point-robot | cheetah-vel |"
+    )
     assert expected in text
     assert text.count("\n|") == 3

@@ -132,7 +132,9 @@ def test_seeds_are_dots_where_they_are_few_and_references_are_lines(site, browse
     assert len(browser.run("return document.querySelectorAll('#board .meter .seed')")) == 3
     assert len(browser.run("return document.querySelectorAll('#figure circle.seed')")) == 4 * 3  # shots x seeds
     assert browser.texts("#figure text.reference") == ["random", "teacher"]
-    heights = browser.run("return [...document.querySelectorAll('#figure line.reference')].map((l) => l.y1.baseVal.value)")
+    heights = browser.run(
+        "return [...document.querySelectorAll('#figure line.reference')].map((l) => l.y1.baseVal.value)"
+    )
     assert heights[0] > heights[1]
 
 
@@ -156,7 +158,9 @@ def test_saved_tables_hold_mean_worst_task_difference_verdict_and_seeds(site, br
     (line,) = [
         line for line in csv.DictReader(io.StringIO(save(browser, tmp_path, "csv"))) if line["label"] == "prompt-dt"
     ]
-    entry = next(e for e in board.entries if (e.label, e.split, e.track, e.shots) == ("prompt-dt", "test", "few-shot", 3))
+    entry = next(
+        e for e in board.entries if (e.label, e.split, e.track, e.shots) == ("prompt-dt", "test", "few-shot", 3)
+    )
     assert float(line["headline"]) == entry.headline.mean
     assert float(line["worst_task_score"]) == entry.worst_task.score.mean
     assert float(line["difference"]) < float(line["difference_high"]) < 0

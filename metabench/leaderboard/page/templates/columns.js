@@ -75,7 +75,10 @@ const verdictColumns = [
     cells: (row) => single("number medium", seedsText(row), row.seeds && `seeds ${row.seeds.map(([seed]) => seed).join(", ")}`) },
   { key: "training", title: "Training", value: (row) => costOf(row, "training"), kind: "number extra",
     cells: (row) => single("number extra", secondsText(costOf(row, "training")), `preset ${row.contender.preset}: of one training, on ${row.contender.devices.join(", ")}`) },
-  { key: "episode", title: "An episode", value: episodeCost, kind: "number extra last",
+  // Where no record tells what an episode takes, the time of all evaluation says at least whether acting is cheap.
+  { key: "evaluating", title: "All evaluation", value: (row) => costOf(row, "evaluating"), kind: "number extra last", shownIf: (rows) => !rows.some((row) => episodeCost(row) !== null),
+    cells: (row) => single("number extra last", secondsText(costOf(row, "evaluating")), "of one training, in every track and split, simulator included") },
+  { key: "episode", title: "An episode", value: episodeCost, kind: "number extra last", optional: true,
     cells: (row) => single("number extra last", secondsText(episodeCost(row)), episodeCost(row) === null ? "its records do not tell" : "adapting, acting and collecting support, for one scored episode") },
 ];
 

@@ -42,7 +42,7 @@ function drawAbout(board) {
     element("p", {}, `${suite.title}. `, element("span", { class: "faint" }, `Tasks: ${suite.distribution}.`)),
     facts([plural(suite.tasks.train, "training task"), `${plural(suite.tasks[state.split], "task")} scored`,
       `${plural(suite.episodes, "episode")} each${track === "zero-shot" ? "" : `, from ${suite.supports} independent supports`}`,
-      `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
+      ...(suite.metric === "success" ? ["score of success"] : []), `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
     fewest < data.seedsForAVerdict && element("p", { class: "faint" },
       `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
     unjudged && element("p", { class: "faint" },

@@ -1,6 +1,6 @@
 // The table of one board: sortable, best first, with what is missing.
 const bySeeds = (entry) => entry.seeds.length;
-const headlineName = () => (shared(["suite"])[0]?.metric === "success" ? "Score of success, mean over tasks" : "Score, mean over tasks");
+const HEADLINE = "Score, mean over tasks";
 
 // A number and its interval, in two cells so that both stand in columns.
 const pair = (value, interval, kind, note, digits = 1) => [
@@ -19,7 +19,7 @@ const METER = { key: "meter", kind: "meter medium" };
 
 // The columns of a set, without those that are empty in all rows.
 function columnsOf(rows, set, scoreTitle) {
-  const shown = SETS[set].filter((column) => !column.optional || rows.some((row) => column.value(row) !== null));
+  const shown = SETS[set].filter((column) => column.shownIf?.(rows) ?? (!column.optional || rows.some((row) => column.value(row) !== null)));
   return [...firstColumns(scoreTitle), ...(set === "verdicts" && rows.some((row) => row.headline) ? [METER] : []), ...shown];
 }
 const widthOf = (columns) => columns.reduce((sum, column) => sum + (column.span ?? 1), 0);
@@ -145,7 +145,7 @@ const boardSets = (board) => (board.some((entry) => entry.headline) ? ["verdicts
 function drawBoard() {
   const { board } = choices();
   settleOpenRow(board);
-  const columns = columnsOf(board, shownSet(boardSets(board)), headlineName());
+  const columns = columnsOf(board, shownSet(boardSets(board)), HEADLINE);
   const shown = sorted(board.filter((entry) => isFound(entry.contender.label)), columns);
   const scale = meterScale(board);
   const colour = colours();

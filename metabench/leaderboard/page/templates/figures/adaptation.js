@@ -29,7 +29,7 @@ function adaptation(board) {
   let [low, high] = [Math.min(...values), Math.max(...values)];
   if (state.curve === "score") [low, high] = [Math.min(0, low), Math.max(100, high)];
   if (high - low < 1e-9) [low, high] = [low - 1, high + 1];
-  const name = state.curve === "score" ? headlineName() : curve.title;
+  const name = state.curve === "score" ? HEADLINE : curve.title;
   return {
     note: `${name} at 0 shots (zero-shot) and after self-collected episodes (few-shot), split ${state.split}. `
       + "Bands and whiskers: 95 % intervals over seeds, on these tasks." + (points.some(({ seeds }) => seeds.length) ? ` Small dots: seeds, where there are fewer than ${FEW_SEEDS}.` : "")

@@ -62,7 +62,7 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
   const narrow = innerWidth < 700;
   const named = ends && !narrow;
   const margin = { left: 52, right: named ? 226 : 14, top: levelsAlong === "y" && levels.length ? 40 : 26, bottom: 44 };
-  const width = narrow ? Math.max(320, innerWidth - 40) : 1180;
+  const width = narrow ? Math.max(320, innerWidth - 40) : Math.min(1180, innerWidth - 90);
   const height = Math.max(narrow ? 310 : 430, named ? methods.filter((method) => !method.quiet).length * 17 + 80 : 0);
   const inset = marks ? 14 : 0;
   const [from, to] = [xs.values[0], Math.max(xs.values.at(-1), xs.values[0] + 1)];

@@ -14,7 +14,7 @@ function tasksTable(board) {
   const numbers = (task) => (common ? described[task].slice(common.length + 1) : described[task]).replace(/-(?=\d)/g, MINUS);
   const colour = colours();
   return {
-    note: `${headlineName().replace(", mean over tasks", "")} in each task, mean over its episodes and seeds, and over tasks as in the table above: `
+    note: "Score in each task, mean over its episodes and seeds, and over tasks as in the table above: "
       + `0 is random actions, 100 the teacher. Rows as in the table above.${common ? ` Below a task’s number: its ${common}.` : ""}`,
     content: element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores by task" },
       element("table", { class: "tasks" }, element("caption", { class: "unseen" }, `Score by method and task, ${state.suite}`),

@@ -94,8 +94,8 @@ const costColumns = [
   seconds("acting", "Acting", "an episode", { group: "episode" }),
   seconds("collecting", "Support", "an episode", { group: "episode", optional: true }),
   { ...seconds("evaluating", "All evaluation"), kind: "number extra", cells: (row) => single("number extra", secondsText(costOf(row, "evaluating")), "of one training, in every track and split, simulator included") },
-  { key: "parameters", title: "Parameters", value: (row) => row.contender.parameters, kind: "number medium",
-    cells: (row) => single("number medium", row.contender.parameters === null ? DASH : compact(row.contender.parameters), row.contender.parameters === null ? null : count(row.contender.parameters)) },
+  { key: "parameters", title: "Parameters", value: (row) => row.contender.parameters, kind: "number extra",
+    cells: (row) => single("number extra", row.contender.parameters === null ? DASH : compact(row.contender.parameters), row.contender.parameters === null ? null : count(row.contender.parameters)) },
   { key: "device", title: "Device", value: (row) => row.contender.devices.join(", "), ascending: true, kind: "extra last", cells: (row) => single("extra last", row.contender.devices.join(", ")) },
 ];
 

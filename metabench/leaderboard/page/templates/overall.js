@@ -25,15 +25,16 @@ const asRow = (row, table) => ({
 // A score leads to the row it comes from.
 function suiteCells(row, suite, table) {
   const cell = row.cells.find((each) => each.suite === suite);
-  if (!cell) return pair(element("span", { title: "no complete seed" }, DASH), null, "faint");
+  if (!cell) return single("number suite faint", DASH, "no complete seed");
   const { values } = entries.find((entry) => entry.id === cell.entry && entry.split === "test"
     && entry.track === table.track && entry.shots === table.shots);
   const estimate = listed(cell.headline);
   const link = element("a", { href: address({ view: "suites", ...values, sort: "", open: cell.entry, columns: "" }), title: plural(cell.seeds, "seed") }, fixed(estimate[0], 1));
-  return pair(link, estimate.length === 3 && estimate.slice(1), "");
+  // Below the number, since a row of six pairs side by side is wider than most windows.
+  return element("td", { class: "number suite" }, link, estimate.length === 3 && element("span", { class: "bounds below-number" }, bounds(...estimate.slice(1), 1)));
 }
 const suiteColumns = (table) => table.suites.map((suite) => (
-  { key: suite, title: suite, value: (row) => scoreIn(row, suite)?.[0] ?? null, kind: "number suite", span: 2, cells: (row) => suiteCells(row, suite, table) }));
+  { key: suite, title: suite, value: (row) => scoreIn(row, suite)?.[0] ?? null, kind: "number suite", cells: (row) => suiteCells(row, suite, table) }));
 
 function savedOverall(table, shown) {
   return {

@@ -81,7 +81,7 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
   // What is no rival: random actions, the blind policy, the teacher.
   const references = levels.map(({ name, value }) => (levelsAlong === "x" ? [
     shape("line", { class: "reference", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) }),
-    shape("text", { class: "reference", x: width - margin.right - 16, y: y(value) - 4, "text-anchor": "end" }, name),
+    shape("text", { class: "reference", x: margin.left + 0.8 * (width - margin.left - margin.right), y: y(value) - 4, "text-anchor": "middle" }, name),
   ] : [
     shape("line", { class: "reference", x1: x(value), x2: x(value), y1: margin.top - 6, y2: height - margin.bottom }),
     shape("text", { class: "reference", x: x(value), y: margin.top - 10, "text-anchor": "middle" }, name),

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from metabench.evaluation.protocol import SPLITS
 from metabench.leaderboard.scores.estimates import round_score
-from metabench.leaderboard.scores.tables import ReferenceLevel, ReferenceLevels, SuiteSummary
+from metabench.leaderboard.scores.tables import (
+    ReferenceLevel,
+    ReferenceLevels,
+    SuiteSummary,
+    TaskReference,
+)
 from metabench.suites import Suite
 
 
@@ -31,6 +36,15 @@ def summarise_suite(suite: Suite) -> SuiteSummary:
             name: round_score(value) for name, value in headroom.items() if value is not None
         },
         references={name: _find_references(suite, name, headroom[name]) for name in scored},
+        task_references={
+            task.id: TaskReference(
+                random=task.reference.random,
+                blind=task.reference.blind,
+                teacher=task.reference.expert,
+            )
+            for task in suite.tasks
+            if task.split != "train"
+        },
         parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
         archived=suite.archived,
     )

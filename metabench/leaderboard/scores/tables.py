@@ -135,6 +135,14 @@ class ReferenceLevels(PublishedModel):
     teacher: ReferenceLevel
 
 
+class TaskReference(PublishedModel):
+    """Mean returns in one task of whom scores are measured against."""
+
+    random: float
+    blind: float | None
+    teacher: float
+
+
 class SuiteSummary(PublishedModel):
     """A suite as the scores were computed with it."""
 
@@ -154,6 +162,9 @@ class SuiteSummary(PublishedModel):
     )
     references: dict[str, ReferenceLevels] = Field(
         description="of each scored split what random actions, the blind policy and the teacher reach there"
+    )
+    task_references: dict[int, TaskReference] = Field(
+        description="of each scored task, by its id, what they return there"
     )
     parameters: dict[int, dict[str, Any]] = Field(
         description="what fixes each scored task, by the task's id"

@@ -178,6 +178,7 @@ def test_a_row_opens_its_rows_records_configuration_and_commands(site, browser):
     assert browser.texts(".panel code")[1:] == [command]  # the first says where the method's code is
     assert {"machine", "packages", "learning_rate", "validation_loss"} <= set(browser.texts(".panel dt"))
     assert len(browser.texts(".strip circle:not(.mean)")) == 5 * 2  # seeds x episodes of the one test task
+    assert len(browser.texts(".strip .level")) == 2  # random and teacher; nobody measured a blind policy here
     links = browser.run("return [...document.querySelectorAll('.panel a')].map((link) => link.getAttribute('href'))")
     assert links.pop(0) == "https://arxiv.org/abs/2410.11448"
     assert len(links) == 5

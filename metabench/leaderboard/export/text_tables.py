@@ -70,7 +70,7 @@ def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
     parts = []
     for sheet in sheets:
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
-        columns = sheet.alignment.replace("p", r"p{0.2\columnwidth}")
+        columns = sheet.alignment.replace("p", f"p{{{_NAMES_WIDTH}}}")
         lines += [r"\scriptsize", r"\setlength{\tabcolsep}{1.5pt}"]
         lines += [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule"]
         lines += [
@@ -104,6 +104,9 @@ def format_half_width(estimate: Estimate | None, digits: int = 1) -> str:
         text += f" ± {(high - low) / 2:.{digits}f}"
     return text.replace("-", "−")
 
+
+_NAMES_WIDTH = r"\dimexpr\columnwidth-196pt\relax"
+"""What the other columns of a board leave, at their widest: 37 of the 234 points of a column of two on a page."""
 
 # What Markdown and LaTeX would read as markup: names of methods are anyone's, and come out as they were written.
 _MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}

@@ -67,6 +67,7 @@ def test_a_citation_names_table_state_and_papers(site, browser):
     assert board.updated[:10] in text
     assert f"{WIDE}-v1, medium-v1" in text
     assert "few-shot, 3 shots" in text
+    assert f"index.html#suite={WIDE}-v1&dataset=medium&preset=cpu&split=test&track=few-shot&shots=3" in text
     links = browser.run("return [...document.querySelectorAll('.cite a')].map((link) => [link.textContent, link.href])")
     assert ["meta-dt", "https://arxiv.org/abs/2410.11448"] in links
     assert board.digest[7:19] in browser.texts("#state")[0]
@@ -169,7 +170,7 @@ def test_saved_tables_hold_mean_worst_task_difference_verdict_and_seeds(site, br
     (row,) = [text for text in tables if text.startswith(("2", "3")) and "prompt-dt" in text]
     half = (entry.headline.interval[1] - entry.headline.interval[0]) / 2
     assert rf"{entry.headline.mean:.1f} $\pm$ {half:.1f}" in row
-    assert r"\begin{tabular}{@{}rp{0.2\columnwidth}rrrlr@{}}" in tables
+    assert r"\begin{tabular}{@{}rp{\dimexpr\columnwidth-196pt\relax}rrrlr@{}}" in tables
 
 
 def test_a_record_without_costs_shows_dashes(make, write, tmp_path, browser):

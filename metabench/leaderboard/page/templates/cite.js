@@ -7,12 +7,14 @@ const aboutMethod = (method) => data.methods[baseName(method)];
 const isLink = (text) => /^https?:\/\//.test(text ?? "");
 
 // A file's own path means nothing to others: what follows it does.
-const placeText = () => (location.protocol === "file:" ? `index.html${location.hash}` : location.href);
+const placeText = () => `${location.protocol === "file:" ? "index.html" : location.href.split("#")[0]}${address({})}`;
+const placeKey = () => (state.view === "overall" ? [state.group, state.preset, state.track] : KEYS.map((key) => state[key]))
+  .filter(Boolean).join("-").replace(/[^\w.-]+/g, "-");
 
 function bibtex(title) {
   const lines = [["title", `{metabench leaderboard: ${latexText(title)}}`], ["author", "{The metabench authors}"], ["year", data.updated?.slice(0, 4)],
     ["note", latexText(stateText)], ["howpublished", `\\url{${placeText().replace(/[{}\\\s]/g, encodeURIComponent)}}`]];
-  return `@misc{metabench-${STATE},\n${lines.filter(([, value]) => value).map(([key, value]) => `  ${key} = {${value}}`).join(",\n")}\n}\n`;
+  return `@misc{metabench-${STATE}-${placeKey()},\n${lines.filter(([, value]) => value).map(([key, value]) => `  ${key} = {${value}}`).join(",\n")}\n}\n`;
 }
 
 // `content` gives the table's title and the names of the methods in it; asked when somebody wants to know.

@@ -43,13 +43,14 @@ function asJson({ rows, columns, title }) {
 
 const NARROW_NOTE = "±: half of the 95 % interval; worst: worst task; n: seeds";
 
-// As narrow as a column of two on a page; names of suites stand upright, for which the package graphicx is needed.
+// As narrow as a column of two on a page, or with suites as one of a whole page: their names stand upright, for which the
+// package graphicx is needed, and their means have no decimals.
 function asLatex({ title, cells, align, narrow = {}, upright = [], notes = [] }) {
   const line = (texts) => `${texts.join(" & ")} \\\\`;
   const named = ([name]) => (upright.includes(name) ? `\\rotatebox{90}{${latexText(name)}}` : latexText(narrow[name] ?? name));
   return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, "\\scriptsize", "\\setlength{\\tabcolsep}{1.5pt}",
-    `\\begin{tabular}{@{}${align.replace("p", "p{0.2\\columnwidth}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
-    ...cells.map((row) => line(row.map(([, value]) => latexText(printedCell(value, narrowEstimate))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
+    `\\begin{tabular}{@{}${align.replace("p", upright.length ? "p{0.2\\columnwidth}" : "p{\\dimexpr\\columnwidth-196pt\\relax}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
+    ...cells.map((row) => line(row.map(([name, value]) => latexText(printedCell(value, (estimate) => narrowEstimate(estimate, upright.includes(name) ? 0 : 1)))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
     ...[...notes, NARROW_NOTE].map((note) => `% ${note}`), ""].join("\n");
 }
 

@@ -14,6 +14,8 @@ from metabench.runs.kept.record import make_record
 
 from ...synthetic_records import WIDE, cached_suite
 
+pytestmark = pytest.mark.slow
+
 LEVELS = {"bc": 20, "meta-dt": 70, "prompt-dt": 45, "twin": 44.5}
 GROUP = "wide ones"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from metabench.evaluation.protocol import PROTOCOL, list_collection_lanes, list_scored_lanes
-from metabench.evaluation.rows import Block, Collection, Counts, Row
+from metabench.evaluation.rows import Block, Collection, Counts, Row, StageCost
 from metabench.leaderboard.scores.quotas import list_expected_blocks
 from metabench.methods.registry import find_registered_methods
 from metabench.runs.kept.record import (
@@ -71,6 +71,17 @@ def rows_at(suite: str, key: tuple[str, str, int], level: float, generator: np.r
         value = reference.random + score / 100 * (reference.expert - reference.random)
         rows.append(Row(task, support, episode, float(value), 20, None, None))
     return tuple(rows)
+
+
+def price_block(block: Block, seed: int) -> StageCost:
+    """A scored episode costs 0.1 s of acting, and 0.01 s of adapting a shot; other seeds take longer."""
+    count = len(block.rows)
+    return StageCost(
+        **{"split": block.split, "track": block.track, "shots": block.shots, "scored": True, "episodes": count},
+        **{"act_calls": 20, "adapt_calls": int(block.shots > 0)},
+        seconds_acting=(0.1 + 0.02 * seed) * count,
+        seconds_adapting=0.01 * block.shots * count,
+    )
 
 
 def synthetic_record(
@@ -152,12 +163,21 @@ def synthetic_record(
             replayed_steps=5,
         ),
     )
+    stages = tuple(price_block(block, seed) for block in blocks) + tuple(
+        StageCost(
+            **{"split": each.split, "track": "few-shot", "shots": shot, "scored": False, "episodes": 4},
+            **{"act_calls": 20, "adapt_calls": int(shot > 0), "seconds_acting": 0.2, "seconds_adapting": 0.04},
+        )
+        for each in collections
+        for shot in range(shots[each.split])
+    )
     provenance = Provenance(
         created=f"2026-01-0{1 + seed % 9}T12:00:00+00:00",
         seconds_training=100.0 + 10 * seed,
         seconds_adapting=1.0,
         seconds_acting=2.0,
         seconds_evaluating=5.0,
+        stages=stages,
         resumed=0,
         device="cpu",
         host="a processor, 2 cores, Linux x86_64",

@@ -21,7 +21,7 @@ from .meta_training import measure_one_step_errors, train_on_tasks
 from .policy import OSWMPolicy, load_oswm_policy
 from .pretrain import pretrain_world_model
 from .reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
-from .weights import load_reader, pack_state
+from .weights import load_reader, pack_state, read_pretraining_seconds
 
 __all__ = ["OSWM", "OSWMMeta", "load_reader"]
 
@@ -37,6 +37,7 @@ class OSWM(Method):
     """
 
     name: ClassVar[str] = "oswm"
+    paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     trains: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING
@@ -55,6 +56,10 @@ class OSWM(Method):
         """Pretrain on synthetic environments."""
         assert isinstance(config, PretrainingConfig)
         return pack_state(pretrain_world_model(config, run))
+
+    def pretraining_seconds(self) -> float | None:
+        """As its weights say."""
+        return read_pretraining_seconds(self.config.weights)
 
     @classmethod
     def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:

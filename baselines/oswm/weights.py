@@ -43,6 +43,12 @@ def load_model(weights: str) -> OSWMWorldModel:
     return model.eval()
 
 
+def read_pretraining_seconds(weights: str) -> float | None:
+    """How long the pretraining took; None for weights from before it was noted, such as the shipped ones."""
+    seconds = load_state(SHIPPED if weights == "shipped" else Path(weights)).get("seconds")
+    return None if seconds is None else float(seconds)
+
+
 def build_model(config: ModelConfig, network: Mapping[str, Any]) -> OSWMWorldModel:
     """A model with these weights, in single precision."""
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced at once

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
+from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun, load_state
 
 from .config import (
     PRETRAINING,
@@ -28,6 +28,7 @@ class OSWMFaithful(Method):
     """
 
     name: ClassVar[str] = "oswm-faithful"
+    paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     config_class: ClassVar[type[Config]] = FaithfulConfig
     config: FaithfulConfig
     pretraining: ClassVar[Mapping[str, FaithfulWorldModelConfig]] = PRETRAINING
@@ -42,6 +43,13 @@ class OSWMFaithful(Method):
         """Weights of a new world model; `config` is one of `pretraining`, perhaps with keys changed."""
         assert isinstance(config, FaithfulWorldModelConfig)
         return {"weights": dict(pretrain_faithful_model(config, run).state_dict())}
+
+    def pretraining_seconds(self) -> float | None:
+        """As its weights say; None where training itself is the pretraining."""
+        if not self.config.weights:
+            return None
+        seconds = load_state(Path(self.config.weights)).get("seconds")
+        return None if seconds is None else float(seconds)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Pretrain, unless the configuration names weights.

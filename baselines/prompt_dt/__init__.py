@@ -19,6 +19,7 @@ class PromptDT(Method):
     """Prompt-DT (Xu et al., ICML 2022): prompts are segments of support episodes; none at zero shots."""
 
     name: ClassVar[str] = "prompt-dt"
+    paper: ClassVar[str | None] = "https://arxiv.org/abs/2206.13499"
     config_class: ClassVar[type[Config]] = PromptDTConfig
     config: PromptDTConfig
 

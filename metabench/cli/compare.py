@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,11 +18,14 @@ from rich.text import Text
 if TYPE_CHECKING:
     from metabench.leaderboard.export.text_tables import Sheet
 
+ON_THESE_TASKS = "on these tasks"
+"""The column that stands below another one here."""
+
 _INTERVAL_WIDTH = 14
 """Of `[-20.0, +20.0]`."""
 
 _NAME_WIDTH = 10
-"""What seven columns leave of 80 for the names of suites; they are folded at their hyphens."""
+"""What six columns leave of 80 for the names of suites; they are folded at their hyphens."""
 
 
 def compare(
@@ -100,16 +104,16 @@ def compare(
 
 
 def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
-    """Print tables within 80 columns: intervals stand below their numbers."""
-    for sheet in sheets:
+    """Print tables within 80 columns: intervals stand below their numbers, that of these tasks below both."""
+    for sheet in map(_stack_intervals, sheets):
         console.print(Text(sheet.title), style="bold")
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for heading, side in zip(sheet.headings, sheet.alignment, strict=True):
-            is_number = side == "r"  # never broken within: it has its own line breaks
+            # Never broken within: cells have their own line breaks, and a column without room would vanish.
             table.add_column(
                 Text(_fold_heading(heading)),
-                justify="right" if is_number else "left",
-                no_wrap=is_number,
+                justify="right" if side == "r" else "left",
+                no_wrap=True,
                 overflow="fold",
             )
         for name, *values in sheet.rows:
@@ -121,8 +125,25 @@ def _print_sheets(sheets: Iterable[Sheet], console: Console) -> None:
         console.print()
 
 
+def _stack_intervals(sheet: Sheet) -> Sheet:
+    """The same table with the interval on these tasks in the column of the difference, which it is one of."""
+    if ON_THESE_TASKS not in sheet.headings:
+        return sheet
+    place = sheet.headings.index(ON_THESE_TASKS)
+
+    def merge(cells: tuple[str, ...], stacked: str) -> tuple[str, ...]:
+        return (*cells[: place - 1], stacked, *cells[place + 1 :])
+
+    return dataclasses.replace(
+        sheet,
+        headings=merge(sheet.headings, f"{sheet.headings[place - 1]} ({ON_THESE_TASKS})"),
+        alignment=sheet.alignment[:place] + sheet.alignment[place + 1 :],
+        rows=tuple(merge(row, f"{row[place - 1]}\n{row[place]}") for row in sheet.rows),
+    )
+
+
 def _fold_heading(heading: str) -> str:
-    """A method's name in lines as wide as an interval: names are long, and columns seven."""
+    """A method's name in lines as wide as an interval: names are long, and columns six."""
     parts = heading.replace("/", "/\n").replace(" (", "\n(").split("\n")
     # `wrap` breaks at spaces and hyphens only; a space after each underscore lets it break there, too.
     lines = [line for part in parts for line in wrap(part.replace("_", "_ "), _INTERVAL_WIDTH)]

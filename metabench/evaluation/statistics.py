@@ -58,6 +58,39 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
     return np.asarray(above / len(ascending))
 
 
+def find_profile_band(
+    scores: ArrayLike, thresholds: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
+    """Percentile intervals of the performance profile under rliable's stratified bootstrap, without resampling.
+
+    Of n runs of a task, k of them above a threshold, resampling draws a binomial number of n and k / n. The share's
+    distribution is that of a sum of these over tasks, computed here exactly by its characteristic function.
+
+    Args:
+        scores: `(runs, tasks)`.
+        thresholds: `(thresholds,)`.
+        confidence: share of the distribution that an interval holds.
+
+    Returns:
+        Lower and upper ends, `(thresholds,)` each.
+    """
+    matrix = _as_matrix(scores)
+    runs, tasks = matrix.shape
+    limits = np.asarray(thresholds, np.float64)
+    above = (matrix[:, :, None] > limits).mean(axis=0)  # (tasks, thresholds)
+    size = runs * tasks + 1
+    turns = np.exp(-2j * np.pi * np.arange(size) / size)  # (size,)
+    factors = 1.0 - above[..., None] + above[..., None] * turns  # (tasks, thresholds, size)
+    chances = np.fft.ifft((factors**runs).prod(axis=0), axis=-1).real  # (thresholds, size)
+    total = chances.cumsum(axis=-1)
+    # Half a rounding error of the transform below a bound counts as having reached it.
+    ends = [
+        (total < bound - 1e-9).sum(axis=-1) / (runs * tasks)
+        for bound in (0.5 - confidence / 2, 0.5 + confidence / 2)
+    ]
+    return ends[0], ends[1]
+
+
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     """Mean over tasks of the share of run pairs in which `first` is higher, ties counted half.
 

@@ -9,22 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metabench.evaluation.protocol import PROTOCOL, SPLITS
+from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
+from metabench.leaderboard.method_card import MethodShelf
+from metabench.leaderboard.method_descriptions import describe_methods
 from metabench.leaderboard.page.page import make_rows_script, render_page
-from metabench.leaderboard.records import read_records
+from metabench.leaderboard.records import find_cards_folder, read_records
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.estimates import round_score
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
 from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
-from metabench.leaderboard.scores.tables import Leaderboard, Source, SuiteSummary
-from metabench.runs.kept.record import Record
-from metabench.suites import Suite
+from metabench.leaderboard.scores.tables import Leaderboard, MethodDescription, Source
+from metabench.leaderboard.suite_summary import summarise_suite
+from metabench.runs.kept.record import Record, digest_of
 from metabench.system.writing import write_whole, writing
 
 ROWS = "rows"
@@ -35,7 +36,7 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
     """Write all that the leaderboard consists of into `output`; the same records give the same bytes.
 
     Args:
-        records: a folder of records.
+        records: a folder of records; cards of submitted methods lie beside it, in `methods`.
         output: gets leaderboard.json, leaderboard.csv, index.html, rows/ and the two schemas.
         shelf: the suites to score with; by default those of the registry.
 
@@ -51,7 +52,9 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
             shutil.rmtree(fresh, ignore_errors=True)
             (fresh / ROWS).mkdir(parents=True)
             entries = aggregate(_write_rows_and_pass_on(records, sources, fresh / ROWS), shelf)
-            board = compile_leaderboard(entries, sources, shelf)
+            cards = MethodShelf().add_folder(find_cards_folder(records))
+            methods = describe_methods({entry.method for entry in entries}, cards)
+            board = compile_leaderboard(entries, sources, shelf, methods)
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
                 "leaderboard.csv": format_as_csv(board.entries),
@@ -69,18 +72,27 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
 
 
 def compile_leaderboard(
-    entries: list[LeaderboardEntry], sources: list[Source], shelf: SuiteShelf
+    entries: list[LeaderboardEntry],
+    sources: list[Source],
+    shelf: SuiteShelf,
+    methods: dict[str, MethodDescription],
 ) -> Leaderboard:
-    """Put standings and overall tables beside `entries`."""
+    """Put standings, overall tables and what is known of `methods` beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
+    # The digest decides between records of one moment: the result must not depend on the order of reading.
+    newest = max(sources, key=lambda source: (source.created, source.digest), default=None)
     return Leaderboard(
         protocol=PROTOCOL,
         confidence=CONFIDENCE,
         seeds_for_a_verdict=SEEDS_FOR_A_VERDICT,
         tasks_for_a_verdict=TASKS_FOR_A_VERDICT,
-        suites=tuple(_summarise_suite(suite) for suite in suites),
+        updated=newest.created if newest else None,
+        revision=newest.git_revision if newest else None,
+        digest=digest_of(sorted(source.digest for source in sources)),
+        methods=methods,
+        suites=tuple(summarise_suite(suite) for suite in suites),
         entries=tuple(entries),
         boards=tuple(make_boards(entries)),
         overall=tuple(make_overall_tables(entries, seen)),
@@ -125,30 +137,6 @@ def _describe_source(record: Record, path: Path) -> Source:
         **provenance.model_dump(
             include=set(Source.model_fields) & set(type(provenance).model_fields)
         ),
-    )
-
-
-def _summarise_suite(suite: Suite) -> SuiteSummary:
-    entry = suite.entry
-    return SuiteSummary(
-        name=suite.name,
-        version=entry.version,
-        digest=suite.digest,
-        title=entry.title,
-        distribution=entry.distribution,
-        horizon=entry.horizon,
-        metric=entry.headline,
-        seen_tasks=entry.seen_tasks,
-        episodes=entry.evaluation.episodes,
-        supports=entry.evaluation.supports,
-        tasks={name: len(suite.split(name)) for name in suite.splits},
-        headroom={
-            name: round_score(headroom)
-            for name in suite.splits
-            if name in SPLITS and (headroom := suite.headroom(name)) is not None
-        },
-        parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
-        archived=suite.archived,
     )
 
 

@@ -39,6 +39,9 @@ class MethodCard(BaseModel):
         max_length=64,
         description="the method's name, without variant",
     )
+    summary: Annotated[str, Field(max_length=200, pattern=r"^[^\r\n]*\S[^\r\n]*$")] | None = Field(
+        default=None, description="one line: what it does"
+    )
     authors: Annotated[list[Text], Field(min_length=1)] = Field(description="one text an author")
     paper: Link = Field(description='address of the paper, or "none"')
     code: Link = Field(description='address of the code, or "none" where it is not public')

@@ -150,6 +150,7 @@ class Method(ABC):
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
         pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
+        paper: address of the paper that it is from, which leaderboards cite; None where there is none.
         reproduction: the configuration of `reproduce`, for a method that can repeat its paper's experiment.
     """
 
@@ -161,6 +162,7 @@ class Method(ABC):
     continuous_actions: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     pretraining: ClassVar[Mapping[str, Config]] = {}
+    paper: ClassVar[str | None] = None
     reproduction: ClassVar[type[Config] | None] = None
 
     config_class: ClassVar[type[Config]] = Config
@@ -218,6 +220,15 @@ class Method(ABC):
             Tensors, arrays and plain values, nested: what `save_state` writes.
         """
         raise NotImplementedError(f"{cls.name} declares no pretraining")
+
+    def pretraining_seconds(self) -> float | None:
+        """How long `pretrain` took for what this configuration uses, for the record.
+
+        Returns:
+            Seconds; None where it uses nothing of the kind, or nobody measured it. `metabench pretrain` writes them
+            beside the weights, under the key `seconds`.
+        """
+        return None
 
     @classmethod
     def reproduce(cls, config: Config, run: TrainingRun) -> Sequence[Mapping[str, Any]]:

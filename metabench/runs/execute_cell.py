@@ -269,6 +269,7 @@ class _Execution:
             counts=sum_counts([track.counts for track in tracks]),
         )
         timings = Timings(
+            pretraining=self.method.pretraining_seconds(),
             training=training.seconds,
             evaluating=sum(track.seconds_evaluating for track in tracks),
             stages=[stage for track in tracks for stage in track.stages],

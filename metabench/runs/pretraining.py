@@ -13,17 +13,19 @@ from metabench.methods.contract import Config, Method
 from metabench.methods.registry import configure, digest_method_code, load_method_class
 from metabench.methods.state_files import save_state
 from metabench.methods.training_run import TrainingProgress, TrainingRun
+from metabench.runs.kept.clock import Clock
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import write_whole
 
-STARTED, CURVE, WEIGHTS, CHECKPOINTS, ROWS = (
+STARTED, CLOCK, CURVE, WEIGHTS, CHECKPOINTS, ROWS = (
     "started.json",
+    "clock.json",
     "curve.jsonl",
     "weights",
     "checkpoints",
     "rows.json",
 )
-"""What a folder holds: what was asked for, the learning curve, the result; checkpoints until it is done."""
+"""What a folder holds: what was asked for, the time so far, the curve, the result; checkpoints until it is done."""
 
 
 def pretraining_of(
@@ -72,13 +74,23 @@ def pretrain(
         MetabenchError: `folder` holds something else.
         CancelledError: `cancelled` said so; the same call goes on.
     """
-    run = _begin(method, config, folder, seed, device, progress, cancelled)
-    with torch_settings(threads):
-        weights = method.pretrain(config, run)
-    save_state(
-        {"method": method.name, "config": config.model_dump(mode="json"), **weights},
-        folder / WEIGHTS,
-    )
+    clock: Clock
+
+    def tick(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        clock.tick()
+        if progress is not None:
+            progress(stage, done, total, metrics)
+
+    run = _begin(method, config, folder, seed, device, tick, cancelled)
+    clock = Clock(folder / CLOCK)
+    try:
+        with torch_settings(threads):
+            weights = method.pretrain(config, run)
+    finally:
+        clock.write()
+    identity = {"method": method.name, "config": config.model_dump(mode="json")}
+    measured = {"seconds": clock.seconds} if clock.complete else {}
+    save_state({**identity, **measured, **weights}, folder / WEIGHTS)
     write_whole(folder / CURVE, "".join(json.dumps(row) + "\n" for row in run.curve))
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return folder / WEIGHTS

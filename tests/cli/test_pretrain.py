@@ -70,6 +70,7 @@ def test_pretraining_writes_weights_and_the_curve(command, dice, tmp_path):
     weights = load_state(tmp_path / "pretrained" / "dice" / "weights")
     assert weights["method"] == "dice"
     assert weights["config"] == {"updates": 4, "stop_at": 0}
+    assert 0.0 < weights["seconds"] < 60.0
     curve = [json.loads(line) for line in (tmp_path / "pretrained/dice/curve.jsonl").read_text().splitlines()]
     assert [row["update"] for row in curve] == [1, 2, 3, 4]
     assert curve[-1]["total"] == weights["total"]

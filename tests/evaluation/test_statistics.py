@@ -144,3 +144,16 @@ def test_the_bootstrap_has_no_randomness_but_its_generators(matrix, seed):
         for _ in range(2)
     )
     assert first == second
+
+
+def test_the_band_of_a_profile_is_that_of_all_resamplings():
+    scores = np.array([[10.0, 80.0], [30.0, 20.0], [50.0, 90.0]])
+    thresholds = (0.0, 25.0, 85.0, 100.0)
+    shares = []
+    for first, second in itertools.product(itertools.product(range(3), repeat=3), repeat=2):
+        drawn = np.stack([scores[list(first), 0], scores[list(second), 1]], axis=1)
+        shares.append((drawn[:, :, None] > np.array(thresholds)).mean(axis=(0, 1)))
+    low, high = statistics.find_profile_band(scores, thresholds)
+    expected = [np.quantile(shares, bound, axis=0, method="inverted_cdf") for bound in (0.025, 0.975)]
+    np.testing.assert_allclose([low, high], expected, atol=1e-12)
+    assert (low[0], high[0], low[-1], high[-1]) == (1.0, 1.0, 0.0, 0.0)

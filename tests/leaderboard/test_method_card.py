@@ -17,7 +17,7 @@ def test_a_card_reads_back(card):
 def test_a_template_is_a_card_once_it_is_filled_in(tmp_path):
     path = tmp_path / "my-method.toml"
     path.write_text(make_card_template("my-method"))
-    with pytest.raises(DataError, match=r"my-method.toml: authors: still to be written"):
+    with pytest.raises(DataError, match=r"my-method.toml: summary: still to be written"):
         read_card(path)
     path.write_text(path.read_text().replace("TO DO", "none"))
     assert read_card(path).name == "my-method"

@@ -94,5 +94,8 @@ def _average_sides(sides: Sequence[Side]) -> Estimate:
 def _average_profiles(sides: Sequence[Side]) -> Profile:
     shares = np.mean([side.profile.shares for side in sides], axis=0)
     return Profile(
-        thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist())
+        thresholds=PROFILE_THRESHOLDS,
+        shares=tuple(round_score(share) for share in shares.tolist()),
+        low=None,
+        high=None,
     )

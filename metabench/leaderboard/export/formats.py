@@ -16,13 +16,14 @@ from metabench.leaderboard.export.other_catalogues import (
 from metabench.leaderboard.export.text_tables import (
     BOARD_NOTE,
     Sheet,
+    format_half_width,
     format_interval,
     format_rank,
     format_sheets_as_latex,
     format_sheets_as_markdown,
 )
 from metabench.leaderboard.scores.archived_protocols import name_protocol
-from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, TaskScores
 from metabench.leaderboard.scores.standings import distinguish_labels, make_boards
 from metabench.leaderboard.scores.tables import Standing
 from metabench.system.wording import say_count
@@ -45,10 +46,12 @@ _NAMES = (
     "dataset_version",
 )
 _SETTING = ("split", "track", "shots", "preset", "metric")
+COSTS = ("training", "pretraining", "adapting", "acting", "collecting", "evaluating")
+"""Of `Costs`, those in seconds."""
+
 _REMAINDER = (
     "privileged",
     "parameters",
-    "seconds_training",
     "protocol",
     "suite_digest",
     "dataset_digest",
@@ -61,6 +64,7 @@ _PLAIN = frozenset(
 )
 _CSV_COLUMNS = (
     *("place", "rank_best", "rank_worst", "first", *_NAMES, *_SETTING),
+    *("difference", "difference_low", "difference_high", "verdict"),
     *(f"{name}{suffix}" for name in _ESTIMATES for suffix in ("", "_low", "_high")),
     *(
         "worst_task",
@@ -72,6 +76,8 @@ _CSV_COLUMNS = (
         "clipped",
         "seeds",
         "devices",
+        *(f"seconds_{name}" for name in COSTS),
+        "updates",
         *_REMAINDER,
         "config_digest",
         "missing",
@@ -157,6 +163,17 @@ def format_as_csv(entries: Sequence[LeaderboardEntry]) -> str:
                 "worst_task_score": entry.worst_task.score.mean if entry.worst_task else None,
                 **dict(zip(("iqm", "iqm_low", "iqm_high"), iqm, strict=True)),
                 "optimality_gap": entry.bootstrap.optimality_gap.mean if entry.bootstrap else None,
+                **{f"seconds_{name}": getattr(entry.costs, name) for name in COSTS},
+                "updates": entry.costs.updates,
+                "difference": standing.difference,
+                **dict(
+                    zip(
+                        ("difference_low", "difference_high"),
+                        standing.interval or (None, None),
+                        strict=True,
+                    )
+                ),
+                "verdict": standing.verdict,
                 "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
                 "devices": "; ".join(entry.devices),
                 "missing": "; ".join(entry.missing),
@@ -177,12 +194,12 @@ def format_as_json(entries: Sequence[LeaderboardEntry]) -> str:
 
 def format_as_markdown(entries: Sequence[LeaderboardEntry]) -> str:
     """One table a board, best first."""
-    return format_sheets_as_markdown(_make_board_sheets(entries))
+    return format_sheets_as_markdown(_make_board_sheets(entries, _HEADINGS, format_interval))
 
 
 def format_as_latex(entries: Sequence[LeaderboardEntry]) -> str:
     """One booktabs table a board, best first."""
-    return format_sheets_as_latex(_make_board_sheets(entries))
+    return format_sheets_as_latex(_make_board_sheets(entries, _NARROW_HEADINGS, format_half_width))
 
 
 FORMATS: Mapping[str, Callable[[Sequence[LeaderboardEntry]], str]] = {
@@ -195,10 +212,18 @@ FORMATS: Mapping[str, Callable[[Sequence[LeaderboardEntry]], str]] = {
 }
 """Every format by its name."""
 
-_HEADINGS = ("rank", "method", "score [95 %]", "to the best [95 %]", "mean return [95 %]", "seeds")
+_HEADINGS = (
+    *("rank", "method", "score [95 %]", "worst task", "to the best [95 %]", "verdict", "seeds"),
+)
+_NARROW_HEADINGS = ("#", "method", "score", "worst", "to best", "verdict", "n")
+_NARROW_NOTE = "±: half of the 95 % interval; worst: worst task; n: seeds"
 
 
-def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
+def _make_board_sheets(
+    entries: Sequence[LeaderboardEntry],
+    headings: tuple[str, ...],
+    write_estimate: Callable[[Estimate | None], str],
+) -> list[Sheet]:
     by_key = {_identify_entry(entry): entry for entry in entries}
     found = []
     for board in make_boards(entries):
@@ -218,21 +243,28 @@ def _make_board_sheets(entries: Sequence[LeaderboardEntry]) -> list[Sheet]:
             (
                 format_rank(standing),
                 labels[entry.id] + (" (privileged)" if entry.privileged else ""),
-                format_interval(entry.headline),
-                _format_difference(standing),
-                format_interval(entry.mean_return, 2),
+                write_estimate(entry.headline),
+                write_estimate(_without_interval(entry.worst_task)),
+                write_estimate(_estimate_difference(standing)),
+                standing.verdict or "–",
                 str(len(entry.seeds)),
             )
             for standing, entry in rows
         )
-        found.append(Sheet(title, _HEADINGS, "rlrrrr", lines, (BOARD_NOTE,)))
+        notes = (BOARD_NOTE,) if headings is _HEADINGS else (BOARD_NOTE, _NARROW_NOTE)
+        found.append(Sheet(title, headings, "rprrrlr", lines, notes))
     return found
 
 
-def _format_difference(standing: Standing) -> str:
+def _without_interval(worst: TaskScores | None) -> Estimate | None:
+    """The lowest of many means: an interval of it alone would be too narrow, so none is shown."""
+    return None if worst is None else Estimate(mean=worst.score.mean, interval=None)
+
+
+def _estimate_difference(standing: Standing) -> Estimate | None:
     if standing.difference is None:
-        return "–"
-    return format_interval(Estimate(mean=standing.difference, interval=standing.interval))
+        return None
+    return Estimate(mean=standing.difference, interval=standing.interval)
 
 
 def _collect_standings(

@@ -38,6 +38,12 @@ class ExchangedMetric(NamedTuple):
 
 METRICS = (
     ExchangedMetric(
+        "headline",
+        "metabench.score",
+        "score (mean over tasks; 0 random, 100 teacher), which methods are ranked by",
+        "points",
+    ),
+    ExchangedMetric(
         "normalised_return",
         "metabench.normalised_return",
         "normalised return (mean over tasks; 0 random, 100 teacher)",
@@ -231,6 +237,13 @@ def _make_details(entry: LeaderboardEntry) -> Mapping[str, str]:
         "seeds": " ".join(str(seed.seed) for seed in entry.seeds),
         "config_digest": entry.config_digest,
         "parameters": str(entry.parameters),
+        "metric": entry.metric,
+        **{
+            f"costs_{name}": str(value)
+            for name, value in entry.costs.model_dump().items()
+            if value is not None
+        },
+        "devices": "; ".join(entry.devices),
         "missing": "; ".join(entry.missing),
     }
 

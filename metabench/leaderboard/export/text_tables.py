@@ -9,9 +9,9 @@ from metabench.leaderboard.scores.models import Estimate
 from metabench.leaderboard.scores.tables import Placed
 
 BOARD_NOTE = (
-    "score: mean over test tasks, interval over seeds; to the best: difference to the highest mean, interval over "
-    "seeds and tasks; rank: the range that verdicts leave, first: ahead of all others (Holm), in brackets: order only, "
-    "for too few seeds or tasks"
+    "score: mean over test tasks, interval over seeds; worst task: the lowest mean over seeds; to the best: difference "
+    "to the highest mean, interval over seeds and tasks, which the verdict is of; rank: the range that verdicts leave, "
+    "first: ahead of all others (Holm), in brackets: order only, for too few seeds or tasks"
 )
 """What the columns of a board mean."""
 
@@ -23,7 +23,7 @@ class Sheet:
     Attributes:
         title: what it shows.
         headings: one a column.
-        alignment: `l` or `r` for each column.
+        alignment: `l` or `r` for each column; `p` for names, which LaTeX breaks into lines.
         rows: each as long as `headings`.
         notes: lines below the table.
     """
@@ -51,7 +51,7 @@ def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
     """Headings and pipe tables; names appear as text, whatever they hold."""
     parts = []
     for sheet in sheets:
-        marks = "|".join({"l": ":--", "r": "--:"}[side] for side in sheet.alignment)
+        marks = "|".join("--:" if side == "r" else ":--" for side in sheet.alignment)
         lines = [f"### {escape_markdown(sheet.title)}", ""]
         lines += [
             "| " + " | ".join(escape_markdown(cell) for cell in sheet.headings) + " |",
@@ -66,11 +66,13 @@ def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
 
 
 def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
-    """Tables for the package booktabs; notes become comments."""
+    """Tables for the package booktabs, as narrow as a column of two on a page; notes become comments."""
     parts = []
     for sheet in sheets:
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
-        lines += [rf"\begin{{tabular}}{{{sheet.alignment}}}", r"\toprule"]
+        columns = sheet.alignment.replace("p", f"p{{{_NAMES_WIDTH}}}")
+        lines += [r"\scriptsize", r"\setlength{\tabcolsep}{1.5pt}"]
+        lines += [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule"]
         lines += [
             " & ".join(_escape(cell, _LATEX) for cell in sheet.headings) + r" \\",
             r"\midrule",
@@ -92,6 +94,20 @@ def format_interval(estimate: Estimate | None, digits: int = 1) -> str:
     return f"{estimate.mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def format_half_width(estimate: Estimate | None, digits: int = 1) -> str:
+    """`78.3 ± 7.3`, half as wide as the interval written out; for Student's intervals, which are symmetric."""
+    if estimate is None:
+        return "–"
+    text = f"{estimate.mean:.{digits}f}"
+    if estimate.interval is not None:
+        low, high = estimate.interval
+        text += f" ± {(high - low) / 2:.{digits}f}"
+    return text.replace("-", "−")
+
+
+_NAMES_WIDTH = r"\dimexpr\columnwidth-196pt\relax"
+"""What the other columns of a board leave, at their widest: 37 of the 234 points of a column of two on a page."""
+
 # What Markdown and LaTeX would read as markup: names of methods are anyone's, and come out as they were written.
 _MARKDOWN = {**{character: "\\" + character for character in "\\`*_[]<>|#"}, "\n": " "}
 _LATEX = {
@@ -103,6 +119,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "−": "$-$",
     "–": "--",
+    "±": r"$\pm$",
     "…": r"\ldots{}",
     "·": r"$\cdot$",
     "\n": " ",

@@ -16,15 +16,17 @@ from metabench.leaderboard.scores.tables import Leaderboard, Source
 from metabench.runs.kept.record import Record
 
 SCRIPTS = (
+    *("format.js", "links.js", "state.js", "downloads.js", "cite.js", "columns.js"),
     *(
-        "format.js",
-        "state.js",
-        "downloads.js",
-        "plot.js",
-        "adaptation.js",
-        "profile.js",
-        "tasks.js",
-        "figures.js",
+        f"figures/{name}"
+        for name in (
+            "save_svg.js",
+            "plot.js",
+            "adaptation.js",
+            "profile.js",
+            "tasks.js",
+            "figures.js",
+        )
     ),
     *("table.js", "overall.js", "details.js", "main.js"),
 )

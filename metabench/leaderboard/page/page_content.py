@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metabench.leaderboard.export.text_tables import BOARD_NOTE
-from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
+from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Profile
 from metabench.leaderboard.scores.standings import distinguish_labels
 from metabench.leaderboard.scores.tables import Leaderboard, Standing, SuiteSummary
 
@@ -43,9 +43,11 @@ _ENTRY_FIELDS = (
         "improvement",
         "verdict",
         "seeds",
+        "costs",
         "collection",
         "tasks",
         "profile",
+        "band",
     ),
     *("bootstrap", "gap", "clipped", "missing"),
 )
@@ -79,6 +81,10 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
     return {
         "records": records,
         "protocol": board.protocol,
+        "updated": board.updated,
+        "revision": board.revision,
+        "digest": board.digest,
+        "methods": {name: method.model_dump(mode="json") for name, method in board.methods.items()},
         "boardNote": BOARD_NOTE,
         "archivedProtocols": sorted(
             {entry.protocol for entry in board.entries if entry.protocol_archived}
@@ -154,7 +160,6 @@ def _describe_contender(
         "archived": entry.archived,
         "protocolArchived": entry.protocol_archived,
         "parameters": entry.parameters,
-        "seconds": entry.seconds_training,
         "devices": entry.devices,
         "command": None
         if entry.archived or entry.protocol_archived
@@ -175,8 +180,8 @@ def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, An
         "first": standing.first,
         "headline": _list_estimate(entry.headline, None),
         "worst": entry.worst_task
-        and [entry.worst_task.task, _list_estimate(entry.worst_task.score)],
-        "adaptation": _list_estimate(entry.adaptation),
+        and [entry.worst_task.task, _list_estimate(entry.worst_task.score, None)],
+        "adaptation": _list_estimate(entry.adaptation, None),
         "normalisedReturn": _list_estimate(entry.normalised_return)
         if entry.metric != "normalised"
         else None,
@@ -195,16 +200,25 @@ def _describe_entry(entry: LeaderboardEntry, standing: Standing) -> dict[str, An
             ]
             for seed in entry.seeds
         ],
+        "costs": list(entry.costs.model_dump().values()),
         "collection": [_list_estimate(value) for value in entry.collection],
         "tasks": [[task.task, _list_estimate(task.score)] for task in entry.tasks],
         "profile": _round_all(100.0 * share for share in entry.profile.shares)
         if entry.profile
         else None,
+        "band": _list_band(entry.profile),
         "bootstrap": _list_estimate(entry.bootstrap.iqm if entry.bootstrap else None),
         "gap": _list_estimate(entry.bootstrap.optimality_gap if entry.bootstrap else None),
         "clipped": entry.clipped,
         "missing": entry.missing,
     }
+
+
+def _list_band(profile: Profile | None) -> list[list[int]] | None:
+    """Whole per cent: a band is drawn, and of 10,000 records it would be most of the page otherwise."""
+    if profile is None or profile.low is None or profile.high is None:
+        return None
+    return [[round(100.0 * share) for share in side] for side in (profile.low, profile.high)]
 
 
 def _list_estimate(estimate: Estimate | None, digits: int | None = DIGITS) -> list[float] | None:

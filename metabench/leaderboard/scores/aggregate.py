@@ -9,6 +9,7 @@ import numpy as np
 from metabench.evaluation.protocol import TRACKS
 from metabench.evaluation.scores import Score
 from metabench.leaderboard.scores.archived_protocols import is_archived
+from metabench.leaderboard.scores.costs import average_costs
 from metabench.leaderboard.scores.estimates import (
     bootstrap_statistics,
     compute_profile,
@@ -116,7 +117,7 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
         protocol_archived=is_archived(group.contender.protocol),
         data_as_published=None if suite is None else is_data_as_published(group.contender, suite),
         parameters=group.parameters,
-        seconds_training=round(float(np.mean(list(group.seconds.values()))), 3),
+        costs=average_costs([cost for _, cost in sorted(group.costs.items())], key),
         devices=tuple(sorted(group.devices)),
         created=group.newest[0],
     )
@@ -163,7 +164,7 @@ def _describe_missing(group: ContenderScores, key: BlockKey) -> tuple[str, ...]:
         return ()
     problems = group.problems.get(key, {})
     texts = [f"seed {seed}: {problems[seed]}" for seed in sorted(problems)]
-    absent = sorted(group.seconds.keys() - problems.keys() - group.scores.get(key, {}).keys())
+    absent = sorted(group.costs.keys() - problems.keys() - group.scores.get(key, {}).keys())
     if absent:
         texts.append(
             f"{pluralise('seed', len(absent))} {', '.join(map(str, absent))}: not evaluated"

@@ -83,8 +83,13 @@ def bootstrap_statistics(matrix: statistics.Floats, purpose: str) -> Bootstrap:
 
 
 def compute_profile(matrix: statistics.Floats) -> Profile:
-    """The performance profile that rliable defines, of `(seeds, tasks)` scores."""
+    """The performance profile that rliable defines, of `(seeds, tasks)` scores, with its band."""
+
+    def round_all(values: statistics.Floats) -> tuple[float, ...]:
+        return tuple(round_score(value) for value in values.tolist())
+
     shares = statistics.performance_profile(matrix, PROFILE_THRESHOLDS)
-    return Profile(
-        thresholds=PROFILE_THRESHOLDS, shares=tuple(round_score(share) for share in shares.tolist())
-    )
+    low = high = None
+    if len(matrix) > 1:
+        low, high = map(round_all, statistics.find_profile_band(matrix, PROFILE_THRESHOLDS))
+    return Profile(thresholds=PROFILE_THRESHOLDS, shares=round_all(shares), low=low, high=high)

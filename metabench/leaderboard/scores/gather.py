@@ -12,6 +12,7 @@ from metabench.errors import DataError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
 from metabench.leaderboard.scores.archived_protocols import is_scored
+from metabench.leaderboard.scores.costs import SeedCosts, read_costs
 from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import Contender
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
@@ -34,7 +35,7 @@ class ContenderScores:
         returns: mean returns by block and seed; also of outdated records.
         problems: by block and seed, what is wrong with incomplete ones.
         collections: by split and seed, mean returns of the support episodes, in their order.
-        seconds: of training, by seed.
+        costs: by seed.
         devices: that trained.
         parameters: that acting uses; the most over seeds.
         mark: what tells its label from that of other code under the same name; empty where there is none.
@@ -50,7 +51,7 @@ class ContenderScores:
     returns: dict[BlockKey, dict[int, float]] = field(default_factory=dict)
     problems: dict[BlockKey, dict[int, str]] = field(default_factory=dict)
     collections: dict[str, dict[int, tuple[float, ...]]] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
+    costs: dict[int, SeedCosts] = field(default_factory=dict)
     devices: set[str] = field(default_factory=set)
     parameters: int = 0
     mark: str = ""
@@ -151,11 +152,11 @@ def _explain_outdated(contender: Contender, quotas: Quotas | str) -> str | None:
 def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) -> None:
     result = record.result
     seed = result.cell.seed
-    if seed in group.seconds:
+    if seed in group.costs:
         raise DataError(
             f"two records of one cell: {record.path}, dataset digest {result.cell.dataset_digest:.15}"
         )
-    group.seconds[seed] = record.provenance.seconds_training
+    group.costs[seed] = read_costs(record)
     group.devices.add(record.provenance.device)
     group.parameters = max(group.parameters, result.parameters)
     # The digest decides between records of one moment: the result must not depend on the order of reading.

@@ -73,6 +73,28 @@ class Profile(PublishedModel):
 
     thresholds: tuple[float, ...]
     shares: tuple[float, ...]
+    low: tuple[float, ...] | None = Field(
+        description="lower ends of the 95 % intervals of its stratified bootstrap; null with one seed"
+    )
+    high: tuple[float, ...] | None = Field(description="upper ends")
+
+
+class Costs(PublishedModel):
+    """What a row costs, in seconds; means over its seeds, and null where not all of their records tell."""
+
+    training: float | None = Field(description="of one training on one dataset")
+    updates: float | None = Field(description="gradient steps of one training, by its curve")
+    pretraining: float | None = Field(
+        description="of what was trained once for all suites; null also where nothing was"
+    )
+    adapting: float | None = Field(description="a scored episode, to learn from its support")
+    acting: float | None = Field(description="a scored episode, to choose its actions")
+    collecting: float | None = Field(
+        description="a scored episode, to act its support episodes and learn between them; few-shot only"
+    )
+    evaluating: float | None = Field(
+        description="of all evaluation of one training, in every track and split, simulator included"
+    )
 
 
 class Contender(PublishedModel):
@@ -104,7 +126,7 @@ class LeaderboardEntry(Contender):
     track: str
     shots: int
     metric: Metric = Field(
-        description="what the suite's score is: the normalised return, or success at any step in per cent"
+        description="what the suite's score is made of: the return, or success; either way 0 is random and 100 expert"
     )
     headline: Estimate | None = Field(
         description="mean over tasks of the suite's score; null if no seed is complete or the suite is outdated"
@@ -147,6 +169,6 @@ class LeaderboardEntry(Contender):
         description="false: other data than suite.toml states; null: it states none"
     )
     parameters: int = Field(description="trained parameters that acting uses; the most over seeds")
-    seconds_training: float = Field(description="mean over seeds")
+    costs: Costs
     devices: tuple[str, ...]
     created: str = Field(description="when its newest record was made, UTC")

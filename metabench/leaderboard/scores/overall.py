@@ -1,8 +1,8 @@
-"""The overall table of a track: the mean over the core set, with what is missing."""
+"""The overall tables of a track: means over the core set and over other groups of suites, with what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metabench.evaluation.protocol import TRACKS
@@ -14,26 +14,47 @@ from metabench.evaluation.verdicts import (
     contrast_methods,
 )
 from metabench.leaderboard.scores.archived_protocols import is_archived
+from metabench.leaderboard.scores.costs import average_over_suites
 from metabench.leaderboard.scores.estimates import round_contrast, round_interval, round_score
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.placing import Placing, place_methods, summarise_entry
 from metabench.leaderboard.scores.tables import Overall, OverallCell, OverallRow
 
-CORE_SUITES = ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach")
+CORE_SUITES = ("point-robot", "cheetah-vel", "ant-dir", "hopper-param", "cartpole-param", "reach")
 CORE_DATASET = "medium"
+CORE = "core set"
+OTHER_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "MuJoCo": ("cheetah-vel", "ant-dir", "hopper-param"),
+    "classic control": ("cartpole-param", "pendulum-param"),
+    "Meta-World": ("reach", "push", "sweep", "door-lock"),
+}
+"""Suites that belong together. Their number is fixed, so that a mean is over the same suites in every table."""
+
 HEADLINE_SHOTS = {"zero-shot": 0, "few-shot": 3, "logged-shot": 3}
 
 
 def make_overall_tables(
     entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()
 ) -> list[Overall]:
-    """One table a protocol, preset and track.
+    """One table a group of suites, protocol, preset and track; the core set's come first.
 
     Args:
         entries: all entries; other data than published, outdated and archived ones and other splits stay out.
         seen_tasks: suites whose test tasks are also training tasks; they stay out as well.
     """
-    suites = tuple(suite for suite in CORE_SUITES if suite not in set(seen_tasks))
+    seen, members = set(seen_tasks), list(entries)
+    return [
+        table
+        for group, suites in {CORE: CORE_SUITES, **OTHER_GROUPS}.items()
+        for table in _make_group_tables(
+            group, tuple(suite for suite in suites if suite not in seen), members
+        )
+    ]
+
+
+def _make_group_tables(
+    group: str, suites: tuple[str, ...], entries: Iterable[LeaderboardEntry]
+) -> list[Overall]:
     groups: dict[tuple[str, str, str], list[LeaderboardEntry]] = {}
     for entry in entries:
         if (
@@ -49,6 +70,7 @@ def make_overall_tables(
     ordered = sorted(groups, key=lambda key: (key[0], key[1], TRACKS.index(key[2])))
     return [
         Overall(
+            group=group,
             protocol=protocol,
             preset=preset,
             track=track,
@@ -135,6 +157,7 @@ def _contrast_over_suites(
 def _make_candidate(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) -> _Candidate:
     chosen = [_choose_entry(entries, suite) for suite in suites]
     complete = [entry for entry in chosen if entry is not None]
+    counts = [len(entry.seeds) for entry in complete]
     mean = None
     if len(complete) == len(suites):  # a mean over other suites would be no mean of this table
         samples = [[seed.headline for seed in entry.seeds] for entry in complete]
@@ -156,11 +179,20 @@ def _make_candidate(entries: Sequence[LeaderboardEntry], suites: Sequence[str]) 
         verdict=None,
         mean=mean,
         cells=tuple(
-            OverallCell(suite=entry.suite, entry=entry.id, headline=entry.headline)
+            OverallCell(
+                suite=entry.suite,
+                entry=entry.id,
+                headline=entry.headline,
+                seeds=len(entry.seeds),
+            )
             for entry in complete
             if entry.headline is not None
         ),
         missing=tuple(suite for suite, entry in zip(suites, chosen, strict=True) if entry is None),
+        seeds=(min(counts), max(counts)) if counts else None,
+        parameters=max((entry.parameters for entry in complete), default=None),
+        devices=tuple(sorted({device for entry in complete for device in entry.devices})),
+        costs=average_over_suites([entry.costs for entry in complete]) if complete else None,
     )
     return _Candidate(row, tuple(chosen))
 

@@ -6,7 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Metric, PublishedModel
+from metabench.leaderboard.scores.models import (
+    Costs,
+    Estimate,
+    LeaderboardEntry,
+    Metric,
+    PublishedModel,
+)
 
 VerdictWord = Literal["better", "worse", "undecided"]
 
@@ -66,15 +72,16 @@ class Board(PublishedModel):
 
 
 class OverallCell(PublishedModel):
-    """A method's result in one suite of the core set."""
+    """A method's result in one suite of a group."""
 
     suite: str
     entry: str = Field(description="`id` of the entry")
     headline: Estimate
+    seeds: int = Field(description="complete ones")
 
 
 class OverallRow(Placed):
-    """A method over the core set."""
+    """A method over the suites of a group."""
 
     label: str
     method: str
@@ -82,22 +89,58 @@ class OverallRow(Placed):
     overrides: dict[str, Any]
     privileged: bool
     mean: Estimate | None = Field(
-        description="mean over the core set; null while a suite is missing"
+        description="mean over the group's suites; null while one is missing"
     )
     cells: tuple[OverallCell, ...]
-    missing: tuple[str, ...] = Field(description="suites of the core set without a complete seed")
+    missing: tuple[str, ...] = Field(description="suites of the group without a complete seed")
+    seeds: tuple[int, int] | None = Field(
+        description="fewest and most complete seeds in a suite; null without any"
+    )
+    parameters: int | None = Field(description="the most over its suites")
+    devices: tuple[str, ...]
+    costs: Costs | None = Field(
+        description="means over the suites that it has; `updates` and `training` are of one training in one suite"
+    )
 
 
 class Overall(PublishedModel):
-    """The overall table of one track: the mean over the core set, each dataset `medium`, split `test`."""
+    """The overall table of a group and track: the mean over its suites, each dataset `medium`, split `test`."""
 
+    group: str = Field(description="`core set`, or another group of suites that belong together")
     protocol: str
     preset: str
     track: str
     shots: int
     archived: bool = Field(description="of an archived protocol")
-    suites: tuple[str, ...] = Field(description="the core set")
+    suites: tuple[str, ...] = Field(description="those of the group")
     rows: tuple[OverallRow, ...]
+
+
+class ReferenceLevel(PublishedModel):
+    """What a policy that is no rival reaches on a split."""
+
+    score: float | None = Field(
+        description="mean over tasks of the suite's score; null where that is success in plain per cent"
+    )
+    mean_return: float | None = Field(description="mean over tasks")
+
+
+class ReferenceLevels(PublishedModel):
+    """Whom scores are measured against: 0, what needs no knowledge of the task, and 100."""
+
+    random: ReferenceLevel
+    blind: ReferenceLevel | None = Field(
+        description="the best policy that knows neither task nor past; null where a task has no such reference"
+    )
+    teacher: ReferenceLevel
+
+
+class TaskReference(PublishedModel):
+    """Mean returns in one task of whom scores are measured against."""
+
+    random: float
+    blind: float | None
+    teacher: float
 
 
 class SuiteSummary(PublishedModel):
@@ -117,12 +160,28 @@ class SuiteSummary(PublishedModel):
     headroom: dict[str, float] = Field(
         description="of each scored split that has blind references, what knowing the task is worth: 100 - blind"
     )
+    references: dict[str, ReferenceLevels] = Field(
+        description="of each scored split what random actions, the blind policy and the teacher reach there"
+    )
+    task_references: dict[int, TaskReference] = Field(
+        description="of each scored task, by its id, what they return there"
+    )
     parameters: dict[int, dict[str, Any]] = Field(
         description="what fixes each scored task, by the task's id"
     )
     archived: bool = Field(
         default=False, description="an earlier version, whose records are kept and shown"
     )
+
+
+class MethodDescription(PublishedModel):
+    """What readers of a table should know of a method."""
+
+    summary: str | None = Field(description="one line: what it does")
+    paper: str | None = Field(description="address")
+    code: str | None = Field(description="address; of what comes with metabench its class")
+    authors: tuple[str, ...] = Field(description="of a submitted method; empty otherwise")
+    pretrains: bool = Field(description="it uses something that was trained once for all suites")
 
 
 class Source(PublishedModel):
@@ -137,6 +196,9 @@ class Source(PublishedModel):
     host: str
     threads: int
     seconds_training: float
+    seconds_pretraining: float | None = None
+    seconds_adapting: float
+    seconds_acting: float
     seconds_evaluating: float
     git_revision: str | None
     git_dirty: bool | None
@@ -153,6 +215,12 @@ class Leaderboard(PublishedModel):
     confidence: float = Field(description="of all intervals")
     seeds_for_a_verdict: int
     tasks_for_a_verdict: int
+    updated: str | None = Field(description="when the newest record was made, UTC")
+    revision: str | None = Field(description="of the code that made it")
+    digest: str = Field(description="hash of the records' digests: what a citation names")
+    methods: dict[str, MethodDescription] = Field(
+        description="by name, without variant; those that neither come with metabench nor have a card are missing"
+    )
     suites: tuple[SuiteSummary, ...]
     entries: tuple[LeaderboardEntry, ...]
     boards: tuple[Board, ...]

@@ -31,8 +31,12 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall-clock seconds of a cell's parts, over all attempts that finished; `stages` are those of evaluation."""
+    """Wall-clock seconds of a cell's parts, over all attempts that finished; `stages` are those of evaluation.
 
+    `pretraining` was before the cell, once for all; None where there was none, or nobody measured it.
+    """
+
+    pretraining: float | None
     training: float
     evaluating: float
     stages: Sequence[StageCost]
@@ -53,6 +57,7 @@ def make_provenance(
     return Provenance(
         created=timestamp(),
         seconds_training=timings.training,
+        seconds_pretraining=timings.pretraining,
         seconds_adapting=sum(stage.seconds_adapting for stage in timings.stages),
         seconds_acting=sum(stage.seconds_acting for stage in timings.stages),
         seconds_evaluating=timings.evaluating,

@@ -116,6 +116,13 @@ class Provenance(StrictModel):
 
     created: str = Field(description="UTC, ISO 8601")
     seconds_training: float = Field(ge=0)
+    seconds_pretraining: float | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=_is_absent,
+        description="of what the method trained once for all suites; absent where it has no such part, or nobody "
+        "measured it",
+    )
     seconds_adapting: float = Field(ge=0)
     seconds_acting: float = Field(ge=0)
     seconds_evaluating: float = Field(ge=0, description="all of evaluation, simulator included")

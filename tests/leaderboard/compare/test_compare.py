@@ -257,6 +257,10 @@ def test_the_verb_prints_tables_of_80_columns_and_writes_files(records, write, t
     short = run("--track", "few-shot")
     assert short.exit_code == 0, short.output
     assert "task by task" not in short.output
+    headings = [line for line in short.output.splitlines() if line.startswith("suite")]
+    assert headings
+    assert all(line.rstrip().endswith("verdict") for line in headings)
+    assert "\npoint-" in short.output
     for text in (short.output, run("--track", "few-shot,zero-shot", "--suite", "point-robot").output):
         assert all(len(line) <= 80 for line in text.splitlines() if "─" in line or "point-robot " in line)
         assert text.count("medium, preset cpu: test few-shot, 3 shots\n") == 1

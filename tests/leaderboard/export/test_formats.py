@@ -86,3 +86,14 @@ def test_tables_say_what_is_missing_and_take_names_as_text(make):
     text = print_entries(aggregate(records))
     assert "[bold]odd" in text
     assert "seed 0: not evaluated" in text
+
+
+def test_latex_halves_intervals_and_sets_names_in_what_is_left(entries):
+    chosen = select_entries(entries, method="bc", split="test", track="few-shot", shots=3)
+    text = export_entries(chosen, "latex")
+    (entry,) = chosen
+    low, high = entry.headline.interval
+    cells = next(line for line in text.splitlines() if "& bc &" in line).removesuffix(r" \\").split(" & ")
+    assert cells[:3] == ["(1)", "bc", rf"{entry.headline.mean:.1f} $\pm$ {(high - low) / 2:.1f}"]
+    assert cells[3:] == [f"{entry.worst_task.score.mean:.1f}", "--", "--", "2"]
+    assert r"p{\dimexpr\columnwidth-196pt\relax}" in text

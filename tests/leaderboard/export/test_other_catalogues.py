@@ -77,7 +77,7 @@ def entries(make):
 
 def numbers(entries):
     """What every catalogue must get: each estimate of each entry that has complete seeds."""
-    fields = ("normalised_return", "mean_return", "success_any", "success_last")
+    fields = ("headline", "normalised_return", "mean_return", "success_any", "success_last")
     return sorted(
         getattr(entry, field).mean
         for entry in entries

@@ -77,9 +77,9 @@ def test_marks_of_a_figure_are_one_stop_and_arrows_move_between_them(page, brows
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [320, 390, 768, 1100, 1600])
+@pytest.mark.parametrize("width", [320, 390, 768, 1100, 1300, 1600])
 def test_no_width_makes_the_page_scroll_sideways(page, browser, width):
-    views = ("#figure=adaptation", "#figure=profile", "#figure=tasks", "#view=overall")
+    views = ("#figure=adaptation", "#figure=profile&columns=costs", "#figure=tasks&columns=returns", "#view=overall")
     for address in views:
         browser.open(page, address, width=width, height=800)
         if not address.startswith("#view"):
@@ -90,7 +90,11 @@ def test_no_width_makes_the_page_scroll_sideways(page, browser, width):
     browser.open(page, width=width, height=800)
     visible = "return getComputedStyle(document.querySelector('[data-sort={}]').parentNode).display !== 'none'"
     assert browser.run(visible.format("score"))
-    assert browser.run(visible.format("protocol")) == (width > 1248)
+    assert browser.run(visible.format("verdict"))
+    assert browser.run(visible.format("episode")) == (width > 1280)
+    if width >= 768:  # and not cut at its end
+        fits = "const scroll = document.querySelector('#board .scroll'); return scroll.scrollWidth - scroll.clientWidth"
+        assert browser.run(fits) == 0
 
 
 @pytest.mark.parametrize("figure", ["adaptation", "profile", "tasks"])

@@ -88,7 +88,12 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
     assert len(means) == 15
     for threshold in (0, 20, 25, 100):
         share = 100 * sum(mean > threshold for mean in means) / len(means)
-        assert f"bc\n{share:.0f} % of runs × tasks above {threshold}" in found
+        place = entry.profile.thresholds.index(threshold)
+        band = [round(100 * end[place]) for end in (entry.profile.low, entry.profile.high)]
+        assert f"bc\n{share:.0f} % of runs × tasks above {threshold} [{band[0]}, {band[1]}]" in found
+        assert band[0] <= share <= band[1]
+    assert len(browser.run("return document.querySelectorAll('#figure .band')")) == 3  # the teacher has one seed
+    assert browser.texts("#figure text.reference") == ["random", "teacher"]
 
 
 def load_tasks(name):
@@ -120,12 +125,14 @@ def test_every_task_is_shown_with_its_score_and_what_it_is(site, browser):
     browser.open(page, "#figure=tasks")
     entry = find_entry(board, "meta-dt")
     assert browser.texts("#figure tbody th") == ["meta-dt", "prompt_dt <&>", "bc", "teacher"]
-    assert browser.texts("#figure tbody tr:first-child td") == [format_number(task.score.mean) for task in entry.tasks]
+    assert browser.texts("#figure tbody tr:first-child td") == [
+        format_number(value) for value in (entry.headline.mean, *(task.score.mean for task in entry.tasks))
+    ]
     goal = next(task["parameters"]["goal"] for task in load_tasks("point-robot") if task["id"] == entry.tasks[0].task)
-    assert browser.texts("#figure thead th")[1] == f"task {entry.tasks[0].task}" + ", ".join(
+    assert browser.texts("#figure thead th")[2] == f"task {entry.tasks[0].task}" + ", ".join(
         f"{number:.3g}".replace("-", "−") for number in goal
     )
-    titles = browser.run("return document.querySelector('#figure tbody td').title")
+    titles = browser.run("return document.querySelector('#figure tbody td:not(.mean)').title")
     low, high = entry.tasks[0].score.interval
     assert titles == f"{format_number(entry.tasks[0].score.mean)} [{format_number(low)}, {format_number(high)}]"
 
@@ -134,10 +141,10 @@ def test_every_task_is_shown_with_its_score_and_what_it_is(site, browser):
 def test_the_overall_table_shows_gaps_sorts_and_leads_to_rows(site, browser):
     page, board = site
     browser.open(page, "#view=overall")
-    suites = ["point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach"]
+    suites = ["point-robot", "cheetah-vel", "ant-dir", "hopper-param", "cartpole-param", "reach"]
     assert browser.texts("#board thead th") == ["#", "Method", "Mean", *suites]
-    assert browser.texts("#board .why")[0] == "3 of 5 suites missing"
-    assert browser.texts("#board tbody tr:first-child td")[-6:] == ["–", ""] * 3
+    assert browser.texts("#board .why")[0] == "4 of 6 suites missing"
+    assert browser.texts("#board tbody tr:first-child td")[-4:] == ["–"] * 4
     assert browser.texts("#board td.rank") == ["–"] * 4
     browser.click("[data-sort='point-robot']")
     assert browser.texts("#board .title") == ["teacher", "meta-dt", "prompt_dt <&>", "bc"]
@@ -174,7 +181,10 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
         told = expected[line["label"]]
         numbers = {name for name in line if name.startswith(("headline", "mean_return")) and line[name]}
         assert {name: float(line[name]) for name in numbers} == {name: float(told[name]) for name in numbers}
-        alike = set(line) - numbers - {"seconds_training"}
+        floats = {name for name in line if name.startswith(("seconds_", "updates")) and line[name]}
+        assert {name: float(line[name]) for name in floats} == {name: float(told[name]) for name in floats}
+        assert len(floats) == 6  # all but pretraining, which is not known
+        alike = set(line) - numbers - floats
         assert {name: line[name] for name in alike} == {name: told[name] for name in alike}
     content = json.loads(save_and_read(browser, tmp_path, "json"))
     assert content["title"].startswith("point-robot-v1, medium-v1 (")
@@ -188,7 +198,13 @@ def test_downloads_follow_the_filter_and_the_overall_table_has_them_too(site, br
     browser.open(page, "#view=overall&find=bc")
     (line,) = csv.DictReader(io.StringIO(save_and_read(browser, tmp_path, "csv")))
     assert float(line["cheetah-vel"]) == find_entry(board, "bc", suite="cheetah-vel").headline.mean
-    assert (line["label"], line["mean"], line["missing"]) == ("bc", "", "hopper-param; cartpole-param; reach")
+    assert (line["label"], line["mean"], line["missing"]) == (
+        *("bc", ""),
+        "ant-dir; hopper-param; cartpole-param; reach",
+    )
     text = save_and_read(browser, tmp_path, "md")
-    assert "| rank | method | mean \\[95 %\\] | point-robot | cheetah-vel |" in text
+    expected = (
+        "| rank | method | mean \\[95 %\\] | to the best \\[95 %\\] | verdict | seeds | point-robot | cheetah-vel |"
+    )
+    assert expected in text
     assert text.count("\n|") == 3

@@ -46,7 +46,9 @@ function seedsTable(entry) {
 function taskStrip(entry, contents) {
   const found = contents.filter(Boolean).map((content) => content.blocks.find((block) =>
     block.split === entry.split && block.track === entry.track && block.shots === entry.shots)?.returns).filter(Boolean);
-  const values = found.flatMap((returns) => Object.values(returns).flat());
+  const references = suiteOf(entry.contender)?.task_references ?? {};
+  const levels = (task) => Object.entries(references[task] ?? {}).filter(([, value]) => value !== null);
+  const values = [...found.flatMap((returns) => Object.values(returns).flat()), ...entry.tasks.flatMap(([task]) => levels(task).map(([, value]) => value))];
   if (!entry.tasks.length || !values.length) return null;
   const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
   const width = Math.max(300, Math.min(900, innerWidth - 70)), left = 66, right = 90, line = 25, top = 6;
@@ -62,17 +64,20 @@ function taskStrip(entry, contents) {
     const y = top + (i + 0.5) * line;
     const returns = found.flatMap((each) => each[task] ?? []);
     const mean = returns.reduce((sum, value) => sum + value, 0) / returns.length;
-    const text = `${taskTitle(entry.contender, task)}\nmean return ${fixed(mean, 2)} of ${plural(returns.length, "episode")}\nscore ${estimateText(score, 1)}`;
+    const text = `${taskTitle(entry.contender, task)}\nmean return ${fixed(mean, 2)} of ${plural(returns.length, "episode")}\nscore ${estimateText(score, 1)}`
+      + levels(task).map(([name, value]) => `\n${name} returns ${fixed(value, 2)}`).join("");
     means.push([shape("circle", { class: "mean", cx: x(mean), cy: y, r: 4.5, ...telling(text) })]);
     return [
       shape("text", { x: 0, y: y + 4 }, `task ${task}`),
       shape("line", { class: "base", x1: left, x2: width - right, y1: y, y2: y }),
+      levels(task).map(([, value]) => shape("line", { class: "level", x1: x(value), x2: x(value), y1: y - 7, y2: y + 7 })),
       returns.map((value) => shape("circle", { cx: x(value).toFixed(1), cy: y, r: 2.5 })),
       means.at(-1),
       shape("text", { x: width, y: y + 4, "text-anchor": "end" }, `score ${fixed(score[0], 1)}`),
     ];
   });
   return element("div", { class: "wide" }, element("h3", {}, "Return in every scored episode, by task"),
+    element("p", {}, `Upright lines: ${[...new Set(entry.tasks.flatMap(([task]) => levels(task).map(([name]) => name)))].join(", ")}.`),
     rove(shape("svg", { class: "plot strip", viewBox: `0 0 ${width} ${height}`, role: "group",
       "aria-label": `Returns of all scored episodes in ${plural(entry.tasks.length, "task")}` }, axis, lines), means));
 }
@@ -90,8 +95,8 @@ function origin(contents) {
       ["revision", provenance.git_revision ? provenance.git_revision.slice(0, 12) + (provenance.git_dirty ? ", changed" : "") : "unknown"],
       ["recorded as", element("code", {}, each((content) => content.provenance.command).join("\n"))],
       ["training tasks", String(trainingTasks)],
-      ["time adapting", duration(provenance.seconds_adapting)],
-      ["time acting", duration(provenance.seconds_acting)],
+      ["time adapting", `${duration(provenance.seconds_adapting)}, in all episodes of this seed`],
+      ["time acting", `${duration(provenance.seconds_acting)}, likewise`],
       ["steps scored", count(counts.scored_steps)],
       ["steps of support", count(counts.support_steps)],
       ["packages", Object.entries(provenance.packages).map(([name, version]) => `${name} ${version}`).join(", ")],
@@ -119,15 +124,28 @@ function inShort(entry) {
     ["own support", entry.collection.length > 0 && `returned ${entry.collection.map((each) => fixed(each[0], 2)).join(", ")}`],
     ["rliable", entry.bootstrap && `IQM of run × task means ${estimateText(entry.bootstrap, 1)}, optimality gap ${estimateText(entry.gap, 1)}`],
     ["parameters", count(contender.parameters)],
-    ["budget", `preset ${contender.preset}; ${duration(contender.seconds)} of training a seed on ${contender.devices.join(", ")}`],
+    ["training", `${secondsText(costOf(entry, "training"))} a seed, preset ${contender.preset}, on ${contender.devices.join(", ")}`],
+    ["evaluation", costOf(entry, "evaluating") !== null && `${duration(costOf(entry, "evaluating"))} a seed, all tracks, simulator included`],
+    ["an episode", episodeCost(entry) !== null && ["adapting", "acting", "collecting"].filter((name) => costOf(entry, name) !== null)
+      .map((name) => `${name} ${duration(costOf(entry, name))}`).join(", ")],
     ["versions", `method ${contender.methodVersion}, suite ${contender.suiteVersion}, data ${contender.datasetVersion} (${contender.datasetDigest}), `
       + `${protocolName(contender)}, configuration ${contender.config}`],
   ]);
 }
 
+// What the method is, in its own words, and where to read on. Addresses come from cards: only those of the web become links.
+function whatItIs({ contender }) {
+  const about = aboutMethod(contender.method);
+  if (!about) return null;
+  const lead = (name, address) => address && [" ", isLink(address) ? element("a", { href: address, rel: "noreferrer" }, name) : element("span", {}, `${name}: `, element("code", {}, address))];
+  return element("div", { class: "wide" }, element("h3", {}, "What it is"),
+    element("p", {}, about.summary, about.authors.length > 0 && ` (${about.authors.join(", ")})`, lead("paper", about.paper), lead("code", about.code)));
+}
+
 function details(entry) {
   const waiting = element("p", { class: "wide" }, "Loading rows …");
   const panel = element("div", { class: "panel" },
+    whatItIs(entry),
     element("div", {}, element("h3", {}, "Seeds"), seedsTable(entry)),
     element("div", {}, element("h3", {}, "In short"), inShort(entry)),
     entry.contender.command !== null && element("div", { class: "wide" }, element("h3", {}, "Run this row again"),

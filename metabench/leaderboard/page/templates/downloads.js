@@ -1,9 +1,9 @@
 // A table as a file: CSV and JSON with all digits, LaTeX and Markdown as a paper prints them.
 const LATEX = { "&": "\\&", "%": "\\%", $: "\\$", "#": "\\#", _: "\\_", "{": "\\{", "}": "\\}", "\\": "\\textbackslash{}",
   "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}", "−": "$-$",
-  "–": "--", "…": "\\ldots{}", "·": "$\\cdot$", "\n": " " };
+  "–": "--", "±": "$\\pm$", "…": "\\ldots{}", "·": "$\\cdot$", "\n": " " };
 const escaped = (text, pattern, replace) => String(text).replace(pattern, replace);
-const latexText = (text) => escaped(text, /[&%$#_{}\\~^<>−–…·\n]/g, (character) => LATEX[character]);
+const latexText = (text) => escaped(text, /[&%$#_{}\\~^<>−–±…·\n]/g, (character) => LATEX[character]);
 const markdownText = (text) => escaped(text, /[\\`*_[\]<>|#]/g, "\\$&").replaceAll("\n", " ");
 const csvText = (value) => {
   const text = value === null || value === undefined ? "" : String(value);
@@ -14,6 +14,15 @@ const plainEstimate = (estimate, digits = 1) => {
   const [mean, low, high] = estimate.map((value) => value.toFixed(digits));
   return low === undefined ? mean : `${mean} [${low}, ${high}]`;
 };
+
+// Half as wide as the interval written out: Student's intervals are symmetric.
+const narrowEstimate = (estimate, digits = 1) => {
+  if (!estimate) return DASH;
+  const [mean, low, high] = estimate;
+  return (mean.toFixed(digits) + (low === undefined ? "" : ` ± ${((high - low) / 2).toFixed(digits)}`)).replace("-", MINUS);
+};
+// A printed cell: estimates, or what is no list, as text.
+const printedCell = (value, write) => (Array.isArray(value) || value === null || value === undefined ? write(value) : String(value));
 
 // `columns` are [heading, row -> value] pairs; estimates become three columns.
 function asCsv({ rows, columns }) {
@@ -32,18 +41,24 @@ function asJson({ rows, columns, title }) {
   return JSON.stringify({ title, rows: content }, null, 1) + "\n";
 }
 
-function asLatex({ title, headings, printed, align, notes = [] }) {
-  const line = (cells) => `${cells.map(latexText).join(" & ")} \\\\`;
-  return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, `\\begin{tabular}{${align}}`, "\\toprule",
-    line(headings), "\\midrule", ...printed.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}",
-    ...notes.map((note) => `% ${note}`), ""].join("\n");
+const NARROW_NOTE = "±: half of the 95 % interval; worst: worst task; n: seeds";
+
+// As narrow as a column of two on a page, or with suites as one of a whole page: their names stand upright, for which the
+// package graphicx is needed, and their means have no decimals.
+function asLatex({ title, cells, align, narrow = {}, upright = [], notes = [] }) {
+  const line = (texts) => `${texts.join(" & ")} \\\\`;
+  const named = ([name]) => (upright.includes(name) ? `\\rotatebox{90}{${latexText(name)}}` : latexText(narrow[name] ?? name));
+  return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, "\\scriptsize", "\\setlength{\\tabcolsep}{1.5pt}",
+    `\\begin{tabular}{@{}${align.replace("p", upright.length ? "p{0.2\\columnwidth}" : "p{\\dimexpr\\columnwidth-196pt\\relax}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
+    ...cells.map((row) => line(row.map(([name, value]) => latexText(printedCell(value, (estimate) => narrowEstimate(estimate, upright.includes(name) ? 0 : 1)))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
+    ...[...notes, NARROW_NOTE].map((note) => `% ${note}`), ""].join("\n");
 }
 
-function asMarkdown({ title, headings, printed, align, notes = [] }) {
-  const line = (cells) => `| ${cells.map(markdownText).join(" | ")} |`;
-  const rule = `|${[...align].map((side) => (side === "l" ? ":--" : "--:")).join("|")}|`;
-  return [`### ${markdownText(title)}`, "", line(headings), rule,
-    ...printed.map(line), ...notes.flatMap((note) => ["", markdownText(note)]), ""].join("\n");
+function asMarkdown({ title, cells, align, notes = [] }) {
+  const line = (texts) => `| ${texts.map(markdownText).join(" | ")} |`;
+  const rule = `|${[...align].map((side) => (side === "r" ? "--:" : ":--")).join("|")}|`;
+  return [`### ${markdownText(title)}`, "", line(cells[0].map(([name]) => name)), rule,
+    ...cells.map((row) => line(row.map(([, value]) => printedCell(value, plainEstimate)))), ...notes.flatMap((note) => ["", markdownText(note)]), ""].join("\n");
 }
 
 const FORMS = [

@@ -38,7 +38,10 @@ const compact = (value) => {
 };
 
 const duration = (seconds) => {
-  if (seconds < 1) return "< 1 s";
+  if (seconds === 0) return "0 s";
+  if (seconds < 0.001) return "< 1 ms";
+  if (seconds < 0.9995) return `${(seconds * 1000).toPrecision(seconds < 0.1 ? 2 : 3)} ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
@@ -60,7 +63,7 @@ const replaced = (id, ...children) => document.getElementById(id).replaceChildre
 
 // One of a few, as radio buttons side by side; `options` are [value, text] pairs.
 const segments = (name, title, options, chosen, choose) =>
-  element("fieldset", {}, element("legend", { class: title === "Figure" || title === "Shown" ? "unseen" : null }, title),
+  element("fieldset", {}, element("legend", { class: ["Figure", "Shown"].includes(title) ? "unseen" : null }, title),
     element("div", { class: "segments" }, options.map(([value, text]) => element("label", {},
       element("input", { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }),
       element("span", {}, text)))));

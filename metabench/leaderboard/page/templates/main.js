@@ -1,6 +1,6 @@
 // Controls, and drawing it all.
 function control(key, options, choose) {
-  if (["split", "track", "shots"].includes(key)) {
+  if (["split", "track", "shots", "group"].includes(key)) {
     return segments(key, TITLES[key], options.map((value) => [value, value]), state[key], choose);
   }
   const option = (value) => element("option", { value, selected: value === state[key] }, value);
@@ -22,8 +22,12 @@ const finder = (redraw) => element("div", {}, element("label", { class: "title",
 const shownText = (shown, all) => (shown === all ? plural(all, "method") : `${shown} of ${plural(all, "method")}`);
 const facts = (texts) => element("ul", { class: "facts" }, texts.map((text) => element("li", {}, text)));
 
+const archivedNotice = (of) => isEarlier(of) && element("p", { class: "notice" }, `Protocol ${of.protocol} is archived: its records are kept `
+  + "and scored as they are; new ones are made with a later protocol and stand on boards of their own.");
+
 function drawAbout(board) {
   const { contender, track } = board[0];
+  const conclusion = answer(board);
   const suite = suiteOf(contender);
   if (!suite || contender.outdated) {
     replaced("about", element("p", {}, `${state.suite}: an earlier version of the suite or protocol; returns are as recorded, without scores.`));
@@ -34,16 +38,16 @@ function drawAbout(board) {
   const unjudged = placed.some((entry) => bySeeds(entry) >= data.seedsForAVerdict && entry.rank === null);
   const headroom = suite.headroom[state.split];
   replaced("about",
+    conclusion && element("p", { class: "answer" }, conclusion),
     element("p", {}, `${suite.title}. `, element("span", { class: "faint" }, `Tasks: ${suite.distribution}.`)),
     facts([plural(suite.tasks.train, "training task"), `${plural(suite.tasks[state.split], "task")} scored`,
       `${plural(suite.episodes, "episode")} each${track === "zero-shot" ? "" : `, from ${suite.supports} independent supports`}`,
-      `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
+      ...(suite.metric === "success" ? ["score of success"] : []), `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
     fewest < data.seedsForAVerdict && element("p", { class: "faint" },
       `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
     unjudged && element("p", { class: "faint" },
       `The order is no verdict: that takes ${data.tasksForAVerdict} test tasks, which this split has not.`),
-    isEarlier(contender) && element("p", { class: "notice" }, `Protocol ${contender.protocol} is archived: its records are kept `
-      + "and scored as they are; new ones are made with a later protocol and stand on boards of their own."),
+    archivedNotice(contender),
     suite.archived && element("p", { class: "notice" }, `Version ${suite.version} of this suite is archived: its records are scored by it `
       + "as before, new ones are made with a later version. It stays out of the overall table."),
     suite.seen_tasks && element("p", { class: "notice" }, "Test tasks of this suite are also training tasks: it stays out of the overall table."));
@@ -52,6 +56,7 @@ function drawAbout(board) {
 function drawSuites() {
   if (!entries.length) {
     replaced("about", element("p", {}, "No records yet."));
+    drawAstray();
     return;
   }
   const { options, board } = choices();
@@ -59,8 +64,9 @@ function drawSuites() {
   replaced("choices", controls.map((key) => control(key, options[key], (value) => {
     state[key] = value;
     if (key === "track") state.shots = null;
+    [state.open, astray] = ["", []];
     draw(key);
-  })), finder(() => { drawBoard(); drawFigure(); }));
+  })), columnChoice(boardSets(board), drawBoard), finder(() => { drawBoard(); drawFigure(); }));
   drawAbout(board);
   drawBoard();
   drawFigure();
@@ -72,13 +78,21 @@ function draw(key) {
   (overall ? drawOverall : drawSuites)();
   for (const [id, current] of [["view-suites", !overall], ["view-overall", overall]]) {
     const link = document.getElementById(id);
-    link.href = address({ view: id.slice(5), open: "", sort: "" });
+    link.href = address({ view: id.slice(5), open: "", sort: "", columns: "", shots: null });
+    link.onclick = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+      event.preventDefault();
+      Object.assign(state, { view: id.slice(5), open: "", sort: "", columns: "", shots: null });
+      astray = [];
+      draw("view");
+    };
     if (current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  arriving = false;
   if (key) {
     document.querySelector(`#choices select[name="${key}"], #choices input[name="${key}"]:checked`)?.focus();
-    writeAddress();
+    turnPage();
   }
 }
 
@@ -94,5 +108,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds the view
   document.getElementById("board").focus();
 });
+document.getElementById("state").textContent = data.updated ? `${stateText[0].toUpperCase()}${stateText.slice(1)}` : "";
 readAddress();
 draw();

@@ -3,9 +3,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const TRACKS = ["zero-shot", "few-shot", "logged-shot"];
 const HEADLINE_SHOTS = { "zero-shot": 0, "few-shot": 3, "logged-shot": 3 };
 const KEYS = ["suite", "dataset", "preset", "split", "track", "shots"];
-const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots" };
-const PRESETS = ["cpu", "paper", "demo", "tiny"];
-const CORE = data.overall[0]?.suites ?? [];
+const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots", group: "Suites" };
+const PRESETS = ["cpu", "long", "paper", "demo", "tiny"];
+const CORE = data.overall.find(({ group }) => group === "core set")?.suites ?? [];
+const GROUPS = [...new Set(data.overall.map(({ group }) => group))];
+const COLOURS = 16;
 
 const isEarlier = ({ protocol }) => data.archivedProtocols.includes(protocol);
 const protocolName = (of) => `protocol ${of.protocol}${isEarlier(of) ? " (archived)" : ""}`;
@@ -15,6 +17,7 @@ const entries = data.entries.map((values) => {
   const entry = Object.fromEntries(data.entryFields.map((field, i) => [field, values[i]]));
   const contender = data.contenders[entry.id];
   entry.contender = contender;
+  entry.seedCount = [entry.seeds.length];
   entry.values = {
     suite: `${contender.suite}-v${contender.suiteVersion}`
       + (contender.outdated ? ` (${contender.suiteDigest})` : contender.archived ? " (archived)" : ""),
@@ -40,7 +43,7 @@ for (const { contender, values } of entries) {
 const earlier = new Set(entries.filter(({ contender }) => contender.outdated || contender.archived).map(({ values }) => values.suite));
 
 // `sort` is a column's key, with a minus for descending; `open` the row whose details are shown.
-const state = { view: "suites", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
+const state = { view: "suites", group: null, columns: "", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
 const FIXED = { view: ["suites", "overall"], figure: ["adaptation", "profile", "tasks"], curve: ["score", "return"] };
 
 const place = (list, value) => (list.includes(value) ? list.indexOf(value) : list.length);
@@ -65,7 +68,7 @@ function choices() {
   const options = {};
   for (const key of KEYS) {
     options[key] = inOrder(key, left.map((entry) => entry.values[key]));
-    if (!options[key].includes(state[key])) state[key] = preferred(key, options[key], state);
+    state[key] = settle(TITLES[key], state[key], options[key], preferred(key, options[key], state));
     left = left.filter((entry) => entry.values[key] === state[key]);
   }
   return { options, board: left };
@@ -73,21 +76,28 @@ function choices() {
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
-  for (const key of KEYS) state[key] = given.get(key);
-  for (const key of ["sort", "open", "find"]) state[key] = given.get(key) ?? "";
-  for (const [key, values] of Object.entries(FIXED)) state[key] = values.includes(given.get(key)) ? given.get(key) : values[0];
+  [astray, arriving] = [[], true];
+  for (const key of [...KEYS, "group"]) state[key] = given.get(key);
+  for (const key of ["sort", "open", "find", "columns"]) state[key] = given.get(key) ?? "";
+  for (const [key, values] of Object.entries(FIXED)) state[key] = settle(key, given.get(key), values, values[0]);
 }
 
 function address(changes) {
   const all = { ...state, ...changes };
   const kept = new URLSearchParams();
-  for (const key of ["view", ...KEYS, "sort", "find", "figure", "curve", "open"]) {
+  const overall = all.view === "overall";
+  for (const key of ["view", "group", ...KEYS, "columns", "sort", "find", "figure", "curve", "open"]) {
+    if (overall ? ["suite", "dataset", "split", "shots", "figure", "curve"].includes(key) : key === "group") continue;
     if (all[key] && all[key] !== FIXED[key]?.[0]) kept.set(key, all[key]);
   }
   return `#${kept}`;
 }
 
+// Another table is another page, which Back leaves again; what is sorted, sought or opened in it is not.
 const writeAddress = () => history.replaceState(null, "", address({}));
+const turnPage = () => {
+  if (address({}) !== location.hash) history.pushState(null, "", address({}));
+};
 const shared = (keys) => entries.filter((entry) => keys.every((key) => entry.values[key] === state[key]));
 
 // What others are measured against: no rival of theirs, so without a colour of its own.
@@ -108,10 +118,11 @@ function colours() {
     if (isReference(contender) || contender.outdated || !isFound(contender.label)) continue;
     best.set(id, Math.max(best.get(id) ?? -Infinity, headline?.[0] ?? -Infinity));
   }
-  [...best].sort((a, b) => b[1] - a[1]).slice(0, 8).forEach(([id], order) => found.set(id, `c${order}`));
+  [...best].sort((a, b) => b[1] - a[1]).slice(0, COLOURS).forEach(([id], order) => found.set(id, `c${order}`));
   return found;
 }
 
+const referencesOf = (contender, split) => Object.entries((!contender.outdated && suiteOf(contender)?.references[split]) || {}).filter(([, level]) => level);
 const suiteOf = (contender) => data.suites[`${contender.suite}-v${contender.suiteVersion}`];
 const taskTitle = (contender, task) => {
   const described = suiteOf(contender)?.parameters[task];

@@ -1,25 +1,28 @@
 // The table of one board: sortable, best first, with what is missing.
 const bySeeds = (entry) => entry.seeds.length;
-const COLUMNS = [
-  { key: "rank", title: "#", name: "Rank", value: (entry) => entry.place, ascending: true, kind: "rank number" },
-  { key: "method", title: "Method", value: (entry) => entry.contender.label.toLowerCase(), ascending: true },
-  { key: "score", title: () => headlineName(), value: (entry) => entry.headline?.[0] ?? null, kind: "number", span: 2 },
-  { key: "meter", kind: "meter" },
-  { key: "difference", title: "To the best", value: (entry) => (entry.place === 1 ? 0 : entry.difference), kind: "number medium", span: 2 },
-  { key: "adaptation", title: "Adaptation", value: (entry) => entry.adaptation?.[0] ?? null, kind: "number medium", optional: true },
-  { key: "worst", title: "Worst task", value: (entry) => entry.worst?.[1][0] ?? null, kind: "number extra" },
-  { key: "return", title: "Mean return", value: (entry) => entry.return?.[0] ?? null, kind: "number medium" },
-  { key: "seeds", title: "Seeds", value: bySeeds, kind: "number medium" },
-  { key: "parameters", title: "Parameters", value: (entry) => entry.contender.parameters, kind: "number extra" },
-  { key: "budget", title: "Budget", value: (entry) => entry.contender.seconds, kind: "number extra" },
-  { key: "device", title: "Device", value: (entry) => entry.contender.devices.join(", "), ascending: true, kind: "extra" },
-  { key: "protocol", title: "Protocol", value: (entry) => entry.contender.protocol, ascending: true, kind: "number extra last" },
-];
-const isShown = (column, board) => !column.optional || board.some((entry) => column.value(entry) !== null);
-const columnsOf = (board) => COLUMNS.filter((column) => isShown(column, board));
-const widthOf = (board) => columnsOf(board).reduce((sum, column) => sum + (column.span ?? 1), 0);
+const HEADLINE = "Score, mean over tasks";
 
-const headlineName = () => (shared(["suite"])[0]?.metric === "success" ? "Success, %, mean over tasks" : "Score, mean over tasks");
+// A number and its interval, in two cells so that both stand in columns.
+const pair = (value, interval, kind, note, digits = 1) => [
+  element("td", { class: `number value ${kind}` }, value),
+  element("td", { class: `bounds ${kind}` }, interval && bounds(...interval, digits), note && element("span", { class: "verdict" }, note)),
+];
+const scoreCells = (estimate) => pair(estimate ? fixed(estimate[0], 1) : DASH, estimate?.length === 3 && estimate.slice(1), "");
+
+// What every table begins with.
+const firstColumns = (scoreTitle) => [
+  { key: "rank", title: "#", name: "Rank", value: (row) => row.place, ascending: true, kind: "rank number" },
+  { key: "method", title: "Method", value: (row) => row.contender.label.toLowerCase(), ascending: true },
+  { key: "score", title: scoreTitle, value: (row) => row.headline?.[0] ?? null, kind: "number", span: 2, cells: (row) => scoreCells(row.headline) },
+];
+const METER = { key: "meter", kind: "meter medium" };
+
+// The columns of a set, without those that are empty in all rows.
+function columnsOf(rows, set, scoreTitle) {
+  const shown = SETS[set].filter((column) => column.shownIf?.(rows) ?? (!column.optional || rows.some((row) => column.value(row) !== null)));
+  return [...firstColumns(scoreTitle), ...(set === "verdicts" && rows.some((row) => row.headline) ? [METER] : []), ...shown];
+}
+const widthOf = (columns) => columns.reduce((sum, column) => sum + (column.span ?? 1), 0);
 
 // By the column that `state.sort` names, empty values last; without one as `natural` orders.
 function ordered(rows, columns, natural) {
@@ -35,7 +38,7 @@ function ordered(rows, columns, natural) {
 }
 
 // As the leaderboard places them: best mean first, then privileged, then without a score.
-const sorted = (board) => ordered(board, COLUMNS, (a, b) => {
+const sorted = (board, columns) => ordered(board, columns, (a, b) => {
   const group = (entry) => (entry.headline ? 0 : entry.contender.outdated ? 2 : 1);
   return (a.place ?? Infinity) - (b.place ?? Infinity) || group(a) - group(b) || byName(a.contender.label, b.contender.label);
 });
@@ -49,72 +52,51 @@ function heading(column, redraw) {
     redraw();
     document.querySelector(`[data-sort="${column.key}"]`).focus();
   };
-  const title = typeof column.title === "function" ? column.title() : column.title;
   return element("th", { scope: "col", class: (column.kind ?? "") + (column.span ? " pair" : ""), colspan: column.span,
     "aria-sort": active ? (ascending ? "ascending" : "descending") : null },
-    element("button", { type: "button", "data-sort": column.key, onclick: sort, "aria-label": column.name }, title));
+    element("button", { type: "button", "data-sort": column.key, onclick: sort, "aria-label": column.name }, column.title),
+    column.about && element("span", { class: "about" }, column.about));
 }
 
-function meterScale(board) {
-  const values = board.flatMap((entry) => entry.headline ?? []);
+// Seeds are drawn one by one where there are too few for a spread to be seen in an interval.
+const FEW_SEEDS = 5;
+const drawsSeeds = (row) => row.seeds?.length > 1 && row.seeds.length < FEW_SEEDS;
+
+function meterScale(rows) {
+  const values = rows.flatMap((row) => [...(row.headline ?? []), ...(drawsSeeds(row) ? row.seeds.map(([, score]) => score) : [])]);
   const [low, high] = [Math.min(0, ...values), Math.max(100, ...values)];
   return { low, high, at: (value) => `${(((value - low) / (high - low)) * 100).toFixed(2)}%` };
 }
 
-const meterHeading = (scale) => element("td", { class: "meter", "aria-hidden": "true" }, element("span", { class: "scale" },
+const meterHeading = (scale) => element("td", { class: "meter medium", "aria-hidden": "true" }, element("span", { class: "scale" },
   element("span", {}, fixed(scale.low, 0)), element("span", {}, fixed(scale.high, 0))));
 
-function meter(estimate, scale) {
+function meter(row, scale, levels) {
+  const estimate = row.headline;
   const line = (value) => shape("line", { class: "axis", x1: scale.at(value), x2: scale.at(value), y1: "0", y2: "100%" });
-  return element("td", { class: "meter", "aria-hidden": "true" }, shape("svg", {}, line(0), line(50), line(100),
+  return element("td", { class: "meter medium", "aria-hidden": "true" }, shape("svg", {}, levels.map(line),
     estimate?.length === 3 && shape("line", { class: "whisker", x1: scale.at(estimate[1]), x2: scale.at(estimate[2]), y1: "50%", y2: "50%" }),
+    drawsSeeds(row) && row.seeds.map(([, score]) => shape("circle", { class: "seed", cx: scale.at(score), cy: "50%", r: 2 })),
     estimate && shape("circle", { cx: scale.at(estimate[0]), cy: "50%", r: 4 })));
 }
 
-// A number and its interval, in two cells so that both stand in columns.
-const pair = (value, interval, kind, note) => [
-  element("td", { class: `number value ${kind}` }, value),
-  element("td", { class: `bounds ${kind}` }, interval && bounds(...interval, 1), note && element("span", { class: "verdict" }, note)),
-];
+// All cells of a row behind rank and name.
+const valueCells = (row, rows, columns, scale, levels) => columns.slice(2).map((column) => (column === METER ? meter(row, scale, levels) : column.cells(row, rows)));
+const rankCell = (row) => element("td", { class: `rank number${row.rank ? "" : " faint"}`, title: rankTitle(row) }, rankText(row));
+const rowKind = (row) => `${row.place === null ? " aside" : ""}${row.first ? " first" : ""}`;
 
-const scoreCells = (estimate) => pair(estimate ? fixed(estimate[0], 1) : DASH, estimate?.length === 3 && estimate.slice(1), "");
-
-function differenceCells(entry) {
-  if (entry.difference === null) return pair(entry.place === 1 ? "highest" : DASH, null, "medium faint");
-  return pair(signed(entry.difference, 1), entry.differenceInterval, entry.verdict === "worse" ? "medium" : "medium faint",
-    entry.verdict === "undecided" && "not separable");
-}
-
-const rankTitle = (entry) => {
-  if (entry.first) return "ahead of every other method by verdict, with Holm’s correction";
-  if (entry.rank) return "the ranks that seeds and tasks leave open";
-  return entry.place === null ? null : "order of mean scores, no rank: too few seeds or test tasks for verdicts";
-};
-const differenceTitle = (entry) => entry.seedInterval && `on these tasks, over seeds alone: ${bounds(...entry.seedInterval, 1)}`;
-
-function row(entry, scale, colour, width) {
+function row(entry, rows, columns, scale, levels, colour) {
   const { contender } = entry;
   const open = state.open === entry.id;
   const reasons = [contender.outdated && `outdated: ${contender.outdated}`, ...entry.missing].filter(Boolean);
-  const kind = `entry ${colour}${entry.place === null ? " aside" : ""}${entry.first ? " first" : ""}`;
-  const node = element("tr", { class: kind, "data-id": entry.id, onclick: () => toggle(entry.id), ...lit(entry.id) },
-    element("td", { class: `rank number${entry.rank ? "" : " faint"}`, title: rankTitle(entry) }, rankText(entry)),
-    element("th", { scope: "row" },
+  const node = element("tr", { class: `entry ${colour}${rowKind(entry)}`, "data-id": entry.id, onclick: () => toggle(entry.id), ...lit(entry.id) },
+    rankCell(entry),
+    element("th", { scope: "row", title: aboutMethod(contender.method)?.summary },
       element("button", { class: "name", type: "button", "aria-expanded": String(open) }, contender.label),
       contender.privileged && element("span", { class: "mark" }, "privileged"),
       reasons.map((reason) => element("span", { class: "why" }, reason))),
-    scoreCells(entry.headline),
-    meter(entry.headline, scale),
-    differenceCells(entry).map((cell) => fill(cell, { title: differenceTitle(entry) }, [])),
-    width.adaptation && element("td", { class: "number medium", title: estimateText(entry.adaptation, 1) }, entry.adaptation ? fixed(entry.adaptation[0], 1) : DASH),
-    element("td", { class: "number extra", title: entry.worst && `task ${entry.worst[0]}` }, entry.worst ? fixed(entry.worst[1][0], 1) : DASH),
-    element("td", { class: "number medium", title: estimateText(entry.return, 2) }, entry.return ? fixed(entry.return[0], 2) : DASH),
-    element("td", { class: "number medium", title: `seeds ${entry.seeds.map(([seed]) => seed).join(", ")}` }, bySeeds(entry)),
-    element("td", { class: "number extra", title: count(contender.parameters) }, compact(contender.parameters)),
-    element("td", { class: "number extra", title: `preset ${contender.preset}: ${duration(contender.seconds)} of training a seed` }, duration(contender.seconds)),
-    element("td", { class: "extra" }, contender.devices.join(", ")),
-    element("td", { class: "number extra last" }, contender.protocol));
-  return open ? [node, element("tr", { class: `details ${colour}` }, element("td", { colspan: width.columns }, details(entry)))] : [node];
+    valueCells(entry, rows, columns, scale, levels));
+  return open ? [node, element("tr", { class: `details ${colour}` }, element("td", { colspan: widthOf(columns) }, details(entry)))] : [node];
 }
 
 function toggle(id) {
@@ -124,9 +106,10 @@ function toggle(id) {
   document.querySelector(`tr[data-id="${id}"] .name`)?.focus();
 }
 
-const differenceText = (entry) => plainEstimate(entry.difference === null ? null : [entry.difference, ...(entry.differenceInterval ?? [])]);
+const differenceOf = (row) => (row.difference === null ? null : [row.difference, ...(row.differenceInterval ?? [])]);
 const reported = (entry) => [["rank", rankText(entry)], ["method", entry.contender.label + (entry.contender.privileged ? " (privileged)" : "")],
-  ["score [95 %]", plainEstimate(entry.headline)], ["to the best [95 %]", differenceText(entry)], ["mean return [95 %]", plainEstimate(entry.return, 2)], ["seeds", bySeeds(entry)]];
+  ["score [95 %]", entry.headline], ["worst task", entry.worst && [entry.worst[1][0]]], ["to the best [95 %]", differenceOf(entry)], ["verdict", entry.verdict ?? DASH], ["seeds", bySeeds(entry)]];
+const NARROW = { rank: "#", "score [95 %]": "score", "worst task": "worst", "to the best [95 %]": "to best", seeds: "n" };
 const SAVED = [
   ["place", (entry) => entry.place], ["rank_best", (entry) => entry.rank?.[0]], ["rank_worst", (entry) => entry.rank?.[1]],
   ["first", (entry) => entry.first], ["label", ({ contender }) => contender.label], ["method", ({ contender }) => contender.method],
@@ -135,10 +118,12 @@ const SAVED = [
   ["dataset_version", ({ contender }) => contender.datasetVersion], ["split", (entry) => entry.split],
   ["track", (entry) => entry.track], ["shots", (entry) => entry.shots], ["preset", ({ contender }) => contender.preset],
   ["metric", (entry) => entry.metric], ["headline", (entry) => entry.headline, "estimate"],
+  ["worst_task", (entry) => entry.worst?.[0]], ["worst_task_score", (entry) => entry.worst?.[1][0]],
+  ["difference", differenceOf, "estimate"], ["verdict", (entry) => entry.verdict],
   ["adaptation", (entry) => entry.adaptation, "estimate"],
   ["mean_return", (entry) => entry.return, "estimate"], ["seeds", (entry) => entry.seeds.map(([seed]) => seed).join(" ")],
   ["devices", ({ contender }) => contender.devices], ["privileged", ({ contender }) => contender.privileged],
-  ["parameters", ({ contender }) => contender.parameters], ["seconds_training", ({ contender }) => contender.seconds],
+  ["parameters", ({ contender }) => contender.parameters], ...COSTS.map((name) => [name === "updates" ? name : `seconds_${name}`, (entry) => costOf(entry, name)]),
   ["protocol", ({ contender }) => contender.protocol], ["missing", (entry) => entry.missing],
   ["outdated", ({ contender }) => contender.outdated], ["archived", ({ contender }) => contender.archived], ["id", (entry) => entry.id],
 ];
@@ -150,24 +135,28 @@ function savedBoard(shown) {
     name: ["leaderboard", ...KEYS.map((key) => state[key])].join("_"),
     title: `${contender.suite}-v${contender.suiteVersion}, ${contender.dataset}-v${contender.datasetVersion} (${contender.datasetDigest}), `
       + `preset ${contender.preset}, ${protocolName(contender)}: ${split} ${track}${shots ? `, ${plural(shots, "shot")}` : ""}`,
-    headings: cells[0].map(([name]) => name),
-    printed: cells.map((each) => each.map(([, value]) => String(value))),
-    align: "rlrrrr", rows: shown, columns: SAVED, notes: [data.boardNote],
+    cells, align: "rprrrlr", narrow: NARROW, rows: shown, columns: SAVED, notes: [data.boardNote],
   };
 }
 
+// Where nothing can be scored, returns are all there is.
+const boardSets = (board) => (board.some((entry) => entry.headline) ? ["verdicts", "costs", "returns"] : ["returns", "costs"]);
+
 function drawBoard() {
   const { board } = choices();
-  const shown = sorted(board.filter((entry) => isFound(entry.contender.label)));
+  settleOpenRow(board);
+  const columns = columnsOf(board, shownSet(boardSets(board)), HEADLINE);
+  const shown = sorted(board.filter((entry) => isFound(entry.contender.label)), columns);
   const scale = meterScale(board);
   const colour = colours();
-  const columns = columnsOf(board);
-  const width = { columns: widthOf(board), adaptation: columns.some(({ key }) => key === "adaptation") };
+  const levels = referencesOf(board[0].contender, state.split).map(([, { score }]) => score).filter((score) => score !== null);
   replaced("board",
     element("div", { class: "scroll" }, element("table", {},
       element("caption", { class: "unseen" }, `${KEYS.map((key) => state[key]).join(", ")}: methods, best first`),
       element("thead", {}, element("tr", {}, columns.map((column) => (column.title ? heading(column, drawBoard) : meterHeading(scale))))),
-      element("tbody", {}, shown.map((entry) => row(entry, scale, colour.get(entry.id), width))))),
+      element("tbody", {}, shown.map((entry) => row(entry, board, columns, scale, levels, colour.get(entry.id)))))),
     element("div", { class: "below" }, element("p", { role: "status" }, shownText(shown.length, board.length)),
-      shown.length > 0 && downloads(() => savedBoard(shown))));
+      shown.length > 0 && downloads(() => savedBoard(shown))),
+    shown.length > 0 && cite(() => ({ title: savedBoard(shown).title, methods: shown.map(({ contender }) => contender.method) })));
+  drawAstray();
 }

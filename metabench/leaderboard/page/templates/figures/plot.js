@@ -1,5 +1,5 @@
 // Line plots: axes, intervals, labels; every mark can be reached by keyboard.
-const LABELLED = 12;
+const LABELLED = COLOURS;
 
 // Worst first, so that the best lie on top; beyond the best few, lines are thin and pale.
 function layered(methods, height) {
@@ -58,11 +58,11 @@ const legend = (methods, colour) => element("ul", { class: "legend" }, methods.f
 
 /* Methods as lines. `methods` hold `points` of x, y, perhaps low and high, and the text that a mark tells.
    `marks` draws points and intervals; `ends` writes names at the lines' ends where there is room, else there is a legend. */
-function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", marks, ends, title }) {
+function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", marks, ends, title, levels = [], levelsAlong = "x" }) {
   const narrow = innerWidth < 700;
   const named = ends && !narrow;
-  const margin = { left: 52, right: named ? 226 : 14, top: 26, bottom: 44 };
-  const width = narrow ? Math.max(320, innerWidth - 40) : 1180;
+  const margin = { left: 52, right: named ? 226 : 14, top: levelsAlong === "y" && levels.length ? 40 : 26, bottom: 44 };
+  const width = narrow ? Math.max(320, innerWidth - 40) : Math.min(1180, innerWidth - 90);
   const height = Math.max(narrow ? 310 : 430, named ? methods.filter((method) => !method.quiet).length * 17 + 80 : 0);
   const inset = marks ? 14 : 0;
   const [from, to] = [xs.values[0], Math.max(xs.values.at(-1), xs.values[0] + 1)];
@@ -78,6 +78,14 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
   axis.push(shape("text", { x: (margin.left + width - margin.right) / 2, y: height - 4, "text-anchor": "middle" }, xTitle),
     shape("text", { x: 0, y: 11 }, yTitle));
 
+  // What is no rival: random actions, the blind policy, the teacher.
+  const references = levels.map(({ name, value }) => (levelsAlong === "x" ? [
+    shape("line", { class: "reference", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) }),
+    shape("text", { class: "reference", x: margin.left + 0.8 * (width - margin.left - margin.right), y: y(value) - 4, "text-anchor": "middle" }, name),
+  ] : [
+    shape("line", { class: "reference", x1: x(value), x2: x(value), y1: margin.top - 6, y2: height - margin.bottom }),
+    shape("text", { class: "reference", x: x(value), y: margin.top - 10, "text-anchor": "middle" }, name),
+  ]));
   const colour = colours();
   const labels = [];
   const lines = [];
@@ -86,7 +94,8 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
     const shift = marks ? ((methods.length - 1) / 2 - order) * Math.min(3, 24 / methods.length) : 0;
     const at = (point) => (x(point.x) + shift).toFixed(1);
     const path = (list, value) => list.map((point) => `${at(point)},${y(value(point)).toFixed(1)}`).join("L");
-    const held = marks && !method.quiet ? points.filter((point) => point.low !== undefined) : [];
+    const held = method.quiet ? [] : points.filter((point) => point.low !== undefined);
+    const square = marks && Number(colour.get(method.id)?.slice(1)) >= COLOURS / 2; // of sixteen colours some are near each other
     const hits = method.quiet ? [] : points.map((point) =>
       shape("circle", { class: "hit", cx: at(point), cy: y(point.y), r: marks ? 10 : 7, ...telling(point.text) }));
     if (hits.length) lines.unshift(hits);
@@ -94,8 +103,11 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
       held.length > 1 && shape("path", { class: "band",
         d: `M${path(held, (point) => point.high)}L${path([...held].reverse(), (point) => point.low)}Z` }),
       shape("path", { class: isReference(contender) ? "series dashed" : "series", d: `M${path(points, (point) => point.y)}` }),
-      held.map((point) => shape("line", { class: "whisker", x1: at(point), x2: at(point), y1: y(point.low), y2: y(point.high) })),
-      marks && !method.quiet && points.map((point) => shape("circle", { cx: at(point), cy: y(point.y), r: 4 })),
+      marks && held.map((point) => shape("line", { class: "whisker", x1: at(point), x2: at(point), y1: y(point.low), y2: y(point.high) })),
+      marks && !method.quiet && points.flatMap((point) => (point.seeds ?? []).map((value) => shape("circle", { class: "seed", cx: at(point), cy: y(value), r: 2.2 }))),
+      marks && !method.quiet && points.map((point) => (square
+        ? shape("rect", { class: "mark", x: at(point) - 3.8, y: y(point.y) - 3.8, width: 7.6, height: 7.6 })
+        : shape("circle", { class: "mark", cx: at(point), cy: y(point.y), r: 4 }))),
       hits);
     if (!method.quiet) labels.push({ y: y(points.at(-1).y), x: Number(at(points.at(-1))), group, text: contender.label });
     return group;
@@ -108,6 +120,6 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
         shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, shortened(label.text, 27)));
     }
   }
-  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title }, grid, axis, drawn);
+  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title }, grid, references, axis, drawn);
   return element("div", {}, !named && legend(methods, colour), rove(figure, lines));
 }

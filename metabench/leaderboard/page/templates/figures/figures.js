@@ -17,7 +17,8 @@ function drawFigure(focus) {
   replaced("figure",
     element("div", { class: "head" }, controls, found?.control),
     element("p", { class: "note" }, found ? found.note : "Nothing to draw: no complete seed here."),
-    found?.content);
+    found?.content,
+    found && state.figure !== "tasks" && svgButton());
   if (focus) {
     writeAddress();
     document.querySelector(`#figure input[name="${focus}"]:checked`).focus();

@@ -69,11 +69,12 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "seen_tasks": entry.seen_tasks,
         "episodes": entry.evaluation.episodes,
         "supports": entry.evaluation.supports,
+        "few_shot": list(entry.evaluation.few_shot),
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {
             name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()
         },
-        "list_archived_versions": list(list_archived_versions(suite.folder)),
+        "archived_versions": list(list_archived_versions(suite.folder)),
         "digest": suite.digest,
         "folder": str(suite.folder),
     }

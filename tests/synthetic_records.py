@@ -31,7 +31,7 @@ RecordFactory = Callable[..., Record]
 
 
 WIDE, NARROW = "wide", "narrow"
-"""Suites as `tiny`, with test tasks enough for verdicts, and too few; made up here, so that they must be on the shelf."""
+"""Suites as `tiny`, with test tasks enough for verdicts, and too few; made up here: they must be on the shelf."""
 
 _TEST_TASKS = {WIDE: 12, NARROW: 5}
 

@@ -92,9 +92,8 @@ def test_published_digests_are_what_is_built(tiny_built):
 
 def list_published(*names):
     """Suite and dataset of all that name a digest."""
-    return [
-        (name, dataset) for name in names for dataset, recipe in load_suite(name).entry.datasets.items() if recipe.digest
-    ]
+    suites = [load_suite(name) for name in names]
+    return [(suite.name, name) for suite in suites for name, recipe in suite.entry.datasets.items() if recipe.digest]
 
 
 def test_the_headline_dataset_of_point_robot_has_a_published_digest():

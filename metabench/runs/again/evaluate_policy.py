@@ -84,7 +84,7 @@ def evaluate_saved(
 
 
 def tell_other_version(training: Training, scored_on: Suite) -> str | None:
-    """In one line that a policy was trained on another version of the suite that it is scored on; None if it was not."""
+    """In one line that a policy was trained on another version of the suite than it is scored on; None if not."""
     cell = training.cell
     if scored_on.name != cell.suite or scored_on.digest == cell.suite_digest:
         return None

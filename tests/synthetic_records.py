@@ -30,16 +30,18 @@ from metabench.suites import Suite, load_suite
 RecordFactory = Callable[..., Record]
 
 
-WIDE = "wide"
-"""A suite as `tiny`, with test tasks enough for verdicts; made up here, so that it must be on the shelf."""
+WIDE, NARROW = "wide", "narrow"
+"""Suites as `tiny`, with test tasks enough for verdicts, and too few; made up here: they must be on the shelf."""
+
+_TEST_TASKS = {WIDE: 12, NARROW: 5}
 
 
 @functools.cache
 def cached_suite(name: str) -> Suite:
-    return make_wide_suite() if name == WIDE else load_suite(name)
+    return make_suite(name, _TEST_TASKS[name]) if name in _TEST_TASKS else load_suite(name)
 
 
-def make_wide_suite(tests: int = 12) -> Suite:
+def make_suite(name: str, tests: int) -> Suite:
     """`tiny` under another name, with `tests` test tasks."""
     tiny = load_suite("tiny")
     (test,) = tiny.split("test")
@@ -47,7 +49,7 @@ def make_wide_suite(tests: int = 12) -> Suite:
     goals = [{"goal": [round(0.05 * place, 2), 0.3]} for place in range(tests)]
     tasks = [*others, *(test.model_copy(update={"parameters": goal}) for goal in goals)]
     numbered = tuple(task.model_copy(update={"id": place}) for place, task in enumerate(tasks))
-    return Suite(tiny.entry.model_copy(update={"name": WIDE, "task": numbered}), tiny.folder)
+    return Suite(tiny.entry.model_copy(update={"name": name, "task": numbered}), tiny.folder)
 
 
 @functools.cache

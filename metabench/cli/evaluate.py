@@ -54,8 +54,9 @@ def evaluate(
     The limits hold for each rollout, and need --isolate.
     """
     from metabench.cli.arguments import read_names, read_shots
-    from metabench.runs.again.evaluate_policy import evaluate_saved
+    from metabench.runs.again.evaluate_policy import evaluate_saved, tell_other_version
     from metabench.runs.isolation.limits import read_limits
+    from metabench.runs.kept.saved_policy import read_training
     from metabench.runs.kept.shipped_policies import find_policy
 
     limits = read_limits(time_limit, memory_limit)
@@ -65,8 +66,9 @@ def evaluate(
         )
     if isolate:
         warn_of_gaps()
+    folder = find_policy(policy, suite)
     loaded, measured = evaluate_saved(
-        find_policy(policy, suite),
+        folder,
         suite=suite,
         tracks=None if track is None else read_names(track),
         splits=None if split is None else read_names(split),
@@ -75,6 +77,8 @@ def evaluate(
         isolate=isolate,
         limits=limits,
     )
+    if note := tell_other_version(read_training(folder), loaded):
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         blocks = [
             block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks

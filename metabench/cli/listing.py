@@ -199,6 +199,14 @@ def _format_bounds(values: Sequence[float]) -> str:
     return f"{values[0]:g}" if len(set(values)) == 1 else str(list(values))
 
 
+def _format_shots(counts: Sequence[int]) -> str:
+    """`1, 3, 5 shots`; where there are more, they have one support a task."""
+    from metabench.suites.schema import MANY_SHOTS
+
+    usual = ", ".join(str(count) for count in counts if count != MANY_SHOTS)
+    return f"{usual} shots" + (f"; {MANY_SHOTS} shots from one" if MANY_SHOTS in counts else "")
+
+
 def _print_suite(content: dict[str, Any], console: Console) -> None:
     actions = content["actions"]
     if "discrete" in actions:
@@ -221,8 +229,8 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
         f"Observations: {content['observation_dim']} coordinates. Actions: {bounds}. "
         f"Horizon: {content['horizon']} steps.\n"
         f"Tasks: {content['distribution']}{seen}.\n"
-        f"Scored: {content['episodes']} episodes a test task, few-shot from {content['supports']} supports each; "
-        f"headline: {content['headline']}.\n",
+        f"Scored: {content['episodes']} episodes a test task; few-shot from {content['supports']} supports each, "
+        f"{_format_shots(content['few_shot'])}; headline: {content['headline']}.\n",
         highlight=False,
         markup=False,
     )

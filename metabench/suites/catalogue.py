@@ -74,11 +74,12 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "supports": entry.evaluation.supports,
         "task_in_observation": entry.task_in_observation,
         "headroom": {name: suite.headroom(name) for name in suite.splits if name != "train"},
+        "few_shot": list(entry.evaluation.few_shot),
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {
             name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()
         },
-        "list_archived_versions": list(list_archived_versions(suite.folder)),
+        "archived_versions": list(list_archived_versions(suite.folder)),
         "digest": suite.digest,
         "folder": str(suite.folder),
     }

@@ -28,8 +28,8 @@ def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> o
 def test_everything_is_listed(command: object) -> None:
     status, out, _ = command("list")
     assert status == 0
-    assert "point-robot-v1" in out
-    assert "45 train, 5 test, 8 test-far" in out
+    assert "point-robot-v2" in out
+    assert "45 train, 30 test, 10 test-far" in out
     assert "metabench_baselines.bc:BC (metabench)" in out
     assert "70% medium, 30% expert" not in out
     assert "70% medium, 30% expert" in command("list", "datasets")[1]
@@ -87,8 +87,10 @@ def test_an_unknown_kind_or_name_gets_one_line(command: object) -> None:
 
 def test_a_suite_is_described(command: object) -> None:
     out = command("describe", "point-robot")[1]
-    for part in ("minus the Euclidean distance", "Horizon: 20 steps", "20 episodes a test task", "sha256:"):
+    scored = "Scored: 5 episodes a test task; few-shot from 5 supports each, 1, 3, 5 shots; 20 shots from one; headline"
+    for part in ("minus the Euclidean distance", "Horizon: 20 steps", scored, "sha256:"):
         assert part in out
+    assert "few-shot from 2 supports each, 1, 3, 5 shots; headline" in command("describe", "cheetah-vel")[1]
     content = json.loads(command("describe", "tiny-discrete", "--json")[1])
     assert content["actions"] == {"discrete": 3}
     assert content["splits"]["train"]["validation_tasks"] == 1

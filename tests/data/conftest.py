@@ -19,7 +19,7 @@ from metabench.suites import Suite, datasets_folder, load_suite
 
 HORIZON, TRAJECTORIES = 25, 10
 TASKS = {
-    "cheetah-vel": (0, 1, 3, 45, 50),
+    "cheetah-vel": (0, 1, 3, 45, 75),
     "cheetah-dir": (0, 1, 2, 3),
     "hopper-param": (0, 3, 45),
     "ant-dir": (0, 3, 45),

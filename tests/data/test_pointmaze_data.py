@@ -74,7 +74,7 @@ def test_a_method_runs_on_it(
     printed = capsys.readouterr()
     assert not caught.value.code, printed.err
     assert "cells: 1 done" in printed.out
-    (record,) = Path("results").rglob("pointmaze-v1/d4rl/bc/*/0.json.gz")
+    (record,) = Path("results").rglob("pointmaze-v2/d4rl/bc/*/0.json.gz")
     (block,) = read_record(record).result.blocks
     assert len(block.rows) == 20
 

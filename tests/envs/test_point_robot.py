@@ -76,8 +76,9 @@ def test_goals_are_the_formula_to_the_last_bit() -> None:
 
 def test_analytic_optimum_is_the_known_one() -> None:
     suite = load_suite("point-robot")
+    find_bounds = suite.family.return_bounds
     best = {
-        split: np.mean([suite.family.return_bounds(task.parameters, HORIZON)[1] for task in suite.split(split)[:number]])
+        split: np.mean([find_bounds(task.parameters, HORIZON)[1] for task in suite.split(split)[:number]])
         for split, number in (("train", 45), ("test", 5))  # the field's
     }
     assert best["test"] == pytest.approx(-2.98, abs=0.01)

@@ -125,7 +125,7 @@ def test_what_cannot_be_edited_is_left_alone(folder: Path) -> None:
 def test_archived_versions_are_listed_and_described(bumped: Path, capsys: pytest.CaptureFixture) -> None:
     (summary,) = list_suite_summaries(internal=True)
     assert (summary.version, summary.archived) == (2, (1,))
-    assert describe_suite(load_suite("tiny"))["list_archived_versions"] == [1]
+    assert describe_suite(load_suite("tiny"))["archived_versions"] == [1]
     with pytest.raises(SystemExit):
         main(["list", "suites", "--all"])
     out = capsys.readouterr().out

@@ -90,7 +90,7 @@ def test_references_are_what_measuring_gives(name: str) -> None:
 
 
 def test_references_of_the_meta_suites_agree_with_fewer_episodes(meta: Suite) -> None:
-    for task, measured in measure_references(meta, episodes=10).items():
+    for task, measured in measure_references(meta, episodes=25).items():
         reference = meta.tasks[task].reference
         span = reference.expert - reference.random
         assert measured["reference"]["expert"] == pytest.approx(reference.expert, abs=0.15 * span)

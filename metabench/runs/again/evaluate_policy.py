@@ -38,6 +38,8 @@ def evaluate_saved(
 ) -> tuple[Suite, list[Evaluation]]:
     """Evaluate the policy saved in `folder`; with its own suite and seed the rows are those of its record.
 
+    Its own suite is the present version of it: see `tell_other_version`.
+
     Torch has as many threads meanwhile as in training.
 
     Args:
@@ -79,6 +81,20 @@ def evaluate_saved(
             for split, track in pairs
         ]
     return scored_on, measured
+
+
+def tell_other_version(training: Training, scored_on: Suite) -> str | None:
+    """In one line that a policy was trained on another version of the suite than it is scored on; None if not."""
+    cell = training.cell
+    if scored_on.name != cell.suite or scored_on.digest == cell.suite_digest:
+        return None
+    trained_on = f"{cell.suite}-v{cell.suite_version}"
+    if trained_on == scored_on.identity:
+        trained_on = f"another {trained_on} ({cell.suite_digest:.15}...)"
+    return (
+        f"{cell.method} was trained on {trained_on} and is scored on {scored_on.identity}: "
+        "its rows are not those of its record"
+    )
 
 
 def _make_opener(

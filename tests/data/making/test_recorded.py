@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
-from metabench import load_data, load_suite
+from metabench import load_data
 from metabench.data.cards.catalogue import describe_dataset, list_datasets
 from metabench.data.making.build import build_data, delete_dataset, verify_dataset
 from metabench.data.storage.recipe import compute_recipe_digest
 from metabench.data.storage.store import open_store
-from metabench.suites import Suite
+from metabench.suites import Suite, load_named_suite
 
 KEYED = Dict({"goal": Box(-1, 1, (2,)), "place": Box(-1, 1, (3, 1)), "spare": Box(-1, 1, (1,), np.float64)})
 
@@ -168,21 +168,32 @@ def test_another_mapping_filter_or_space_is_another_recipe(walks: SimpleNamespac
 
 
 @pytest.mark.parametrize(
-    ("name", "suite_digest", "medium"),
+    ("name", "version", "suite_digest", "medium"),
     [
         (
             "cheetah-vel",
+            1,
             "sha256:50c7637ce8544589eb8df2d346798465ee89cefa18fbf477cd659a8b430ba710",
             "sha256:58929d31c4a49669c7fb4c98c070d23c5e87b7a159643aaa8e78be122fc8a34d",
         ),
         (
             "point-robot",
+            1,
             "sha256:8752094f45b2130ed043bea686b0cc977c473edb236c4584523cf388a843937f",
             "sha256:fbf2156edd1255712220db5fb4b4cdf18668a6af574bb6e01bbbea55c458be13",
         ),
+        (
+            "point-robot",
+            2,
+            "sha256:6e786cfa94b50eab8010a1e10959e2379858ce4fb59b90f93ee2b66d152a1961",
+            "sha256:80d39f306d5848d1d1c172319aafe50d5f171a959a47e002738e7f28f444af69",
+        ),
     ],
 )
-def test_digests_of_suites_that_are_rolled_out_stay_what_they_were(name: str, suite_digest: str, medium: str) -> None:
-    """Published records and built data name them."""
-    assert load_suite(name).digest == suite_digest
-    assert compute_recipe_digest(load_suite(name), "medium") == medium
+def test_digests_of_suites_that_are_rolled_out_stay_what_they_were(
+    name: str, version: int, suite_digest: str, medium: str
+) -> None:
+    """Published records and built data name them: of archived versions, too."""
+    suite = load_named_suite(name, version)
+    assert suite.digest == suite_digest
+    assert compute_recipe_digest(suite, "medium") == medium

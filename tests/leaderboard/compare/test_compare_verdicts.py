@@ -11,7 +11,7 @@ from metabench.leaderboard.compare.export import export_comparison
 from metabench.leaderboard.scores import archived_protocols
 from metabench.leaderboard.scores.quotas import SuiteShelf
 
-from ...synthetic_records import WIDE, cached_suite
+from ...synthetic_records import NARROW, WIDE, cached_suite
 
 
 def test_a_verdict_needs_three_seeds_ten_tasks_and_no_privileged_method(make):
@@ -30,6 +30,14 @@ def test_a_verdict_needs_three_seeds_ten_tasks_and_no_privileged_method(make):
     assert any("privileged" in note for note in told.notes)
 
 
+def test_over_fewer_than_ten_tasks_an_interval_is_shown_and_no_verdict(make):
+    levels = {"bc": 20, "meta-dt": 60}
+    records = [make(m, seed, suite=NARROW, level=level) for m, level in levels.items() for seed in range(3)]
+    found = compare_methods(records, "meta-dt", "bc", shelf=SuiteShelf([cached_suite(NARROW)]))
+    assert all(each.verdict is None and each.difference.interval[0] > 0 for each in found.comparisons)
+    assert "no verdict over fewer than 10 test tasks: narrow-v1" in found.notes
+
+
 def test_an_archived_protocol_is_named_and_never_compared_with_another(make, monkeypatch):
     monkeypatch.setattr(archived_protocols, "ARCHIVED_PROTOCOLS", ("0",))
     records = [make(method, cell={"protocol": "0"}) for method in ("bc", "x")]
@@ -41,25 +49,27 @@ def test_an_archived_protocol_is_named_and_never_compared_with_another(make, mon
         compare_methods([*records, make("y")], "x", "y")
 
 
-def test_over_the_core_set_the_verdict_is_over_seeds_and_tasks_of_all_suites(make, monkeypatch):
-    monkeypatch.setattr(compare_core, "CORE_SUITES", (WIDE, "point-robot"))
+@pytest.mark.parametrize(("other", "verdict"), [("point-robot", "better"), (NARROW, None)])
+def test_over_the_core_set_the_verdict_is_over_seeds_and_tasks_of_all_suites(make, monkeypatch, other, verdict):
+    suites = (WIDE, other)
+    monkeypatch.setattr(compare_core, "CORE_SUITES", suites)
     records = [
         make(method, seed, suite=suite, level=level)
         for method, level in (("bc", 20), ("x", 60))
-        for suite in (WIDE, "point-robot")
+        for suite in suites
         for seed in range(3)
     ]
-    shelf = SuiteShelf([cached_suite(WIDE)])
+    shelf = SuiteShelf([cached_suite(suite) for suite in suites])
     report = compare_methods(records, "x", "bc", shelf=shelf)
     (core,) = [each for each in report.core if each.track == "few-shot"]
     matrices = {
         (suite, method): np.array([[s.mean() for s in scores_by_task(r)] for r in records if named(r, suite, method)])
-        for suite in (WIDE, "point-robot")
+        for suite in suites
         for method in ("x", "bc")
     }
-    contrasts = [compare_methods_on(matrices[suite, "x"], matrices[suite, "bc"]) for suite in (WIDE, "point-robot")]
+    contrasts = [compare_methods_on(matrices[suite, "x"], matrices[suite, "bc"]) for suite in suites]
     assert core.difference.interval == pytest.approx(average_contrasts(contrasts).find_interval(), abs=1e-5)
-    assert core.verdict is None  # point-robot has five test tasks
+    assert core.verdict == verdict  # a suite with too few tasks leaves none
     assert core.missing == ()
 
 

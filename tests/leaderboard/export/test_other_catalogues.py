@@ -131,7 +131,7 @@ def test_the_model_index_is_one_that_the_hubs_library_reads(entries):
         "metabench/point-robot/medium-v1",
     }
     assert {result.dataset_config for result in results} == {
-        *("zero-shot-0", "few-shot-1", "few-shot-3", "few-shot-5", "logged-shot-3")
+        *("zero-shot-0", "few-shot-1", "few-shot-3", "few-shot-5", "few-shot-20", "logged-shot-3")
     }
     assert all(result.verified is False and result.metric_name for result in results)
     assert sorted(result.metric_value for result in results) == numbers(chosen)

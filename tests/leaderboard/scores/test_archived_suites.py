@@ -18,13 +18,16 @@ from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.leaderboard.submission.verify import Verifier
-from metabench.suites import Suite, datasets_folder, read_suite
+from metabench.suites import Suite, datasets_folder, load_suite, read_suite
 from metabench.suites.edit_toml import archive_suite_version
+
+OLD = load_suite("point-robot").entry.version
+NEW = OLD + 1
 
 
 @pytest.fixture
 def bumped(tmp_path: Path) -> Suite:
-    """Point-Robot at version 2, in which the experts are said to return one more; version 1 is archived."""
+    """Point-Robot at its next version, in which an expert is said to return one less; the present one is archived."""
     folder = tmp_path / "suites/point-robot"
     shutil.copytree(datasets_folder() / "point-robot", folder)
     archive_suite_version(read_suite(folder))
@@ -39,7 +42,7 @@ def old(make, *names, **changes):
 
 
 def new(make, suite: Suite, **changes):
-    return old(make, cell={"suite_version": 2, "suite_digest": suite.digest}, **changes)
+    return old(make, cell={"suite_version": NEW, "suite_digest": suite.digest}, **changes)
 
 
 def test_records_keep_their_scores_and_are_marked(make, bumped):
@@ -54,7 +57,7 @@ def test_without_the_archive_they_are_shown_without_scores(make, bumped):
     shutil.rmtree(bumped.folder / "archive")
     entries = aggregate([old(make)], SuiteShelf([bumped]))
     assert all(not entry.archived and entry.headline is None and entry.mean_return for entry in entries)
-    assert "the suite here is point-robot-v2" in entries[0].outdated
+    assert f"the suite here is point-robot-v{NEW}" in entries[0].outdated
 
 
 @pytest.mark.slow
@@ -65,8 +68,8 @@ def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_on
     write(records, tmp_path / "board/records")
     board = build_leaderboard(tmp_path / "board/records", tmp_path / "board", SuiteShelf([bumped]))
     assert [(suite.name, suite.version, suite.archived) for suite in board.suites] == [
-        ("point-robot", 1, True),
-        ("point-robot", 2, False),
+        ("point-robot", OLD, True),
+        ("point-robot", NEW, False),
     ]
     places = {
         (each.suite_version, standing.entry): standing.place
@@ -74,14 +77,14 @@ def test_versions_have_boards_and_summaries_of_their_own_and_only_the_present_on
         for standing in each.standings
         if (each.split, each.track) == ("test", "zero-shot")
     }
-    assert sorted((version, place) for (version, _), place in places.items()) == [(1, 1), (1, 2), (2, 1)]
+    assert sorted((version, place) for (version, _), place in places.items()) == [(OLD, 1), (OLD, 2), (NEW, 1)]
     assert {row.label for table in board.overall for row in table.rows} == {"meta-dt"}
     assert make_overall_tables(entry for entry in board.entries if entry.archived) == []
     written = json.loads((tmp_path / "board/leaderboard.json").read_text())
-    assert {(entry["suite_version"], entry["archived"]) for entry in written["entries"]} == {(1, True), (2, False)}
+    assert {(entry["suite_version"], entry["archived"]) for entry in written["entries"]} == {(OLD, True), (NEW, False)}
     lines = export_entries(list(board.entries), "markdown")
-    assert "point-robot-v1 (archived), medium-v1" in lines
-    assert "point-robot-v2, medium-v1" in lines
+    assert f"point-robot-v{OLD} (archived), medium-v1" in lines
+    assert f"point-robot-v{NEW}, medium-v1" in lines
 
 
 @pytest.mark.slow
@@ -89,11 +92,11 @@ def test_the_page_says_so_and_gives_no_command(make, write, bumped, tmp_path, br
     write([old(make, "bc"), new(make, bumped, method="meta-dt")], tmp_path / "records")
     build_leaderboard(tmp_path / "records", tmp_path, SuiteShelf([bumped]))
     browser.open(tmp_path / "index.html")
-    assert browser.texts("#choice-suite option") == ["point-robot-v2", "point-robot-v1 (archived)"]
+    assert browser.texts("#choice-suite option") == [f"point-robot-v{NEW}", f"point-robot-v{OLD} (archived)"]
     assert browser.texts("#board th .title, #board .name")[:1] == ["meta-dt"]
     assert not any("archived" in text for text in browser.texts("#about p"))
-    browser.open(tmp_path / "index.html", "#suite=point-robot-v1+%28archived%29")
-    assert any("Version 1 of this suite is archived" in text for text in browser.texts("#about p"))
+    browser.open(tmp_path / "index.html", f"#suite=point-robot-v{OLD}+%28archived%29")
+    assert any(f"Version {OLD} of this suite is archived" in text for text in browser.texts("#about p"))
     assert browser.texts("#board .name") == ["bc"]
     browser.click("#board .name")
     browser.wait(".panel .strip")
@@ -109,7 +112,7 @@ def test_published_records_pass_and_new_ones_are_refused(make, write, bumped, tm
     submission = tmp_path / "submission"
     write([old(make, seed=0), old(make, seed=1), new(make, bumped, seed=1)], submission)
     (finding,) = check_records(submission, shelf, published)
-    assert finding.endswith("suite point-robot-v1 is archived: new records are made with 'point-robot'")
+    assert finding.endswith(f"suite point-robot-v{OLD} is archived: new records are made with 'point-robot'")
     assert finding.startswith(f"{old(make, seed=1).path}: ")
     assert len(list(check_records(submission, shelf))) == 2
     changed = old(make, seed=0, level=70)
@@ -130,7 +133,7 @@ def test_a_version_that_was_not_archived_is_a_finding(make, write, bumped, tmp_p
     shutil.rmtree(bumped.folder / "archive")
     write([old(make)], tmp_path / "records")
     (finding,) = check_records(tmp_path / "records", SuiteShelf([bumped]), tmp_path / "records")
-    assert finding.endswith("suite_version: expected 2, found 1, which is not archived")
+    assert finding.endswith(f"suite_version: expected {NEW}, found {OLD}, which is not archived")
 
 
 def test_add_takes_none_of_an_archived_version_but_knows_those_that_are_there(make, write, bumped, tmp_path):
@@ -159,11 +162,11 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(make, bumped, tmp_pa
 def test_methods_are_compared_within_a_version_and_not_over_the_core_set(make, bumped):
     records = [old(make, method, seed) for method in ("bc", "meta-dt") for seed in range(2)]
     report = compare_methods(records, "meta-dt", "bc", shelf=SuiteShelf([bumped]))
-    assert {each.suite_version for each in report.comparisons} == {1}
+    assert {each.suite_version for each in report.comparisons} == {OLD}
     assert not report.core
 
 
 def test_an_archived_record_is_not_measured_again(make, write, bumped, tmp_path):
     (path,) = write([old(make)], tmp_path / "records")
-    with pytest.raises(DataError, match="point-robot-v1 is archived: its records are not measured again"):
+    with pytest.raises(DataError, match=f"point-robot-v{OLD} is archived: its records are not measured again"):
         list(Verifier(isolate=False, shelf=SuiteShelf([bumped])).verify(path))

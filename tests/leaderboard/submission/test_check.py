@@ -60,7 +60,7 @@ def _train(rows):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (_drop, "test zero-shot: 3 of 100 episodes missing, task 49"),
+        (_drop, "test zero-shot: 3 of 150 episodes missing, task 74"),
         (_repeat_one, "test zero-shot: 1 episodes given twice, task 45"),
         (_go_beyond, "test zero-shot: 1 episodes beyond the quota, task 45"),
         (_lengthen, "test zero-shot: an episode of 21 steps, the horizon is 20"),
@@ -75,7 +75,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
 
     found = findings([point_robot(make, keep=changed)], folder, write)
     assert any(line.endswith(expected) for line in found), found
-    assert all(line.startswith("point-robot-v1/medium/bc/cpu-") for line in found)
+    assert all(line.startswith("point-robot-v2/medium/bc/cpu-") for line in found)
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
     ("cell", "expected"),
     [
         ({"suite": "point-robots"}, "unknown suite 'point-robots'; did you mean 'point-robot'?"),
-        ({"suite_version": 7}, "suite_version: expected 1, found 7"),
+        ({"suite_version": 7}, "suite_version: expected 2, found 7"),
         ({"suite_digest": "sha256:" + "0" * 64}, "suite_digest: expected sha256:"),
         ({"dataset": "mediums"}, "dataset: expected one of expert, medium, mixed, random, replay, found 'mediums'"),
         ({"protocol": "1"}, "protocol: expected 2, found 1"),
@@ -141,7 +141,7 @@ def test_misplaced_and_repeated_cells_are_found(make, write, folder):
     (path,) = write([point_robot(make)], folder)
     (folder / "copy.json").write_bytes(path.read_bytes())
     found = list(check_records(folder))
-    assert any(line.startswith("copy.json: expected at point-robot-v1/") for line in found)
+    assert any(line.startswith("copy.json: expected at point-robot-v2/") for line in found)
     assert any("the same cell as" in line for line in found)
 
 

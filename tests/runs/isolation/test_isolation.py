@@ -68,10 +68,13 @@ def suite(tmp_path: Path):
     text = (load_suite("tiny").folder / "suite.toml").read_text().replace('name = "tiny"', f'name = "{SECRET_NAME}"')
     before, *tasks = text.split("[[task]]")
     tasks = [
-        "\n".join(f"parameters.goal = [{SECRET_GOAL}, 0.25]" if "goal" in line else line for line in task.splitlines())
+        "\n".join(
+            f"parameters.goal = [{SECRET_GOAL}, {0.25 * place}]" if "goal" in line else line
+            for line in task.splitlines()
+        )
         if 'split = "test' in task
         else task
-        for task in tasks
+        for place, task in enumerate(tasks)
     ]
     (folder / "suite.toml").write_text("[[task]]".join([before, *tasks]))
     return load_suite(folder)

@@ -2,28 +2,37 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import metabench
 from metabench.cli import main
 from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.rows import Row
-from metabench.leaderboard.submission.rows_agree import compare_by_interval
 from metabench.methods.registry import find_registered_methods
+from metabench.runs.again.evaluate_policy import tell_other_version
+from metabench.runs.execute_cell import execute_cell
 from metabench.runs.kept.record import Record, read_record
-from metabench.runs.kept.saved_policy import Training, read_training
+from metabench.runs.kept.saved_policy import Training, policy_folder, read_training
 from metabench.runs.kept.shipped_policies import ShippedPolicy, find_policy, list_shipped_policies
+from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 from metabench.system.torch_settings import torch_settings
+
+from ...synthetic_records import RecordFactory
+from ..interrupted import SETTINGS, quiet
 
 ROOT = Path(__file__).parents[3]
 LARGEST = 3_000_000
 """Bytes of a policy."""
 
+TRAINED_ON = metabench.load_suite("point-robot-v1")
+TASKS_OF_BOTH = tuple(range(45, 50))
 SHIPPED = list_shipped_policies()
 BY_SHIPPED = pytest.mark.parametrize("shipped", SHIPPED, ids=lambda each: f"{each.suite}-{each.name}")
 
@@ -34,26 +43,44 @@ def published(training: Training) -> Record:
     return read_record(ROOT / "leaderboard" / "records" / place)
 
 
-def rows_of(record: Record, split: str, track: str, shots: int) -> tuple[Row, ...]:
-    """The published rows of one block."""
-    (block,) = [each for each in record.result.blocks if (each.split, each.track, each.shots) == (split, track, shots)]
+def rows_of(record: Record, track: str, shots: int) -> tuple[Row, ...]:
+    """The published rows of one block of test tasks."""
+    (block,) = [each for each in record.result.blocks if (each.split, each.track, each.shots) == ("test", track, shots)]
     return block.rows
 
 
-def assert_agree(rows: Sequence[Row], record: Record, split: str, track: str, shots: int) -> None:
-    """The same score, and in a suite without reset noise the same rows but for the last bits of matrix products.
+def measure_shipped(name: str, track: str, *, shots: int, seed: int = 0) -> tuple[Row, ...]:
+    """The rows of a shipped policy in all test tasks of the present version."""
+    training = read_training(find_policy(name))
+    privileged = training.method().privileged
+    with torch_settings(training.threads):
+        policy = metabench.load_policy(name)
+        measured = evaluate(policy, "point-robot", track, shots=[shots], seed=seed, privileged=privileged)
+    (block,) = measured.blocks
+    return block.rows
 
-    Records of protocol 1 gave each track and shot count seeds and lanes of its own: of policies that draw their
-    actions, scores can be compared, not rows.
-    """
-    expected = rows_of(record, split, track, shots)
-    suite = metabench.load_suite(record.result.cell.suite)
-    found = compare_by_interval(f"{split} {track}", expected, rows, suite, 1)
-    assert found.agrees, found.text
-    if record.result.cell.method != "bc":
-        return
-    assert [row.total_return for row in rows] == pytest.approx([row.total_return for row in expected], abs=1e-3)
-    assert [row._replace(total_return=0.0) for row in rows] == [row._replace(total_return=0.0) for row in expected]
+
+def in_tasks_of_both(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """The rows of each test task that policies were published in: the present version has these five as well."""
+    return {task: [row for row in rows if row.task == task] for task in TASKS_OF_BOTH}
+
+
+def find_scores(rows: Iterable[Row]) -> list[float]:
+    """The scores of all rows in these tasks."""
+    chosen = [row for part in in_tasks_of_both(rows).values() for row in part]
+    return TRAINED_ON.normalised([row.task for row in chosen], [row.total_return for row in chosen])
+
+
+def assert_same_mean_score(rows: Iterable[Row], name: str, track: str, shots: int) -> None:
+    """Records of protocol 1 gave lanes other seeds: of policies that draw, scores can be compared, not rows."""
+    expected = rows_of(published(read_training(find_policy(name))), track, shots)
+    assert stats.ttest_ind(find_scores(rows), find_scores(expected), equal_var=False).pvalue > 1e-3
+
+
+def test_the_tasks_that_policies_were_published_in_are_test_tasks_still() -> None:
+    then = {task.id: task.parameters for task in TRAINED_ON.split("test")}
+    now = {task.id: task.parameters for task in metabench.load_suite("point-robot").split("test")}
+    assert {task: now[task] for task in TASKS_OF_BOTH} == then
 
 
 def test_every_baseline_has_one_but_those_that_are_too_large() -> None:
@@ -102,35 +129,89 @@ def test_a_shipped_policy_loads_and_acts(shipped: ShippedPolicy) -> None:
     assert actions.shape == (1, suite.spaces.action_dim)
 
 
-@pytest.mark.parametrize("name", ["bc", "random", "teacher"])
-def test_scores_are_those_of_the_record_and_rows_of_a_policy_that_draws_nothing(name: str) -> None:
-    training = read_training(find_policy(name, "point-robot"))
-    with torch_settings(training.threads):
-        policy = metabench.load_policy(name, suite="point-robot")
-        measured = evaluate(policy, "point-robot", "few-shot", privileged=name == "teacher")
-    for block in measured.blocks:
-        assert_agree(block.rows, published(training), "test", "few-shot", block.shots)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "track", "shots"),
+    [("bc", "few-shot", 3), ("bc", "zero-shot", 0), ("meta-dt", "zero-shot", 0), ("prompt-dt", "zero-shot", 0)],
+)
+def test_rows_of_policies_that_draw_nothing_are_those_of_their_records(name: str, track: str, shots: int) -> None:
+    """There is no reset noise: all rows of a task are one, but for the last bits of matrix products."""
+    expected = in_tasks_of_both(rows_of(published(read_training(find_policy(name))), track, shots))
+    for task, rows in in_tasks_of_both(measure_shipped(name, track, shots=shots)).items():
+        assert len(rows) == 5
+        for row in (*rows, *expected[task]):
+            assert row.total_return == pytest.approx(expected[task][0].total_return, abs=1e-3)
+            assert row[4:] == expected[task][0][4:]
 
 
-def test_twms_rows_differ_from_the_records_by_16_bits_of_its_weights() -> None:
-    training = read_training(find_policy("twm"))
-    with torch_settings(training.threads):
-        measured = evaluate(metabench.load_policy("twm"), "point-robot", "zero-shot")
-    (block,) = measured.blocks
-    expected = rows_of(published(training), "test", "zero-shot", 0)
-    differences = [row.total_return - other.total_return for row, other in zip(block.rows, expected, strict=True)]
-    assert abs(np.mean(differences)) < 0.02  # of returns from -20 to -2
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["random", "teacher"])
+def test_scores_of_policies_that_draw_are_those_of_their_records(name: str) -> None:
+    rows = [row for seed in range(1, 5) for row in measure_shipped(name, "few-shot", shots=3, seed=seed)]
+    assert_same_mean_score(rows, name, "few-shot", 3)
+    other = [row._replace(total_return=1.1 * row.total_return) for row in rows]
+    with pytest.raises(AssertionError):
+        assert_same_mean_score(other, name, "few-shot", 3)
+
+
+@pytest.mark.slow
+def test_twms_returns_differ_from_the_records_by_16_bits_of_its_weights() -> None:
+    expected = in_tasks_of_both(rows_of(published(read_training(find_policy("twm"))), "zero-shot", 0))
+    differences = [
+        row.total_return - other.total_return
+        for task, rows in in_tasks_of_both(measure_shipped("twm", "zero-shot", shots=0)).items()
+        for row in rows
+        for other in expected[task]
+    ]
+    assert abs(np.mean(differences)) < 0.02  # of returns from -23 to -5
     assert np.abs(differences).max() < 0.5
 
 
-def test_the_command_scores_a_name_as_the_record_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_the_command_scores_a_name_in_the_present_version_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(
-            ["evaluate", "meta-dt-plus", "--suite", "point-robot", "--track", "zero-shot", "--split", "test", "--json"]
-        )
-    (block,) = json.loads(capsys.readouterr().out)["blocks"]
-    record = published(read_training(find_policy("meta-dt-plus")))
-    assert_agree([Row(*row) for row in block["rows"]], record, "test", "zero-shot", 0)
+        main(["evaluate", "meta-dt-plus", "--track", "zero-shot", "--split", "test", "--json"])
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["suite"] == metabench.load_suite("point-robot").identity
+    (block,) = found["blocks"]
+    rows = [Row(*row) for row in block["rows"]]
+    assert len(rows) == 150
+    assert_same_mean_score(rows, "meta-dt-plus", "zero-shot", 0)
+    assert printed.err == (
+        "note: meta-dt-plus was trained on point-robot-v1 and is scored on point-robot-v2: its rows are not those of "
+        "its record\n"
+    )
+
+
+@pytest.mark.slow
+def test_a_policy_trained_on_the_present_version_has_its_records_rows(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In all tracks, from its folder and by name once that folder is added to those that ship."""
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], ["bc"], preset="tiny", results=place / "results"))
+    record = execute_cell(cell, SETTINGS, quiet)
+    folder = policy_folder(cell.cell)
+    shutil.copytree(folder, place / "metabench_baselines/policies/tiny/bc")
+    monkeypatch.setattr("metabench.runs.kept.shipped_policies.source_root", lambda: place)
+    for policy in (str(folder), "bc"):
+        with pytest.raises(SystemExit):
+            main(["evaluate", policy, "--json"])
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["blocks"] == record.result.model_dump(mode="json")["blocks"]
+        assert printed.err == ""
+
+
+def test_other_versions_and_states_of_the_suite_are_told(make: RecordFactory) -> None:
+    training, suite = read_training(find_policy("bc")), metabench.load_suite("point-robot")
+    assert tell_other_version(training, TRAINED_ON) is None
+    assert tell_other_version(training, metabench.load_suite("tiny")) is None  # asked for: that is plain
+    assert tell_other_version(training, suite).startswith("bc was trained on point-robot-v1 and is scored on point-rob")
+    edited = training.model_copy(update={"cell": make("bc", suite="point-robot").result.cell})
+    assert tell_other_version(edited, suite) is None
+    changed = edited.cell.model_copy(update={"suite_digest": "sha256:" + 64 * "0"})
+    told = tell_other_version(edited.model_copy(update={"cell": changed}), suite)
+    assert told.startswith("bc was trained on another point-robot-v2 (sha256:00000000...) and is scored on point-rob")
 
 
 def test_names_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

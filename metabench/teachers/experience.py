@@ -63,7 +63,9 @@ class LaneGroup:
         )
         self.active = self.active & ~ended
         largest = self._config.largest_reward
-        rewards = (step.reward if largest is None else np.minimum(step.reward, largest)) / self._scales
+        rewards = (
+            step.reward if largest is None else np.minimum(step.reward, largest)
+        ) / self._scales
         if self._elapsed < self._suite.entry.horizon and self.active.any():
             return rewards, ended, None
         last = self.features

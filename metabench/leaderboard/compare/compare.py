@@ -123,8 +123,10 @@ def compare_methods(
 def _may_be_in_core_set(
     pair: tuple[ContenderScores, ContenderScores], quotas: Quotas | str
 ) -> bool:
-    """Whether both were trained on data as published, of a present suite whose test tasks are unseen."""
-    if isinstance(quotas, str) or quotas.suite.entry.seen_tasks or quotas.suite.archived:
+    """Whether both were trained on data as published, of a suite of their protocol whose test tasks are unseen."""
+    if isinstance(quotas, str) or quotas.suite.entry.seen_tasks:
+        return False
+    if quotas.suite.archived and not is_archived(pair[0].contender.protocol):
         return False
     # None, where suite.toml states no digest, is no objection.
     return all(is_data_as_published(each.contender, quotas.suite) is not False for each in pair)

@@ -16,7 +16,7 @@ from metabench.leaderboard.scores.estimates import (
     round_score,
 )
 from metabench.leaderboard.scores.models import Estimate, Profile
-from metabench.leaderboard.scores.overall import CORE_DATASET, CORE_SUITES, HEADLINE_SHOTS
+from metabench.leaderboard.scores.overall import CORE_DATASET, HEADLINE_SHOTS, list_core_suites
 
 
 def compare_over_core_set(
@@ -31,13 +31,15 @@ def compare_over_core_set(
     groups: dict[tuple[str, str, str, str], dict[str, tuple[SuiteComparison, Contrast | None]]] = {}
     for each, contrast in comparisons:
         belongs = (
-            each.suite in CORE_SUITES and each.dataset == CORE_DATASET and each.split == "test"
+            each.suite in list_core_suites(each.protocol)
+            and each.dataset == CORE_DATASET
+            and each.split == "test"
         )
         if belongs and each.shots == HEADLINE_SHOTS[each.track]:
             key = (each.protocol, each.first.preset, each.second.preset, each.track)
             groups.setdefault(key, {})[each.suite] = each, contrast
     return [
-        _compare_over(key, [suites[name] for name in CORE_SUITES if name in suites])
+        _compare_over(key, [suites[name] for name in list_core_suites(key[0]) if name in suites])
         for key, suites in groups.items()
         if len(suites) > 1
     ]
@@ -50,7 +52,8 @@ def _compare_over(
     protocol, first_preset, second_preset, track = key
     suites = [each for each, _ in found]
     firsts, seconds = [each.first for each in suites], [each.second for each in suites]
-    missing = tuple(name for name in CORE_SUITES if name not in {each.suite for each in suites})
+    there = {each.suite for each in suites}
+    missing = tuple(name for name in list_core_suites(protocol) if name not in there)
     # The difference of two means over k suites is a weighted sum of 2k means over seeds, all of them independent.
     samples = [list(side.seeds.values()) for side in (*firsts, *seconds)]
     weights = [1.0 / len(suites)] * len(suites) + [-1.0 / len(suites)] * len(suites)

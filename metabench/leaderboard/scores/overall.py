@@ -21,6 +21,11 @@ from metabench.leaderboard.scores.placing import Placing, place_methods, summari
 from metabench.leaderboard.scores.tables import Overall, OverallCell, OverallRow
 
 CORE_SUITES = ("point-robot", "cheetah-vel", "ant-dir", "hopper-param", "cartpole-param", "reach")
+CORE_SUITES_THEN = {
+    "1": ("point-robot", "cheetah-vel", "hopper-param", "cartpole-param", "reach"),
+}
+"""The core set of archived protocols."""
+
 CORE_DATASET = "medium"
 CORE = "core set"
 OTHER_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -33,21 +38,34 @@ OTHER_GROUPS: Mapping[str, tuple[str, ...]] = {
 HEADLINE_SHOTS = {"zero-shot": 0, "few-shot": 3, "logged-shot": 3}
 
 
+def list_core_suites(protocol: str) -> tuple[str, ...]:
+    """The suites in which every method must appear, as of that protocol."""
+    return CORE_SUITES_THEN.get(protocol, CORE_SUITES)
+
+
 def make_overall_tables(
     entries: Iterable[LeaderboardEntry], seen_tasks: Iterable[str] = ()
 ) -> list[Overall]:
     """One table a group of suites, protocol, preset and track; the core set's come first.
 
     Args:
-        entries: all entries; other data than published, outdated and archived ones and other splits stay out.
+        entries: all entries; other data than published, outdated ones and other splits stay out, and of the present
+            protocol those of archived versions of suites.
         seen_tasks: suites whose test tasks are also training tasks; they stay out as well.
     """
-    seen, members = set(seen_tasks), list(entries)
+    seen = set(seen_tasks)
+    protocols: dict[str, list[LeaderboardEntry]] = {}
+    for entry in entries:
+        protocols.setdefault(entry.protocol, []).append(entry)
+    groups: dict[str, tuple[str, ...] | None] = {CORE: None, **OTHER_GROUPS}
     return [
         table
-        for group, suites in {CORE: CORE_SUITES, **OTHER_GROUPS}.items()
+        for group, suites in groups.items()
+        for protocol, members in sorted(protocols.items())
         for table in _make_group_tables(
-            group, tuple(suite for suite in suites if suite not in seen), members
+            group,
+            tuple(each for each in suites or list_core_suites(protocol) if each not in seen),
+            members,
         )
     ]
 
@@ -63,7 +81,7 @@ def _make_group_tables(
             and entry.split == "test"
             and entry.shots == HEADLINE_SHOTS.get(entry.track)
             and entry.outdated is None
-            and not entry.archived
+            and (entry.protocol_archived or not entry.archived)
             and entry.data_as_published is not False
         ):
             groups.setdefault((entry.protocol, entry.preset, entry.track), []).append(entry)

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from metabench.cli import app
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.verdicts import compare_methods_on
-from metabench.leaderboard.compare import core_set as compare_core
 from metabench.leaderboard.compare.compare import compare_methods
 from metabench.leaderboard.compare.export import COMPARISON_FORMATS, export_comparison
 from metabench.leaderboard.compare.models import Comparison
 from metabench.leaderboard.compare.selection import Selection
+from metabench.leaderboard.scores import overall
 from metabench.suites import load_suite
 
 SUITE = load_suite("point-robot")
@@ -190,7 +190,7 @@ def test_mistakes_name_the_nearest(records, first, selection, expected):
 
 
 def test_over_the_core_set_means_are_over_suites(make, monkeypatch):
-    monkeypatch.setattr(compare_core, "CORE_SUITES", ("tiny", "point-robot", "reach"))
+    monkeypatch.setattr(overall, "CORE_SUITES", ("tiny", "point-robot", "reach"))
     records = [
         make(method, seed, suite=suite, level=level)
         for method, level in (("bc", 20), ("x", 30))

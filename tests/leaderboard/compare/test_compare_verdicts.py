@@ -5,10 +5,9 @@ import pytest
 
 from metabench.errors import MetabenchError
 from metabench.evaluation.verdicts import average_contrasts, compare_methods_on
-from metabench.leaderboard.compare import core_set as compare_core
 from metabench.leaderboard.compare.compare import compare_methods
 from metabench.leaderboard.compare.export import export_comparison
-from metabench.leaderboard.scores import archived_protocols
+from metabench.leaderboard.scores import archived_protocols, overall
 from metabench.leaderboard.scores.quotas import SuiteShelf
 
 from ...synthetic_records import NARROW, WIDE, cached_suite
@@ -52,7 +51,7 @@ def test_an_archived_protocol_is_named_and_never_compared_with_another(make, mon
 @pytest.mark.parametrize(("other", "verdict"), [("point-robot", "better"), (NARROW, None)])
 def test_over_the_core_set_the_verdict_is_over_seeds_and_tasks_of_all_suites(make, monkeypatch, other, verdict):
     suites = (WIDE, other)
-    monkeypatch.setattr(compare_core, "CORE_SUITES", suites)
+    monkeypatch.setattr(overall, "CORE_SUITES", suites)
     records = [
         make(method, seed, suite=suite, level=level)
         for method, level in (("bc", 20), ("x", 60))

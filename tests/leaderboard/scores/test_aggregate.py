@@ -241,7 +241,7 @@ def test_a_suite_of_success_tells_its_headroom_and_adaptation(make):
     entries = aggregate([make(cell={"suite_digest": suite.digest}, keep=succeed)], shelf)
     assert entry_of(entries).headline.mean == pytest.approx(50.0)  # half of the episodes: (0.5 - 0.1) / (0.9 - 0.1)
     assert entry_of(entries).adaptation.mean == pytest.approx(100 * (50 - 25) / 75)
-    (summary,) = compile_leaderboard(entries, [], shelf).suites
+    (summary,) = compile_leaderboard(entries, [], shelf, {}).suites
     assert summary.headroom == {"test": 75.0, "test-far": 75.0}
 
 

@@ -1,0 +1,127 @@
+"""Which logged trajectories of the test tasks are to be predicted, and the episodes that policies are given before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metabench.data.load import load_columns
+from metabench.errors import MetabenchError
+from metabench.evaluation import protocol, seeds
+from metabench.evaluation.prediction.quota import SHOTS, SUPPORT_DATASET, list_behaviours
+from metabench.methods.contract import Episode
+from metabench.suites import Suite
+
+TRAJECTORIES = 20
+"""Of each task and behaviour, or as many as there are outside all supports."""
+
+SUPPORTS = 5
+"""Supports that a task's trajectories share, the first ones of `logged-shot`, or as many as it has."""
+
+
+@dataclass(frozen=True)
+class HeldOutLane:
+    """One trajectory to be predicted.
+
+    Attributes:
+        task: the suite's task id.
+        behaviour: place in the behaviours.
+        support: which of the task's logged supports goes with it.
+        episode: the whole trajectory; policies see its first steps.
+    """
+
+    task: int
+    behaviour: int
+    support: int
+    episode: Episode
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """All trajectories of a split that are to be predicted.
+
+    Attributes:
+        behaviours: the datasets that they are of.
+        lanes: in a fixed shuffled order.
+        supports: of each (task, support) its logged episodes, as many as the largest shot count; empty without shots.
+    """
+
+    behaviours: tuple[str, ...]
+    lanes: tuple[HeldOutLane, ...]
+    supports: Mapping[tuple[int, int], Sequence[Episode]]
+
+    def list_groups(self, shots: int) -> list[int]:
+        """The group of each lane: with support those of a task and support share one, else each has its own.
+
+        Groups are numbered by appearance, so that they tell nothing of a task.
+        """
+        if not shots:
+            return list(range(len(self.lanes)))
+        numbers: dict[tuple[int, int], int] = {}
+        return [numbers.setdefault((lane.task, lane.support), len(numbers)) for lane in self.lanes]
+
+    def make_support(self, shots: int) -> dict[int, Sequence[Episode]]:
+        """The first `shots` logged episodes of each group's support."""
+        if not shots:
+            return {}
+        return {
+            group: self.supports[lane.task, lane.support][:shots]
+            for group, lane in zip(self.list_groups(shots), self.lanes, strict=True)
+        }
+
+
+def load_held_out(suite: Suite, split: str, shots: int) -> HeldOut:
+    """The trajectories to be predicted, the same for every method and seed.
+
+    None is in any support of `logged-shot`: a policy may have seen those.
+
+    Args:
+        suite: the suite, whose data are built.
+        split: a split of `protocol.list_prediction_tracks`.
+        shots: the most episodes of support.
+
+    Raises:
+        DataError: a dataset is not built.
+        MetabenchError: nothing is left beside the supports, or a task has too few trajectories for them.
+    """
+    behaviours = list_behaviours(suite, split)
+    most = min(SUPPORTS, suite.entry.evaluation.supports)
+    lanes: list[HeldOutLane] = []
+    supports: dict[tuple[int, int], list[Episode]] = {}
+    for place, behaviour in enumerate(behaviours):
+        columns = load_columns(suite, behaviour, split, build=False)
+        for task in protocol.list_tasks(suite, split):
+            episodes = np.flatnonzero(columns.tasks == task.id)
+            drawn: list[list[int]] = []
+            if behaviour == SUPPORT_DATASET:
+                count = min(max(SHOTS), len(episodes))
+                drawn = [
+                    protocol.draw_logged_support(suite, split, task.id, i, len(episodes), count)
+                    for i in range(suite.entry.evaluation.supports)
+                ]
+            if behaviour == SUPPORT_DATASET and shots:
+                for support in range(most):
+                    supports[task.id, support] = [
+                        columns.episode(int(episodes[i]))
+                        for i in protocol.draw_logged_support(
+                            suite, split, task.id, support, len(episodes), shots
+                        )
+                    ]
+            seen = {i for support in drawn for i in support}
+            seed = seeds.seed_held_out(suite, split, task.id, behaviour)
+            order = np.random.default_rng(seed).permutation(len(episodes)).tolist()
+            chosen = [i for i in order if i not in seen][:TRAJECTORIES]
+            lanes += [
+                HeldOutLane(task.id, place, number % most, columns.episode(int(episodes[i])))
+                for number, i in enumerate(chosen)
+            ]
+    if not lanes:
+        raise MetabenchError(
+            f"suite {suite.name}: split {split!r} has no logged trajectory to predict outside the supports"
+        )
+    shuffled = np.random.default_rng(seeds.seed_prediction_order(suite, split)).permutation(
+        len(lanes)
+    )
+    return HeldOut(behaviours, tuple(lanes[i] for i in shuffled), supports)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, Episode, Policy, Spaces, Step
+from metabench import Array, Episode, Policy, Prediction, Spaces, Step
 
 from ..common.decision_transformer.policy import (
     Actor,
@@ -34,6 +34,10 @@ class CodesOfLanes(Protocol):
 
     def advance(self, step: Step) -> Tensor:
         """Take in the transition that led to `step`, if any; returns codes `(lanes, code_dim)`."""
+        ...
+
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` after the episode so far of each lane; what `advance` knows stays as it is."""
         ...
 
 
@@ -73,6 +77,15 @@ class LaneCodes:
             name: torch.cat([part[name] for part in self._recent], dim=1) for name in self._nothing
         }
         return self._model.encoder.encode_last(joined)
+
+    @torch.inference_mode()
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` of the last h transitions of each lane's episode so far."""
+        encoder = self._model.encoder
+        codes = [
+            encoder.encode_last(scale_episode(self._model, self._spaces, each)) for each in prefix
+        ]
+        return torch.cat(codes)
 
 
 def scale_last_transition(
@@ -162,6 +175,26 @@ class MetaDTPolicy(Policy):
         """The predicted actions."""
         codes = self._codes.advance(step) if self._codes is not None else None
         return self.spaces.actions_from_features(self._actor.act(step, codes))
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it has a world model."""
+        return self.world_model is not None
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the decoders say, with the code that acting would have after the prefix; ends they know none of."""
+        model = self.world_model
+        assert model is not None and self._codes is not None
+        device = model.scales.reward_mean.device
+        now = np.stack([episode.observations[-1] for episode in prefix])
+        seen, earned = model.predict_open_loop(
+            torch.as_tensor(now, device=device),
+            torch.as_tensor(self.spaces.action_features(actions), device=device),
+            self._codes.read_prefixes(prefix),
+        )
+        return Prediction(
+            seen.cpu().numpy(), earned.cpu().numpy(), np.zeros(actions.shape[:2], np.float32)
+        )
 
     def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
         """Codes `(n, code_dim)` after the first `steps` steps of each episode; None without context."""

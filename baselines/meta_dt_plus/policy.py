@@ -57,6 +57,16 @@ class HistoryLaneCodes:
         self._before = np.array(step.observation)
         return encoder.compute_codes(self._evidence)
 
+    @torch.inference_mode()
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` of the support and each lane's episode so far."""
+        evidence = self._evidence.clone()
+        for lane, episode in enumerate(prefix):
+            if len(episode):
+                read = scale_episode(self._model, self._spaces, episode)
+                evidence[lane] += self._model.encoder.gather_evidence(read)[0, -1]
+        return self._model.encoder.compute_codes(evidence)
+
 
 class MetaDTPlusPolicy(MetaDTPolicy):
     """Acts as Meta-DT does on another code; explores in unscored episodes, and probes where it has no support."""

@@ -89,11 +89,15 @@ class PlanningPolicy(Policy):
     def _read_prefixes(
         self, prefix: Sequence[Episode]
     ) -> Iterator[tuple[DynamicsModel, list[list[int]]]]:
-        """Models that have read each lane's own episode, with the lanes of each group."""
+        """Models that have read each lane's own episode, with the lanes of each group; without steps all are one."""
         rows = [Transitions.from_episodes([episode], self._spaces) for episode in prefix]
-        for first in range(0, len(rows), CONTEXTS_AT_ONCE):
-            part = rows[first : first + CONTEXTS_AT_ONCE]
-            yield self._read_contexts(part), [[first + lane] for lane in range(len(part))]
+        nothing = [lane for lane, own in enumerate(rows) if not len(own)]
+        if nothing:
+            yield self._read_contexts([rows[nothing[0]]]), [nothing]
+        begun = [lane for lane, own in enumerate(rows) if len(own)]
+        for first in range(0, len(begun), CONTEXTS_AT_ONCE):
+            part = begun[first : first + CONTEXTS_AT_ONCE]
+            yield self._read_contexts([rows[lane] for lane in part]), [[lane] for lane in part]
 
     def parameter_count(self) -> int:
         """The model's trained parameters."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.data.load import load_columns
+from metabench.envs import Array
 from metabench.errors import MetabenchError
 from metabench.evaluation import protocol, seeds
 from metabench.evaluation.prediction.quota import SHOTS, SUPPORT_DATASET, list_behaviours
@@ -19,6 +20,9 @@ TRAJECTORIES = 20
 
 SUPPORTS = 5
 """Supports that a task's trajectories share, the first ones of `logged-shot`, or as many as it has."""
+
+LANES_AT_ONCE = 300
+"""Lanes that are predicted together, or those of one task if they are more."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +56,35 @@ class HeldOut:
     lanes: tuple[HeldOutLane, ...]
     supports: Mapping[tuple[int, int], Sequence[Episode]]
 
-    def list_groups(self, shots: int) -> list[int]:
-        """The group of each lane: with support those of a task and support share one, else each has its own.
+    def list_parts(self) -> list[Array]:
+        """Places of the lanes that are predicted together, whole tasks, in their order: that bounds memory."""
+        parts: list[list[int]] = [[]]
+        by_task: dict[int, list[int]] = {}
+        for place, lane in enumerate(self.lanes):
+            by_task.setdefault(lane.task, []).append(place)
+        for places in by_task.values():
+            if parts[-1] and len(parts[-1]) + len(places) > LANES_AT_ONCE:
+                parts.append([])
+            parts[-1] += places
+        return [np.sort(part) for part in parts]
+
+    def list_groups(self, places: Array, shots: int) -> list[int]:
+        """The groups of lanes: with support those of a task and support share one, else each has its own.
 
         Groups are numbered by appearance, so that they tell nothing of a task.
         """
         if not shots:
-            return list(range(len(self.lanes)))
+            return list(range(len(places)))
         numbers: dict[tuple[int, int], int] = {}
-        return [numbers.setdefault((lane.task, lane.support), len(numbers)) for lane in self.lanes]
+        lanes = [self.lanes[place] for place in places]
+        return [numbers.setdefault((lane.task, lane.support), len(numbers)) for lane in lanes]
 
-    def make_support(self, shots: int) -> dict[int, Sequence[Episode]]:
-        """The first `shots` logged episodes of each group's support."""
-        if not shots:
-            return {}
+    def make_support(self, places: Array, shots: int) -> dict[int, Sequence[Episode]]:
+        """The first `shots` logged episodes of the support of each of these groups."""
+        lanes = [self.lanes[place] for place in places]
         return {
             group: self.supports[lane.task, lane.support][:shots]
-            for group, lane in zip(self.list_groups(shots), self.lanes, strict=True)
+            for group, lane in zip(self.list_groups(places, shots), lanes, strict=True)
         }
 
 

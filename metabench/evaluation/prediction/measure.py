@@ -117,21 +117,24 @@ def _predict_with_shots(
     row: int,
     report: _Report,
 ) -> None:
-    """Ask for all prefixes; lanes are the same for each, so that the support is read once."""
-    lanes = len(held_out.lanes)
-    seeds = protocol.derive_policy_seeds(suite, split, PREDICTION, lanes, seed)
+    """Ask for all lanes after all prefixes; the same lanes stand for each prefix, so that support is read once."""
+    seeds = protocol.derive_policy_seeds(suite, split, PREDICTION, len(held_out.lanes), seed)
     horizon = suite.spaces.horizon
     prefixes = [prefix for prefix in PREFIXES if list_steps_ahead(horizon, prefix)]
-    report(0, len(prefixes))
-    policy.reset(held_out.list_groups(shots), seeds, None)
-    if shots:
-        policy.adapt(held_out.make_support(shots))
-    episodes = [lane.episode for lane in held_out.lanes]
-    for done, prefix in enumerate(prefixes, 1):
-        most = max(list_steps_ahead(horizon, prefix))
-        given, actions = cut_episodes(episodes, prefix, most)
-        tally.add(row, prefix, policy.predict(given, actions))
-        report(done, len(prefixes))
+    parts = held_out.list_parts()
+    done, total = 0, len(parts) * len(prefixes)
+    report(done, total)
+    for places in parts:
+        policy.reset(held_out.list_groups(places, shots), [seeds[place] for place in places], None)
+        if shots:
+            policy.adapt(held_out.make_support(places, shots))
+        episodes = [held_out.lanes[place].episode for place in places]
+        for prefix in prefixes:
+            most = max(list_steps_ahead(horizon, prefix))
+            given, actions = cut_episodes(episodes, prefix, most)
+            tally.add(row, prefix, places, policy.predict(given, actions))
+            done += 1
+            report(done, total)
 
 
 def cut_episodes(

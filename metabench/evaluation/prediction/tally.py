@@ -66,73 +66,50 @@ class Tally:
         self._pairs = np.zeros(shape, np.int64)
         self._left_out = 0
 
-    def add(self, row: int, prefix: int, said: Prediction) -> None:
-        """Count a prediction of all lanes after `prefix` steps with the shot count of `row`; each once."""
-        for place, steps in enumerate(self._steps):
+    def add(self, row: int, prefix: int, places: Array, said: Prediction) -> None:
+        """Count what was said of the lanes at `places` after `prefix` steps with the shot count of `row`; each once."""
+        for number, steps in enumerate(self._steps):
             if steps not in list_steps_ahead(self._horizon, prefix):
                 continue
-            lanes = np.flatnonzero(self._length >= prefix + steps)
+            there = self._length[places] >= prefix + steps  # (places,)
+            lanes = places[there]
             at = (
                 self._task[lanes],
                 self._behaviour[lanes],
                 np.full(len(lanes), self._prefixes.index(prefix)),
-                np.full(len(lanes), place),
+                np.full(len(lanes), number),
             )
             if row == 0:
                 np.add.at(self._pairs, at, 1)
-                self._left_out += len(self._length) - len(lanes)
-            self._add_observations(row, at, lanes, prefix, steps, said)
-            self._add_rewards(row, at, lanes, prefix, steps, said)
-
-    def _add_observations(
-        self,
-        row: int,
-        at: tuple[Array, ...],
-        lanes: Array,
-        prefix: int,
-        steps: int,
-        said: Prediction,
-    ) -> None:
-        episodes = [self._held_out.lanes[lane].episode.observations for lane in lanes]
-        true = np.array([each[prefix + steps] for each in episodes], np.float64)
-        before = np.array([each[prefix] for each in episodes], np.float64)
-        width = len(self._moving)
-        true, before = true.reshape(-1, width), before.reshape(-1, width)
-        found = said.observations[lanes, steps - 1]
-        self._sum("observations", row, at, self._miss(found, true), self._miss(before, true))
-        if said.observation_deviations is not None:
-            spread = said.observation_deviations[lanes, steps - 1]
-            outcome = np.abs(found - true)[:, self._moving]
-            self._count_inside("observations", row, at, outcome, spread[:, self._moving])
-
-    def _add_rewards(
-        self,
-        row: int,
-        at: tuple[Array, ...],
-        lanes: Array,
-        prefix: int,
-        steps: int,
-        said: Prediction,
-    ) -> None:
-        episodes = [self._held_out.lanes[lane].episode.rewards for lane in lanes]
-        true = np.array([each[prefix + steps - 1] for each in episodes], np.float64)
-        found = said.rewards[lanes, steps - 1]
-        mine, control = (
-            np.clip(np.abs(each - true), 0.0, LARGEST_MISS) ** 2
-            for each in (found, self._units.mean_reward)
-        )
-        self._sum("rewards", row, at, mine, control)
-        if said.reward_deviations is not None:
-            spread = said.reward_deviations[lanes, steps - 1]
-            self._count_inside("rewards", row, at, np.abs(found - true)[:, None], spread[:, None])
+                self._left_out += int((~there).sum())
+            episodes = [self._held_out.lanes[lane].episode for lane in lanes]
+            shape = (len(lanes), len(self._moving))
+            outcome, before = (
+                np.array([each.observations[time] for each in episodes], np.float64).reshape(shape)
+                for time in (prefix + steps, prefix)
+            )
+            earned = np.array([each.rewards[prefix + steps - 1] for each in episodes], np.float64)
+            seen, reward = said.observations[there, steps - 1], said.rewards[there, steps - 1]
+            self._sum(
+                "observations", row, at, self._miss(seen, outcome), self._miss(before, outcome)
+            )
+            mean = np.full(len(lanes), self._units.mean_reward)
+            self._sum("rewards", row, at, _square(reward - earned), _square(mean - earned))
+            if said.observation_deviations is not None:
+                spread = said.observation_deviations[there, steps - 1][:, self._moving]
+                self._count_inside(
+                    "observations", row, at, np.abs(seen - outcome)[:, self._moving], spread
+                )
+            if said.reward_deviations is not None:
+                spread = said.reward_deviations[there, steps - 1][:, None]
+                self._count_inside("rewards", row, at, np.abs(reward - earned)[:, None], spread)
 
     def _miss(self, found: Array, true: Array) -> Array:
         """`(lanes,)` what is missed of `(lanes, observation_dim)`: squared and summed, or 1 for a wrong cell."""
         if self._units.cells:
             return np.asarray((np.rint(found) != true).any(axis=1), np.float64)
         units = self._units.deviations[self._moving]
-        scaled = np.abs(found - true)[:, self._moving] / units
-        return np.asarray((np.minimum(scaled, LARGEST_MISS) ** 2).sum(axis=1))
+        return np.asarray(_square((found - true)[:, self._moving] / units).sum(axis=1))
 
     def _sum(self, kind: str, row: int, at: tuple[Array, ...], mine: Array, control: Array) -> None:
         np.add.at(self._own[kind][row], at, mine)
@@ -190,6 +167,10 @@ class Tally:
                 for (kind, share), inside in self._inside.items()
             }
         )
+
+
+def _square(misses: Array) -> Array:
+    return np.asarray(np.minimum(np.abs(misses), LARGEST_MISS) ** 2)
 
 
 def _round(values: Array) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ class MetaDT(Method):
     """Meta-DT (Wang et al., NeurIPS 2024, arXiv 2410.11448), true to the paper."""
 
     name: ClassVar[str] = "meta-dt"
+    predicts: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = ABLATIONS
     reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = MetaDTConfig

@@ -37,6 +37,7 @@ class OSWM(Method):
     """
 
     name: ClassVar[str] = "oswm"
+    predicts: ClassVar[bool] = True
     trains: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING

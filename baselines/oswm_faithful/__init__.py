@@ -28,6 +28,7 @@ class OSWMFaithful(Method):
     """
 
     name: ClassVar[str] = "oswm-faithful"
+    predicts: ClassVar[bool] = True
     config_class: ClassVar[type[Config]] = FaithfulConfig
     config: FaithfulConfig
     pretraining: ClassVar[Mapping[str, FaithfulWorldModelConfig]] = PRETRAINING

@@ -27,6 +27,7 @@ class TWM(Method):
     """
 
     name: ClassVar[str] = "twm"
+    predicts: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     reproduction: ClassVar[type[Config] | None] = TWMReproduceConfig
     config_class: ClassVar[type[Config]] = TWMConfig

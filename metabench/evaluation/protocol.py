@@ -15,7 +15,7 @@ from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation import seeds
 from metabench.evaluation.prediction.quota import PREDICTION as PREDICTION
 from metabench.evaluation.prediction.quota import SUPPORT_DATASET as SUPPORT_DATASET
-from metabench.evaluation.prediction.quota import list_behaviours
+from metabench.evaluation.prediction.quota import list_behaviours as list_behaviours
 from metabench.evaluation.seeds import PROTOCOL as PROTOCOL
 from metabench.suites import Suite
 from metabench.suites.schema import FEW_SHOTS, TaskEntry

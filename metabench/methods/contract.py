@@ -190,6 +190,7 @@ class Method(ABC):
         privileged: it is shown the test tasks (`Policy.reveal`); its rows are marked and never ranked.
         trains: false for methods with nothing to train.
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
+        predicts: its policies have a world model, `Policy.predict`, which runs score by the track `prediction`.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
         pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
         reproduction: the configuration of `reproduce`, for a method that can repeat its paper's experiment.
@@ -201,6 +202,7 @@ class Method(ABC):
     trains: ClassVar[bool] = True
     discrete_actions: ClassVar[bool] = True
     continuous_actions: ClassVar[bool] = True
+    predicts: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     pretraining: ClassVar[Mapping[str, Config]] = {}
     reproduction: ClassVar[type[Config] | None] = None

@@ -46,7 +46,7 @@ class PolicyChecks:
 
     def list_checks(self) -> Iterator[Check]:
         """The checks, in order; those of loading need what `saves` wrote."""
-        near, training = f"to {TOLERANCE:g}", self._training
+        near = f"to {TOLERANCE:g}"
         yield "seeds", "the same lanes and seeds give the same actions, exactly", self._check_seeds
         yield (
             "forgets",
@@ -84,9 +84,9 @@ class PolicyChecks:
         if self._policy.predicts:
             yield (
                 "predictions",
-                f"the same again exactly, a lane alone ({near}) and after others; errors are finite",
+                "asked again, and in other company, the same exactly; the track runs",
                 lambda: check_predictions(
-                    self._policy, self._script, self._suite, training.name, TOLERANCE
+                    self._policy, self._script, self._suite, self._training.name
                 ),
             )
         for split, track in list_supported_tracks(self._suite):

@@ -221,5 +221,7 @@ class Leaderboard(PublishedModel):
     entries: tuple[LeaderboardEntry, ...]
     boards: tuple[Board, ...]
     overall: tuple[Overall, ...]
-    predictions: tuple[PredictionBoard, ...] = Field(description="of the track `prediction`")
+    predictions: tuple[PredictionBoard, ...] = Field(
+        default=(), description="of the track `prediction`"
+    )
     sources: tuple[Source, ...]

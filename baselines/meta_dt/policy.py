@@ -82,10 +82,13 @@ class LaneCodes:
     def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
         """Codes `(lanes, code_dim)` of the last h transitions of each lane's episode so far."""
         encoder = self._model.encoder
-        codes = [
-            encoder.encode_last(scale_episode(self._model, self._spaces, each)) for each in prefix
-        ]
-        return torch.cat(codes)
+        codes = torch.zeros(
+            len(prefix), encoder.output.out_features, device=self._model.scales.reward_mean.device
+        )
+        for lanes in group_by_length(prefix):
+            scaled = scale_episodes(self._model, self._spaces, [prefix[lane] for lane in lanes])
+            codes[lanes] = encoder.encode_last(scaled)
+        return codes
 
 
 def scale_last_transition(
@@ -99,12 +102,26 @@ def scale_last_transition(
 
 def scale_episode(model: TaskCodeModel, spaces: Spaces, episode: Episode) -> Transitions:
     """An episode's scaled transitions, `(1, T, size)`."""
-    observations = episode.observations[None]
-    actions = spaces.action_features(episode.actions)[None]
-    scaled: Transitions = model.scales(
-        observations[:, :-1], actions, episode.rewards[None], observations[:, 1:]
-    )
+    return scale_episodes(model, spaces, [episode])
+
+
+def scale_episodes(
+    model: TaskCodeModel, spaces: Spaces, episodes: Sequence[Episode]
+) -> Transitions:
+    """Scaled transitions of B episodes of one length, `(B, T, size)`."""
+    observations = np.stack([episode.observations for episode in episodes])
+    actions = spaces.action_features(np.stack([episode.actions for episode in episodes]))
+    rewards = np.stack([episode.rewards for episode in episodes])
+    scaled: Transitions = model.scales(observations[:, :-1], actions, rewards, observations[:, 1:])
     return scaled
+
+
+def group_by_length(episodes: Sequence[Episode]) -> list[list[int]]:
+    """Places of episodes that are as long as each other."""
+    groups: dict[int, list[int]] = {}
+    for place, episode in enumerate(episodes):
+        groups.setdefault(len(episode), []).append(place)
+    return list(groups.values())
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from metabench.system.strict_model import StrictModel
 
-DIGITS = 4
+DIGITS = 3
 """Significant digits of sums and shares."""
 
 

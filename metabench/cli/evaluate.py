@@ -104,7 +104,7 @@ def evaluate(
     if predicted:
         print_errors(predicted, loaded.identity, console)
     elif not measured:
-        typer.echo("the policy predicts nothing, and nothing else was asked of it")
+        typer.echo("the policy predicts nothing, or the data hold nothing to predict")
 
 
 def _print_scores(suite: Suite, measured: Sequence[Evaluation], console: Console) -> None:

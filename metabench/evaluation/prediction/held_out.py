@@ -9,7 +9,6 @@ import numpy as np
 
 from metabench.data.load import load_columns
 from metabench.envs import Array
-from metabench.errors import MetabenchError
 from metabench.evaluation import protocol, seeds
 from metabench.evaluation.prediction.quota import SHOTS, SUPPORT_DATASET, list_behaviours
 from metabench.methods.contract import Episode
@@ -89,7 +88,7 @@ class HeldOut:
 
 
 def load_held_out(suite: Suite, split: str, shots: int) -> HeldOut:
-    """The trajectories to be predicted, the same for every method and seed.
+    """The trajectories to be predicted, the same for every method and seed; none where the supports leave none.
 
     None is in any support of `logged-shot`: a policy may have seen those.
 
@@ -100,7 +99,7 @@ def load_held_out(suite: Suite, split: str, shots: int) -> HeldOut:
 
     Raises:
         DataError: a dataset is not built.
-        MetabenchError: nothing is left beside the supports, or a task has too few trajectories for them.
+        MetabenchError: a task has too few trajectories for the supports.
     """
     behaviours = list_behaviours(suite, split)
     most = min(SUPPORTS, suite.entry.evaluation.supports)
@@ -133,10 +132,6 @@ def load_held_out(suite: Suite, split: str, shots: int) -> HeldOut:
                 HeldOutLane(task.id, place, number % most, columns.episode(int(episodes[i])))
                 for number, i in enumerate(chosen)
             ]
-    if not lanes:
-        raise MetabenchError(
-            f"suite {suite.name}: split {split!r} has no logged trajectory to predict outside the supports"
-        )
     shuffled = np.random.default_rng(seeds.seed_prediction_order(suite, split)).permutation(
         len(lanes)
     )

@@ -31,7 +31,8 @@ class PredictionEvaluation:
     """What the track `prediction` measured on one split.
 
     Attributes:
-        predictions: sums of errors; None of a policy that predicts nothing.
+        predictions: sums of errors; None of a policy that predicts nothing, and where the suite has no logged
+            trajectory outside the supports.
         costs: one a shot count.
     """
 
@@ -72,7 +73,7 @@ def evaluate_predictions(
         UnknownNameError: no such suite or split.
         DataError: a dataset is not built; names the command that builds it.
         MethodError: the policy broke its contract; names method, lane and step.
-        MetabenchError: a shot count that the suite has no data for, or no trajectory is left to predict.
+        MetabenchError: a shot count that the suite has no data for.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
@@ -86,6 +87,8 @@ def evaluate_predictions(
                 return PredictionEvaluation(None, ())
             if held_out is None or tally is None:  # only now: data of no use need not be read
                 held_out = load_held_out(suite, split, max(counts))
+                if not held_out.lanes:
+                    return PredictionEvaluation(None, ())
                 units = measure_units(suite, held_out.behaviours)
                 tally = Tally(held_out, units, len(counts), suite.spaces.horizon)
             label = f"{split} {PREDICTION}: {say_count(count, 'shot')}"

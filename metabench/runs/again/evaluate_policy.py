@@ -106,7 +106,7 @@ def predict_saved(
     Args and errors are those of `evaluate_saved`.
 
     Returns:
-        One a split; none if `prediction` is not among the tracks or the policy predicts nothing.
+        One a split; none if `prediction` is not among the tracks, or there is nothing to predict or to do it by.
     """
     training = read_training(folder)
     scored_on = suite_for(training, suite)

@@ -101,8 +101,8 @@ class Result(StrictModel):
     predictions: tuple[Predictions, ...] | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="one a split, of the track `prediction`; empty where the policy predicts nothing, absent where "
-        "the track was not run",
+        description="one a split, of the track `prediction`; empty where the policy predicts nothing or the data hold "
+        "nothing to predict, absent where the track was not run",
     )
 
 

@@ -34,6 +34,10 @@ from .errors import StorageError as StorageError
 from .errors import UnknownNameError as UnknownNameError
 from .evaluation.evaluate import Evaluation as Evaluation
 from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.prediction.errors import compute_error as compute_error
+from .evaluation.prediction.measure import PredictionEvaluation as PredictionEvaluation
+from .evaluation.prediction.measure import evaluate_predictions as evaluate_predictions
+from .evaluation.prediction.sums import Predictions as Predictions
 from .evaluation.rows import Block as Block
 from .evaluation.rows import Collection as Collection
 from .evaluation.rows import Counts as Counts
@@ -51,6 +55,7 @@ from .leaderboard.scores.tables import Leaderboard as Leaderboard
 from .methods.contract import Config as Config
 from .methods.contract import Method as Method
 from .methods.contract import Policy as Policy
+from .methods.contract import Prediction as Prediction
 from .methods.contract import Step as Step
 from .methods.pictures import HeatMap as HeatMap
 from .methods.pictures import ImageStrip as ImageStrip
@@ -107,6 +112,9 @@ __all__ = [
     "Policy",
     "PolicyProcessError",
     "Polyline",
+    "Prediction",
+    "PredictionEvaluation",
+    "Predictions",
     "Record",
     "Row",
     "Scene",
@@ -132,7 +140,9 @@ __all__ = [
     "check_method",
     "check_suite",
     "compare_methods",
+    "compute_error",
     "evaluate",
+    "evaluate_predictions",
     "list_methods",
     "list_suites",
     "load_data",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows, ask_in_parts
+from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows, ask_in_parts
 from ..common.planning.termination import EndRegression
 from .context_regression import Regressions
 
@@ -75,7 +75,7 @@ class RidgeReader(Reader):
             / weight.sum(1, keepdim=True).clamp(min=1)
         ).sqrt()
 
-        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        def predict(observations: Tensor, actions: Tensor) -> Answers:
             scaled = scale.standardise(torch.cat([observations, actions], 2)) @ coefficients
             return _make_prediction(observations, scaled, left.expand_as(scaled), target, ends)
 
@@ -103,7 +103,7 @@ class GaussianProcessReader(Reader):
         x, y = scale.standardise(inputs).double(), target.standardise(outputs).double() * weight
         processes = [_GaussianProcess(x, part, weight) for part in (y[..., :-1], y[..., -1:])]
 
-        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        def predict(observations: Tensor, actions: Tensor) -> Answers:
             queries = scale.standardise(torch.cat([observations, actions], 2)).double()
             means, deviations = zip(
                 *(process.predict(queries) for process in processes), strict=True
@@ -131,9 +131,9 @@ class KernelReader(Reader):
         scales = regressions.scales
         step = scales.change * scales.moving
 
-        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        def predict(observations: Tensor, actions: Tensor) -> Answers:
             guess = regressions.guess(observations, actions)
-            return Prediction(
+            return Answers(
                 next_observations=observations + guess.value[..., :-2] * step,
                 deviations=guess.unit[..., :-2] * step,
                 rewards=guess.value[..., -2] * scales.reward_spread + scales.reward_mean,
@@ -219,10 +219,10 @@ def _make_prediction(
     deviations: Tensor,
     target: _Standardisation,
     ends: _StandardisedEnds,
-) -> Prediction:
+) -> Answers:
     outputs, spread = scaled * target.deviation + target.mean, deviations * target.deviation
     reached = observations + outputs[..., :-1]
-    return Prediction(
+    return Answers(
         next_observations=reached,
         deviations=spread[..., :-1],
         rewards=outputs[..., -1],

@@ -21,6 +21,7 @@ class MetaDT(Method):
 
     name: ClassVar[str] = "meta-dt"
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2410.11448"
+    predicts: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = ABLATIONS
     reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = MetaDTConfig

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, Episode, Policy, Spaces, Step
+from metabench import Array, Episode, Policy, Prediction, Spaces, Step
 
 from ..common.decision_transformer.policy import (
     Actor,
@@ -34,6 +34,10 @@ class CodesOfLanes(Protocol):
 
     def advance(self, step: Step) -> Tensor:
         """Take in the transition that led to `step`, if any; returns codes `(lanes, code_dim)`."""
+        ...
+
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` after the episode so far of each lane; what `advance` knows stays as it is."""
         ...
 
 
@@ -74,6 +78,18 @@ class LaneCodes:
         }
         return self._model.encoder.encode_last(joined)
 
+    @torch.inference_mode()
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` of the last h transitions of each lane's episode so far."""
+        encoder = self._model.encoder
+        codes = torch.zeros(
+            len(prefix), encoder.output.out_features, device=self._model.scales.reward_mean.device
+        )
+        for lanes in group_by_length(prefix):
+            scaled = scale_episodes(self._model, self._spaces, [prefix[lane] for lane in lanes])
+            codes[lanes] = encoder.encode_last(scaled)
+        return codes
+
 
 def scale_last_transition(
     model: TaskCodeModel, spaces: Spaces, before: Array, step: Step
@@ -86,12 +102,26 @@ def scale_last_transition(
 
 def scale_episode(model: TaskCodeModel, spaces: Spaces, episode: Episode) -> Transitions:
     """An episode's scaled transitions, `(1, T, size)`."""
-    observations = episode.observations[None]
-    actions = spaces.action_features(episode.actions)[None]
-    scaled: Transitions = model.scales(
-        observations[:, :-1], actions, episode.rewards[None], observations[:, 1:]
-    )
+    return scale_episodes(model, spaces, [episode])
+
+
+def scale_episodes(
+    model: TaskCodeModel, spaces: Spaces, episodes: Sequence[Episode]
+) -> Transitions:
+    """Scaled transitions of B episodes of one length, `(B, T, size)`."""
+    observations = np.stack([episode.observations for episode in episodes])
+    actions = spaces.action_features(np.stack([episode.actions for episode in episodes]))
+    rewards = np.stack([episode.rewards for episode in episodes])
+    scaled: Transitions = model.scales(observations[:, :-1], actions, rewards, observations[:, 1:])
     return scaled
+
+
+def group_by_length(episodes: Sequence[Episode]) -> list[list[int]]:
+    """Places of episodes that are as long as each other."""
+    groups: dict[int, list[int]] = {}
+    for place, episode in enumerate(episodes):
+        groups.setdefault(len(episode), []).append(place)
+    return list(groups.values())
 
 
 @torch.inference_mode()
@@ -162,6 +192,26 @@ class MetaDTPolicy(Policy):
         """The predicted actions."""
         codes = self._codes.advance(step) if self._codes is not None else None
         return self.spaces.actions_from_features(self._actor.act(step, codes))
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it has a world model."""
+        return self.world_model is not None
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the decoders say, with the code that acting would have after the prefix; ends they know none of."""
+        model = self.world_model
+        assert model is not None and self._codes is not None
+        device = model.scales.reward_mean.device
+        now = np.stack([episode.observations[-1] for episode in prefix])
+        seen, earned = model.predict_open_loop(
+            torch.as_tensor(now, device=device),
+            torch.as_tensor(self.spaces.action_features(actions), device=device),
+            self._codes.read_prefixes(prefix),
+        )
+        return Prediction(
+            seen.cpu().numpy(), earned.cpu().numpy(), np.zeros(actions.shape[:2], np.float32)
+        )
 
     def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
         """Codes `(n, code_dim)` after the first `steps` steps of each episode; None without context."""

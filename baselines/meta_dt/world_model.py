@@ -49,6 +49,41 @@ class TaskCodeModel(nn.Module, ABC):
         reward, change = compute_squared_errors(self.decoders, transitions, codes)
         return select_errors(self.decoded, reward.sqrt(), change.sqrt())
 
+    @torch.inference_mode()
+    def predict_open_loop(
+        self, observations: Tensor, actions: Tensor, codes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Follow given actions; the code stays what it is, and the decoders' means are what they are asked next.
+
+        A decoder that was not trained has no say: nothing changes then, or the training mean is earned.
+
+        Args:
+            observations: `(lanes, observation_dim)` where each lane is.
+            actions: `(lanes, h, action_dim)` features.
+            codes: `(lanes, code_dim)`.
+
+        Returns:
+            Observations `(lanes, h, observation_dim)` and rewards `(lanes, h)`, in their own units.
+        """
+        scales, state = self.scales, observations
+        nothing = torch.zeros_like(observations)
+        states, rewards = [], []
+        for features in actions.unbind(1):
+            before = (state - scales.observation_mean) / scales.observation_deviation
+            asked = {"observations": before, "actions": features, "changes": nothing}
+            if self.decoded == "reward":
+                change = -scales.change_mean / scales.change_deviation  # scaled: nothing changes
+                change = change.expand_as(state)
+            else:
+                change = self.decoders(asked, codes)[1]
+            earned = torch.zeros_like(state[:, :1])
+            if self.decoded != "transition":
+                earned = self.decoders({**asked, "changes": change}, codes)[0]
+            state = state + change * scales.change_deviation + scales.change_mean
+            states.append(state)
+            rewards.append((earned * scales.reward_deviation + scales.reward_mean)[:, 0])
+        return torch.stack(states, 1), torch.stack(rewards, 1)
+
 
 class WorldModel(TaskCodeModel):
     """The published one: codes of the last h transitions."""

@@ -21,6 +21,7 @@ class MetaDTPlus(Method):
     """Meta-DT with a code of the whole history and support, trained to predict elsewhere in the task."""
 
     name: ClassVar[str] = "meta-dt-plus"
+    predicts: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = ABLATIONS
     config_class: ClassVar[type[Config]] = MetaDTPlusConfig
     config: MetaDTPlusConfig

@@ -11,7 +11,14 @@ from torch import Tensor
 from metabench import Array, Episode, Spaces, Step
 
 from ..meta_dt.model import Transitions
-from ..meta_dt.policy import CodesOfLanes, MetaDTPolicy, scale_episode, scale_last_transition
+from ..meta_dt.policy import (
+    CodesOfLanes,
+    MetaDTPolicy,
+    group_by_length,
+    scale_episode,
+    scale_episodes,
+    scale_last_transition,
+)
 from ..meta_dt.world_model import TaskCodeModel
 from .config import MetaDTPlusConfig
 from .world_model import HistoryWorldModel
@@ -56,6 +63,16 @@ class HistoryLaneCodes:
             self._last = newest
         self._before = np.array(step.observation)
         return encoder.compute_codes(self._evidence)
+
+    @torch.inference_mode()
+    def read_prefixes(self, prefix: Sequence[Episode]) -> Tensor:
+        """Codes `(lanes, code_dim)` of the support and each lane's episode so far."""
+        evidence = self._evidence.clone()
+        for lanes in group_by_length(prefix):
+            if len(prefix[lanes[0]]):
+                read = scale_episodes(self._model, self._spaces, [prefix[lane] for lane in lanes])
+                evidence[lanes] += self._model.encoder.gather_evidence(read)[:, -1]
+        return self._model.encoder.compute_codes(evidence)
 
 
 class MetaDTPlusPolicy(MetaDTPolicy):

@@ -38,6 +38,7 @@ class OSWM(Method):
 
     name: ClassVar[str] = "oswm"
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
+    predicts: ClassVar[bool] = True
     trains: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     pretraining: ClassVar[Mapping[str, Config]] = PRETRAINING

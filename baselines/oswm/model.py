@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..common.planning.rows import Prediction, Rows
+from ..common.planning.rows import Answers, Rows
 from ..fitted_models.context_regression import Guess, Regressions, append_column, scale_outcomes
 from .bars import BarDistribution
 from .config import ModelConfig
@@ -106,7 +106,7 @@ class OSWMWorldModel(nn.Module):
         observations: Tensor,
         actions: Tensor,
         slots: int | None = None,
-    ) -> Prediction:
+    ) -> Answers:
         """Predict what `(B, M, S)` observations and `(B, M, A)` action features lead to.
 
         Of the state slots only the first `slots` are predicted, which must hold all that are used; the rest stay. By
@@ -128,7 +128,7 @@ class OSWMWorldModel(nn.Module):
         deviation = 0.5 * (high - low) * unit
         scales = given.regressions.scales
         step, idle = (scales.change * scales.moving)[..., :slots], self.config.state_slots - slots
-        return Prediction(
+        return Answers(
             next_observations=observations + functional.pad(found[..., :-1] * step, (0, idle)),
             deviations=functional.pad(deviation[..., :-1] * step, (0, idle)),
             rewards=found[..., -1] * scales.reward_spread + scales.reward_mean,

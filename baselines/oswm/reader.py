@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows, ask_in_parts
+from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows, ask_in_parts
 from .config import ModelConfig
 from .model import ConditionedContext, OSWMWorldModel
 
@@ -56,10 +56,10 @@ class _ReadModel:
         self._model, self._given = model, given
 
     @torch.no_grad()
-    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
         config, dims = self._model.config, observations.shape[2]
         padded = _pad(observations, config.state_slots), _pad(actions, config.action_slots)
-        seen: Prediction = self._model(self._given, *padded, slots=dims)
+        seen: Answers = self._model(self._given, *padded, slots=dims)
         return replace(
             seen,
             next_observations=seen.next_observations[..., :dims],

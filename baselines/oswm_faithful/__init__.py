@@ -29,6 +29,7 @@ class OSWMFaithful(Method):
 
     name: ClassVar[str] = "oswm-faithful"
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
+    predicts: ClassVar[bool] = True
     config_class: ClassVar[type[Config]] = FaithfulConfig
     config: FaithfulConfig
     pretraining: ClassVar[Mapping[str, FaithfulWorldModelConfig]] = PRETRAINING

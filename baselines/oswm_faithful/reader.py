@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..common.planning.rows import DynamicsModel, Prediction, Reader, Rows
+from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows
 from .config import FaithfulWorldModelConfig
 from .model import FaithfulWorldModel
 
@@ -34,6 +36,8 @@ class FaithfulReader(Reader):
     Observations are in the first slots, actions in the first after all of those; a discrete action is its index.
     """
 
+    tells_deviations: ClassVar[bool] = False
+
     def __init__(self, model: FaithfulWorldModel, spaces: Spaces) -> None:
         """Read environments of these spaces; raises `MetabenchError` if they are wider than the model."""
         check_widths(model.config, spaces)
@@ -53,13 +57,13 @@ class FaithfulReader(Reader):
         mean = given.outputs.mean.nan_to_num()  # without rows nothing is known, not even a mean
 
         @torch.no_grad()
-        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        def predict(observations: Tensor, actions: Tensor) -> Answers:
             """Points: deviations are 0, and nothing is said of ends."""
             seen = self.model(given, self._place_in_slots(observations, actions))
             seen = torch.where(seen.isnan(), mean, seen).clamp(-LARGEST, LARGEST)
             state, reward = seen[..., : observations.shape[2]], seen[..., -1]
             none = torch.zeros_like(reward)
-            return Prediction(state, torch.zeros_like(state), reward, none, none)
+            return Answers(state, torch.zeros_like(state), reward, none, none)
 
         return predict
 

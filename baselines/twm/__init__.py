@@ -28,6 +28,7 @@ class TWM(Method):
 
     name: ClassVar[str] = "twm"
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2303.07109"
+    predicts: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     reproduction: ClassVar[type[Config] | None] = TWMReproduceConfig
     config_class: ClassVar[type[Config]] = TWMConfig

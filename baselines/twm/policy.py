@@ -18,6 +18,7 @@ from metabench import (
     Episode,
     Picture,
     Policy,
+    Prediction,
     Spaces,
     Step,
     TrainingData,
@@ -31,6 +32,7 @@ from .finetune import fine_tune
 from .inspect.pictures import draw_world_model_pictures
 from .model.memory import Pinned
 from .model.world_model import WorldModel
+from .predict import predict_episodes
 from .support import make_episode_sequences, make_pinned_support
 from .training.imagined_rollouts import read_context
 
@@ -123,6 +125,15 @@ class TWMPolicy(Policy):
             stacked, episodes, slice(-1, None), self._memory, self._pinned
         )
         return output[:, 0]
+
+    @property
+    def predicts(self) -> bool:
+        """Not a small policy, which has no heads; nor a model of frames."""
+        return not self._small and self._config.front == "vector"
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the world model says, in view of the pinned support; fine-tuned copies are of the actor alone."""
+        return predict_episodes(self._model, self._spaces, prefix, actions, self._pinned)
 
     def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
         """The transformer's output at the latent after the first `steps` steps of each episode, `(n, width)`."""

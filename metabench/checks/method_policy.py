@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabench.checks.method_predictions import check_predictions
 from metabench.checks.method_script import Script, act_script, compare_actions
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import evaluate
@@ -75,6 +76,19 @@ class PolicyChecks:
             "a truncated or missing file, or other spaces, raise DataError",
             self._check_damage,
         )
+        yield (
+            "predicts",
+            "the method says whether its policies predict",
+            self._check_predicts,
+        )
+        if self._policy.predicts:
+            yield (
+                "predictions",
+                "asked again, and in other company, the same exactly; the track runs",
+                lambda: check_predictions(
+                    self._policy, self._script, self._suite, self._training.name
+                ),
+            )
         for split, track in list_supported_tracks(self._suite):
             yield (
                 f"{split} {track}",
@@ -177,6 +191,14 @@ class PolicyChecks:
 
     def _list_files(self) -> list[Path]:
         return sorted(path for path in self._saved.rglob("*") if path.is_file())
+
+    def _check_predicts(self) -> str | None:
+        method = self._training.make_method()
+        if self._policy.predicts and not method.predicts:
+            return (
+                "its policies do, but `predicts` of the method is not true: runs would not ask them"
+            )
+        return None
 
     def _check_track(self, split: str, track: str) -> str | None:
         training = self._training

@@ -30,7 +30,8 @@ def evaluate(
         str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")
     ] = None,
     track: Annotated[
-        list[str] | None, typer.Option(help="zero-shot, few-shot, logged-shot (default: all)")
+        list[str] | None,
+        typer.Option(help="zero-shot, few-shot, logged-shot, prediction (default: all)"),
     ] = None,
     split: Annotated[
         list[str] | None,
@@ -54,7 +55,12 @@ def evaluate(
     The limits hold for each rollout, and need --isolate.
     """
     from metabench.cli.arguments import read_names, read_shots
-    from metabench.runs.again.evaluate_policy import evaluate_saved, tell_other_version
+    from metabench.cli.prediction_tables import print_errors
+    from metabench.runs.again.evaluate_policy import (
+        evaluate_saved,
+        predict_saved,
+        tell_other_version,
+    )
     from metabench.runs.isolation.limits import read_limits
     from metabench.runs.kept.saved_policy import read_training
     from metabench.runs.kept.shipped_policies import find_policy
@@ -66,13 +72,25 @@ def evaluate(
         )
     if isolate:
         warn_of_gaps()
-    folder = find_policy(policy, suite)
+    folder, counts = find_policy(policy, suite), read_shots(shots)
+    tracks = None if track is None else read_names(track)
+    splits = None if split is None else read_names(split)
     loaded, measured = evaluate_saved(
         folder,
         suite=suite,
-        tracks=None if track is None else read_names(track),
-        splits=None if split is None else read_names(split),
-        shots=read_shots(shots),
+        tracks=tracks,
+        splits=splits,
+        shots=counts,
+        seed=seed,
+        isolate=isolate,
+        limits=limits,
+    )
+    predicted = predict_saved(
+        folder,
+        suite=suite,
+        tracks=tracks,
+        splits=splits,
+        shots=counts,
         seed=seed,
         isolate=isolate,
         limits=limits,
@@ -83,9 +101,17 @@ def evaluate(
         blocks = [
             block.model_dump(mode="json") for evaluation in measured for block in evaluation.blocks
         ]
-        typer.echo(json.dumps({"suite": loaded.identity, "blocks": blocks}))
-    else:
-        _print_scores(loaded, measured, Console())
+        predictions = [each.model_dump(mode="json") for each in predicted]
+        content = {"suite": loaded.identity, "blocks": blocks, "predictions": predictions}
+        typer.echo(json.dumps(content))
+        return
+    console = Console()
+    if measured:
+        _print_scores(loaded, measured, console)
+    if predicted:
+        print_errors(predicted, loaded.identity, console)
+    elif not measured:
+        typer.echo("the policy predicts nothing, or the data hold nothing to predict")
 
 
 def _print_scores(suite: Suite, measured: Sequence[Evaluation], console: Console) -> None:

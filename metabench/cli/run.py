@@ -58,7 +58,9 @@ def run(
     ] = None,
     track: Annotated[
         list[str] | None,
-        typer.Option(help="only these tracks: zero-shot,few-shot,logged-shot (default: all)"),
+        typer.Option(
+            help="only these tracks: zero-shot,few-shot,logged-shot,prediction (default: all)"
+        ),
     ] = None,
     split: Annotated[
         list[str] | None,

@@ -58,8 +58,14 @@ def show_outcome(
     planned: Sequence[PlannedCell], outcome: Outcome, tensorboard: Path | None, console: Console
 ) -> None:
     """The tables of what is done, then what failed, then counts; writes curves of skipped cells for TensorBoard."""
+    from metabench.cli.prediction_tables import print_prediction_boards
     from metabench.cli.tables import print_tables
     from metabench.leaderboard.scores.aggregate import aggregate
+    from metabench.leaderboard.scores.predictions import (
+        PredictedRecord,
+        make_prediction_boards,
+        note_predictions,
+    )
     from metabench.leaderboard.scores.quotas import SuiteShelf
     from metabench.runs.kept.record import read_record
     from metabench.runs.tensorboard import write_record_curves
@@ -71,7 +77,10 @@ def show_outcome(
             folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}
         }
         records = (read_record(planned[index].record_path) for index in done)
-        print_tables(aggregate(records, SuiteShelf(suites.values())), console)
+        predicted: list[PredictedRecord] = []
+        shelf = SuiteShelf(suites.values())
+        print_tables(aggregate(note_predictions(records, predicted), shelf), console)
+        print_prediction_boards(make_prediction_boards(predicted, shelf), console)
         if tensorboard is not None:
             for cell in (planned[index] for index in outcome.skipped):
                 write_record_curves(

@@ -100,7 +100,7 @@ def evaluate(
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
     counts = protocol.choose_shot_counts(suite, split, track, shots)
-    opener = _copy_anew(policy, name) if isinstance(policy, Policy) else policy
+    opener = copy_anew(policy, name) if isinstance(policy, Policy) else policy
     stages = _Stages(
         opener, name, suite, suite.environment(), split, track, seed, privileged, replays, progress
     )
@@ -124,7 +124,9 @@ def evaluate(
     )
 
 
-def _copy_anew(policy: Policy, name: str | None) -> PolicyOpener:
+def copy_anew(policy: Policy, name: str | None) -> PolicyOpener:
+    """What opens deep copies of a policy; entering raises `MethodError` if it cannot be copied."""
+
     @contextmanager
     def copied() -> Iterator[Policy]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from metabench.envs import Array, Spaces
 from metabench.errors import MethodError, PolicyProcessError
-from metabench.methods.contract import Episode, Policy, Step
+from metabench.methods.contract import Episode, Policy, Prediction, Step
 
 TOLERANCE = 1e-6
 """Actions out of bounds by no more than this are clipped, by more they are errors."""
@@ -26,6 +27,8 @@ class GuardedPolicy:
         seconds_adapting: spent in `Policy.adapt`.
         act_calls: calls of `Policy.act`, each for all lanes.
         adapt_calls: calls of `Policy.adapt`.
+        seconds_predicting: spent in `Policy.predict`.
+        predict_calls: calls of `Policy.predict`, each for all lanes.
     """
 
     def __init__(self, policy: Policy, name: str, spaces: Spaces) -> None:
@@ -38,6 +41,20 @@ class GuardedPolicy:
         self.seconds_adapting = 0.0
         self.act_calls = 0
         self.adapt_calls = 0
+        self.seconds_predicting = 0.0
+        self.predict_calls = 0
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the policy has a world model to be asked.
+
+        Raises:
+            MethodError: it raised when it was asked that.
+        """
+        try:
+            return bool(self._policy.predicts)
+        except Exception as error:
+            raise self._make_error("predicts", error) from error
 
     def reset(
         self,
@@ -97,6 +114,46 @@ class GuardedPolicy:
         self.act_calls += 1
         return self._check_actions(chosen, active, timestep)
 
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the policy says of `(lanes, h, ...)` actions after these prefixes, all arrays float64.
+
+        Raises:
+            MethodError: it raised, or returned a wrong type, shape or number; names method, lane and step.
+        """
+        given = [_copy_episode(episode) for episode in prefix]
+        start = time.perf_counter()
+        try:
+            said = self._policy.predict(given, actions.copy())
+        except Exception as error:
+            raise self._make_error("predict", error) from error
+        self.seconds_predicting += time.perf_counter() - start
+        self.predict_calls += 1
+        problem = find_prediction_problem(said, len(actions), actions.shape[1], self._spaces)
+        if problem is not None:
+            raise MethodError(f"method {self.name!r}: {problem}")
+        checked = {
+            name: self._check_numbers(name, getattr(said, name))
+            for name in PREDICTED
+            if getattr(said, name) is not None
+        }
+        return Prediction(**checked)
+
+    def _check_numbers(self, what: str, said: Array) -> Array:
+        """`(lanes, h, ...)` numbers as float64; raises `MethodError` naming the first that cannot be."""
+        values = np.array(said, np.float64)
+        low, high, expected = _EXPECTED_NUMBERS.get(what, (-np.inf, np.inf, "a finite number"))
+        with np.errstate(invalid="ignore"):  # NaN compares false, and is wrong
+            fits = np.isfinite(values) & (values >= low) & (values <= high)
+        wrong = ~fits.reshape(*values.shape[:2], -1).all(axis=2)  # (lanes, h)
+        if wrong.any():
+            lane, step = (int(place) for place in np.argwhere(wrong)[0])
+            found = values[lane, step][~fits[lane, step]].flat[0]
+            raise MethodError(
+                f"method {self.name!r}, lane {lane}, step {step + 1}: predict: {what}: expected {expected}, "
+                f"found {found:g}"
+            )
+        return values
+
     def _check_actions(self, chosen: Any, active: Array, timestep: int) -> Array:
         lanes, spaces = len(active), self._spaces
         malformed = find_form_problem(chosen, lanes, spaces)
@@ -146,6 +203,37 @@ def find_form_problem(chosen: Any, lanes: int, spaces: Spaces) -> str | None:
     shape = (lanes,) if spaces.discrete else (lanes, spaces.action_dim)
     if chosen.shape != shape:
         return f"act must return shape {shape}, not {chosen.shape}"
+    return None
+
+
+PREDICTED = tuple(field.name for field in dataclasses.fields(Prediction))
+"""The arrays of a prediction."""
+
+_EXPECTED_NUMBERS = {
+    "ends": (0.0, 1.0, "a probability"),
+    "observation_deviations": (0.0, np.inf, "a finite number of 0 or more"),
+    "reward_deviations": (0.0, np.inf, "a finite number of 0 or more"),
+}
+
+
+def find_prediction_problem(said: Any, lanes: int, steps: int, spaces: Spaces) -> str | None:
+    """What is wrong with the types or shapes of what `Policy.predict` returned; None if nothing is."""
+    if not isinstance(said, Prediction):
+        return f"predict must return a Prediction, not {type(said).__name__}"
+    for name in PREDICTED:
+        values = getattr(said, name)
+        if values is None and name.endswith("deviations"):
+            continue
+        if not isinstance(values, np.ndarray):
+            return f"predict must return {name} as a NumPy array, not {type(values).__name__}"
+        if values.dtype.kind not in ("fb" if name == "ends" else "f"):
+            return f"predict must return {name} as floats, not {values.dtype}"
+        wide = (spaces.observation_dim,) if name.startswith("observation") else ()
+        shape = (lanes, steps, *wide)
+        if values.shape != shape:
+            if values.ndim == len(shape) and values.shape[1] < steps:
+                return f"predict must return {name} of {steps} steps, not {values.shape[1]}"
+            return f"predict must return {name} of shape {shape}, not {values.shape}"
     return None
 
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation import seeds
+from metabench.evaluation.prediction.quota import PREDICTION as PREDICTION
+from metabench.evaluation.prediction.quota import SUPPORT_DATASET as SUPPORT_DATASET
+from metabench.evaluation.prediction.quota import list_behaviours as list_behaviours
 from metabench.evaluation.seeds import PROTOCOL as PROTOCOL
 from metabench.suites import Suite
 from metabench.suites.schema import FEW_SHOTS, TaskEntry
@@ -28,9 +31,6 @@ VALIDATION = "validation"
 
 TRACKS = ("zero-shot", "few-shot", "logged-shot")
 """Where support comes from: nowhere, the policy's own episodes, logged trajectories."""
-
-SUPPORT_DATASET = "medium"
-"""The dataset that the support of `logged-shot` is drawn from."""
 
 _SHOTS = {"zero-shot": (0,), "few-shot": (3,), "logged-shot": (3,)}
 """On every split; suites name more of few-shot for their test and validation tasks."""
@@ -125,7 +125,7 @@ def choose_tracks(
 
     Args:
         suite: the suite.
-        tracks: some of `TRACKS`; None takes all that the suite has.
+        tracks: some of `TRACKS`, or `PREDICTION`, which comes last; None takes all that the suite has.
         splits: some of `list_splits`; None takes all that are ranked.
 
     Raises:
@@ -134,7 +134,7 @@ def choose_tracks(
     """
     for split in splits or ():
         check_split(suite, split)
-    supported = list_supported_tracks(suite)
+    supported = (*list_supported_tracks(suite), *list_prediction_tracks(suite))
     if splits is not None:
         supported = tuple(
             pair
@@ -144,11 +144,12 @@ def choose_tracks(
     if tracks is None:
         return supported
     for track in tracks:
-        if track not in TRACKS:
-            raise UnknownNameError("track", track, TRACKS)
+        if track not in (*TRACKS, PREDICTION):
+            raise UnknownNameError("track", track, (*TRACKS, PREDICTION))
         if all(track != name for _, name in supported):
+            lacks = "data of these splits" if track == PREDICTION else "medium dataset"
             raise MetabenchError(
-                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no medium dataset"
+                f"suite {suite.name!r} cannot be scored in track {track!r}: it has no {lacks}"
             )
     return tuple((split, track) for split, track in supported if track in tracks)
 
@@ -156,6 +157,15 @@ def choose_tracks(
 def list_supported_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
     """All (split, track) that `suite` can be ranked in: `logged-shot` needs `medium` data of the split."""
     return _list_supported(suite, [split for split in SPLITS if split in suite.splits])
+
+
+def list_prediction_tracks(suite: Suite) -> tuple[tuple[str, str], ...]:
+    """All (split, `prediction`) of `suite`: the ranked splits of which it has data."""
+    return tuple(
+        (split, PREDICTION)
+        for split in SPLITS
+        if split in suite.splits and list_behaviours(suite, split)
+    )
 
 
 def _list_supported(suite: Suite, splits: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -50,6 +50,16 @@ def seed_logged_support(suite: Suite, split: str, task: int, support: int) -> in
     return derive_seed(PROTOCOL, "logged support", suite.identity, split, task, support)
 
 
+def seed_held_out(suite: Suite, split: str, task: int, behaviour: str) -> int:
+    """Which logged trajectories of a task and behaviour are to be predicted."""
+    return derive_seed(PROTOCOL, "held out", suite.identity, split, task, behaviour)
+
+
+def seed_prediction_order(suite: Suite, split: str) -> int:
+    """The order of the lanes of the track `prediction`."""
+    return derive_seed(PROTOCOL, "prediction order", suite.identity, split)
+
+
 def seed_replay_choice(suite: Suite, seed: int) -> int:
     """Which rollout of a cell is replayed in part; `seed` is the evaluation seed."""
     return derive_seed(PROTOCOL, "replayed rollout", suite.identity, seed)

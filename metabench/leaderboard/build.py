@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
+from metabench.leaderboard.export.predictions import format_predictions_as_csv
 from metabench.leaderboard.method_card import MethodShelf
 from metabench.leaderboard.method_descriptions import describe_methods
 from metabench.leaderboard.page.page import make_rows_script, render_page
@@ -21,6 +22,11 @@ from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
 from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.leaderboard.scores.overall import make_overall_tables
+from metabench.leaderboard.scores.predictions import (
+    PredictedRecord,
+    make_prediction_boards,
+    note_predictions,
+)
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
 from metabench.leaderboard.scores.tables import Leaderboard, MethodDescription, Source
@@ -37,7 +43,7 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
 
     Args:
         records: a folder of records; cards of submitted methods lie beside it, in `methods`.
-        output: gets leaderboard.json, leaderboard.csv, index.html, rows/ and the two schemas.
+        output: gets leaderboard.json, leaderboard.csv, predictions.csv, index.html, rows/ and the two schemas.
         shelf: the suites to score with; by default those of the registry.
 
     Raises:
@@ -51,13 +57,16 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             (fresh / ROWS).mkdir(parents=True)
-            entries = aggregate(_write_rows_and_pass_on(records, sources, fresh / ROWS), shelf)
+            predicted: list[PredictedRecord] = []  # filled likewise
+            read = _write_rows_and_pass_on(records, sources, fresh / ROWS)
+            entries = aggregate(note_predictions(read, predicted), shelf)
             cards = MethodShelf().add_folder(find_cards_folder(records))
             methods = describe_methods({entry.method for entry in entries}, cards)
-            board = compile_leaderboard(entries, sources, shelf, methods)
+            board = compile_leaderboard(entries, sources, shelf, methods, predicted)
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
                 "leaderboard.csv": format_as_csv(board.entries),
+                "predictions.csv": format_predictions_as_csv(board.predictions),
                 "leaderboard.schema.json": render_schema(
                     Leaderboard.model_json_schema(mode="serialization")
                 ),
@@ -76,8 +85,9 @@ def compile_leaderboard(
     sources: list[Source],
     shelf: SuiteShelf,
     methods: dict[str, MethodDescription],
+    predicted: Sequence[PredictedRecord] = (),
 ) -> Leaderboard:
-    """Put standings, overall tables and what is known of `methods` beside `entries`."""
+    """Put standings, overall tables, what is known of `methods`, and boards of what was `predicted` beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
@@ -96,6 +106,7 @@ def compile_leaderboard(
         entries=tuple(entries),
         boards=tuple(make_boards(entries)),
         overall=tuple(make_overall_tables(entries, seen)),
+        predictions=tuple(make_prediction_boards(predicted, shelf)),
         sources=tuple(sorted(sources, key=lambda source: (source.contender, source.seed))),
     )
 

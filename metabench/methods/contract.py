@@ -54,6 +54,26 @@ class Step:
     scored: Array
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a world model says of h steps in each lane, open loop: it sees none of them.
+
+    Attributes:
+        observations: `(lanes, h, observation_dim)` floats, means, after each of the h actions.
+        rewards: `(lanes, h)` floats, means, of each of these steps.
+        ends: `(lanes, h)` probabilities that the step ends the episode, or bools; false from a model of no ends.
+        observation_deviations: `(lanes, h, observation_dim)` standard deviations, of the outcome around the mean; None
+            from a model without any.
+        reward_deviations: `(lanes, h)`, likewise.
+    """
+
+    observations: Array
+    rewards: Array
+    ends: Array
+    observation_deviations: Array | None = None
+    reward_deviations: Array | None = None
+
+
 class Policy(ABC):
     """What training returns: acts in many lanes of unknown tasks at once."""
 
@@ -91,6 +111,29 @@ class Policy(ABC):
             actions. What is out of bounds by no more than 1e-6 is clipped, anything else ends the cell. Actions of
             lanes that are not `active` may be anything of this shape.
         """
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """Say what actions would lead to; for policies with a world model, which the track `prediction` scores.
+
+        Called after `reset` and `adapt`, perhaps several times: each call stands alone. No lane acts meanwhile.
+
+        Args:
+            prefix: `(lanes,)` the episode so far in each lane, neither terminated nor truncated; perhaps of 0 steps,
+                then with one observation. The arrays are copies.
+            actions: `(lanes, h, action_dim)` float32 or `(lanes, h)` int64: what is done next, whatever comes of it.
+                Predictions beyond an end are not scored.
+
+        Returns:
+            h steps of every lane, all numbers finite. A lane's depend on its prefix, its actions, its group's support
+            and its seed alone.
+        """
+        del prefix, actions
+        raise NotImplementedError(f"{type(self).__name__} predicts nothing")
+
+    @property
+    def predicts(self) -> bool:
+        """Whether `predict` can be called: by default, whether it is overridden. A policy that cannot has no row."""
+        return type(self).predict is not Policy.predict
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -148,6 +191,7 @@ class Method(ABC):
             and never ranked.
         trains: false for methods with nothing to train.
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
+        predicts: its policies have a world model, `Policy.predict`, which runs score by the track `prediction`.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
         pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
         paper: address of the paper that it is from, which leaderboards cite; None where there is none.
@@ -160,6 +204,7 @@ class Method(ABC):
     trains: ClassVar[bool] = True
     discrete_actions: ClassVar[bool] = True
     continuous_actions: ClassVar[bool] = True
+    predicts: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     pretraining: ClassVar[Mapping[str, Config]] = {}
     paper: ClassVar[str | None] = None

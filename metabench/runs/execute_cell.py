@@ -15,6 +15,8 @@ from metabench.data.load import load_data
 from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.independence import choose_replay
+from metabench.evaluation.prediction.measure import evaluate_predictions
+from metabench.evaluation.protocol import PREDICTION
 from metabench.evaluation.rows import sum_counts
 from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
@@ -125,7 +127,8 @@ class _Execution:
             trained, training = self._train_or_find()
             self.curves.follow(training.curve)
             tracks = [
-                self._evaluate_track(trained, split, track) for split, track in self.planned.tracks
+                self._find_or_measure_track(trained, split, track)
+                for split, track in self.planned.tracks
             ]
             record = self._make_record(training, tracks)
             self.curves.finish(record, self.suite)
@@ -204,38 +207,44 @@ class _Execution:
         save_trained(policy, training, folder)
         return read_training(folder)
 
-    def _evaluate_track(self, trained: Path, split: str, track: str) -> FinishedTrack:
+    def _find_or_measure_track(self, trained: Path, split: str, track: str) -> FinishedTrack:
         """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""
         path = self.folder / "evaluated" / f"{split}.{track}.json"
         kept = read_track(path)
         if kept is not None:
             return kept
-        cell, start = self.planned.cell, time.perf_counter()
-        replayed = choose_replay(self.suite, self.planned.tracks, cell.seed)
 
         def progress(stage: str, done: int, total: int) -> None:
             self.progress(f"evaluating: {stage}", done, total, {})
             if self.cancelled():
                 raise CancelledError(f"stopped in evaluation {split} {track}")
 
-        evaluation = evaluate(
-            lambda: self._open_policy(trained),
-            self.suite,
-            track,
-            split=split,
-            seed=cell.seed,
-            privileged=self.method.privileged,
-            name=cell.method,
-            replays=[replayed[2]] if replayed[:2] == (split, track) else (),
-            progress=progress,
-        )
-        measured = FinishedTrack(
-            blocks=evaluation.blocks,
-            collection=evaluation.collection,
-            counts=evaluation.counts,
-            stages=evaluation.stages,
-            seconds_evaluating=time.perf_counter() - start,
-        )
+        start = time.perf_counter()
+        if track == PREDICTION:
+            predicted = evaluate_predictions(
+                lambda: self._open_policy(trained),
+                self.suite,
+                split=split,
+                seed=self.planned.cell.seed,
+                name=self.planned.cell.method,
+                progress=progress,
+            )
+            measured = FinishedTrack.from_predicting(predicted, time.perf_counter() - start)
+        else:
+            acting = [pair for pair in self.planned.tracks if pair[1] != PREDICTION]
+            replayed = choose_replay(self.suite, acting, self.planned.cell.seed)
+            acted = evaluate(
+                lambda: self._open_policy(trained),
+                self.suite,
+                track,
+                split=split,
+                seed=self.planned.cell.seed,
+                privileged=self.method.privileged,
+                name=self.planned.cell.method,
+                replays=[replayed[2]] if replayed[:2] == (split, track) else (),
+                progress=progress,
+            )
+            measured = FinishedTrack.from_acting(acted, time.perf_counter() - start)
         keep_track(measured, path)
         return measured
 
@@ -267,12 +276,16 @@ class _Execution:
             blocks=tuple(block for track in tracks for block in track.blocks),
             collections=tuple(track.collection for track in tracks if track.collection is not None),
             counts=sum_counts([track.counts for track in tracks]),
+            predictions=tuple(track.predictions for track in tracks if track.predictions)
+            if any(track == PREDICTION for _, track in self.planned.tracks)
+            else None,
         )
         timings = Timings(
             pretraining=self.method.pretraining_seconds(),
             training=training.seconds,
             evaluating=sum(track.seconds_evaluating for track in tracks),
             stages=[stage for track in tracks for stage in track.stages],
+            predicting=[cost for track in tracks for cost in track.predicting],
         )
         provenance = make_provenance(
             timings,

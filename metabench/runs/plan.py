@@ -11,12 +11,14 @@ from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.protocol import (
+    PREDICTION,
     PROTOCOL,
     SPLITS,
     SUPPORT_DATASET,
     TRACKS,
     VALIDATION,
     choose_tracks,
+    list_behaviours,
 )
 from metabench.methods.contract import Method
 from metabench.methods.registry import digest_method_code, load_method, name_method
@@ -55,16 +57,18 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         for suite in suites
         for spec in request.methods
     }
-    for suite in suites:
-        suite.check_available()
+    for suite, _, _, tracks in settings:
+        if any(track != PREDICTION for _, track in tracks):
+            suite.check_available()
     if any(seed < 0 for seed in request.seeds):
         raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
     codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks in settings:
-        digest, warnings = _look_up_data(suite, dataset, tracks)
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             method = methods[suite.name, spec]
+            own = _leave_out_predictions(tracks, method)
+            digest, warnings = _look_up_data(suite, dataset, own)
             cell = Cell(
                 suite=suite.name,
                 suite_version=suite.entry.version,
@@ -86,7 +90,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 suite_folder=suite.folder,
                 spec=spec,
                 overrides={key: make_plain(value, key) for key, value in request.overrides.items()},
-                tracks=tracks,
+                tracks=own,
                 results=request.results,
                 overwrite=request.overwrite,
                 warnings=warnings,
@@ -108,10 +112,31 @@ def check_names(planned: Iterable[PlannedCell]) -> None:
             )
 
 
-def datasets_needed(dataset: str, tracks: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The datasets of a suite that a cell reads: the one it trains on, and the one that logged supports come from."""
-    supported = any(track == "logged-shot" for _, track in tracks)
-    return tuple(dict.fromkeys((dataset, SUPPORT_DATASET) if supported else (dataset,)))
+def datasets_needed(
+    suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]]
+) -> tuple[str, ...]:
+    """The datasets that a cell reads: what it trains on, what logged supports come from, what is to be predicted."""
+    needed = [dataset]
+    for split, track in tracks:
+        if track == "logged-shot":
+            needed.append(SUPPORT_DATASET)
+        elif track == PREDICTION:
+            needed += list_behaviours(suite, split)
+    return tuple(dict.fromkeys(needed))
+
+
+def _leave_out_predictions(
+    tracks: tuple[tuple[str, str], ...], method: Method
+) -> tuple[tuple[str, str], ...]:
+    """The tracks of a method: one without a world model has nothing to predict by."""
+    if method.predicts:
+        return tracks
+    acting = tuple(pair for pair in tracks if pair[1] != PREDICTION)
+    if not acting:
+        raise MetabenchError(
+            f"method {method.name!r} cannot be scored in track {PREDICTION!r}: it does not say that it predicts"
+        )
+    return acting
 
 
 def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], ...]:
@@ -124,7 +149,10 @@ def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], 
 
 def covers(record: Record, planned: PlannedCell) -> bool:
     """Whether `record` is of this very cell and has all its tracks."""
-    return record.result.cell == planned.cell and set(planned.tracks) <= _tracks_of(record)
+    missing = set(planned.tracks) - _tracks_of(record)
+    if record.result.predictions == ():  # it was asked, and its policy predicts nothing
+        missing = {pair for pair in missing if pair[1] != PREDICTION}
+    return record.result.cell == planned.cell and not missing
 
 
 def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method:
@@ -145,7 +173,8 @@ def _look_up_data(
     suite: Suite, dataset: str, tracks: Iterable[tuple[str, str]]
 ) -> tuple[str, tuple[str, ...]]:
     """The dataset's digest, and warnings about all data that its cells need."""
-    identities = {name: _identify_data(suite, name) for name in datasets_needed(dataset, tracks)}
+    needed = datasets_needed(suite, dataset, tracks)
+    identities = {name: _identify_data(suite, name) for name in needed}
     warnings = tuple(
         f"dataset {name} of {suite.identity} has digest {identity.digest}, not the published {identity.expected}"
         for name, identity in identities.items()
@@ -163,7 +192,9 @@ def _identify_data(suite: Suite, dataset: str) -> DatasetIdentity:
 
 
 def _tracks_of(record: Record) -> set[tuple[str, str]]:
-    return {(block.split, block.track) for block in record.result.blocks}
+    result = record.result
+    predicted = {(each.split, PREDICTION) for each in result.predictions or ()}
+    return {(block.split, block.track) for block in result.blocks} | predicted
 
 
 def _look_for_record(planned: PlannedCell) -> PlannedCell:
@@ -186,7 +217,11 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     if record.result.cell == planned.cell:
         tracks = sorted(
             _tracks_of(record) | set(planned.tracks),
-            key=lambda pair: ((*SPLITS, VALIDATION).index(pair[0]), TRACKS.index(pair[1])),
+            key=lambda pair: (
+                pair[1] == PREDICTION,
+                (*SPLITS, VALIDATION).index(pair[0]),
+                (*TRACKS, PREDICTION).index(pair[1]),
+            ),
         )
         return dataclasses.replace(
             planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"

@@ -30,7 +30,7 @@ def prepare_data(planned: Iterable[PlannedCell], progress: BuildProgress | None 
     needed = {
         (cell.suite_folder, name)
         for cell in waiting
-        for name in datasets_needed(cell.cell.dataset, cell.tracks)
+        for name in datasets_needed(load_suite(cell.suite_folder), cell.cell.dataset, cell.tracks)
     }
     missing = [
         (suite, name)

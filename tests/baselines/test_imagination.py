@@ -13,7 +13,7 @@ import torch
 from metabench_baselines.common.planning.config import ImaginationConfig, PlannerConfig
 from metabench_baselines.common.planning.learn_in_imagination import Imagination, ImaginationPolicy, learn_policies
 from metabench_baselines.common.planning.ppo import GroupedActorCritics, GroupedRollout, estimate_advantages
-from metabench_baselines.common.planning.rows import DynamicsModel, Prediction, Reader, Rows, Transitions
+from metabench_baselines.common.planning.rows import Answers, DynamicsModel, Reader, Rows, Transitions
 from metabench_baselines.common.planning.world import World
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 from torch import Tensor
@@ -41,12 +41,12 @@ class Line(DynamicsModel):
         self.gain, self.ends, self.speed = gain, ends, speed
         self.asked: list[Tensor] = []
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
         self.asked.append(observations)
         moved = observations + self.speed * self.gain[:, None, None] * direction(actions)
         rewards = -moved[..., 0].abs()
         doubt = (observations.abs() > 3.0).float()
-        return Prediction(moved, 0.1 + doubt, rewards, 0.0 * rewards, torch.full_like(rewards, self.ends))
+        return Answers(moved, 0.1 + doubt, rewards, 0.0 * rewards, torch.full_like(rewards, self.ends))
 
 
 class LineReader(Reader):
@@ -219,7 +219,7 @@ def test_rewards_are_scaled_and_unusual_doubt_is_paid_for() -> None:
 class Alarmed(Line):
     """It finds ends likely everywhere, and likelier where they are."""
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
         seen = super().__call__(observations, actions)
         return replace(seen, ends=0.6 + 0.3 * (seen.next_observations[..., 0] > 2.0).float())
 

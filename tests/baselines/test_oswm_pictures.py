@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import Prediction, Reader
+from metabench_baselines.common.planning.rows import Answers, Reader
 from metabench_baselines.oswm import OSWM
 from metabench_baselines.oswm.config import PRESETS
 from metabench_baselines.oswm.pictures import draw_prediction_pictures
@@ -21,7 +21,7 @@ class Counting(Reader):
 
         def predict(observations, actions):
             flat = torch.full(observations.shape[:2], count)
-            return Prediction(observations + count, torch.full_like(observations, 2 * count), flat, 2 * flat, flat * 0)
+            return Answers(observations + count, torch.full_like(observations, 2 * count), flat, 2 * flat, flat * 0)
 
         return predict
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.common.planning.rows import DynamicsModel, Prediction, Reader, Rows
+from metabench_baselines.common.planning.rows import Answers, DynamicsModel, Reader, Rows
 from metabench_baselines.oswm.reproduction import priors
 from metabench_baselines.oswm.reproduction.environments import (
     CUT,
@@ -52,10 +52,10 @@ class StayingReader(Reader):
         self.asked: list[Tensor] = []
 
     def read(self, context: Rows) -> DynamicsModel:
-        def predict(observations: Tensor, actions: Tensor) -> Prediction:
+        def predict(observations: Tensor, actions: Tensor) -> Answers:
             self.asked.append(observations)
             none = torch.zeros(observations.shape[:2])
-            return Prediction(observations, torch.zeros_like(observations), none, none, torch.ones_like(none))
+            return Answers(observations, torch.zeros_like(observations), none, none, torch.ones_like(none))
 
         return predict
 

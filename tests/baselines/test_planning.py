@@ -7,7 +7,7 @@ import pytest
 import torch
 from metabench_baselines.common.planning.config import PlannerConfig
 from metabench_baselines.common.planning.planner import Planner
-from metabench_baselines.common.planning.rows import Prediction, Transitions, batch_transitions
+from metabench_baselines.common.planning.rows import Answers, Transitions, batch_transitions
 from metabench_baselines.fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 
@@ -19,7 +19,7 @@ LINE = Spaces(observation_dim=1, horizon=20, num_actions=3)
 
 def predicted(state, reward, ends=None):
     zeros = torch.zeros_like(reward)
-    return Prediction(state, torch.zeros_like(state), reward, zeros, zeros if ends is None else ends)
+    return Answers(state, torch.zeros_like(state), reward, zeros, zeros if ends is None else ends)
 
 
 def walk(observations, actions):

@@ -175,6 +175,11 @@ class ImaginationPolicy(PlanningPolicy):
         super().__init__(reader, config, spaces)
         self._imagination = imagination
 
+    @property
+    def predicts(self) -> bool:
+        """Not where it learns in imagination: the model is that of the planner, which is asked in its own name."""
+        return self._imagination is None
+
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
         super().reset(groups, seeds)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, Episode, Policy, Spaces, Step
+from metabench import Array, Episode, Policy, Prediction, Spaces, Step
 
 from .config import PlannerConfig
+from .open_loop import collect_prediction, predict_open_loop
 from .planner import Planner
 from .rows import DynamicsModel, Reader, Transitions, batch_transitions
+
+CONTEXTS_AT_ONCE = 256
+"""Contexts of lanes without support that are read together: that bounds memory."""
 
 
 class PlanningPolicy(Policy):
@@ -71,6 +75,29 @@ class PlanningPolicy(Policy):
         if self._plans is None or time - self._planned_at >= self._config.replan:
             self._plans, self._planned_at = self._plan_lanes(step.observation, step.active), time
         return self._spaces.actions_from_features(self._plans[:, time - self._planned_at].numpy())
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the model that plans are made in says: of the support where there is one, else of the prefix."""
+        now = torch.from_numpy(np.stack([episode.observations[-1] for episode in prefix]))
+        features = torch.from_numpy(self._spaces.action_features(actions))  # (lanes, h, A)
+        parts = []
+        for model, members in self._models or self._read_prefixes(prefix):
+            places = torch.tensor(members)
+            parts.append((places, predict_open_loop(model, now[places], features[places])))
+        return collect_prediction(parts, len(prefix), deviations=self.reader.tells_deviations)
+
+    def _read_prefixes(
+        self, prefix: Sequence[Episode]
+    ) -> Iterator[tuple[DynamicsModel, list[list[int]]]]:
+        """Models that have read each lane's own episode, with the lanes of each group; without steps all are one."""
+        rows = [Transitions.from_episodes([episode], self._spaces) for episode in prefix]
+        nothing = [lane for lane, own in enumerate(rows) if not len(own)]
+        if nothing:
+            yield self._read_contexts([rows[nothing[0]]]), [nothing]
+        begun = [lane for lane, own in enumerate(rows) if len(own)]
+        for first in range(0, len(begun), CONTEXTS_AT_ONCE):
+            part = begun[first : first + CONTEXTS_AT_ONCE]
+            yield self._read_contexts([rows[lane] for lane in part]), [[lane] for lane in part]
 
     def parameter_count(self) -> int:
         """The model's trained parameters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Answers:
     """What M queries in each of G environments lead to.
 
     Attributes:
@@ -57,7 +57,7 @@ class Prediction:
 class DynamicsModel(Protocol):
     """A model of G environments that has read its context."""
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
         """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other."""
         ...
 
@@ -68,19 +68,23 @@ def ask_in_parts(model: DynamicsModel, queries: int) -> DynamicsModel:
     What is computed of them then stays in the processor's cache, which is twice as fast.
     """
 
-    def predict(observations: Tensor, actions: Tensor) -> Prediction:
+    def predict(observations: Tensor, actions: Tensor) -> Answers:
         size = max(1, queries // len(observations))
         asked = zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
         parts = [vars(model(*each)) for each in asked]
-        return Prediction(
-            **{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
-        )
+        return Answers(**{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]})
 
     return predict
 
 
 class Reader(ABC):
-    """Makes models of environments from some of their transitions."""
+    """Makes models of environments from some of their transitions.
+
+    Class attributes:
+        tells_deviations: whether the deviations of its models' answers are more than zeros.
+    """
+
+    tells_deviations: ClassVar[bool] = True
 
     @abstractmethod
     def read(self, context: Rows) -> DynamicsModel:

@@ -11,7 +11,7 @@ from torch import Tensor
 from metabench import Array
 
 from .config import ImaginationConfig
-from .rows import DynamicsModel, Prediction, Transitions
+from .rows import Answers, DynamicsModel, Transitions
 
 SMALLEST = 1e-6
 """Scales below this are taken for those of something constant."""
@@ -99,7 +99,7 @@ class World:
         """As the networks read `(G, K, S)` observations."""
         return (observations - self.mean) / self.spread
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Prediction:
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
         """Ask every group's model, for `(G, K, S)` observations and `(G, K, A)` action features.
 
         Probabilities of ends are stretched, so that in the context their means are 0 where episodes go on and 1 where
@@ -115,18 +115,18 @@ class World:
         seen["ends"] = stretched.clamp(0.0, 1.0)
         if self.ended is not None:
             seen["ends"] = self.ended(seen["next_observations"]).to(seen["ends"].dtype)
-        return Prediction(**seen)
+        return Answers(**seen)
 
-    def doubt(self, seen: Prediction) -> Tensor:
+    def doubt(self, seen: Answers) -> Tensor:
         """`(G, K)` from 0 to 1: how much more uncertain the most uncertain of state axes and reward is than usually."""
         return (_relative_doubt(seen, self.units) - self.usual_doubt).clamp(min=0.0).amax(-1)
 
 
-def _predict_standstill(observations: Tensor, actions: Tensor) -> Prediction:
+def _predict_standstill(observations: Tensor, actions: Tensor) -> Answers:
     """A model of a world that stays as it is."""
     del actions
     none = torch.zeros(observations.shape[:2])
-    return Prediction(observations, torch.zeros_like(observations), none, none, none)
+    return Answers(observations, torch.zeros_like(observations), none, none, none)
 
 
 def _measure_scales(context: Transitions, reach: float) -> tuple[Tensor, ...]:
@@ -167,7 +167,7 @@ def _measure_on_context(
     return _relative_doubt(seen, units).mean(1), floor, ceiling
 
 
-def _relative_doubt(seen: Prediction, units: Tensor) -> Tensor:
+def _relative_doubt(seen: Answers, units: Tensor) -> Tensor:
     """`(G, M, S + 1)` predicted deviations of states and reward in their units, at most 1."""
     return (torch.cat([seen.deviations, seen.reward_deviations[..., None]], -1) / units).clamp(
         max=1.0

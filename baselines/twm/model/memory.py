@@ -80,6 +80,14 @@ class Pinned:
         """G."""
         return len(self.keys[0])
 
+    def select(self, lanes: Tensor) -> Pinned:
+        """The support of some sequences, `(N,)` places; each has a group of its own."""
+
+        def take(parts: list[Tensor]) -> list[Tensor]:
+            return [part[lanes] for part in parts]
+
+        return Pinned(take(self.keys), take(self.values), take(self.bias), self.unseen[lanes])
+
     def scores(self, layer: int, query: Tensor) -> Tensor:
         """Scores `(B, heads, n, S)` of `(B, heads, n, width / heads)` scaled queries."""
         scores = self._gather(query) @ self.keys[layer].transpose(2, 3) + self.bias[layer]

@@ -121,6 +121,12 @@ class WorldModel(nn.Module):
             return transformed.clamp(-0.999, 0.999).atanh()
         return transformed * self.get_buffer("reward_scale")
 
+    def predict_going_on(self, prediction: HeadPrediction) -> Tensor:
+        """Predicted probabilities `(...)` that a step does not end the episode."""
+        probability = prediction.discount_logit.sigmoid()
+        soft = self.config.discount_target == "soft"  # then that of going on is scaled by it
+        return (probability / self.config.discount).clamp(max=1.0) if soft else probability
+
     def encode(self, steps: Sequences, *, sample: bool, gradient: bool = False) -> Encoded:
         """Encode sequences; `sample` draws the latents, `gradient` keeps that of the logits."""
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):

@@ -10,7 +10,12 @@ from typing import Any
 from metabench.leaderboard.export.text_tables import BOARD_NOTE
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Profile
 from metabench.leaderboard.scores.standings import distinguish_labels
-from metabench.leaderboard.scores.tables import Leaderboard, Standing, SuiteSummary
+from metabench.leaderboard.scores.tables import (
+    Leaderboard,
+    PredictionBoard,
+    Standing,
+    SuiteSummary,
+)
 
 DIGITS = 2
 """Decimals of what is drawn or shown and not downloaded."""
@@ -103,6 +108,38 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         "overall": [
             overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}})
             for overall in board.overall
+        ],
+        "predictions": [_describe_predictions(each) for each in board.predictions],
+    }
+
+
+def _describe_predictions(board: PredictionBoard) -> dict[str, Any]:
+    """A board of world models: what is drawn of it, errors to four decimals as they span orders of size."""
+    shared = ("dataset", "protocol", "preset", "split", "shots", "steps", "predicted", "cells")
+    return {
+        "suite": f"{board.suite}-v{board.suite_version}",
+        "suiteDigest": board.suite_digest[7:15],
+        "datasetDigest": board.dataset_digest[7:15],
+        **{name: getattr(board, name) for name in shared},
+        "control": board.control,
+        "rows": [
+            {
+                "id": each.entry,
+                "label": each.label,
+                "place": each.place,
+                "rank": each.rank,
+                "first": each.first,
+                "verdict": each.verdict,
+                "error": each.error and each.error.model_dump(mode="json"),
+                "seeds": [seed.seed for seed in each.seeds],
+                "conditions": [
+                    [part.behaviour, part.prefix, part.error and round(part.error, 4)]
+                    for part in each.conditions
+                ],
+                "inside": [each.inside_50, each.inside_90],
+                "missing": each.missing,
+            }
+            for each in board.standings
         ],
     }
 

@@ -61,7 +61,9 @@ def aggregate(records: Iterable[Record], shelf: SuiteShelf | None = None) -> lis
 
 
 def _make_entries(group: ContenderScores, quotas: Quotas | str) -> list[LeaderboardEntry]:
-    nothing_expected = group.develops or group.outdated is not None
+    # Who only predicted lacks no episodes: its boards are others.
+    acted = bool(group.returns or group.problems)
+    nothing_expected = group.develops or group.outdated is not None or not acted
     expected = () if isinstance(quotas, str) or nothing_expected else quotas.blocks
     # What the protocol does not have is shown beneath: rows of outdated records, or blocks that are a mistake.
     others = sorted(

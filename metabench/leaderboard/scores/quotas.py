@@ -7,11 +7,21 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from metabench.errors import MetabenchError
+from metabench.evaluation.prediction.held_out import TRAJECTORIES
+from metabench.evaluation.prediction.quota import (
+    PREDICTION,
+    PREFIXES,
+    choose_prediction_shots,
+    list_behaviours,
+    list_steps_ahead,
+)
+from metabench.evaluation.prediction.sums import Predictions
 from metabench.evaluation.protocol import (
     VALIDATION,
     choose_shot_counts,
     choose_tracks,
     list_collection_lanes,
+    list_prediction_tracks,
     list_scored_lanes,
     list_splits,
     list_supported_tracks,
@@ -117,6 +127,37 @@ class Quotas:
                 f"an episode of {longest} steps, the horizon is {self.suite.entry.horizon}"
             )
         return tuple(findings)
+
+
+def check_predictions(predictions: Predictions, suite: Suite) -> tuple[str, ...]:
+    """What of the track `prediction` differs from what the protocol asks of a suite, a short text each.
+
+    Which trajectories are there to be predicted the data say, not the suite: a task may lack some.
+    """
+    split, horizon = predictions.split, suite.entry.horizon
+    if (split, PREDICTION) not in list_prediction_tracks(suite):
+        return (f"split {split}: not part of the protocol",)
+    tasks = {task.id for task in suite.split(split)}
+    prefixes = tuple(prefix for prefix in PREFIXES if list_steps_ahead(horizon, prefix))
+    expected = {
+        "shots": choose_prediction_shots(suite, split),
+        "behaviours": list_behaviours(suite, split),
+        "prefixes": prefixes,
+        "steps": list_steps_ahead(horizon, prefixes[0]),
+    }
+    findings = [
+        f"{name}: expected {', '.join(map(str, values))}, found {', '.join(map(str, found))}"
+        for name, values in expected.items()
+        if (found := getattr(predictions, name)) != values
+    ]
+    if not set(predictions.tasks) <= tasks or sorted(set(predictions.tasks)) != list(
+        predictions.tasks
+    ):
+        findings.append(f"tasks: expected ids of {split} tasks, ascending")
+    most = len(predictions.tasks) * len(predictions.behaviours) * TRAJECTORIES
+    if predictions.trajectories > most:
+        findings.append(f"trajectories: expected at most {most}, found {predictions.trajectories}")
+    return tuple(findings)
 
 
 class SuiteShelf:

@@ -71,6 +71,70 @@ class Board(PublishedModel):
     standings: tuple[Standing, ...] = Field(description="best first; those without a place last")
 
 
+class ConditionError(PublishedModel):
+    """An error of one kind of trajectory after one number of seen steps, mean over seeds."""
+
+    behaviour: str
+    prefix: int = Field(description="steps of the trajectory that were seen")
+    error: float | None = Field(description="null where the control makes none")
+
+
+class SeedError(PublishedModel):
+    """The errors of one seed: one training."""
+
+    seed: int
+    error: float
+    task_errors: tuple[float | None, ...] = Field(
+        description="of each of the board's tasks; null where the control makes no error"
+    )
+
+
+class PredictionStanding(Placed):
+    """A method's place by its error; verdicts are of minus its logarithm, clipped to 0.001 and 1000."""
+
+    entry: str = Field(description="`id` of the contender, as entries have it")
+    label: str = Field(description="method with its variant or overrides, for people")
+    method: str
+    method_version: int
+    error: Estimate | None = Field(
+        description="share of the control's error that is left, over tasks: 0 is perfect, 1 the control; null if no "
+        "seed is complete"
+    )
+    seeds: tuple[SeedError, ...]
+    conditions: tuple[ConditionError, ...]
+    inside_50: float | None = Field(
+        description="share of outcomes in the central 50 % of what was predicted, mean over seeds; null of methods "
+        "that predict no deviations"
+    )
+    inside_90: float | None
+    missing: tuple[str, ...] = Field(description="what is missing of some seed, a short text each")
+
+
+class PredictionBoard(PublishedModel):
+    """World models that may be compared: how well they predict logged trajectories of test tasks, nothing acting."""
+
+    suite: str
+    suite_version: int
+    suite_digest: str
+    dataset: str
+    dataset_version: int
+    dataset_digest: str
+    protocol: str
+    preset: str
+    split: str
+    shots: int = Field(description="logged episodes of the task that were given")
+    steps: int = Field(description="steps ahead")
+    predicted: Literal["observations", "rewards"]
+    cells: bool = Field(
+        description="observations are right or wrong: the error is the number of wrong ones, no root of squares"
+    )
+    control: Literal["persistence", "training-mean"] = Field(
+        description="whose error is 1: that nothing changes, or that the mean reward of training tasks is earned"
+    )
+    tasks: tuple[int, ...]
+    standings: tuple[PredictionStanding, ...] = Field(description="best first")
+
+
 class OverallCell(PublishedModel):
     """A method's result in one suite of a group."""
 
@@ -225,4 +289,7 @@ class Leaderboard(PublishedModel):
     entries: tuple[LeaderboardEntry, ...]
     boards: tuple[Board, ...]
     overall: tuple[Overall, ...]
+    predictions: tuple[PredictionBoard, ...] = Field(
+        default=(), description="of the track `prediction`"
+    )
     sources: tuple[Source, ...]

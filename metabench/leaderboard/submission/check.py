@@ -27,7 +27,12 @@ from metabench.leaderboard.records import (
     read_records,
 )
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.quotas import Quotas, SuiteShelf, identify_block
+from metabench.leaderboard.scores.quotas import (
+    Quotas,
+    SuiteShelf,
+    check_predictions,
+    identify_block,
+)
 from metabench.leaderboard.submission.possible_numbers import RecordLimits, check_counts
 from metabench.leaderboard.submission.readme import MARK, render_readme
 from metabench.runs.kept.record import Cell, Record, Result, digest_of, read_record
@@ -117,7 +122,7 @@ class RecordChecker:
 
     def _check_rows(self, result: Result, quotas: Quotas) -> list[str]:
         limits = self._find_limits(quotas)
-        found = [] if result.blocks else ["blocks: there is none"]
+        found = [] if result.blocks or result.predictions else ["blocks: there is none"]
         keys = [identify_block(block) for block in result.blocks]
         found += [
             f"{key}: given twice" for key in sorted({key for key in keys if keys.count(key) > 1})
@@ -157,6 +162,12 @@ class RecordChecker:
                 findings = quotas.check_collection(collection, shots[collection.split])
                 findings = findings or limits.check_rows(collection.rows)
                 found += [f"{collection.split} collection: {finding}" for finding in findings]
+        predictions = result.predictions or ()
+        if len({each.split for each in predictions}) < len(predictions):
+            found.append("predictions: a split is given twice")
+        for each in predictions:
+            problems = check_predictions(each, quotas.suite)
+            found += [f"{each.split} prediction: {problem}" for problem in problems]
         return found + check_counts(result, quotas.suite)
 
     def _find_twins(self, result: Result, path: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from metabench.leaderboard.submission.fresh_tasks import (
     list_fresh_splits,
     make_fresh_suite,
 )
+from metabench.leaderboard.submission.predictions_agree import compare_recorded_predictions
 from metabench.leaderboard.submission.rows_agree import (
     Verdict,
     compare_by_interval,
@@ -130,6 +131,9 @@ class Verifier:
             )
             changes = list_changed_circumstances(record, device=device, dataset_digest=digest)
             verdicts = self._compare_published_tasks(path, policy, suite, changes)
+            verdicts += compare_recorded_predictions(
+                policy, suite, changes, retrained=self.retrain, progress=self.progress
+            )
             if self.fresh_seed is not None:
                 verdicts += self._compare_fresh_tasks(policy, suite, self.fresh_seed)
         return Verification(path, _explain_rule(changes, self.retrain), tuple(verdicts))

@@ -10,7 +10,15 @@ from metabench.data.making.build import build_data
 from metabench.envs import Spaces
 from metabench.errors import DataError
 from metabench.evaluation.evaluate import Evaluation, PolicyOpener, evaluate
-from metabench.evaluation.protocol import SUPPORT_DATASET, choose_shot_counts, choose_tracks
+from metabench.evaluation.prediction.measure import evaluate_predictions
+from metabench.evaluation.prediction.sums import Predictions
+from metabench.evaluation.protocol import (
+    PREDICTION,
+    SUPPORT_DATASET,
+    choose_shot_counts,
+    choose_tracks,
+    list_behaviours,
+)
 from metabench.runs.isolation.isolated_policy import ask_configuration, open_isolated
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.kept.record import digest_of
@@ -38,9 +46,8 @@ def evaluate_saved(
 ) -> tuple[Suite, list[Evaluation]]:
     """Evaluate the policy saved in `folder`; with its own suite and seed the rows are those of its record.
 
-    Its own suite is the present version of it: see `tell_other_version`.
-
-    Torch has as many threads meanwhile as in training.
+    Its own suite is the present version of it: see `tell_other_version`. Of the track `prediction` see
+    `predict_saved`. Torch has as many threads meanwhile as in training.
 
     Args:
         folder: as a run leaves it, below `home()/policies`.
@@ -60,7 +67,8 @@ def evaluate_saved(
     """
     training = read_training(folder)
     scored_on = suite_for(training, suite)
-    pairs = choose_tracks(scored_on, tracks, splits)
+    chosen = choose_tracks(scored_on, tracks, splits)
+    pairs = [pair for pair in chosen if pair[1] != PREDICTION]
     for split, track in pairs:
         choose_shot_counts(scored_on, split, track, shots)
     if any(track == "logged-shot" for _, track in pairs):
@@ -95,6 +103,56 @@ def tell_other_version(training: Training, scored_on: Suite) -> str | None:
         f"{cell.method} was trained on {trained_on} and is scored on {scored_on.identity}: "
         "its rows are not those of its record"
     )
+
+
+def predict_saved(
+    folder: Path,
+    *,
+    suite: str | None = None,
+    tracks: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    shots: Sequence[int] | None = None,
+    seed: int | None = None,
+    isolate: bool = False,
+    limits: Limits = NO_LIMITS,
+) -> list[Predictions]:
+    """Let the policy saved in `folder` predict; builds the data that it needs.
+
+    Args and errors are those of `evaluate_saved`.
+
+    Returns:
+        One a split; none if `prediction` is not among the tracks, or there is nothing to predict or to do it by.
+    """
+    training = read_training(folder)
+    scored_on = suite_for(training, suite)
+    found = choose_tracks(scored_on, tracks, splits)
+    chosen = [split for split, track in found if track == PREDICTION]
+    opener, _ = _make_opener(training, folder, scored_on.spaces, isolate, limits)
+    if not chosen or not _can_predict(opener):
+        return []
+    for name in dict.fromkeys(
+        each for split in chosen for each in list_behaviours(scored_on, split)
+    ):
+        build_data(scored_on, name)
+    with torch_settings(training.threads):
+        measured = [
+            evaluate_predictions(
+                opener,
+                scored_on,
+                split=split,
+                shots=shots,
+                seed=training.cell.seed if seed is None else seed,
+                name=training.cell.method,
+            ).predictions
+            for split in chosen
+        ]
+    return [each for each in measured if each is not None]
+
+
+def _can_predict(opener: PolicyOpener) -> bool:
+    """Asked before data are built that only predictions need."""
+    with opener() as policy:
+        return policy.predicts
 
 
 def _make_opener(

@@ -14,7 +14,8 @@ from metabench.errors import MethodError
 from metabench.evaluation.evaluate import Evaluation, Progress, evaluate
 from metabench.evaluation.independence import list_replays
 from metabench.evaluation.logged_supports import Supports
-from metabench.evaluation.protocol import SUPPORT_DATASET
+from metabench.evaluation.prediction.measure import PredictionEvaluation, evaluate_predictions
+from metabench.evaluation.protocol import SUPPORT_DATASET, list_behaviours
 from metabench.methods.contract import Method, Policy
 from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.kept.record import Record
@@ -81,6 +82,36 @@ def load_recorded_method(
             f"method {spec!r} is privileged: it is told the tasks, and its rows prove nothing"
         )
     return method
+
+
+def predict_recorded(
+    policy: RecordedPolicy,
+    suite: Suite,
+    splits: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> list[PredictionEvaluation]:
+    """Let the policy predict again as a run does, on these splits; builds the data that it needs.
+
+    Raises:
+        MethodError: the policy broke its contract, or its process failed.
+        MetabenchError: as `RecordedPolicy.open`.
+    """
+    for name in dict.fromkeys(each for split in splits for each in list_behaviours(suite, split)):
+        build_data(suite, name)
+    cell = policy.record.result.cell
+    with torch_settings(policy.record.provenance.threads):
+        return [
+            evaluate_predictions(
+                lambda: policy.open(suite.spaces),
+                suite,
+                split=split,
+                seed=cell.seed,
+                name=cell.method,
+                progress=progress,
+            )
+            for split in splits
+        ]
 
 
 def evaluate_recorded(

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-HIDE, CONFIGURE, LOAD, RESET, ADAPT, ACT = b"h", b"c", b"l", b"r", b"s", b"a"
+HIDE, CONFIGURE, LOAD, RESET, ADAPT, ACT, PREDICT = b"h", b"c", b"l", b"r", b"s", b"a", b"p"
 """What the evaluator asks for."""
 
 DONE, FAILED, REFUSED = b"d", b"f", b"x"

@@ -15,7 +15,11 @@ from pydantic import ValidationError
 
 from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError, first_problem
-from metabench.evaluation.guarded_policy import find_form_problem
+from metabench.evaluation.guarded_policy import (
+    PREDICTED,
+    find_form_problem,
+    find_prediction_problem,
+)
 from metabench.methods.contract import Episode, Policy, Step
 from metabench.methods.registry import check_method_code, load_method, load_method_class
 from metabench.runs.isolation.channel import (
@@ -24,15 +28,18 @@ from metabench.runs.isolation.channel import (
     CONFIGURE,
     DONE,
     FAILED,
+    PREDICT,
     REFUSED,
     RESET,
     Channel,
 )
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
+    FUTURE,
     STEP_ARRAYS,
     SharedArrays,
     episode_arrays,
+    lay_out_prediction,
     lay_out_step,
     lay_out_support,
 )
@@ -64,19 +71,20 @@ def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]
         return
     channel.send(DONE, facts)
     served = _Served(policy, spaces, SharedArrays(arrays))
-    answers: dict[bytes, Callable[[Any], str | None]] = {
+    answers: dict[bytes, Callable[[Any], Any]] = {
         RESET: served.reset,
         ADAPT: served.adapt,
         ACT: served.act,
+        PREDICT: served.predict,
     }
     while True:
         kind, asked = channel.receive()
         try:
-            problem = answers[kind](asked)
+            answer = answers[kind](asked)  # text is a problem
         except Exception as error:
             channel.send(FAILED, _line(error))
         else:
-            channel.send(DONE if problem is None else REFUSED, problem)
+            channel.send(REFUSED if isinstance(answer, str) else DONE, answer)
 
 
 class _Served:
@@ -103,8 +111,7 @@ class _Served:
         )
         arrays = episode_arrays(views, len(episodes))
         for (group, _, terminated, truncated), shared in zip(episodes, arrays, strict=True):
-            copies = {name: array.copy() for name, array in shared.items()}
-            support[group].append(Episode(**copies, terminated=terminated, truncated=truncated))
+            support[group].append(_copy_episode(shared, terminated, truncated))
         self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
         self._policy.adapt(support)
 
@@ -115,6 +122,27 @@ class _Served:
         if problem is None:
             np.copyto(self._step[ACTION], chosen, casting="unsafe")
         return problem
+
+    def predict(self, content: Mapping[str, Any]) -> str | list[str]:
+        """The names of the arrays that the policy told."""
+        lengths, steps = content["lengths"], content["steps"]
+        views = self._arrays.views(lay_out_prediction(self._spaces, lengths, steps))
+        prefix = [
+            _copy_episode(shared, False, False) for shared in episode_arrays(views, len(lengths))
+        ]
+        said = self._policy.predict(prefix, views[FUTURE].copy())
+        problem = find_prediction_problem(said, len(lengths), steps, self._spaces)
+        if problem is None:
+            told = [name for name in PREDICTED if getattr(said, name) is not None]
+            for name in told:
+                np.copyto(views[name], getattr(said, name), casting="unsafe")
+        self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
+        return told if problem is None else problem
+
+
+def _copy_episode(shared: Mapping[str, Any], terminated: bool, truncated: bool) -> Episode:
+    copies = {name: array.copy() for name, array in shared.items()}
+    return Episode(**copies, terminated=terminated, truncated=truncated)
 
 
 def _configuration(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +174,11 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
     policy = method.load(Path(content["folder"]), spaces)
     if not isinstance(policy, Policy):
         raise TypeError(f"load must return a Policy, not {type(policy).__name__}")
-    return policy, {"privileged": method.privileged, "parameters": int(policy.parameter_count())}
+    return policy, {
+        "privileged": method.privileged,
+        "parameters": int(policy.parameter_count()),
+        "predicts": bool(policy.predicts),
+    }
 
 
 def _spaces(declared: Mapping[str, Any]) -> Spaces:

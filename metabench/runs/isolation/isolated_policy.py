@@ -28,16 +28,19 @@ import numpy as np
 
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError, MethodError
-from metabench.methods.contract import Episode, Policy, Step
-from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, LOAD, RESET
+from metabench.evaluation.guarded_policy import PREDICTED
+from metabench.methods.contract import Episode, Policy, Prediction, Step
+from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, LOAD, PREDICT, RESET
 from metabench.runs.isolation.confinement import unreadable
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.process import PolicyProcess, start_policy_process
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
     EPISODE_ARRAYS,
+    FUTURE,
     STEP_ARRAYS,
     episode_arrays,
+    lay_out_prediction,
     lay_out_step,
     lay_out_support,
 )
@@ -109,6 +112,7 @@ def open_isolated(
             spaces,
             folder,
             parameters if isinstance(parameters, int) and parameters >= 0 else 0,
+            predicts=facts.get("predicts") is True,
         )
 
 
@@ -147,13 +151,20 @@ class IsolatedPolicy(Policy):
     """A policy that lives in another process; it keeps the contract of that policy, but has no task codes."""
 
     def __init__(
-        self, process: PolicyProcess, spaces: Spaces, folder: Path, parameters: int
+        self,
+        process: PolicyProcess,
+        spaces: Spaces,
+        folder: Path,
+        parameters: int,
+        *,
+        predicts: bool,
     ) -> None:
         """Stand for the policy of `process`, which was saved in `folder`."""
         self._process = process
         self._spaces = spaces
         self._folder = folder
         self._parameters = parameters
+        self._predicts = predicts
         self._lanes = 0
         self._step: dict[str, Array] = {}
 
@@ -174,11 +185,7 @@ class IsolatedPolicy(Policy):
         views = self._process.arrays.grow(
             lay_out_support(self._spaces, [len(episode) for _, episode in episodes])
         )
-        for (_, episode), arrays in zip(
-            episodes, episode_arrays(views, len(episodes)), strict=True
-        ):
-            for name in EPISODE_ARRAYS:
-                np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
+        _share_episodes([episode for _, episode in episodes], views)
         content = [
             (group, len(episode), bool(episode.terminated), bool(episode.truncated))
             for group, episode in episodes
@@ -195,6 +202,27 @@ class IsolatedPolicy(Policy):
         self._process.call(ACT)
         return self._step[ACTION].copy()
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the policy has a world model, as it says."""
+        return self._predicts
+
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the policy says, as float64, whatever floats it returned."""
+        lengths, steps = [len(episode) for episode in prefix], actions.shape[1]
+        views = self._process.arrays.grow(lay_out_prediction(self._spaces, lengths, steps))
+        _share_episodes(prefix, views)
+        np.copyto(views[FUTURE], actions, casting="same_kind")
+        told = self._process.call(PREDICT, {"lengths": lengths, "steps": steps})
+        names = told if isinstance(told, list) else []
+        found = {
+            name: views[name].copy()
+            for name in PREDICTED
+            if name in names or not name.endswith("deviations")
+        }
+        self._step = self._process.arrays.grow(lay_out_step(self._spaces, self._lanes))
+        return Prediction(**found)
+
     def save(self, folder: Path) -> None:
         """Copy what the policy was loaded from."""
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)
@@ -202,6 +230,13 @@ class IsolatedPolicy(Policy):
     def parameter_count(self) -> int:
         """Number of trained parameters that acting uses, as the policy says."""
         return self._parameters
+
+
+def _share_episodes(episodes: Sequence[Episode], views: Mapping[str, Array]) -> None:
+    """Write episodes where the process reads them."""
+    for episode, arrays in zip(episodes, episode_arrays(views, len(episodes)), strict=True):
+        for name in EPISODE_ARRAYS:
+            np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
 
 
 def _method(method: str) -> dict[str, Any]:

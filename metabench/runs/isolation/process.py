@@ -146,8 +146,11 @@ class PolicyProcess:
             raise MethodError(f"{label} raised {_printable(answer)}")
         return answer if isinstance(answer, dict) else {}
 
-    def call(self, kind: bytes, content: Any = None) -> None:
+    def call(self, kind: bytes, content: Any = None) -> Any:
         """Let the policy do something.
+
+        Returns:
+            What the process says of it; never to be trusted.
 
         Raises:
             PolicyProcessError: it raised something or returned what it must not, or the process failed.
@@ -157,6 +160,7 @@ class PolicyProcess:
             raise PolicyProcessError(f"raised {_printable(answer)}")
         if kind == REFUSED:
             raise PolicyProcessError(f"failed: {_printable(answer)}")
+        return answer
 
     def _ask(self, kind: bytes, content: Any) -> tuple[bytes, Any]:
         """Send a message and wait for its answer, within the limits."""

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from metabench.envs import Array, Spaces
+from metabench.evaluation.guarded_policy import PREDICTED
 from metabench.methods.contract import Step
 
 STEP_ARRAYS = tuple(field.name for field in dataclasses.fields(Step))
 EPISODE_ARRAYS = ("observations", "actions", "rewards")
 ACTION = "action"
+FUTURE = "future actions"
 _ALIGNMENT = 64
 
 
@@ -66,6 +68,21 @@ def episode_arrays(views: Mapping[str, Array], episodes: int) -> list[dict[str, 
     return [
         {name: views[f"{name} {number}"] for name in EPISODE_ARRAYS} for number in range(episodes)
     ]
+
+
+def lay_out_prediction(spaces: Spaces, lengths: Sequence[int], steps: int) -> dict[str, Place]:
+    """The episodes so far of lanes, of these lengths, the actions that follow, and the arrays of a `Prediction`."""
+    lanes = len(lengths)
+    actions = _action_places(spaces, lanes * steps)[0]
+    flat, wide = (lanes, steps), (lanes, steps, spaces.observation_dim)
+    return {
+        **lay_out_support(spaces, lengths),
+        FUTURE: Place(actions.dtype, (lanes, steps, *actions.shape[1:])),
+        **{
+            name: Place("float64", wide if name.startswith("observation") else flat)
+            for name in PREDICTED
+        },
+    }
 
 
 class SharedArrays:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metabench.evaluation.rows import Block, Collection, Counts, StageCost
+from metabench.evaluation.evaluate import Evaluation
+from metabench.evaluation.prediction.measure import PredictionEvaluation
+from metabench.evaluation.prediction.sums import PredictionCost, Predictions
+from metabench.evaluation.rows import Block, Collection, Counts, StageCost, sum_counts
 from metabench.runs.kept.record import digest_of
 from metabench.system.writing import write_whole
 
@@ -21,7 +24,33 @@ class FinishedTrack(BaseModel):
     collection: Collection | None
     counts: Counts
     stages: tuple[StageCost, ...]
+    predictions: Predictions | None = None
+    predicting: tuple[PredictionCost, ...] = ()
     seconds_evaluating: float = Field(ge=0)
+
+    @staticmethod
+    def from_acting(evaluation: Evaluation, seconds: float) -> FinishedTrack:
+        """What was measured of acting, in so many seconds."""
+        return FinishedTrack(
+            blocks=evaluation.blocks,
+            collection=evaluation.collection,
+            counts=evaluation.counts,
+            stages=evaluation.stages,
+            seconds_evaluating=seconds,
+        )
+
+    @staticmethod
+    def from_predicting(evaluation: PredictionEvaluation, seconds: float) -> FinishedTrack:
+        """What was measured of predicting, in so many seconds."""
+        return FinishedTrack(
+            blocks=(),
+            collection=None,
+            counts=sum_counts([]),
+            stages=(),
+            predictions=evaluation.predictions,
+            predicting=evaluation.costs,
+            seconds_evaluating=seconds,
+        )
 
 
 def keep_track(track: FinishedTrack, path: Path) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from metabench.evaluation.prediction.sums import PredictionCost
 from metabench.evaluation.rows import StageCost
 from metabench.runs.kept.record import ForeignCode, Provenance
 from metabench.system.home import source_root
@@ -31,15 +32,21 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall-clock seconds of a cell's parts, over all attempts that finished; `stages` are those of evaluation.
+    """Wall-clock seconds of a cell's parts, over all attempts that finished.
 
-    `pretraining` was before the cell, once for all; None where there was none, or nobody measured it.
+    Attributes:
+        training: of training.
+        evaluating: of all evaluation.
+        stages: of its rollouts.
+        predicting: of the track `prediction`.
+        pretraining: before the cell, once for all; None where there was none, or nobody measured it.
     """
 
     pretraining: float | None
     training: float
     evaluating: float
     stages: Sequence[StageCost]
+    predicting: Sequence[PredictionCost] = ()
 
 
 def make_provenance(
@@ -62,6 +69,7 @@ def make_provenance(
         seconds_acting=sum(stage.seconds_acting for stage in timings.stages),
         seconds_evaluating=timings.evaluating,
         stages=tuple(timings.stages),
+        predicting=tuple(timings.predicting),
         resumed=resumed,
         device=device_words(device),
         host=host_words(),

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from metabench.errors import DataError, first_problem
+from metabench.evaluation.prediction.sums import PredictionCost, Predictions
 from metabench.evaluation.rows import Block, Collection, Counts, StageCost
 from metabench.runs.kept.record_file import (
     PLAIN_SUFFIX,
@@ -97,6 +98,12 @@ class Result(StrictModel):
     blocks: tuple[Block, ...]
     collections: tuple[Collection, ...]
     counts: Counts
+    predictions: tuple[Predictions, ...] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="one a split, of the track `prediction`; empty where the policy predicts nothing or the data hold "
+        "nothing to predict, absent where the track was not run",
+    )
 
 
 class ForeignCode(StrictModel):
@@ -130,6 +137,11 @@ class Provenance(StrictModel):
         default=(),
         exclude_if=operator.not_,
         description="what each rollout cost; records of protocol 1 have none",
+    )
+    predicting: tuple[PredictionCost, ...] = Field(
+        default=(),
+        exclude_if=operator.not_,
+        description="what each shot count of the track `prediction` cost",
     )
     resumed: int = Field(ge=0, description="how often the run was resumed from a checkpoint")
     device: str

@@ -60,12 +60,12 @@ def show_outcome(
     """The tables of what is done, then what failed, then counts; writes curves of skipped cells for TensorBoard."""
     from metabench.cli.prediction_tables import print_prediction_boards
     from metabench.cli.tables import print_tables
-    from metabench.leaderboard.scores.aggregate import aggregate
-    from metabench.leaderboard.scores.predictions import (
+    from metabench.leaderboard.predictions.boards import (
         PredictedRecord,
         make_prediction_boards,
         note_predictions,
     )
+    from metabench.leaderboard.scores.aggregate import aggregate
     from metabench.leaderboard.scores.quotas import SuiteShelf
     from metabench.runs.kept.record import read_record
     from metabench.runs.tensorboard import write_record_curves

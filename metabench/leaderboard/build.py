@@ -13,20 +13,20 @@ from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
 from metabench.leaderboard.export.formats import format_as_csv
-from metabench.leaderboard.export.predictions import format_predictions_as_csv
 from metabench.leaderboard.method_card import MethodShelf
 from metabench.leaderboard.method_descriptions import describe_methods
 from metabench.leaderboard.page.page import make_rows_script, render_page
+from metabench.leaderboard.predictions.boards import (
+    PredictedRecord,
+    make_prediction_boards,
+    note_predictions,
+)
+from metabench.leaderboard.predictions.table import format_predictions_as_csv
 from metabench.leaderboard.records import find_cards_folder, read_records
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
 from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.leaderboard.scores.overall import make_overall_tables
-from metabench.leaderboard.scores.predictions import (
-    PredictedRecord,
-    make_prediction_boards,
-    note_predictions,
-)
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
 from metabench.leaderboard.scores.tables import Leaderboard, MethodDescription, Source
@@ -87,7 +87,7 @@ def compile_leaderboard(
     methods: dict[str, MethodDescription],
     predicted: Sequence[PredictedRecord] = (),
 ) -> Leaderboard:
-    """Put standings, overall tables, what is known of `methods`, and boards of what was `predicted` beside `entries`."""
+    """Put standings, overall tables, prediction boards and what is known of `methods` beside `entries`."""
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]

@@ -23,39 +23,14 @@ DIGITS = 2
 _LONGEST_PARAMETERS = 4
 """A task of more numbers than these is not described by them."""
 
+# fmt: off
 _ENTRY_FIELDS = (
-    *(
-        "id",
-        "split",
-        "track",
-        "shots",
-        "metric",
-        "place",
-        "rank",
-        "first",
-        "headline",
-        "worst",
-        "adaptation",
-        "normalisedReturn",
-        "return",
-        "successAny",
-        "successLast",
-    ),
-    *(
-        "difference",
-        "differenceInterval",
-        "seedInterval",
-        "improvement",
-        "verdict",
-        "seeds",
-        "costs",
-        "collection",
-        "tasks",
-        "profile",
-        "band",
-    ),
-    *("bootstrap", "gap", "clipped", "missing"),
+    "id", "split", "track", "shots", "metric", "place", "rank", "first", "headline", "worst", "adaptation",
+    "normalisedReturn", "return", "successAny", "successLast", "difference", "differenceInterval",
+    "seedInterval", "improvement", "verdict", "seeds", "costs", "collection", "tasks", "profile", "band",
+    "bootstrap", "gap", "clipped", "missing",
 )
+# fmt: on
 
 
 def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import pytest
 
 from metabench.evaluation.prediction.quota import BEHAVIOURS, PREFIXES, STEPS_AHEAD
 from metabench.evaluation.prediction.sums import ErrorSums, Predictions
-from metabench.leaderboard.export.predictions import format_predictions_as_csv
+from metabench.leaderboard.predictions.boards import PredictedRecord, make_prediction_boards
+from metabench.leaderboard.predictions.table import format_predictions_as_csv
 from metabench.leaderboard.scores.gather import identify_contender
-from metabench.leaderboard.scores.predictions import PredictedRecord, make_prediction_boards
 from metabench.leaderboard.scores.quotas import SuiteShelf, check_predictions
 
 from ...synthetic_records import WIDE, cached_suite, synthetic_record

@@ -17,7 +17,7 @@ from metabench.leaderboard.scores.tables import (
     SuiteSummary,
 )
 
-DIGITS = 2
+DIGITS = 3
 """Decimals of what is drawn or shown and not downloaded."""
 
 _LONGEST_PARAMETERS = 4
@@ -36,7 +36,7 @@ _ENTRY_FIELDS = (
 def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]:
     """The aggregates as the page reads them: contenders once, and entries as lists of `entryFields`.
 
-    What the page's downloads hold is as in leaderboard.json; what is only drawn has two decimals.
+    What the page's downloads hold is as in leaderboard.json; what is only drawn has three decimals.
     """
     seeds: dict[str, list[list[Any]]] = {}  # of each contender its [seed, path of the record]
     for source in board.sources:

@@ -10,6 +10,7 @@ import pytest
 
 from metabench.leaderboard.build import build_leaderboard
 from metabench.leaderboard.export.formats import export_entries, select_entries
+from metabench.leaderboard.page.page_content import DIGITS
 from metabench.runs.kept.record_file import read_json
 
 METHODS = {"bc": (20, 0), "meta-dt": (50, 6), "prompt_dt <&>": (35, -4)}
@@ -41,7 +42,7 @@ def find_entry(board, label, **criteria):
 
 
 def format_number(value, digits=1):
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, DIGITS):.{digits}f}".replace("-", "−")
 
 
 def marks(browser):
@@ -54,7 +55,7 @@ def test_the_adaptation_curve_has_every_method_and_its_values(site, browser):
     browser.open(page)
     assert sorted(browser.texts("#figure text.label")) == ["bc", "meta-dt", "prompt_dt <&>", "teacher"]
     scores = marks(browser)
-    assert len(scores) == 4 * 4
+    assert len(scores) == 4 * 5
     estimate = find_entry(board, "meta-dt", shots=5).headline
     low, high = estimate.interval
     assert (
@@ -85,7 +86,7 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
                 returns = [value for found_task, value in rows if found_task == task]
                 low, high = references[task]["random"], references[task]["expert"]
                 means.append(100 * (sum(returns) / len(returns) - low) / (high - low))
-    assert len(means) == 15
+    assert len(means) == 3 * 30
     for threshold in (0, 20, 25, 100):
         share = 100 * sum(mean > threshold for mean in means) / len(means)
         place = entry.profile.thresholds.index(threshold)
@@ -106,7 +107,7 @@ def test_marks_stand_where_their_values_are(site, browser):
     page, board = site
     entry = find_entry(board, "bc", track="zero-shot", shots=0)
     profile = list(zip(entry.profile.thresholds, entry.profile.shares, strict=True))
-    curve = [(shots, find_entry(board, "bc", shots=shots).headline.mean) for shots in (1, 3, 5)]
+    curve = [(shots, find_entry(board, "bc", shots=shots).headline.mean) for shots in (1, 3, 5, 20)]
     for address, values in (("#track=zero-shot&figure=profile", profile), ("#figure=adaptation", curve)):
         browser.open(page, address)
         places = browser.run(
@@ -187,7 +188,7 @@ def test_downloads_hold_the_numbers_that_the_command_line_exports(site, browser,
         alike = set(line) - numbers - floats
         assert {name: line[name] for name in alike} == {name: told[name] for name in alike}
     content = json.loads(save_and_read(browser, tmp_path, "json"))
-    assert content["title"].startswith("point-robot-v1, medium-v1 (")
+    assert content["title"].startswith("point-robot-v2, medium-v1 (")
     assert content["rows"][2]["headline"] == find_entry(board, "bc").headline.model_dump(mode="json")
     assert content["rows"][3]["headline"]["interval"] is None
 

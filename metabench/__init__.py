@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import lazy_loader
@@ -22,7 +26,6 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("metabench")
     if name not in _public:
         raise AttributeError(f"module 'metabench' has no attribute {name!r}")
-    _register_gymnasium_ids()
     return _import_name(name)
 
 
@@ -31,9 +34,33 @@ def __dir__() -> list[str]:
 
 
 def _register_gymnasium_ids() -> None:
-    """Give Gymnasium the suites' ids, if it is in use: metabench itself never imports it for that."""
-    if hasattr(sys.modules.get("gymnasium"), "register"):
-        import_module("metabench.suites.gymnasium_ids").register_ids()
+    import_module("metabench.suites.gymnasium_ids").register_ids()
 
 
-_register_gymnasium_ids()
+class _AfterGymnasium(MetaPathFinder):
+    """Registers the suites' ids as soon as a program imports Gymnasium; metabench itself never imports it for that.
+
+    `gymnasium.make("metabench:...")` imports metabench for its ids: that does nothing where it was imported before.
+    """
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Find Gymnasium as if this finder were not there, and register once it is whole."""
+        if name != "gymnasium":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module: ModuleType) -> None:
+                execute(module)
+                _register_gymnasium_ids()
+
+            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+if "gymnasium" in sys.modules:
+    _register_gymnasium_ids()
+else:
+    sys.meta_path.insert(0, _AfterGymnasium())

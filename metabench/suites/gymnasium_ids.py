@@ -1,28 +1,26 @@
 """Gymnasium ids of the built-in suites: `gym.make("metabench:metabench/PointRobot-v2", task=3)`.
 
 Archived versions keep theirs: other people's programs name them. The tasks are those of the version, the simulator is
-the present one.
+the present one. Gymnasium calls `register_ids` when it is imported, so that nothing here may take time before `make`.
 """
 
 from __future__ import annotations
 
 import functools
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gymnasium
+from metabench.suites.folders import archived_path, find_built_in_suites, list_archived_versions
 
-from metabench.envs import load_family
-from metabench.envs.gymnasium.view import GymnasiumView
-from metabench.errors import DataError, MetabenchError
-from metabench.suites.archive import read_archived
-from metabench.suites.folders import find_built_in_suites, list_archived_versions
-from metabench.suites.registry import load_suite, read_suite
-from metabench.suites.suite import Suite
+if TYPE_CHECKING:
+    from metabench.envs.gymnasium.view import GymnasiumView
 
 
-def name_gymnasium_id(suite: Suite) -> str:
+def name_gymnasium_id(suite: str, version: int) -> str:
     """The id of a suite: `metabench/PointRobot-v1` for version 1 of `point-robot`."""
-    name = "".join(part.capitalize() for part in suite.name.split("-"))
-    return f"metabench/{name}-v{suite.entry.version}"
+    name = "".join(part.capitalize() for part in suite.split("-"))
+    return f"metabench/{name}-v{version}"
 
 
 def make_view(suite: str, task: int) -> GymnasiumView:
@@ -36,6 +34,11 @@ def make_view(suite: str, task: int) -> GymnasiumView:
         UnknownNameError: no suite has this name.
         MetabenchError: the suite has no such task.
     """
+    from metabench.envs import load_family
+    from metabench.envs.gymnasium.view import GymnasiumView
+    from metabench.errors import MetabenchError
+    from metabench.suites.registry import load_suite
+
     loaded = load_suite(suite)
     if not 0 <= task < len(loaded.tasks):
         raise MetabenchError(
@@ -52,16 +55,26 @@ def register_ids() -> None:
 
     A suite whose suite.toml is broken gets no id: loading it by name says what is wrong.
     """
+    import gymnasium
+
     for name, folder in find_built_in_suites().items():
-        try:
-            archived = [read_archived(folder, each) for each in list_archived_versions(folder)]
-            suites = [*archived, read_suite(folder)]
-        except DataError:
-            continue
-        for suite in suites:
-            gymnasium.register(
-                name_gymnasium_id(suite),
-                entry_point=f"{__name__}:make_view",
-                max_episode_steps=suite.entry.horizon,
-                kwargs={"suite": suite.identity if suite.archived else name},
-            )
+        paths = [archived_path(folder, version) for version in list_archived_versions(folder)]
+        for path in (*paths, folder / "suite.toml"):
+            found = _read_version_and_horizon(path)
+            if found is not None:
+                version, horizon = found
+                gymnasium.register(
+                    name_gymnasium_id(name, version),
+                    entry_point=f"{__name__}:make_view",
+                    max_episode_steps=horizon,
+                    kwargs={"suite": name if path.name == "suite.toml" else f"{name}-v{version}"},
+                )
+
+
+def _read_version_and_horizon(path: Path) -> tuple[int, int] | None:
+    """From the lines before the first table alone: whole files with their tasks would take a second."""
+    try:
+        head = tomllib.loads(path.read_text(encoding="utf-8").partition("\n[")[0])
+        return int(head["version"]), int(head["horizon"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

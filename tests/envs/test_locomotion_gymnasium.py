@@ -23,7 +23,6 @@ IDS = {
     "ant-dir": "AntDir-v2",
     "ant-dir-arc": "AntDirArc-v2",
     "hopper-param": "HopperParam-v2",
-    "hopper-param-field": "HopperParamField-v1",
     "walker-param": "WalkerParam-v2",
 }
 

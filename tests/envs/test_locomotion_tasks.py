@@ -86,23 +86,18 @@ def test_the_arc_that_is_held_out() -> None:
     np.testing.assert_allclose(np.sort(directions), np.linspace(-math.pi / 6, math.pi / 6, 5), atol=1e-11)
 
 
+@pytest.mark.parametrize(("name", "seed"), [("hopper-param", 1234), ("walker-param", 4321)])
 @pytest.mark.parametrize("far", [False, True])
-def test_the_factors_of_the_fields_hopper_are_drawn_as_written(far: bool) -> None:
+def test_the_factors_of_version_1_are_the_fields(name: str, seed: int, far: bool) -> None:
     """Each array of the model in full, in this order, task after task: mass, inertia, damping, friction."""
-    name, shapes = "hopper-param-field", SHAPES["hopper-param"]
-    random, largest = np.random.RandomState(1234 + far), 4.5 if far else 3.0
-    old = parameters(name, "test-far")[:FIELD] if far else parameters(name, "train") + parameters(name, "test")[:FIELD]
-    for task in old:
-        for key, shape in shapes.items():
+    random, largest = np.random.RandomState(seed + far), 4.5 if far else 3.0
+    suite = load_suite(f"{name}-v1")
+    for task in suite.split("test-far") if far else (*suite.split("train"), *suite.split("test")):
+        assert list(task.parameters) == list(SHAPES[name])
+        for key, shape in SHAPES[name].items():
             factors = np.power(BASES[key], random.uniform(-largest, largest, shape))
             # the last bit of a power is the processor's
-            np.testing.assert_allclose(np.array(task[key]), factors[LEFT_OUT[key] :], rtol=1e-14)
-    generator = np.random.default_rng([2026 + far, 4])
-    for task in parameters(name, "test-far" if far else "test")[FIELD:]:
-        for key in BASES:
-            factors = np.power(BASES[key], generator.uniform(-largest, largest, np.shape(task[key])))
-            np.testing.assert_array_equal(task[key], np.round(factors, 4))
-    assert all(task["strength"] == [1.0] * 3 and task["direction"] == [1] * 3 for task in parameters(name, "test"))
+            np.testing.assert_allclose(np.array(task.parameters[key]), factors[LEFT_OUT[key] :], rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", PARAMETER_SUITES)

@@ -62,6 +62,13 @@ def test_archived_versions_keep_their_ids_and_tasks() -> None:
         metabench.suites.gymnasium_ids.make_view("point-robot-v1", 58)
 
 
+@pytest.mark.parametrize("first", ["metabench", "gymnasium"])
+def test_ids_are_there_in_whatever_order_both_are_imported(first: str) -> None:
+    second = {"metabench": "gymnasium", "gymnasium": "metabench"}[first]
+    program = f"import {first}, {second}, gymnasium; gymnasium.make('metabench:metabench/PointRobot-v2', task=3)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 class Countdown(BatchedEnvironment):
     """Discrete: action 1 ends the episode with success; the observation is the seed's last digit."""
 

@@ -91,7 +91,8 @@ def compile_leaderboard(
 ) -> Leaderboard:
     """Put standings, overall tables, prediction boards and what is known of `methods` beside `entries`."""
     predictions = make_prediction_boards(predicted, shelf)
-    shown = {(each.suite, each.suite_version) for each in (*entries, *predictions)}
+    shown = {(entry.suite, entry.suite_version) for entry in entries}
+    shown |= {(each.suite, each.suite_version) for each in predictions}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
     # The digest decides between records of one moment: the result must not depend on the order of reading.

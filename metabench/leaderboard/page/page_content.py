@@ -68,7 +68,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         "methods": {name: method.model_dump(mode="json") for name, method in board.methods.items()},
         "boardNote": BOARD_NOTE,
         "archivedProtocols": sorted(
-            {each.protocol for each in (*board.entries, *board.predictions) if is_archived(each.protocol)}
+            protocol for protocol in _list_protocols(board) if is_archived(protocol)
         ),
         "seedsForAVerdict": board.seeds_for_a_verdict,
         "tasksForAVerdict": board.tasks_for_a_verdict,
@@ -87,6 +87,11 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         ],
         "predictions": [describe_prediction_board(each) for each in board.predictions],
     }
+
+
+def _list_protocols(board: Leaderboard) -> set[str]:
+    predicted = {each.protocol for each in board.predictions}
+    return predicted | {entry.protocol for entry in board.entries}
 
 
 def _label_contenders(board: Leaderboard) -> dict[str, str]:

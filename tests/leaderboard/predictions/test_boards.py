@@ -17,6 +17,7 @@ from metabench.leaderboard.scores.quotas import SuiteShelf, check_predictions
 from ...synthetic_predictions import make_predictions
 from ...synthetic_records import WIDE, cached_suite, synthetic_record
 
+
 def make_record(method, seed, error, **options):
     record = synthetic_record(method, seed, suite=WIDE)
     generator = np.random.default_rng([seed, len(method)])

@@ -187,7 +187,7 @@ def test_links_lead_in_and_out_and_back(site, browser):
     browser.wait(".panel .strip")
 
 
-def test_names_of_html_appear_as_text(site, browser):
+def test_names_of_html_appear_as_text_and_all_is_named(site, browser):
     page, _ = site
     for figure in ("steps", "conditions"):
         browser.open(page, f"#view=prediction&figure={figure}", width=400)
@@ -195,6 +195,11 @@ def test_names_of_html_appear_as_text(site, browser):
         assert HOSTILE in browser.texts("#figure .legend li, #figure tbody th")
         assert browser.texts("img") == []
         assert browser.run("return document.title") == "metabench leaderboard"
+        count = "return document.querySelectorAll('{}').length"
+        assert browser.run(count.format("th:not([scope])")) == 0
+        assert browser.run(count.format("table")) == len(browser.texts("table > caption"))
+        nameless = "(node) => !node.textContent && !node.ariaLabel"
+        assert browser.run(f"return [...document.querySelectorAll('button, a[href]')].filter({nameless})") == []
 
 
 def test_tables_and_plots_are_saved(site, browser, tmp_path):

@@ -61,7 +61,9 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
             read = _write_rows_and_pass_on(records, sources, fresh / ROWS)
             entries = aggregate(note_predictions(read, predicted), shelf)
             cards = MethodShelf().add_folder(find_cards_folder(records))
-            methods = describe_methods({entry.method for entry in entries}, cards)
+            names = {entry.method for entry in entries}
+            names |= {each.contender.method for each in predicted if each.predictions}
+            methods = describe_methods(names, cards)
             board = compile_leaderboard(entries, sources, shelf, methods, predicted)
             for name, text in {
                 "leaderboard.json": board.model_dump_json(indent=1) + "\n",
@@ -88,7 +90,9 @@ def compile_leaderboard(
     predicted: Sequence[PredictedRecord] = (),
 ) -> Leaderboard:
     """Put standings, overall tables, prediction boards and what is known of `methods` beside `entries`."""
+    predictions = make_prediction_boards(predicted, shelf)
     shown = {(entry.suite, entry.suite_version) for entry in entries}
+    shown |= {(each.suite, each.suite_version) for each in predictions}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]
     seen = [suite.name for suite in suites if suite.entry.seen_tasks and not suite.archived]
     # The digest decides between records of one moment: the result must not depend on the order of reading.
@@ -106,7 +110,7 @@ def compile_leaderboard(
         entries=tuple(entries),
         boards=tuple(make_boards(entries)),
         overall=tuple(make_overall_tables(entries, seen)),
-        predictions=tuple(make_prediction_boards(predicted, shelf)),
+        predictions=tuple(predictions),
         sources=tuple(sorted(sources, key=lambda source: (source.contender, source.seed))),
     )
 

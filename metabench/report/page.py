@@ -34,6 +34,7 @@ from metabench.report.episode_drawings import episodes_section
 from metabench.report.episodes import Acted
 from metabench.report.load_run import Subject
 from metabench.report.pictures import render_pictures
+from metabench.report.predictions import render_predictions
 from metabench.report.scores import find_suite, render_scores, render_tiles
 from metabench.report.training import render_training
 from metabench.runs.kept.record import Record
@@ -89,6 +90,7 @@ def _render_body(content: Content) -> list[Element]:
     parts = [
         _render_identity(subject, content.suite),
         scores,
+        None if record is None else render_predictions(record.result.predictions),
         render_training(subject.curve),
         render_diagnostics(subject.summary),
         render_pictures(content.pictures, of_test_tasks=False),

@@ -26,9 +26,10 @@ SCRIPTS = (
             "profile.js",
             "tasks.js",
             "figures.js",
+            "prediction_figures.js",
         )
     ),
-    *("table.js", "overall.js", "details.js", "main.js"),
+    *("table.js", "overall.js", "prediction.js", "details.js", "main.js"),
 )
 """Parts of the page's script, in the order in which they are put together."""
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metabench.leaderboard.export.text_tables import BOARD_NOTE
+from metabench.leaderboard.page.prediction_content import describe_prediction_board
+from metabench.leaderboard.scores.archived_protocols import is_archived
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry, Profile
 from metabench.leaderboard.scores.standings import distinguish_labels
 from metabench.leaderboard.scores.tables import (
     Leaderboard,
-    PredictionBoard,
     Standing,
     SuiteSummary,
 )
@@ -67,7 +68,7 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
         "methods": {name: method.model_dump(mode="json") for name, method in board.methods.items()},
         "boardNote": BOARD_NOTE,
         "archivedProtocols": sorted(
-            {entry.protocol for entry in board.entries if entry.protocol_archived}
+            protocol for protocol in _list_protocols(board) if is_archived(protocol)
         ),
         "seedsForAVerdict": board.seeds_for_a_verdict,
         "tasksForAVerdict": board.tasks_for_a_verdict,
@@ -84,39 +85,13 @@ def make_page_content(board: Leaderboard, records: str | None) -> dict[str, Any]
             overall.model_dump(mode="json", exclude={"rows": {"__all__": {"overrides"}}})
             for overall in board.overall
         ],
-        "predictions": [_describe_predictions(each) for each in board.predictions],
+        "predictions": [describe_prediction_board(each) for each in board.predictions],
     }
 
 
-def _describe_predictions(board: PredictionBoard) -> dict[str, Any]:
-    """A board of world models: what is drawn of it, errors to four decimals as they span orders of size."""
-    shared = ("dataset", "protocol", "preset", "split", "shots", "steps", "predicted", "cells")
-    return {
-        "suite": f"{board.suite}-v{board.suite_version}",
-        "suiteDigest": board.suite_digest[7:15],
-        "datasetDigest": board.dataset_digest[7:15],
-        **{name: getattr(board, name) for name in shared},
-        "control": board.control,
-        "rows": [
-            {
-                "id": each.entry,
-                "label": each.label,
-                "place": each.place,
-                "rank": each.rank,
-                "first": each.first,
-                "verdict": each.verdict,
-                "error": each.error and each.error.model_dump(mode="json"),
-                "seeds": [seed.seed for seed in each.seeds],
-                "conditions": [
-                    [part.behaviour, part.prefix, part.error and round(part.error, 4)]
-                    for part in each.conditions
-                ],
-                "inside": [each.inside_50, each.inside_90],
-                "missing": each.missing,
-            }
-            for each in board.standings
-        ],
-    }
+def _list_protocols(board: Leaderboard) -> set[str]:
+    predicted = {each.protocol for each in board.predictions}
+    return predicted | {entry.protocol for entry in board.entries}
 
 
 def _label_contenders(board: Leaderboard) -> dict[str, str]:

@@ -257,6 +257,11 @@ def test_an_address_that_names_nothing_shows_the_first_table(site, browser, addr
 def test_an_empty_leaderboard_says_so(tmp_path: Path, browser):
     (tmp_path / "records").mkdir()
     build_leaderboard(tmp_path / "records", tmp_path)
-    for address, text in (("", "No records yet."), ("#view=overall", "No record of the core set yet.")):
+    how = "metabench run SUITE --dataset medium --method METHOD --track prediction"
+    for address, text in (
+        ("", "No records yet."),
+        ("#view=overall", "No record of the core set yet."),
+        ("#view=prediction", f"No predictions yet: {how} makes them, for a method with a world model."),
+    ):
         browser.open(tmp_path / "index.html", address)
         assert browser.texts("#about p") == [text]

@@ -3,12 +3,20 @@
 import itertools
 import re
 
+import numpy as np
 import pytest
 from selenium.webdriver import Keys
 
 from metabench.leaderboard.build import build_leaderboard
+from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.suites import load_suite
+
+from ...synthetic_predictions import make_predictions
+from ...synthetic_records import WIDE, cached_suite, resealed
 
 pytestmark = pytest.mark.slow
+
+PREDICTIONS = ("#view=prediction", "#view=prediction&figure=conditions")
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +26,13 @@ def page(make, write, tmp_path_factory):
     records = [
         make(method, seed, suite="point-robot", level=level) for method, level in levels.items() for seed in (0, 1)
     ]
+    generator = np.random.default_rng(0)
+    for level, seed in itertools.product((0.2, 1.2), (0, 1)):
+        predictions = make_predictions(level, generator, inside=(0.4, 0.8))
+        records.append(resealed(make(f"model-{level}", seed, suite=WIDE), predictions=(predictions,)))
     write(records, folder / "records")
-    build_leaderboard(folder / "records", folder)
+    shelf = SuiteShelf([load_suite("point-robot"), cached_suite(WIDE)])
+    build_leaderboard(folder / "records", folder, shelf)
     return folder / "index.html"
 
 
@@ -79,7 +92,13 @@ def test_marks_of_a_figure_are_one_stop_and_arrows_move_between_them(page, brows
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1300, 1600])
 def test_no_width_makes_the_page_scroll_sideways(page, browser, width):
-    views = ("#figure=adaptation", "#figure=profile&columns=costs", "#figure=tasks&columns=returns", "#view=overall")
+    views = (
+        "#figure=adaptation",
+        "#figure=profile&columns=costs",
+        "#figure=tasks&columns=returns",
+        "#view=overall",
+        *PREDICTIONS,
+    )
     for address in views:
         browser.open(page, address, width=width, height=800)
         if not address.startswith("#view"):
@@ -133,7 +152,7 @@ def channels(text):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_all_text_has_contrast(page, browser, dark):
     found = set()
-    for address in ("", "#figure=tasks", "#view=overall"):
+    for address in ("", "#figure=tasks", "#view=overall", *PREDICTIONS):
         browser.open(page, address, dark=dark)
         found |= {
             tuple(pair)

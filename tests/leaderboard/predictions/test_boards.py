@@ -8,51 +8,14 @@ import io
 import numpy as np
 import pytest
 
-from metabench.evaluation.prediction.quota import BEHAVIOURS, PREFIXES, STEPS_AHEAD
-from metabench.evaluation.prediction.sums import ErrorSums, Predictions
+from metabench.evaluation.prediction.quota import BEHAVIOURS, PREFIXES, SHOTS, STEPS_AHEAD
 from metabench.leaderboard.predictions.boards import PredictedRecord, make_prediction_boards
 from metabench.leaderboard.predictions.table import format_predictions_as_csv
 from metabench.leaderboard.scores.gather import identify_contender
 from metabench.leaderboard.scores.quotas import SuiteShelf, check_predictions
 
+from ...synthetic_predictions import make_predictions
 from ...synthetic_records import WIDE, cached_suite, synthetic_record
-
-SHOTS = (0, 1, 3)
-
-
-def make_predictions(error, generator, *, shots=SHOTS):
-    """Errors about `error` of rewards and of observations in every task, behaviour and after every prefix."""
-    tasks = tuple(task.id for task in cached_suite(WIDE).split("test"))
-    conditions = len(BEHAVIOURS) * len(PREFIXES) * len(STEPS_AHEAD)
-
-    def make_sums(places, pairs):
-        control = np.full(places, float(pairs))
-        rows = tuple(
-            tuple((control * (error * np.exp(0.05 * generator.standard_normal(places))) ** 2).tolist()) for _ in shots
-        )
-        return ErrorSums(
-            pairs=(pairs,) * places,
-            control_observations=tuple(control.tolist()),
-            control_rewards=tuple(control.tolist()),
-            observations=rows,
-            rewards=rows,
-        )
-
-    places = len(tasks) * len(STEPS_AHEAD)
-    return Predictions(
-        split="test",
-        cells=False,
-        shots=shots,
-        tasks=tasks,
-        behaviours=BEHAVIOURS,
-        prefixes=PREFIXES,
-        steps=STEPS_AHEAD,
-        trajectories=len(tasks),
-        left_out=0,
-        by_task=make_sums(places, conditions),
-        by_condition=make_sums(conditions, places),
-        calibration=None,
-    )
 
 
 def make_record(method, seed, error, **options):

@@ -8,7 +8,8 @@ const isLink = (text) => /^https?:\/\//.test(text ?? "");
 
 // A file's own path means nothing to others: what follows it does.
 const placeText = () => `${location.protocol === "file:" ? "index.html" : location.href.split("#")[0]}${address({})}`;
-const placeKey = () => (state.view === "overall" ? [state.group, state.preset, state.track] : KEYS.map((key) => state[key]))
+const KEYS_OF = { suites: KEYS, overall: ["group", "preset", "track"], prediction: ["view", ...PREDICTION_KEYS] };
+const placeKey = () => KEYS_OF[state.view].map((key) => state[key])
   .filter(Boolean).join("-").replace(/[^\w.-]+/g, "-");
 
 function bibtex(title) {

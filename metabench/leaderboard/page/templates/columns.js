@@ -14,15 +14,17 @@ const seedsText = (row) => [...new Set(row.seedCount)].join(DASH);
 const rankTitle = (row) => {
   if (row.first) return "ahead of every other method by verdict, with Holm’s correction";
   if (row.rank) return "the ranks that seeds and tasks leave open";
-  return row.place === null ? null : "order of mean scores, no rank: too few seeds or test tasks for verdicts";
+  return row.place === null ? null : "order of means, no rank: too few seeds or test tasks for verdicts";
 };
 
-// Of the highest mean how many others cannot be told from it; of the others what is said of them against it.
-function verdictText(row, rows) {
+const HIGHEST = "the highest mean";
+
+// Of the leader how many others cannot be told from it; of the others what is said of them against it.
+function verdictText(row, rows, lead) {
   if (row.contender.privileged) return ["not ranked", "it is shown the test tasks, or the suite’s answers"];
   if (row.place === null) return [DASH, null];
   if (row.rank === null) return ["no verdict", `takes ${data.seedsForAVerdict} seeds of both and ${data.tasksForAVerdict} test tasks`];
-  if (row.place > 1) return row.verdict === null ? ["no verdict", "the highest mean has too few seeds"] : [row.verdict, "against the highest mean, over seeds and tasks"];
+  if (row.place > 1) return row.verdict === null ? ["no verdict", `${lead} has too few seeds`] : [row.verdict, `against ${lead}, over seeds and tasks`];
   if (row.first) return ["first", rankTitle(row)];
   const open = rows.filter((each) => each.place > 1 && each.verdict !== "worse").length;
   if (rows.filter((each) => each.place !== null).length === 1) return ["alone", "there is nothing to compare it with"];
@@ -30,18 +32,18 @@ function verdictText(row, rows) {
 }
 
 // The table's answer in one sentence, or why it has none.
-function answer(rows) {
+function answer(rows, lead = HIGHEST) {
   const ranked = rows.filter((row) => row.place !== null).sort((a, b) => a.place - b.place);
   if (!ranked.length) return null;
   const [best, ...others] = ranked;
   const name = best.contender.label;
   if (!others.length) return `${name} is alone: nothing to compare it with.`;
   if (best.first) return `${name} is first: better than ${others.length === 1 ? "the other method" : `each of ${others.length} others`}, over seeds and tasks.`;
-  if (best.rank === null) return `No verdict: ${name} has the highest mean, with too few seeds or test tasks to say more.`;
+  if (best.rank === null) return `No verdict: ${name} has ${lead}, with too few seeds or test tasks to say more.`;
   const open = others.filter((row) => row.verdict !== "worse");
   if (!open.length) return `No method is first: ${name} is better than each other one, but not with Holm’s correction for all ${others.length} comparisons.`;
   const names = open.slice(0, 3).map((row) => row.contender.label).join(", ") + (open.length > 3 ? " …" : "");
-  return `No method is first: ${name} has the highest mean, and ${open.length} of ${plural(others.length, "other")} cannot be told from it (${names}).`;
+  return `No method is first: ${name} has ${lead}, and ${open.length} of ${plural(others.length, "other")} cannot be told from it (${names}).`;
 }
 
 function differenceCells(row) {
@@ -63,10 +65,13 @@ const percent = (key, title, optional = false) => ({
   cells: (row) => single("number medium", row[key] ? fixed(row[key][0], 1) : DASH, estimateText(row[key], 1)),
 });
 
+const verdictColumn = (lead) => ({
+  key: "verdict", title: "Verdict", value: (row) => (row.place === null ? null : (row.rank?.[1] ?? Infinity) * 1e4 + row.place), ascending: true, kind: "judged",
+  cells: (row, rows) => { const [text, title] = verdictText(row, rows, lead); return single(`judged${row.verdict === "worse" || row.first ? "" : " faint"}`, text, title); },
+});
 const verdictColumns = [
   { key: "difference", title: "To the best", value: (row) => (row.place === 1 ? 0 : row.difference), kind: "number medium", span: 2, cells: differenceCells },
-  { key: "verdict", title: "Verdict", value: (row) => (row.place === null ? null : (row.rank?.[1] ?? Infinity) * 1e4 + row.place), ascending: true, kind: "judged",
-    cells: (row, rows) => { const [text, title] = verdictText(row, rows); return single(`judged${row.verdict === "worse" || row.first ? "" : " faint"}`, text, title); } },
+  verdictColumn(HIGHEST),
   { key: "adaptation", title: "Adaptation", value: (row) => row.adaptation?.[0] ?? null, kind: "number extra", optional: true,
     cells: (row) => single("number extra", row.adaptation ? fixed(row.adaptation[0], 1) : DASH, estimateText(row.adaptation, 1)) },
   { key: "worst", title: "Worst task", value: (row) => row.worst?.[1][0] ?? null, kind: "number extra", optional: true,

@@ -45,20 +45,20 @@ const NARROW_NOTE = "±: half of the 95 % interval; worst: worst task; n: seeds"
 
 // As narrow as a column of two on a page, or with suites as one of a whole page: their names stand upright, for which the
 // package graphicx is needed, and their means have no decimals.
-function asLatex({ title, cells, align, narrow = {}, upright = [], notes = [] }) {
+function asLatex({ title, cells, align, narrow = {}, upright = [], notes = [], digits = 1, narrowNote = NARROW_NOTE }) {
   const line = (texts) => `${texts.join(" & ")} \\\\`;
   const named = ([name]) => (upright.includes(name) ? `\\rotatebox{90}{${latexText(name)}}` : latexText(narrow[name] ?? name));
   return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, "\\scriptsize", "\\setlength{\\tabcolsep}{1.5pt}",
     `\\begin{tabular}{@{}${align.replace("p", upright.length ? "p{0.2\\columnwidth}" : "p{\\dimexpr\\columnwidth-196pt\\relax}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
-    ...cells.map((row) => line(row.map(([name, value]) => latexText(printedCell(value, (estimate) => narrowEstimate(estimate, upright.includes(name) ? 0 : 1)))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
-    ...[...notes, NARROW_NOTE].map((note) => `% ${note}`), ""].join("\n");
+    ...cells.map((row) => line(row.map(([name, value]) => latexText(printedCell(value, (estimate) => narrowEstimate(estimate, upright.includes(name) ? 0 : digits)))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
+    ...[...notes, narrowNote].map((note) => `% ${note}`), ""].join("\n");
 }
 
-function asMarkdown({ title, cells, align, notes = [] }) {
+function asMarkdown({ title, cells, align, notes = [], digits = 1 }) {
   const line = (texts) => `| ${texts.map(markdownText).join(" | ")} |`;
   const rule = `|${[...align].map((side) => (side === "r" ? "--:" : ":--")).join("|")}|`;
   return [`### ${markdownText(title)}`, "", line(cells[0].map(([name]) => name)), rule,
-    ...cells.map((row) => line(row.map(([, value]) => printedCell(value, plainEstimate)))), ...notes.flatMap((note) => ["", markdownText(note)]), ""].join("\n");
+    ...cells.map((row) => line(row.map(([, value]) => printedCell(value, (estimate) => plainEstimate(estimate, digits))))), ...notes.flatMap((note) => ["", markdownText(note)]), ""].join("\n");
 }
 
 const FORMS = [

@@ -1,6 +1,6 @@
 // Controls, and drawing it all.
 function control(key, options, choose) {
-  if (["split", "track", "shots", "group"].includes(key)) {
+  if (["split", "track", "shots", "group", "predicted", "steps"].includes(key)) {
     return segments(key, TITLES[key], options.map((value) => [value, value]), state[key], choose);
   }
   const option = (value) => element("option", { value, selected: value === state[key] }, value);
@@ -72,21 +72,22 @@ function drawSuites() {
   drawFigure();
 }
 
+const VIEWS = { suites: drawSuites, overall: drawOverall, prediction: drawPrediction };
+
 // Draw everything; `key` names the control that had the focus, which it keeps.
 function draw(key) {
-  const overall = state.view === "overall";
-  (overall ? drawOverall : drawSuites)();
-  for (const [id, current] of [["view-suites", !overall], ["view-overall", overall]]) {
-    const link = document.getElementById(id);
-    link.href = address({ view: id.slice(5), open: "", sort: "", columns: "", shots: null });
+  VIEWS[state.view]();
+  for (const view of FIXED.view) {
+    const link = document.getElementById(`view-${view}`);
+    link.href = address(entering(view));
     link.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
       event.preventDefault();
-      Object.assign(state, { view: id.slice(5), open: "", sort: "", columns: "", shots: null });
+      Object.assign(state, entering(view));
       astray = [];
       draw("view");
     };
-    if (current) link.setAttribute("aria-current", "page");
+    if (view === state.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   arriving = false;
@@ -102,6 +103,7 @@ addEventListener("resize", () => {
   if (innerWidth === drawnWidth) return; // a phone's address bar that comes and goes
   drawnWidth = innerWidth;
   if (state.view === "suites" && entries.length) drawFigure();
+  if (state.view === "prediction") drawPredictionFigure();
 });
 document.getElementById("choices").addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("skip").addEventListener("click", (event) => {

@@ -3,7 +3,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const TRACKS = ["zero-shot", "few-shot", "logged-shot"];
 const HEADLINE_SHOTS = { "zero-shot": 0, "few-shot": 3, "logged-shot": 3 };
 const KEYS = ["suite", "dataset", "preset", "split", "track", "shots"];
-const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots", group: "Suites" };
+const PREDICTION_KEYS = ["suite", "dataset", "preset", "split", "shots", "predicted", "steps"];
+const EVERY_KEY = [...KEYS, "predicted", "steps"];
+const TITLES = { suite: "Suite", dataset: "Dataset", preset: "Preset", split: "Split", track: "Track", shots: "Shots", group: "Suites",
+  predicted: "Predicted", steps: "Ranked by steps ahead" };
 const PRESETS = ["cpu", "long", "paper", "demo", "tiny"];
 const CORE = data.overall.find(({ group }) => group === "core set")?.suites ?? [];
 const GROUPS = [...new Set(data.overall.map(({ group }) => group))];
@@ -44,7 +47,15 @@ const earlier = new Set(entries.filter(({ contender }) => contender.outdated || 
 
 // `sort` is a column's key, with a minus for descending; `open` the row whose details are shown.
 const state = { view: "suites", group: null, columns: "", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
-const FIXED = { view: ["suites", "overall"], figure: ["adaptation", "profile", "tasks"], curve: ["score", "return"] };
+const FIXED = { view: ["suites", "overall", "prediction"], curve: ["score", "return"] };
+const FIGURES_OF = { suites: ["adaptation", "profile", "tasks"], prediction: ["steps", "shots", "conditions"] };
+const figuresOf = (view) => FIGURES_OF[view] ?? FIGURES_OF.suites;
+// What the address of a view does not hold.
+const ELSEWHERE = {
+  suites: ["group", "predicted", "steps"],
+  overall: ["suite", "dataset", "split", "shots", "predicted", "steps", "figure", "curve"],
+  prediction: ["group", "track", "columns", "curve", "open"],
+};
 
 const place = (list, value) => (list.includes(value) ? list.indexOf(value) : list.length);
 const rankOf = {
@@ -52,21 +63,25 @@ const rankOf = {
   track: (value) => place(TRACKS, value),
   split: (value) => place(["test", "test-far"], value),
   shots: Number,
+  steps: Number,
+  predicted: (value) => place(["observations", "rewards"], value),
   dataset: (value) => place(["medium", "mixed", "expert", "replay", "random"], value),
   preset: (value) => place(PRESETS, value.split(",")[0]) + (value.includes(", protocol") ? PRESETS.length + 1 : 0),
 };
 const inOrder = (key, values) => [...new Set(values)].sort((a, b) => rankOf[key](a) - rankOf[key](b) || byName(a, b));
 const preferred = (key, options, chosen) => {
-  if (key === "shots" && options.includes(String(HEADLINE_SHOTS[chosen.track]))) return String(HEADLINE_SHOTS[chosen.track]);
+  const shots = String(chosen.view === "prediction" ? 3 : HEADLINE_SHOTS[chosen.track]);
+  if (key === "shots" && options.includes(shots)) return shots;
+  if (key === "steps" && options.includes("5")) return "5";
   if (key === "track" && options.includes("few-shot")) return "few-shot";
   return options[0];
 };
 
 // Options of each key given the choices before it; a choice that is not among them gives way.
-function choices() {
-  let left = entries;
+function choices(all = entries, keys = KEYS) {
+  let left = all;
   const options = {};
-  for (const key of KEYS) {
+  for (const key of keys) {
     options[key] = inOrder(key, left.map((entry) => entry.values[key]));
     state[key] = settle(TITLES[key], state[key], options[key], preferred(key, options[key], state));
     left = left.filter((entry) => entry.values[key] === state[key]);
@@ -77,21 +92,24 @@ function choices() {
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   [astray, arriving] = [[], true];
-  for (const key of [...KEYS, "group"]) state[key] = given.get(key);
+  for (const key of [...EVERY_KEY, "group"]) state[key] = given.get(key);
   for (const key of ["sort", "open", "find", "columns"]) state[key] = given.get(key) ?? "";
   for (const [key, values] of Object.entries(FIXED)) state[key] = settle(key, given.get(key), values, values[0]);
+  state.figure = settle("figure", given.get("figure"), figuresOf(state.view), figuresOf(state.view)[0]);
 }
 
 function address(changes) {
   const all = { ...state, ...changes };
   const kept = new URLSearchParams();
-  const overall = all.view === "overall";
-  for (const key of ["view", "group", ...KEYS, "columns", "sort", "find", "figure", "curve", "open"]) {
-    if (overall ? ["suite", "dataset", "split", "shots", "figure", "curve"].includes(key) : key === "group") continue;
-    if (all[key] && all[key] !== FIXED[key]?.[0]) kept.set(key, all[key]);
+  const usual = { view: "suites", curve: "score", figure: figuresOf(all.view)[0] };
+  for (const key of ["view", "group", ...EVERY_KEY, "columns", "sort", "find", "figure", "curve", "open"]) {
+    if (!ELSEWHERE[all.view].includes(key) && all[key] && all[key] !== usual[key]) kept.set(key, all[key]);
   }
   return `#${kept}`;
 }
+
+// What another view begins with.
+const entering = (view) => ({ view, open: "", sort: "", columns: "", shots: null, figure: figuresOf(view)[0] });
 
 // Another table is another page, which Back leaves again; what is sorted, sought or opened in it is not.
 const writeAddress = () => history.replaceState(null, "", address({}));

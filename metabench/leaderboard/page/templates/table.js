@@ -7,7 +7,7 @@ const pair = (value, interval, kind, note, digits = 1) => [
   element("td", { class: `number value ${kind}` }, value),
   element("td", { class: `bounds ${kind}` }, interval && bounds(...interval, digits), note && element("span", { class: "verdict" }, note)),
 ];
-const scoreCells = (estimate) => pair(estimate ? fixed(estimate[0], 1) : DASH, estimate?.length === 3 && estimate.slice(1), "");
+const scoreCells = (estimate) => pair(estimate ? fixed(estimate[0], 1) : DASH, estimate?.length === 3 && estimate.slice(1), "headline");
 
 // What every table begins with.
 const firstColumns = (scoreTitle) => [

@@ -58,7 +58,7 @@ const legend = (methods, colour) => element("ul", { class: "legend" }, methods.f
 
 /* Methods as lines. `methods` hold `points` of x, y, perhaps low and high, and the text that a mark tells.
    `marks` draws points and intervals; `ends` writes names at the lines' ends where there is room, else there is a legend. */
-function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", marks, ends, title, levels = [], levelsAlong = "x" }) {
+function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", marks, ends, title, levels = [], levelsAlong = "x", colour = colours() }) {
   const narrow = innerWidth < 700;
   const named = ends && !narrow;
   const margin = { left: 52, right: named ? 226 : 14, top: levelsAlong === "y" && levels.length ? 40 : 26, bottom: 44 };
@@ -71,7 +71,7 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
   const scale = yTicks ?? ticksOf(...domain, 5);
   const grid = scale.ticks.map((tick) => [
     shape("line", { class: tick === 0 ? "base" : "grid", x1: margin.left, x2: width - margin.right, y1: y(tick), y2: y(tick) }),
-    shape("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, fixed(tick, scale.digits) + yUnit),
+    shape("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, (scale.write ?? fixed)(tick, scale.digits) + yUnit),
   ]);
   const axis = (xs.ticks ?? xs.values).map((value) =>
     shape("text", { x: x(value), y: height - margin.bottom + 20, "text-anchor": "middle" }, fixed(value, 0)));
@@ -86,7 +86,6 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
     shape("line", { class: "reference", x1: x(value), x2: x(value), y1: margin.top - 6, y2: height - margin.bottom }),
     shape("text", { class: "reference", x: x(value), y: margin.top - 10, "text-anchor": "middle" }, name),
   ]));
-  const colour = colours();
   const labels = [];
   const lines = [];
   const drawn = methods.map((method, order) => {

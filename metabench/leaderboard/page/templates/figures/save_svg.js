@@ -28,11 +28,11 @@ function writeSvg(plot, names) {
 }
 
 // A button below a plot; the legend beside it, which is no part of the plot, is drawn to its right.
-const svgButton = () => element("p", { class: "downloads below" }, element("button", { type: "button", class: "link", "data-form": "svg", onclick: () => {
+const svgButton = (keys = KEYS) => element("p", { class: "downloads below" }, element("button", { type: "button", class: "link", "data-form": "svg", onclick: () => {
   const names = [...document.querySelectorAll("#figure .legend li")].map((node) => {
     const key = node.querySelector(".key");
     return [node.textContent, getComputedStyle(key).borderTopColor, key.classList.contains("dashed")];
   });
-  const name = ["leaderboard", ...KEYS.map((key) => state[key]), state.figure].join("_");
+  const name = ["leaderboard", ...keys.map((key) => state[key]), state.figure].join("_");
   save(`${name}.svg`, "image/svg+xml", writeSvg(document.querySelector("#figure .plot"), names));
 } }, "Save this plot as SVG"));

@@ -10,6 +10,9 @@ from metabench.leaderboard.scores.models import Costs
 from metabench.leaderboard.scores.quotas import BlockKey
 from metabench.runs.kept.record import Record
 
+_MOST_UPDATES = 2**53
+"""No training has more; a curve may hold any number."""
+
 _DIGITS = 6
 
 
@@ -94,7 +97,7 @@ def _count_updates(curve: Iterable[Mapping[str, float | int | str]]) -> int | No
     last: dict[str, int] = {}
     for row in curve:
         update = row.get("update")
-        if isinstance(update, int):
+        if isinstance(update, int) and update < _MOST_UPDATES:
             stage = str(row.get("stage", ""))
             last[stage] = max(update, last.get(stage, 0))
     return sum(last.values()) if last else None

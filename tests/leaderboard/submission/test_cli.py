@@ -33,7 +33,7 @@ def test_from_a_results_folder_to_a_leaderboard(run, trained, tmp_path):
         "card.toml: fill it in, then: metabench leaderboard submit RESULTS --card card.toml --out FOLDER\n",
     )
     submit = ("submit", trained / "results", "--card", "card.toml", "--out", "mine", "--checkpoints")
-    assert run(*submit) == (2, "error: card.toml: authors: still to be written\n")
+    assert run(*submit) == (2, "error: card.toml: summary: still to be written\n")
     path = tmp_path / "card.toml"
     path.write_text(path.read_text().replace("TO DO", "none"))
     assert run(*submit) == (0, "left out, having no card here: memorising\n2 records -> mine\n")

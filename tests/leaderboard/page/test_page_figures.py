@@ -142,7 +142,7 @@ def test_every_task_is_shown_with_its_score_and_what_it_is(site, browser):
 def test_the_overall_table_shows_gaps_sorts_and_leads_to_rows(site, browser):
     page, board = site
     browser.open(page, "#view=overall")
-    suites = ["point-robot", "cheetah-vel", "ant-dir", "hopper-param", "cartpole-param", "reach"]
+    suites = ["point-robot", "cheetah-vel", "ant-dir", "hopper-param", "pendulum-param", "reach"]
     assert browser.texts("#board thead th") == ["#", "Method", "Mean", *suites]
     assert browser.texts("#board .why")[0] == "4 of 6 suites missing"
     assert browser.texts("#board tbody tr:first-child td")[-4:] == ["–"] * 4

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .informative_rows import fit_in_parts
+
 RADIAL = ((0.5, 1e-7), (1.0, 1e-7), (1.0, 1e-4), (2.0, 1e-7), (4.0, 1e-7), (4.0, 1e-4), (4.0, 1e-1))
 """Length, in units of the square root of the number of used inputs, and penalty, in units of the number of rows."""
 
@@ -46,7 +48,7 @@ class KernelRegression:
         largest: `(B, 1, O)` predictions are clipped to plus or minus this.
         says: `(B, 1, O)` bool: false where nothing is predicted.
         penalty: `(B, 1, 1)`.
-        columns: `(C,)` the used inputs.
+        columns: the C used inputs.
         share: `(B, 1, C)` root of one over the number of used inputs; 0 for those that an environment does not use.
         slope: `(B, C + 1, O)` what the linear kernels of all rows add up to.
         linear_inverse: `(B, C + 1, N)` the linear kernels' part of the kernels times the inverse of their factor.
@@ -63,7 +65,7 @@ class KernelRegression:
     largest: Tensor
     says: Tensor
     penalty: Tensor
-    columns: Tensor
+    columns: tuple[int, ...]
     share: Tensor
     slope: Tensor
     linear_inverse: Tensor
@@ -88,9 +90,25 @@ class KernelRegression:
             used: `(B, D)` bool: inputs that count.
             sums: try kernels that are sums, too. They are bold: what they say far from all rows is linear.
         """
-        columns = used.any(0).nonzero()[:, 0]
-        rows, keep = inputs[..., columns].double(), valid[..., None].double()
-        targets, mask = outputs.double() * keep, used[:, None, columns].double()
+        columns = tuple(used.any(0).nonzero()[:, 0].tolist())
+        chosen = list(columns)
+        mask = used[:, None, chosen].double()
+
+        def fit(rows: Tensor, targets: Tensor, keep: Tensor, mask: Tensor) -> KernelRegression:
+            return KernelRegression._fit_part(columns, rows, targets, keep, mask, sums)
+
+        keep = valid[..., None].double()
+        return fit_in_parts(fit, inputs[..., chosen].double(), outputs.double() * keep, keep, mask)
+
+    @staticmethod
+    def _fit_part(
+        columns: tuple[int, ...],
+        rows: Tensor,
+        targets: Tensor,
+        keep: Tensor,
+        mask: Tensor,
+        sums: bool,
+    ) -> KernelRegression:
         number = mask.sum(2, keepdim=True).clamp(min=1.0)
         share = mask / number.sqrt()
         best = _choose_kernel(rows, targets, keep, number, share if sums else None)
@@ -111,7 +129,7 @@ class KernelRegression:
             if targets.shape[1]
             else targets.sum(1, keepdim=True)
         )
-        largest = largest.to(outputs.dtype)
+        largest = largest.float()
         return KernelRegression(
             left_out=best["left_out"].float().clamp(-largest, largest),
             leverage=best["leverage"].float(),
@@ -133,7 +151,7 @@ class KernelRegression:
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
-        inputs = inputs[..., self.columns]
+        inputs = inputs[..., list(self.columns)]
         square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
         # of a query. The two parts of the kernel are added up, each only where some environment uses it.

@@ -33,6 +33,13 @@ They lie so near to each other that their kernel is radial to 1e-4.
 REACH = 2.0
 """Predictions are clipped to so many times the largest value of the context."""
 
+DOUBLE_ROWS = 128
+"""Regressions of so many rows or fewer are asked in double precision.
+
+The penalty of four rows is a few times single precision, and what it is divided by would be nothing but rounding
+errors. It grows with the rows, and so does the cost.
+"""
+
 LEAST_ERROR = 1e-12
 """Mean squared errors below this are as good as none."""
 
@@ -129,29 +136,30 @@ class KernelRegression:
             if targets.shape[1]
             else targets.sum(1, keepdim=True)
         )
-        largest = largest.float()
+        kind = torch.float64 if rows.shape[1] <= DOUBLE_ROWS else torch.float32
+        largest = largest.to(kind)
         return KernelRegression(
-            left_out=best["left_out"].float().clamp(-largest, largest),
+            left_out=best["left_out"].clamp(-largest, largest).float(),
             leverage=best["leverage"].float(),
             largest=largest,
             says=best["says"],
-            penalty=best["penalty"].float(),
+            penalty=best["penalty"].to(kind),
             columns=columns,
-            share=share.float(),
-            slope=(linear @ solved).float(),
-            linear_inverse=(linear @ inverse).float(),
-            places=places.transpose(1, 2).float(),
-            radial=((1.0 - additive) * solved).float(),
-            radial_inverse=((1.0 - additive) * inverse).float(),
-            bumps=(bumps @ solved).float(),
-            bump_inverse=(bumps @ inverse).float(),
-            additive=additive.float(),
+            share=share.to(kind),
+            slope=(linear @ solved).to(kind),
+            linear_inverse=(linear @ inverse).to(kind),
+            places=places.transpose(1, 2).to(kind),
+            radial=((1.0 - additive) * solved).to(kind),
+            radial_inverse=((1.0 - additive) * inverse).to(kind),
+            bumps=(bumps @ solved).to(kind),
+            bump_inverse=(bumps @ inverse).to(kind),
+            additive=additive.to(kind),
         )
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
-        inputs = inputs[..., list(self.columns)]
+        kind, inputs = inputs.dtype, inputs[..., list(self.columns)].to(self.share)
         square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
         # of a query. The two parts of the kernel are added up, each only where some environment uses it.
@@ -172,10 +180,11 @@ class KernelRegression:
                 explained.baddbmm(bumps, self.bump_inverse),
             )
             size = size + bumps.square().sum(2, keepdim=True) * self.additive
-        # Of single precision the difference may be a little below 0.
+        # Rounded, the difference may be a little below 0.
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
         leverage = left.clamp(min=0.0) / self.penalty * self.says
-        return (value * self.says).clamp(-self.largest, self.largest), leverage
+        said = (value * self.says).clamp(-self.largest, self.largest)
+        return said.to(kind), leverage.to(kind)
 
 
 def _choose_kernel(

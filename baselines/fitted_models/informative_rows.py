@@ -57,7 +57,9 @@ class Solution:
     explained: Tensor
 
 
-def solve_by_rows(kernel: Tensor, penalty: Tensor, targets: Tensor, keep: Tensor, most: int) -> Solution:
+def solve_by_rows(
+    kernel: Tensor, penalty: Tensor, targets: Tensor, keep: Tensor, most: int
+) -> Solution:
     """Solve regressions exactly where there are at most `most` rows, else over as many.
 
     Args:
@@ -70,7 +72,9 @@ def solve_by_rows(kernel: Tensor, penalty: Tensor, targets: Tensor, keep: Tensor
     environments, rows = kernel.shape[:2]
     if rows <= most:
         unit = torch.eye(rows).to(kernel)
-        factor = torch.linalg.cholesky(kernel + torch.diag_embed((penalty * keep + 1.0 - keep)[..., 0]))
+        factor = torch.linalg.cholesky(
+            kernel + torch.diag_embed((penalty * keep + 1.0 - keep)[..., 0])
+        )
         inverse = torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
         weights = inverse.transpose(1, 2) @ (inverse @ targets)
         everything = torch.arange(rows).expand(environments, -1)
@@ -79,7 +83,9 @@ def solve_by_rows(kernel: Tensor, penalty: Tensor, targets: Tensor, keep: Tensor
     across = kernel.gather(1, chosen[..., None].expand(-1, -1, rows))  # (B, n, N)
     own = across.gather(2, chosen[:, None].expand(-1, most, -1))  # (B, n, n)
     unit = torch.eye(most).to(kernel).expand_as(own)
-    inverse = torch.linalg.solve_triangular(torch.linalg.cholesky(own + SHARE * penalty * unit), unit, upper=False)
+    inverse = torch.linalg.solve_triangular(
+        torch.linalg.cholesky(own + SHARE * penalty * unit), unit, upper=False
+    )
     seen = inverse @ across  # (B, n, N), what the sums can tell apart
     factor = torch.linalg.cholesky(seen @ seen.transpose(1, 2) + penalty * unit)
     weights = inverse.transpose(1, 2) @ torch.cholesky_solve(seen @ targets, factor)

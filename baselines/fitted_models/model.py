@@ -34,7 +34,8 @@ AT_ONCE = 2_048
 MOST_ROWS = 192
 """Gaussian processes are sums over so many rows of a larger context, or over half of it if that is more.
 
-Of 384 rows in 3 or 4 dimensions 192 predict what all do, to a twentieth of the error; in 14 they err up to a fifth more.
+On held-out trajectories of pendulum-param, after 200 rows and 384, errors are 1.5 % larger than without this at most. Of
+384 rows of a smooth function in 14 dimensions, where none is idle, 192 err by up to a third more.
 """
 
 PRIOR_WEIGHT = 2.0
@@ -89,8 +90,8 @@ class GaussianProcessReader(Reader):
     """Gaussian processes of changes and reward, radial over normalised states and actions; ends are `EndRegression`.
 
     Each of the two has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
-    support. Where there are more than `MOST_ROWS` rows, what is said is a sum over the kernels to the most informative
-    of them. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
+    support. Of a context of many rows (`MOST_ROWS`), what is said is a sum over the kernels to the most informative
+    ones. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
     textbook's equations, Rasmussen and Williams 2006, algorithm 2.1.)
     """
 
@@ -106,7 +107,8 @@ class GaussianProcessReader(Reader):
         weight = context.valid[..., None].double()
         x, y = scale.standardise(inputs).double(), target.standardise(outputs).double() * weight
         processes = tuple(
-            fit_in_parts(_GaussianProcess.fit, x, part, weight) for part in (y[..., :-1], y[..., -1:])
+            fit_in_parts(_GaussianProcess.fit, x, part, weight)
+            for part in (y[..., :-1], y[..., -1:])
         )
 
         return AskedInParts(_GaussianModel(scale, target, processes, ends), AT_ONCE)

@@ -22,6 +22,7 @@ class RidgeModel(Method):
     """
 
     name = "ridge-model"
+    version: ClassVar[int] = 2
     predicts: ClassVar[bool] = True
     trains = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS

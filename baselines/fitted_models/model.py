@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows, ask_in_parts
+from ..common.planning.rows import Answers, AskedInParts, DynamicsModel, Reader, Rows
 from ..common.planning.termination import EndRegression
 from .context_regression import Regressions
+from .informative_rows import fit_in_parts, solve_by_rows
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""
@@ -29,6 +30,13 @@ KERNELS = (
 
 AT_ONCE = 2_048
 """Queries that Gaussian processes and kernel regressions answer at once."""
+
+MOST_ROWS = 192
+"""Gaussian processes are sums over so many rows of a larger context, or over half of it if that is more.
+
+On held-out trajectories of pendulum-param, after 200 rows and 384, errors are 1.5 % larger than without this at most.
+Of 384 rows of a smooth function in 14 dimensions, where none is idle, 192 err by up to a third more.
+"""
 
 PRIOR_WEIGHT = 2.0
 """Rows that the fixed scales of kernel regressions count as, as in the shipped weights of `oswm`."""
@@ -75,18 +83,15 @@ class RidgeReader(Reader):
             / weight.sum(1, keepdim=True).clamp(min=1)
         ).sqrt()
 
-        def predict(observations: Tensor, actions: Tensor) -> Answers:
-            scaled = scale.standardise(torch.cat([observations, actions], 2)) @ coefficients
-            return _make_prediction(observations, scaled, left.expand_as(scaled), target, ends)
-
-        return predict
+        return _LinearModel(scale, target, coefficients, left, ends)
 
 
 class GaussianProcessReader(Reader):
     """Gaussian processes of changes and reward, radial over normalised states and actions; ends are `EndRegression`.
 
     Each of the two has a kernel of its own, whose length and noise are chosen among a few by the likelihood of the
-    support. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
+    support. Of a context of many rows (`MOST_ROWS`), what is said is a sum over the kernels to the most informative
+    ones. (scikit-learn's fits one environment at a time; here all groups are fitted and asked at once, by the
     textbook's equations, Rasmussen and Williams 2006, algorithm 2.1.)
     """
 
@@ -101,18 +106,12 @@ class GaussianProcessReader(Reader):
         ends = _StandardisedEnds.fit(context)
         weight = context.valid[..., None].double()
         x, y = scale.standardise(inputs).double(), target.standardise(outputs).double() * weight
-        processes = [_GaussianProcess(x, part, weight) for part in (y[..., :-1], y[..., -1:])]
+        processes = tuple(
+            fit_in_parts(_GaussianProcess.fit, x, part, weight)
+            for part in (y[..., :-1], y[..., -1:])
+        )
 
-        def predict(observations: Tensor, actions: Tensor) -> Answers:
-            queries = scale.standardise(torch.cat([observations, actions], 2)).double()
-            means, deviations = zip(
-                *(process.predict(queries) for process in processes), strict=True
-            )
-            return _make_prediction(
-                observations, torch.cat(means, 2), torch.cat(deviations, 2), target, ends
-            )
-
-        return ask_in_parts(predict, AT_ONCE)
+        return AskedInParts(_GaussianModel(scale, target, processes, ends), AT_ONCE)
 
 
 class KernelReader(Reader):
@@ -128,57 +127,103 @@ class KernelReader(Reader):
         used = torch.ones(groups, slots + actions, dtype=torch.bool)
         regressions = Regressions.fit(context, used[:, :slots], used[:, slots:], PRIOR_WEIGHT)
 
-        scales = regressions.scales
+        return AskedInParts(_KernelModel(regressions), AT_ONCE)
+
+
+@dataclass(frozen=True)
+class _LinearModel:
+    """Linear regressions; `left` is what they miss of the rows, `(G, 1, S + 1)`."""
+
+    scale: _Standardisation
+    target: _Standardisation
+    coefficients: Tensor
+    left: Tensor
+    ends: _StandardisedEnds
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
+        inputs = self.scale.standardise(torch.cat([observations, actions], 2))
+        said = inputs @ self.coefficients
+        return _make_prediction(
+            observations, said, self.left.expand_as(said), self.target, self.ends
+        )
+
+
+@dataclass(frozen=True)
+class _GaussianModel:
+    """Processes of changes and of the reward."""
+
+    scale: _Standardisation
+    target: _Standardisation
+    processes: tuple[_GaussianProcess, ...]
+    ends: _StandardisedEnds
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
+        queries = self.scale.standardise(torch.cat([observations, actions], 2)).double()
+        said = [process.predict(queries) for process in self.processes]
+        means, deviations = (torch.cat(column, 2) for column in zip(*said, strict=True))
+        return _make_prediction(observations, means, deviations, self.target, self.ends)
+
+
+@dataclass(frozen=True)
+class _KernelModel:
+    """What the regressions say, in the units of observations and rewards."""
+
+    regressions: Regressions
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
+        guess, scales = self.regressions.guess(observations, actions), self.regressions.scales
         step = scales.change * scales.moving
-
-        def predict(observations: Tensor, actions: Tensor) -> Answers:
-            guess = regressions.guess(observations, actions)
-            return Answers(
-                next_observations=observations + guess.value[..., :-2] * step,
-                deviations=guess.unit[..., :-2] * step,
-                rewards=guess.value[..., -2] * scales.reward_spread + scales.reward_mean,
-                reward_deviations=guess.unit[..., -2] * scales.reward_spread,
-                ends=guess.value[..., -1].sigmoid(),
-            )
-
-        return ask_in_parts(predict, AT_ONCE)
+        return Answers(
+            next_observations=observations + guess.value[..., :-2] * step,
+            deviations=guess.unit[..., :-2] * step,
+            rewards=guess.value[..., -2] * scales.reward_spread + scales.reward_mean,
+            reward_deviations=guess.unit[..., -2] * scales.reward_spread,
+            ends=guess.value[..., -1].sigmoid(),
+        )
 
 
+@dataclass(frozen=True)
 class _GaussianProcess:
-    """Gaussian processes of G environments and O outputs; an environment's outputs share a kernel."""
+    """Gaussian processes of G environments and O outputs; an environment's outputs share a kernel.
 
-    def __init__(self, x: Tensor, y: Tensor, weight: Tensor) -> None:
+    Attributes:
+        rows: `(G, n, D)` the rows that sums go over.
+        length: `(G, 1, 1)` of the kernel.
+        weights: `(G, n, O)` of the kernels to them; 0 of padding.
+        explained: `(G, n, n)`, as `informative_rows.Solution` has it. Single precision does for deviations, and is
+            what they cost most.
+    """
+
+    rows: Tensor
+    length: Tensor
+    weights: Tensor
+    explained: Tensor
+
+    @staticmethod
+    def fit(x: Tensor, y: Tensor, weight: Tensor) -> _GaussianProcess:
         """Fit `(G, N, O)` outputs; padding rows, where `(G, N, 1)` `weight` is 0, are independent of all others."""
         apart, both = _squared_distances(x, x), weight @ weight.transpose(1, 2)
-        likelihoods, lengths, factors, solutions = [], [], [], []
+        likelihoods = []
         for relative, noise in KERNELS:
-            length = relative * x.shape[2] ** 0.5
             diagonal = torch.diag_embed((noise * weight + 1.0 - weight)[..., 0])
-            factor = torch.linalg.cholesky(torch.exp(-0.5 * apart / length**2) * both + diagonal)
-            solved = torch.cholesky_solve(y, factor)
+            kernel = torch.exp(apart * (-0.5 / (relative**2 * x.shape[2]))) * both
+            factor = torch.linalg.cholesky(kernel + diagonal)
+            white = torch.linalg.solve_triangular(factor, y, upper=False)
             inside = factor.diagonal(dim1=1, dim2=2).log().sum(1)
-            likelihoods.append(-0.5 * (y * solved).sum((1, 2)) - y.shape[2] * inside)
-            lengths.append(length)
-            factors.append(factor)
-            solutions.append(solved)
-        best, group = torch.stack(likelihoods).argmax(0), torch.arange(len(x))
-        self._x, self._weight = x, weight.transpose(1, 2)
-        self._length = torch.tensor(lengths, dtype=torch.float64)[best][:, None, None]
-        factor, self._solved = (
-            torch.stack(factors)[best, group],
-            torch.stack(solutions)[best, group],
-        )
-        # Single precision does for deviations, and is what they cost most.
-        self._inverse = torch.linalg.inv(factor).transpose(1, 2).float().contiguous()
+            likelihoods.append(-0.5 * white.square().sum((1, 2)) - y.shape[2] * inside)
+        best = torch.stack(likelihoods).argmax(0)  # (G,)
+        length, noise = (column[:, None, None] for column in torch.tensor(KERNELS).to(x)[best].T)
+        length = length * x.shape[2] ** 0.5
+        kernel = torch.exp(apart * (-0.5 / length.square())) * both
+        solution = solve_by_rows(kernel, noise, y, weight, max(MOST_ROWS, x.shape[1] // 2))
+        rows = x.gather(1, solution.chosen[..., None].expand(-1, -1, x.shape[2]))
+        return _GaussianProcess(rows, length, solution.weights, solution.explained.float())
 
     def predict(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M, O)` means and deviations."""
-        kernel = (
-            torch.exp(_squared_distances(queries, self._x) * (-0.5 / self._length.square()))
-            * self._weight
-        )
-        mean = (kernel @ self._solved).float()
-        explained = (kernel.float() @ self._inverse).square().sum(2)
+        kernel = torch.exp(_squared_distances(queries, self.rows) * (-0.5 / self.length.square()))
+        mean = (kernel @ self.weights).float()
+        explained = (kernel.float() @ self.explained).square().sum(2)
         return mean, (1.0 - explained).clamp(min=0.0).sqrt()[..., None].expand_as(mean)
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .informative_rows import fit_in_parts
+
 RADIAL = ((0.5, 1e-7), (1.0, 1e-7), (1.0, 1e-4), (2.0, 1e-7), (4.0, 1e-7), (4.0, 1e-4), (4.0, 1e-1))
 """Length, in units of the square root of the number of used inputs, and penalty, in units of the number of rows."""
 
@@ -30,6 +32,13 @@ They lie so near to each other that their kernel is radial to 1e-4.
 
 REACH = 2.0
 """Predictions are clipped to so many times the largest value of the context."""
+
+DOUBLE_ROWS = 128
+"""Regressions of so many rows or fewer are asked in double precision.
+
+The penalty of four rows is a few times single precision, and what it is divided by would be nothing but rounding
+errors. It grows with the rows, and so does the cost.
+"""
 
 LEAST_ERROR = 1e-12
 """Mean squared errors below this are as good as none."""
@@ -46,7 +55,7 @@ class KernelRegression:
         largest: `(B, 1, O)` predictions are clipped to plus or minus this.
         says: `(B, 1, O)` bool: false where nothing is predicted.
         penalty: `(B, 1, 1)`.
-        columns: `(C,)` the used inputs.
+        columns: the C used inputs.
         share: `(B, 1, C)` root of one over the number of used inputs; 0 for those that an environment does not use.
         slope: `(B, C + 1, O)` what the linear kernels of all rows add up to.
         linear_inverse: `(B, C + 1, N)` the linear kernels' part of the kernels times the inverse of their factor.
@@ -63,7 +72,7 @@ class KernelRegression:
     largest: Tensor
     says: Tensor
     penalty: Tensor
-    columns: Tensor
+    columns: tuple[int, ...]
     share: Tensor
     slope: Tensor
     linear_inverse: Tensor
@@ -88,9 +97,25 @@ class KernelRegression:
             used: `(B, D)` bool: inputs that count.
             sums: try kernels that are sums, too. They are bold: what they say far from all rows is linear.
         """
-        columns = used.any(0).nonzero()[:, 0]
-        rows, keep = inputs[..., columns].double(), valid[..., None].double()
-        targets, mask = outputs.double() * keep, used[:, None, columns].double()
+        columns = tuple(used.any(0).nonzero()[:, 0].tolist())
+        chosen = list(columns)
+        mask = used[:, None, chosen].double()
+
+        def fit(rows: Tensor, targets: Tensor, keep: Tensor, mask: Tensor) -> KernelRegression:
+            return KernelRegression._fit_part(columns, rows, targets, keep, mask, sums)
+
+        keep = valid[..., None].double()
+        return fit_in_parts(fit, inputs[..., chosen].double(), outputs.double() * keep, keep, mask)
+
+    @staticmethod
+    def _fit_part(
+        columns: tuple[int, ...],
+        rows: Tensor,
+        targets: Tensor,
+        keep: Tensor,
+        mask: Tensor,
+        sums: bool,
+    ) -> KernelRegression:
         number = mask.sum(2, keepdim=True).clamp(min=1.0)
         share = mask / number.sqrt()
         best = _choose_kernel(rows, targets, keep, number, share if sums else None)
@@ -111,29 +136,30 @@ class KernelRegression:
             if targets.shape[1]
             else targets.sum(1, keepdim=True)
         )
-        largest = largest.to(outputs.dtype)
+        kind = torch.float64 if rows.shape[1] <= DOUBLE_ROWS else torch.float32
+        largest = largest.to(kind)
         return KernelRegression(
-            left_out=best["left_out"].float().clamp(-largest, largest),
+            left_out=best["left_out"].clamp(-largest, largest).float(),
             leverage=best["leverage"].float(),
             largest=largest,
             says=best["says"],
-            penalty=best["penalty"].float(),
+            penalty=best["penalty"].to(kind),
             columns=columns,
-            share=share.float(),
-            slope=(linear @ solved).float(),
-            linear_inverse=(linear @ inverse).float(),
-            places=places.transpose(1, 2).float(),
-            radial=((1.0 - additive) * solved).float(),
-            radial_inverse=((1.0 - additive) * inverse).float(),
-            bumps=(bumps @ solved).float(),
-            bump_inverse=(bumps @ inverse).float(),
-            additive=additive.float(),
+            share=share.to(kind),
+            slope=(linear @ solved).to(kind),
+            linear_inverse=(linear @ inverse).to(kind),
+            places=places.transpose(1, 2).to(kind),
+            radial=((1.0 - additive) * solved).to(kind),
+            radial_inverse=((1.0 - additive) * inverse).to(kind),
+            bumps=(bumps @ solved).to(kind),
+            bump_inverse=(bumps @ inverse).to(kind),
+            additive=additive.to(kind),
         )
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
-        inputs = inputs[..., self.columns]
+        kind, inputs = inputs.dtype, inputs[..., list(self.columns)].to(self.share)
         square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
         # of a query. The two parts of the kernel are added up, each only where some environment uses it.
@@ -154,10 +180,11 @@ class KernelRegression:
                 explained.baddbmm(bumps, self.bump_inverse),
             )
             size = size + bumps.square().sum(2, keepdim=True) * self.additive
-        # Of single precision the difference may be a little below 0.
+        # Rounded, the difference may be a little below 0.
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
         leverage = left.clamp(min=0.0) / self.penalty * self.says
-        return (value * self.says).clamp(-self.largest, self.largest), leverage
+        said = (value * self.says).clamp(-self.largest, self.largest)
+        return said.to(kind), leverage.to(kind)
 
 
 def _choose_kernel(

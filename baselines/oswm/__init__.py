@@ -37,6 +37,7 @@ class OSWM(Method):
     """
 
     name: ClassVar[str] = "oswm"
+    version: ClassVar[int] = 2
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     predicts: ClassVar[bool] = True
     trains: ClassVar[bool] = False

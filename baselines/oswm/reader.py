@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from metabench import MetabenchError, Spaces
 
-from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows, ask_in_parts
+from ..common.planning.rows import Answers, AskedInParts, DynamicsModel, Reader, Rows
 from .config import ModelConfig
 from .model import ConditionedContext, OSWMWorldModel
 
@@ -39,27 +39,26 @@ class OSWMReader(Reader):
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         groups, config = len(context.rewards), self.model.config
         used = mark_used_slots(config, self._spaces, groups)
-        return ask_in_parts(
-            _ReadModel(self.model, self.model.condition(pad_to_slots(context, config), *used)),
-            AT_ONCE,
-        )
+        given = self.model.condition(pad_to_slots(context, config), *used)
+        return AskedInParts(_ReadModel(self.model, given), AT_ONCE)
 
     def parameter_count(self) -> int:
         """Weights and biases."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
+@dataclass(frozen=True)
 class _ReadModel:
     """The model with its context."""
 
-    def __init__(self, model: OSWMWorldModel, given: ConditionedContext) -> None:
-        self._model, self._given = model, given
+    model: OSWMWorldModel
+    given: ConditionedContext
 
     @torch.no_grad()
     def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
-        config, dims = self._model.config, observations.shape[2]
+        config, dims = self.model.config, observations.shape[2]
         padded = _pad(observations, config.state_slots), _pad(actions, config.action_slots)
-        seen: Answers = self._model(self._given, *padded, slots=dims)
+        seen: Answers = self.model(self.given, *padded, slots=dims)
         return replace(
             seen,
             next_observations=seen.next_observations[..., :dims],

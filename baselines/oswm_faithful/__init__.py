@@ -28,6 +28,7 @@ class OSWMFaithful(Method):
     """
 
     name: ClassVar[str] = "oswm-faithful"
+    version: ClassVar[int] = 2
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     predicts: ClassVar[bool] = True
     config_class: ClassVar[type[Config]] = FaithfulConfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from metabench import MetabenchError, Spaces
 
 from ..common.planning.rows import Answers, DynamicsModel, Reader, Rows
 from .config import FaithfulWorldModelConfig
-from .model import FaithfulWorldModel
+from .model import FaithfulContext, FaithfulWorldModel
 
 LARGEST = 1e6
 """Predictions are clipped to plus or minus this."""
@@ -47,7 +48,7 @@ class FaithfulReader(Reader):
     def read(self, context: Rows) -> DynamicsModel:
         """Keys and values of the G contexts, computed once; queries are answered from them."""
         config = self.model.config
-        inputs = self._place_in_slots(context.observations, context.actions)
+        inputs = self.place_in_slots(context.observations, context.actions)
         empty = (
             0,
             config.state_slots + config.action_slots - 1 - context.next_observations.shape[2],
@@ -56,25 +57,34 @@ class FaithfulReader(Reader):
         given = self.model.read(inputs, outputs, context.valid)
         mean = given.outputs.mean.nan_to_num()  # without rows nothing is known, not even a mean
 
-        @torch.no_grad()
-        def predict(observations: Tensor, actions: Tensor) -> Answers:
-            """Points: deviations are 0, and nothing is said of ends."""
-            seen = self.model(given, self._place_in_slots(observations, actions))
-            seen = torch.where(seen.isnan(), mean, seen).clamp(-LARGEST, LARGEST)
-            state, reward = seen[..., : observations.shape[2]], seen[..., -1]
-            none = torch.zeros_like(reward)
-            return Answers(state, torch.zeros_like(state), reward, none, none)
-
-        return predict
+        return _FaithfulRead(self, given, mean)
 
     def parameter_count(self) -> int:
         """Weights and biases."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def _place_in_slots(self, observations: Tensor, actions: Tensor) -> Tensor:
+    def place_in_slots(self, observations: Tensor, actions: Tensor) -> Tensor:
         """`(G, N, S + A)` of `(G, N, observation_dim)` and `(G, N, action_dim)`."""
         config = self.model.config
         if self._spaces.discrete:
             actions = actions.argmax(2, keepdim=True).to(observations.dtype)
         state = pad(observations, (0, config.state_slots - observations.shape[2]))
         return torch.cat([state, pad(actions, (0, config.action_slots - actions.shape[2]))], 2)
+
+
+@dataclass(frozen=True)
+class _FaithfulRead:
+    """The model with its context; `mean` is that of the context's outputs, `(G, 1, S + A)`."""
+
+    reader: FaithfulReader
+    given: FaithfulContext
+    mean: Tensor
+
+    @torch.no_grad()
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
+        """Points: deviations are 0, and nothing is said of ends."""
+        seen = self.reader.model(self.given, self.reader.place_in_slots(observations, actions))
+        seen = torch.where(seen.isnan(), self.mean, seen).clamp(-LARGEST, LARGEST)
+        state, reward = seen[..., : observations.shape[2]], seen[..., -1]
+        none = torch.zeros_like(reward)
+        return Answers(state, torch.zeros_like(state), reward, none, none)

@@ -6,6 +6,8 @@ controls fitted to the same support. All lanes of all groups are planned for in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ class Planner:
         model: DynamicsModel,
         observations: Tensor,
         last: Tensor | None,
-        noise: list[torch.Generator],
+        noise: Sequence[torch.Generator],
     ) -> Tensor:
         """Scores of actions for the next steps.
 
@@ -45,8 +47,7 @@ class Planner:
         shape = (groups, lanes, config.horizon, self._spaces.action_dim)
         mean = torch.zeros(shape) if last is None else self._shift_plan(last)
         for _ in range(config.iterations):
-            wander = torch.stack([self._draw_noise(generator) for generator in noise])
-            wander = wander.view(groups, lanes, config.samples, config.horizon, -1)
+            wander = self._draw_noise(noise).view(groups, lanes, config.samples, config.horizon, -1)
             candidates = (mean[:, :, None] + config.deviation * wander).clamp(
                 -1.0, 1.0
             )  # (G, K, N, H, action_dim)
@@ -59,17 +60,16 @@ class Planner:
             mean = (weights[..., None, None] * candidates).sum(2)
         return mean
 
-    def _draw_noise(self, generator: torch.Generator) -> Tensor:
-        """`(samples, H, action_dim)`: noise that wanders, so that a sequence goes somewhere."""
+    def _draw_noise(self, noise: Sequence[torch.Generator]) -> Tensor:
+        """`(lanes, samples, H, action_dim)`: noise that wanders, so that a sequence goes somewhere."""
         config = self._config
-        fresh = torch.randn(
-            config.samples, config.horizon, self._spaces.action_dim, generator=generator
-        )
+        shape = (config.samples, config.horizon, self._spaces.action_dim)
+        fresh = torch.stack([torch.randn(shape, generator=generator) for generator in noise])
         kept = config.persistence
         for timestep in range(1, config.horizon):
             # The second factor keeps the deviation at 1 from step to step.
-            fresh[:, timestep] = (
-                kept * fresh[:, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, timestep]
+            fresh[:, :, timestep] = (
+                kept * fresh[:, :, timestep - 1] + (1 - kept**2) ** 0.5 * fresh[:, :, timestep]
             )
         return fresh
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +17,26 @@ from metabench import Array, Episode, Policy, Prediction, Spaces, Step
 from .config import PlannerConfig
 from .open_loop import collect_prediction, predict_open_loop
 from .planner import Planner
-from .rows import DynamicsModel, Reader, Transitions, batch_transitions
+from .rows import DynamicsModel, Reader, Transitions, batch_transitions, take_groups
 
 CONTEXTS_AT_ONCE = 256
-"""Contexts of lanes without support that are read together: that bounds memory."""
+"""Contexts that are read together, and whose lanes are planned for together, at most: that bounds memory."""
+
+LIKE = 1.5
+"""Contexts are padded to at most about so many times their rows."""
+
+GROWTH = 1.125
+"""A lane's own episode is read anew once it has so many times the rows that were read last."""
 
 
 class PlanningPolicy(Policy):
     """Plans in a model, anew every few steps.
 
-    With support the model reads the support, once; without, each lane's model reads the lane's own episode, whenever
-    it plans. Nothing is ever fitted to a test task but through this reading.
+    With support the model reads the support, once; without, each lane's model reads the lane's own episode, when it
+    plans and the episode has grown by an eighth. Nothing is ever fitted to a test task but through this reading.
+
+    Lanes whose episodes have ended are not planned for, and lanes are in one batch whose contexts are of like size.
+    Which are together depends on sizes and on what has ended, never on what was seen: last bits may depend on it.
     """
 
     def __init__(self, reader: Reader, config: PlannerConfig, spaces: Spaces) -> None:
@@ -38,7 +49,9 @@ class PlanningPolicy(Policy):
         self._groups = list(groups)
         self._noise = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
         self._uniform = [np.random.default_rng(seed) for seed in seeds]
-        self._models: list[tuple[DynamicsModel, list[list[int]]]] | None = None
+        self._models: list[_Part] | None = None
+        self._own: list[_Part] = []
+        self._read_rows = 0
         self._plans: Tensor | None = None
         self._planned_at = self._time = 0
         shape = (len(groups), self._spaces.horizon)
@@ -51,13 +64,8 @@ class PlanningPolicy(Policy):
         members: dict[int, list[int]] = {}
         for lane, group in enumerate(self._groups):
             members.setdefault(group, []).append(lane)
-        by_size: dict[int, list[int]] = {}  # groups of as many lanes are planned for in one batch
-        for group, lanes in members.items():
-            by_size.setdefault(len(lanes), []).append(group)
-        self._models = []
-        for same in by_size.values():
-            rows = [Transitions.from_episodes(support[group], self._spaces) for group in same]
-            self._models.append((self._read_contexts(rows), [members[group] for group in same]))
+        rows = [Transitions.from_episodes(support[group], self._spaces) for group in members]
+        self._models = self._read_in_parts(rows, list(members.values()))
 
     @torch.no_grad()
     def act(self, step: Step) -> Array:
@@ -81,23 +89,20 @@ class PlanningPolicy(Policy):
         now = torch.from_numpy(np.stack([episode.observations[-1] for episode in prefix]))
         features = torch.from_numpy(self._spaces.action_features(actions))  # (lanes, h, A)
         parts = []
-        for model, members in self._models or self._read_prefixes(prefix):
-            places = torch.tensor(members)
-            parts.append((places, predict_open_loop(model, now[places], features[places])))
+        for part in self._models or self._read_prefixes(prefix):
+            places = torch.tensor(part.members)
+            parts.append((places, predict_open_loop(part.model, now[places], features[places])))
         return collect_prediction(parts, len(prefix), deviations=self.reader.tells_deviations)
 
-    def _read_prefixes(
-        self, prefix: Sequence[Episode]
-    ) -> Iterator[tuple[DynamicsModel, list[list[int]]]]:
-        """Models that have read each lane's own episode, with the lanes of each group; without steps all are one."""
+    def _read_prefixes(self, prefix: Sequence[Episode]) -> list[_Part]:
+        """Models that have read each lane's own episode; without steps all are one."""
         rows = [Transitions.from_episodes([episode], self._spaces) for episode in prefix]
         nothing = [lane for lane, own in enumerate(rows) if not len(own)]
-        if nothing:
-            yield self._read_contexts([rows[nothing[0]]]), [nothing]
         begun = [lane for lane, own in enumerate(rows) if len(own)]
-        for first in range(0, len(begun), CONTEXTS_AT_ONCE):
-            part = begun[first : first + CONTEXTS_AT_ONCE]
-            yield self._read_contexts([rows[lane] for lane in part]), [[lane] for lane in part]
+        parts = self._read_in_parts([rows[lane] for lane in begun], [[lane] for lane in begun])
+        if nothing:
+            parts.append(_Part(self._read_contexts([rows[nothing[0]]]), [nothing]))
+        return parts
 
     def parameter_count(self) -> int:
         """The model's trained parameters."""
@@ -108,26 +113,50 @@ class PlanningPolicy(Policy):
         """Write the reader."""
 
     def _plan_lanes(self, observation: Array, active: Array) -> Tensor:
-        """`(lanes, H, action_dim)` plans; lanes that have ended keep theirs."""
-        going = np.flatnonzero(active).tolist()
-        models = self._models
-        if models is None:
-            own = [self._gather_own_episode(lane) for lane in going]
-            models = [(self._read_contexts(own), [[lane] for lane in going])]
+        """`(lanes, H, action_dim)` plans; lanes that have ended have none."""
+        if self._models is not None:
+            parts = self._models = _drop_ended(self._models, active)
+        else:
+            parts = self._own = self._read_own_episodes(active)
         lanes, now = len(self._groups), torch.from_numpy(np.ascontiguousarray(observation))
         plans = torch.zeros(lanes, self._config.horizon, self._spaces.action_dim)
-        for model, members in models:
-            index = torch.tensor(members)
+        for part in parts:
+            index = torch.tensor(part.members)
             last = None if self._plans is None else self._plans[index]
             noise = [self._noise[lane] for lane in index.flatten().tolist()]
-            plans[index] = self._planner.plan(model, now[index], last, noise)
+            plans[index] = self._planner.plan(part.model, now[index], last, noise)
         return plans
+
+    def _read_own_episodes(self, active: Array) -> list[_Part]:
+        """Models of each lane's episode so far, or a little less of it: those of before."""
+        rows = self._time - 1
+        if self._own and rows < GROWTH * self._read_rows:
+            return _drop_ended(self._own, active)
+        self._read_rows = rows
+        going = np.flatnonzero(active).tolist()
+        own = [self._gather_own_episode(lane) for lane in going]
+        return self._read_in_parts(own, [[lane] for lane in going])
+
+    def _read_in_parts(
+        self, contexts: Sequence[Transitions], members: Sequence[list[int]]
+    ) -> list[_Part]:
+        """Read the contexts of groups, whose lanes are `members`: those of like size and as many lanes together."""
+        thin = [each.thin(self._config.largest_context) for each in contexts]
+        alike: dict[tuple[int, int], list[int]] = {}
+        for place, (rows, lanes) in enumerate(zip(thin, members, strict=True)):
+            size = math.ceil(math.log(max(1, len(rows)), LIKE))
+            alike.setdefault((len(lanes), size), []).append(place)
+        parts = []
+        for places in alike.values():
+            for first in range(0, len(places), CONTEXTS_AT_ONCE):
+                some = places[first : first + CONTEXTS_AT_ONCE]
+                model = self._read_contexts([thin[place] for place in some])
+                parts.append(_Part(model, [members[place] for place in some]))
+        return parts
 
     def _read_contexts(self, transitions: Sequence[Transitions]) -> DynamicsModel:
         with torch.no_grad():
-            return self.reader.read(
-                batch_transitions([each.thin(self._config.largest_context) for each in transitions])
-            )
+            return self.reader.read(batch_transitions(transitions))
 
     def _gather_own_episode(self, lane: int) -> Transitions:
         """The lane's episode so far; nothing in it has ended it."""
@@ -139,3 +168,24 @@ class PlanningPolicy(Policy):
             self._earned[lane, :time],
             np.zeros(time, bool),
         )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A model of some groups, and the lanes of each: as many in all."""
+
+    model: DynamicsModel
+    members: list[list[int]]
+
+
+def _drop_ended(parts: Sequence[_Part], active: Array) -> list[_Part]:
+    """Without the groups whose lanes have all ended."""
+    left = []
+    for part in parts:
+        going = [place for place, lanes in enumerate(part.members) if active[lanes].any()]
+        if len(going) == len(part.members):
+            left.append(part)
+        elif going:
+            model = take_groups(part.model, torch.tensor(going))
+            left.append(_Part(model, [part.members[place] for place in going]))
+    return left

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metabench import Array, Episode, MetabenchError, Spaces
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,51 @@ class DynamicsModel(Protocol):
         ...
 
 
-def ask_in_parts(model: DynamicsModel, queries: int) -> DynamicsModel:
+@dataclass(frozen=True)
+class AskedInParts:
     """A model that is asked at most so many queries at once, all groups together.
 
     What is computed of them then stays in the processor's cache, which is twice as fast.
     """
 
-    def predict(observations: Tensor, actions: Tensor) -> Answers:
-        size = max(1, queries // len(observations))
+    model: DynamicsModel
+    queries: int
+
+    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
+        """As the model itself."""
+        size = max(1, self.queries // len(observations))
         asked = zip(torch.split(observations, size, 1), torch.split(actions, size, 1), strict=True)
-        parts = [vars(model(*each)) for each in asked]
+        parts = [vars(self.model(*each)) for each in asked]
         return Answers(**{name: torch.cat([part[name] for part in parts], 1) for name in parts[0]})
 
-    return predict
+
+def take_groups(model: Model, groups: Tensor) -> Model:
+    """The model of some of its environments alone: `(n,)` places among its G.
+
+    Readers make models of frozen dataclasses whose tensors all have G rows; whatever else is in them, all groups share.
+    """
+    taken: Any = model
+    if isinstance(model, Tensor):
+        taken = model[groups]
+    elif isinstance(model, tuple):
+        taken = tuple(take_groups(each, groups) for each in model)
+    elif is_dataclass(model) and not isinstance(model, type):
+        parts = {each.name: getattr(model, each.name) for each in fields(model)}
+        taken = replace(model, **{name: take_groups(part, groups) for name, part in parts.items()})
+    return cast("Model", taken)
+
+
+def join_groups(models: Sequence[Model]) -> Model:
+    """One model of the environments of several, which are alike but for these: what `take_groups` takes apart."""
+    first = models[0]
+    joined: Any = first
+    if isinstance(first, Tensor):
+        joined = torch.cat([cast("Tensor", model) for model in models])
+    elif is_dataclass(first) and not isinstance(first, type):
+        names = [each.name for each in fields(first)]
+        parts = {name: join_groups([getattr(model, name) for model in models]) for name in names}
+        joined = replace(first, **parts)
+    return cast("Model", joined)
 
 
 class Reader(ABC):
@@ -88,7 +122,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, context: Rows) -> DynamicsModel:
-        """A model of each of the G environments of `context`, which may have no rows."""
+        """A model of each of the G environments of `context`, which may have no rows; `take_groups` takes it apart."""
 
     def parameter_count(self) -> int:
         """Trained parameters; 0 for a model that is fitted to the context alone."""

@@ -14,6 +14,7 @@ from metabench_baselines.meta_dt.reproduction.quoted import AGAIN, OTHER_DATA, P
 from metabench_baselines.meta_dt.reproduction.reproduce import ReproduceConfig, reproduce
 
 from metabench import DataError, TrainingRun, evaluate, load_data, load_method, load_suite
+from metabench.leaderboard.scores.models import Costs
 
 MODULE = importlib.import_module("metabench_baselines.meta_dt.reproduction.reproduce")
 ESTIMATE = {"mean": 0.0, "interval": None}
@@ -40,14 +41,15 @@ def entry(**changes: Any) -> dict[str, Any]:
         **{"seeds": [{**seed, "success_any": None, "success_last": None} for _ in range(2)]},
         **{"collection": [], "tasks": [], "missing": [], "devices": ["cpu"], "parameters": 1},
         **dict.fromkeys(("worst_task", "adaptation", "bootstrap", "profile", "outdated", "data_as_published")),
-        **{"seconds_training": 1.0, "created": "2026-01-01T12:00:00+00:00"},
+        **{"costs": dict.fromkeys(Costs.model_fields), "created": "2026-01-01T12:00:00+00:00"},
         **changes,
     }
 
 
 def write_board(folder: Path, *entries: dict[str, Any]) -> str:
     board = {"schema_version": 2, "protocol": "x", "confidence": 0.95, "entries": list(entries)}
-    board |= {"seeds_for_a_verdict": 3, "tasks_for_a_verdict": 10}
+    board |= {"seeds_for_a_verdict": 3, "tasks_for_a_verdict": 10, "methods": {}, "digest": "x"}
+    board |= dict.fromkeys(("updated", "revision"))
     path = folder / "leaderboard.json"
     path.write_text(json.dumps({**board, **{key: [] for key in ("suites", "boards", "overall", "sources")}}))
     return str(path)
@@ -106,7 +108,7 @@ def test_published_numbers_lie_between_random_actions_and_the_teacher() -> None:
         for row in sort_tables(reproduce(ReproduceConfig(leaderboard=""), TrainingRun(0)))["teacher"]
     }
     for name, row in bounds.items():
-        references = [task.reference for task in load_suite(name).split("test")]
+        references = [task.reference for task in load_suite(f"{name}-v1").split("test")]
         assert row["random"] == pytest.approx(np.mean([reference.random for reference in references]))
         assert row["teacher"] == pytest.approx(np.mean([reference.expert for reference in references]))
     for source in (AGAIN, OTHER_DATA, PAPER):

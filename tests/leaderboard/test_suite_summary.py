@@ -40,7 +40,12 @@ def test_what_was_not_measured_has_no_level():
 def test_success_in_plain_per_cent_has_no_random_and_no_teacher():
     plain = summarise_suite(with_tasks("point-robot", {"headline": "success"}, success=None)).references["test"]
     assert (plain.random.score, plain.teacher.score) == (None, None)
-    scaled = with_tasks("point-robot", {"headline": "success"}, success=Reference(random=0.1, expert=0.9, blind=0.3))
+    scaled = with_tasks(
+        "point-robot",
+        {"headline": "success"},
+        reference=Reference(random=-20.0, expert=0.0),
+        success=Reference(random=0.1, expert=0.9, blind=0.3),
+    )
     levels = summarise_suite(scaled).references["test"]
     assert (levels.random.score, levels.teacher.score) == (0.0, 100.0)
     assert levels.blind.score == pytest.approx(25.0)

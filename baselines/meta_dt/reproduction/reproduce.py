@@ -40,6 +40,9 @@ SUITES = (
 )
 """The paper's suites that are here under the same name."""
 
+VERSION = 1
+"""Of the suites: their test tasks are the paper's alone; later versions have more of them, and other bodies."""
+
 
 class ReproduceConfig(Config):
     """What to compare; names are separated by commas."""
@@ -151,6 +154,7 @@ def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
         plain = not entry.overrides and entry.split == "test" and entry.outdated is None
         if (
             plain
+            and entry.suite_version == VERSION
             and entry.shots == SHOTS.get(entry.track)
             and entry.seeds
             and entry.mean_return is not None
@@ -273,8 +277,8 @@ def _describe_budgets(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _describe_bounds(name: str) -> dict[str, Any]:
-    """Mean returns of random actions and of the teacher in the suite's test tasks."""
-    references = [task.reference for task in load_suite(name).split("test")]
+    """Mean returns of random actions and of the teacher in the test tasks of the suite's `VERSION`."""
+    references = [task.reference for task in load_suite(f"{name}-v{VERSION}").split("test")]
     return {
         "test tasks of": name,
         "random": float(np.mean([reference.random for reference in references])),

@@ -185,7 +185,7 @@ def test_another_mapping_filter_or_space_is_another_recipe(walks: SimpleNamespac
         (
             "point-robot",
             2,
-            "sha256:6e786cfa94b50eab8010a1e10959e2379858ce4fb59b90f93ee2b66d152a1961",
+            "sha256:08bbb5407302c9657e2d4a539806c3594ba4f9f11b99895859880b946d47ef84",
             "sha256:80d39f306d5848d1d1c172319aafe50d5f171a959a47e002738e7f28f444af69",
         ),
     ],

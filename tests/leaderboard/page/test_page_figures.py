@@ -94,7 +94,7 @@ def test_the_performance_profile_is_the_share_of_runs_and_tasks_above_each_score
         assert f"bc\n{share:.0f} % of runs × tasks above {threshold} [{band[0]}, {band[1]}]" in found
         assert band[0] <= share <= band[1]
     assert len(browser.run("return document.querySelectorAll('#figure .band')")) == 3  # the teacher has one seed
-    assert browser.texts("#figure text.reference") == ["random", "teacher"]
+    assert browser.texts("#figure text.reference") == ["random", "blind", "teacher"]
 
 
 def load_tasks(name):
@@ -201,7 +201,7 @@ def test_downloads_follow_the_filter_and_the_overall_table_has_them_too(site, br
     assert float(line["cheetah-vel"]) == find_entry(board, "bc", suite="cheetah-vel").headline.mean
     assert (line["label"], line["mean"], line["missing"]) == (
         *("bc", ""),
-        "ant-dir; hopper-param; cartpole-param; reach",
+        "ant-dir; hopper-param; pendulum-param; reach",
     )
     text = save_and_read(browser, tmp_path, "md")
     expected = (

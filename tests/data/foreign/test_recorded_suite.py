@@ -29,8 +29,7 @@ def test_recorded_tasks_without_an_environment_are_predicted(
     lines = (folder / "suite.toml").read_text().splitlines()
     tasks = iter(names)
     kept = [
-        f'parameters = {{ recorded = "{next(tasks)}" }}' if line.startswith("parameters = ") else line
-        for line in lines
+        f'parameters = {{ recorded = "{next(tasks)}" }}' if line.startswith("parameters = ") else line for line in lines
     ]
     (folder / "suite.toml").write_text("\n".join(kept))
     suite = load_suite(folder.resolve())

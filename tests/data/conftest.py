@@ -21,7 +21,7 @@ HORIZON, TRAJECTORIES = 25, 10
 TASKS = {
     "cheetah-vel": (0, 1, 3, 45, 75),
     "cheetah-dir": (0, 1, 2, 3),
-    "hopper-param": (0, 3, 45),
+    "hopper-param": (0, 4, 45, 75),
     "ant-dir": (0, 3, 45),
 }
 """Tasks of the small copies: they keep the splits of some of the suite's."""

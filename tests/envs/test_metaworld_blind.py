@@ -108,7 +108,7 @@ def test_a_scripted_policy_is_told_the_place_whatever_the_observation_ends_in(pr
 )
 def test_a_broken_file_is_named(reach, change, expected):
     content = BlindScript(script="mine", environment=None, places=((0.0, 0.8, 0.2),)).model_dump(mode="json")
-    reach.references_folder.mkdir()
+    reach.references_folder.mkdir(exist_ok=True)
     path = reach.references_folder / "blind.json"
     path.write_text(json.dumps(content | change))
     with pytest.raises(DataError, match=rf"blind\.json: not a blind script: {expected}"):

@@ -124,7 +124,7 @@ def test_groups_that_read_each_others_support_are_found():
 
 def test_first_steps_do_not_find_late_sharing_but_whole_episodes_do():
     early = evaluate(opened(Late), "point-robot", "zero-shot", replays=[Replay(0, scored=True, share=0.5)])
-    assert early.counts.replayed_steps == 2 * 10
+    assert early.counts.replayed_steps == 15 * 10
     with pytest.raises(DependentLanesError, match="step 15"):
         evaluate(opened(Late), "point-robot", "zero-shot", replays=[ZERO])
 

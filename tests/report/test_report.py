@@ -93,16 +93,18 @@ def test_suites_of_success_are_scored_by_it(report, make):
         block.model_copy(
             update={
                 "rows": tuple(
-                    row._replace(success_any=i % 4 == 0, success_last=False) for i, row in enumerate(block.rows)
+                    row._replace(success_any=True, success_last=i % 4 == 0) for i, row in enumerate(block.rows)
                 )
             }
         )
         for block in record.result.blocks
     )
     page = report(change(record, blocks=blocks))
-    share = 100 * sum(row.success_any for row in blocks[0].rows) / len(blocks[0].rows)
-    score = score_rows(blocks[0].rows, load_suite("reach"))
-    assert score.headline == pytest.approx(share)  # as many episodes in each task
+    suite = load_suite("reach")
+    assert suite.entry.success == "last"
+    scores = suite.score_success([row.task for row in blocks[0].rows], [row.success_last for row in blocks[0].rows])
+    share = sum(scores) / len(scores)  # as many episodes in each task
+    assert score_rows(blocks[0].rows, suite).headline == pytest.approx(share)
     assert "Adaptation, test: success, %, mean over tasks" in page.texts
     drawn = [text for text in page.texts if text.startswith("all tasks\n0: ")]
     assert drawn == [f"all tasks\n0: {format_number(share)}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metabench.envs import Array
-from metabench.errors import DataError
 from metabench.teachers.actions import ActionDistribution, ChosenActions, NormalActions
 
 
@@ -42,13 +40,6 @@ class TeacherConfig(BaseModel):
     entropy: float = Field(0.0, ge=0, description="weight of the entropy bonus")
     deviation: float = Field(
         0.5, gt=0, description="standard deviation of actions at the beginning"
-    )
-    start: Path | None = Field(
-        None, description="checkpoint whose actor the training goes on with; the critic begins anew"
-    )
-    largest_reward: float | None = Field(
-        None,
-        description="what rewards of a step are cut to in training: a body that need not be the fastest stays upright",
     )
     blind: bool = Field(
         False, description="told neither task nor past, on the training tasks: a blind reference"
@@ -87,24 +78,6 @@ class ActorCritic(nn.Module):
         """Inputs of both networks for `(..., features)`, clamped so that a rare value cannot drown the others."""
         values = (torch.as_tensor(features, dtype=torch.float32) - self.mean) / self.deviation
         return values.clamp(-10.0, 10.0)
-
-    def read_actor(self, path: Path) -> None:
-        """Take over what `tensors` wrote; raises `DataError` if it is of other features, actions or width."""
-        from safetensors.torch import load_file
-
-        found = load_file(path)
-        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
-        places: dict[str, Tensor] = {"mean": self.mean, "deviation": self.deviation}
-        for index, layer in enumerate(linear):
-            places |= {f"weight_{index}": layer.weight.data, f"bias_{index}": layer.bias.data}
-        places["noise"] = self.log_deviation.data
-        for name, place in places.items():
-            value = found[name].t() if name.startswith("weight") else found[name]
-            if value.shape != place.shape:
-                raise DataError(
-                    f"{path}: {name} has shape {tuple(value.shape)}, expected {tuple(place.shape)}"
-                )
-            place.copy_(value.log() if name == "noise" else value)
 
     def tensors(self) -> dict[str, Array]:
         """The actor in the form that `NetworkTeacher` reads; noise is the standard deviation of its actions."""

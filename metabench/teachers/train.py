@@ -70,8 +70,6 @@ def train_teacher(
     network = ActorCritic(
         training.feature_dim, training.action_dim, config.width, config.deviation, training.discrete
     )
-    if config.start is not None:
-        network.read_actor(config.start)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
     lanes, horizon = config.lanes // PHASES, suite.entry.horizon
     groups = [
@@ -80,8 +78,6 @@ def train_teacher(
     ]
     generator = np.random.default_rng(derive_seed("teacher", config.seed, "actions"))
     collector = ExperienceCollector(network, groups, config, generator)
-    if config.start is not None:  # the actor was trained on inputs normalised so
-        collector.feature_moments.take_over(network.mean.numpy(), network.deviation.numpy())
     started, steps, saved = time.monotonic(), 0, 0
     with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from metabench_baselines.twm.actor_critic import ActorCritic
 from metabench_baselines.twm.model.world_model import WorldModel
+from metabench_baselines.twm.reproduction import play as plays
 from metabench_baselines.twm.reproduction import replay as replays
 from metabench_baselines.twm.reproduction.atari import GameOutcome
 from metabench_baselines.twm.reproduction.online import Schedule, pair_steps, update_on_sequences
@@ -57,7 +58,7 @@ class Dot:
     def step(self, action: int) -> GameOutcome:
         self.place += 1
         over = self.place == 15
-        return GameOutcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over, False)
+        return GameOutcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over)
 
     def frame(self) -> np.ndarray:
         frame = np.zeros((64, 64), np.uint8)
@@ -88,14 +89,15 @@ def played(steps: int, run: TrainingRun | None = None) -> tuple[Collector, list[
     return collector, [*seen, collector.observation()]
 
 
-def test_stacks_are_those_of_a_player_with_a_memory_of_four_frames() -> None:
+def test_stacks_are_those_of_a_player_who_forgets_with_every_life() -> None:
     collector, seen = played(40)
     game = Dot()
     stack = [game.reset()] * 4
     for step, observation in enumerate(seen):
         np.testing.assert_array_equal(observation, np.stack(stack))
         outcome = game.step(step % 2)
-        stack = [game.reset()] * 4 if outcome.over else [*stack[1:], outcome.frame]  # a life lost changes nothing
+        frame = game.reset() if outcome.over else outcome.frame
+        stack = [frame] * 4 if outcome.life_lost else [*stack[1:], frame]
     np.testing.assert_array_equal(collector.replay.stack_frames(np.arange(41)), np.stack(seen))
 
 
@@ -130,7 +132,7 @@ def test_sequences_know_where_lives_end() -> None:
 def test_impossible_steps_are_refused(frame: np.ndarray, reward: float, problem: str) -> None:
     replay = played(2)[0].replay
     with pytest.raises(DataError, match=problem):
-        replay.append(0, reward, terminated=False, truncated=False, frame=frame, new_game=False)
+        replay.append(0, reward, terminated=False, truncated=False, frame=frame)
     assert replay.size == 2
 
 
@@ -270,3 +272,46 @@ def test_all_games_are_waited_for() -> None:
     with torch.no_grad():
         policy.actor[-1].bias[1] = 1e4  # always the paying action
     assert play_games(model, policy, [Dot(seed=1), Dot(seed=2)], 3).tolist() == [7.5, 7.5]
+
+
+def test_the_stack_of_a_scored_game_goes_on_when_a_life_is_lost(monkeypatch) -> None:
+    seen: list[np.ndarray] = []
+
+    def record(model: object, policy: object, observations: np.ndarray, generator: object) -> np.ndarray:
+        seen.append(observations[0].copy())
+        return np.zeros(len(observations), np.int64)
+
+    monkeypatch.setattr(plays, "sample_actions", record)
+    game, spaces = Dot(), Spaces(4 * 64 * 64, 100, num_actions=2)
+    play_games(WorldModel(TINY, spaces), ActorCritic(TINY, spaces), [Dot()], 3)
+    stack = [game.reset()] * 4
+    assert len(seen) == 15
+    for observation in seen:
+        np.testing.assert_array_equal(observation, np.stack(stack))
+        stack = [*stack[1:], game.step(0).frame]
+
+
+def test_the_time_limit_is_a_life_s_while_learning_and_a_game_s_when_scored() -> None:
+    """A life of five steps is cut after three; the next one is a new game's."""
+    run = TrainingRun(0)
+    collector = Collector(Dot(), Replay(12, 2, run, "Dot"), run, 0, time_limit=3)
+    for _ in range(12):
+        collector.observation()
+        collector.step(1)
+    steps = collector.replay.gather_sequences(np.array([0]), 12, "cpu")
+    assert steps.ended[0].tolist() == [False, False, True] * 4
+    assert not steps.terminated.any()
+    assert collector._game.games == 5
+    patient = Collector(Dot(), Replay(15, 2, run, "Dot"), run, 0, time_limit=6)
+    for _ in range(15):
+        patient.observation()
+        patient.step(1)
+    steps = patient.replay.gather_sequences(np.array([0]), 15, "cpu")
+    assert torch.equal(steps.ended, steps.terminated)  # no life has six steps, though a game has fifteen
+    assert steps.ended.sum() == 3
+
+    spaces = Spaces(4 * 64 * 64, 100, num_actions=2)
+    model, policy = WorldModel(TINY, spaces), ActorCritic(TINY, spaces)
+    with torch.no_grad():
+        policy.actor[-1].bias[1] = 1e4  # always the paying action
+    assert play_games(model, policy, [Dot()], 3, time_limit=8).tolist() == [4.0]

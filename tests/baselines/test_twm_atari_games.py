@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
+import gymnasium
 import numpy as np
 import pytest
-from metabench_baselines.twm.reproduction.atari import TIME_LIMIT, AtariGame
+from gymnasium.wrappers import AtariPreprocessing
+from metabench_baselines.twm.reproduction.atari import AtariGame
 from metabench_baselines.twm.reproduction.published_numbers import GAMES
 from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
 from metabench_baselines.twm.reproduction.sizes import SIZES
@@ -37,8 +42,18 @@ def test_a_step_is_four_frames_of_the_emulator() -> None:
     game, plain = AtariGame("Breakout", 3), emulator("Breakout", 3)
     actions = plain.getMinimalActionSet()
     assert game.num_actions == len(actions) == 4
+    fire = actions[1]
+
+    def press_fire() -> list[np.ndarray]:
+        screens = []
+        for _ in range(4):
+            plain.act(fire)
+            screens.append(plain.getScreenGrayscale())
+        return screens
+
     plain.reset_game()
-    assert np.abs(game.reset() - brute_means(plain.getScreenGrayscale())).max() <= 0.51
+    screens = press_fire()
+    assert np.abs(game.reset(no_ops=9) - brute_means(np.maximum(screens[2], screens[3]))).max() <= 0.51
     random, lives = np.random.default_rng(0), plain.lives()
     lost = 0
     for number in range(150):
@@ -48,10 +63,13 @@ def test_a_step_is_four_frames_of_the_emulator() -> None:
             reward += plain.act(actions[action])
             screens.append(plain.getScreenGrayscale())
         outcome = game.step(action)
-        if number % 10 == 0:
+        died = plain.lives() < lives
+        if died:
+            screens = press_fire()
+        if died or number % 10 == 0:
             assert np.abs(outcome.frame - brute_means(np.maximum(screens[2], screens[3]))).max() <= 0.51
-        assert (outcome.reward, outcome.life_lost) == (reward, plain.lives() < lives)
-        assert not (outcome.over or outcome.truncated)
+        assert (outcome.reward, outcome.life_lost) == (reward, died)
+        assert not outcome.over
         lost, lives = lost + outcome.life_lost, plain.lives()
     assert lost > 0
 
@@ -80,7 +98,7 @@ def test_all_games_are_there_and_their_first_action_is_to_do_nothing() -> None:
         assert emulator(name, 0).getMinimalActionSet()[0].value == 0, name
 
 
-def test_a_game_is_over_without_lives_or_cut_at_its_limit() -> None:
+def test_a_game_is_over_at_its_end() -> None:
     game = AtariGame("Pong", 0)
     game.reset()
     total, outcome = 0.0, game.step(0)
@@ -88,10 +106,29 @@ def test_a_game_is_over_without_lives_or_cut_at_its_limit() -> None:
         outcome = game.step(0)
         total += outcome.reward
     assert total == -21.0
-    game.reset()
-    state = game.state_dict()
-    game.load_state_dict({**state, "steps": TIME_LIMIT - 2})
-    assert [game.step(0).truncated for _ in range(2)] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["MsPacman", "Asterix"])
+def test_no_ops_and_frames_are_those_of_gymnasium(name: str, monkeypatch) -> None:
+    """Its wrapper needs OpenCV for means over areas only: ours from above stand in."""
+    means = SimpleNamespace(
+        INTER_AREA=3, resize=lambda screen, size, interpolation: np.rint(brute_means(screen)).astype(np.uint8)
+    )
+    monkeypatch.setitem(sys.modules, "cv2", means)
+    gymnasium.register_envs(ale_py)
+    plain = gymnasium.make(f"ALE/{name}-v5", frameskip=1, repeat_action_probability=0.0, full_action_space=False)
+    theirs, ours = AtariPreprocessing(plain, noop_max=1, screen_size=64), AtariGame(name, 0)
+    assert not ours._has_fire
+    assert plain.unwrapped.get_action_meanings()[0] == "NOOP"
+    frame, _ = theirs.reset(seed=0)
+    np.testing.assert_allclose(ours.reset(no_ops=1).astype(int), frame, atol=1)
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        action = int(random.integers(ours.num_actions))
+        frame, reward, over, *_ = theirs.step(action)
+        outcome = ours.step(action)
+        assert (outcome.reward, outcome.over) == (reward, over)
+        np.testing.assert_allclose(outcome.frame.astype(int), frame, atol=1)
 
 
 def test_a_stopped_run_of_a_real_game_ends_the_same(tmp_path) -> None:

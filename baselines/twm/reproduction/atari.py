@@ -1,4 +1,4 @@
-"""Atari games as the paper plays them: four frames an action, 64 x 64 grey, a time limit, no sticky actions."""
+"""Atari games as the paper plays them: four frames an action, 64 x 64 grey, FIRE by itself, no sticky actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAME_SKIP = 4
 """Frames that an action is held; the last two of them are pooled by their maximum."""
 
 TIME_LIMIT = 27_000
-"""Steps after which a game is cut."""
+"""Steps after which a life is cut while learning, and a game when it is scored."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,16 @@ class GameOutcome:
     """What one step led to.
 
     Attributes:
-        frame: `(64, 64)` bytes after the step.
+        frame: `(64, 64)` bytes that the next action sees.
         reward: what the game paid, as it is.
         life_lost: a life was lost; the game may go on.
         over: the game is over.
-        truncated: the game was cut at its time limit.
     """
 
     frame: Array
     reward: float
     life_lost: bool
     over: bool
-    truncated: bool
 
 
 class Game(Protocol):
@@ -48,11 +46,11 @@ class Game(Protocol):
     num_actions: int
 
     def reset(self, no_ops: int = 0) -> Array:
-        """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
+        """Begin anew, with FIRE or else so many frames of doing nothing; the first frame, `(64, 64)` bytes."""
         ...
 
     def step(self, action: int) -> GameOutcome:
-        """Hold action number `action` for one step."""
+        """Hold action number `action` for one step, and then FIRE if that lost a life."""
         ...
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -65,7 +63,11 @@ class Game(Protocol):
 
 
 class AtariGame:
-    """A game of the Arcade Learning Environment, with its minimal set of actions."""
+    """A game of the Arcade Learning Environment, with its minimal set of actions.
+
+    Where FIRE is one of them, it is pressed for a step after each beginning and each lost life as published:
+    some games wait for it, and an actor that has not found it yet would wait with them.
+    """
 
     def __init__(self, name: str, seed: int) -> None:
         """Load the game.
@@ -78,7 +80,7 @@ class AtariGame:
             MetabenchError: ale-py is not installed, or is too old to have the game.
         """
         try:
-            from ale_py import ALEInterface, LoggerMode, roms
+            from ale_py import Action, ALEInterface, LoggerMode, roms
         except ImportError as error:
             raise MetabenchError(
                 f"game {name!r} needs ale-py, which is not installed; expected: pip install 'metabench[atari]'"
@@ -96,63 +98,73 @@ class AtariGame:
         self._emulator.loadROM(rom)
         self._actions = self._emulator.getMinimalActionSet()
         self.num_actions = len(self._actions)
+        self._fire = Action.FIRE
+        self._has_fire = self._fire in self._actions
         height, width = self._emulator.getScreenDims()
         self._rows, self._columns = _area_means(height, SIDE), _area_means(width, SIDE).T
-        self._steps, self._lives = 0, 0
+        self._lives = 0
 
     def reset(self, no_ops: int = 0) -> Array:
-        """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
+        """Begin anew; the first frame, `(64, 64)` bytes.
+
+        Args:
+            no_ops: single frames of doing nothing, in games without FIRE.
+        """
         self._begin()
-        frame = self._shrink_screen(self._emulator.getScreenGrayscale())
-        for _ in range(no_ops):
-            outcome = self.step(
-                0
-            )  # the first of the minimal actions is to do nothing, in every game
-            frame = outcome.frame
-            if outcome.over:
-                self._begin()
-        self._steps = 0
-        return frame
+        if self._has_fire:
+            fired = self._hold(self._fire)
+            if not fired.over:
+                return fired.frame
+            self._begin()
+        else:
+            for _ in range(no_ops):
+                # The first of the minimal actions is to do nothing, in every game.
+                self._emulator.act(self._actions[0])
+                if self._emulator.game_over():
+                    self._begin()
+            self._lives = self._emulator.lives()
+        return self._shrink_screen(self._emulator.getScreenGrayscale())
 
     def step(self, action: int) -> GameOutcome:
-        """Hold action number `action` for one step."""
-        reward, over, screens = 0.0, False, []
-        for frame in range(FRAME_SKIP):
-            reward += self._emulator.act(self._actions[action])
-            over = self._emulator.game_over()
-            if over or frame >= FRAME_SKIP - 2:
-                screens.append(self._emulator.getScreenGrayscale())
-            if over:
-                break
-        self._steps += 1
-        before, self._lives = self._lives, self._emulator.lives()
-        return GameOutcome(
-            frame=self._shrink_screen(np.max(screens, axis=0)),
-            reward=float(reward),
-            life_lost=self._lives < before,
-            over=over,
-            truncated=self._steps >= TIME_LIMIT and not over,
-        )
+        """Hold action number `action` for one step, and then FIRE if that lost a life.
+
+        What FIRE earns counts as the step's, so that no score is lost.
+        """
+        outcome = held = self._hold(self._actions[action])
+        while self._has_fire and held.life_lost and not held.over:
+            held = self._hold(self._fire)
+            outcome = GameOutcome(held.frame, outcome.reward + held.reward, True, held.over)
+        return outcome
 
     def state_dict(self) -> dict[str, Any]:
         """The emulator's whole state, its random numbers included."""
         state = self._emulator.cloneSystemState().serialize()
-        return {
-            "system": np.frombuffer(state, np.uint8),
-            "steps": self._steps,
-            "lives": self._lives,
-        }
+        return {"system": np.frombuffer(state, np.uint8), "lives": self._lives}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
         """Put back what `state_dict` returned."""
         from ale_py import ALEState
 
         self._emulator.restoreSystemState(ALEState(state_dict["system"].tobytes()))
-        self._steps, self._lives = int(state_dict["steps"]), int(state_dict["lives"])
+        self._lives = int(state_dict["lives"])
 
     def _begin(self) -> None:
         self._emulator.reset_game()
         self._lives = self._emulator.lives()
+
+    def _hold(self, action: Any) -> GameOutcome:
+        """The frames of one step; the last two are pooled, or those that there are where the game ends before."""
+        reward, over, screens = 0.0, False, []
+        for number in range(FRAME_SKIP):
+            reward += self._emulator.act(action)
+            over = self._emulator.game_over()
+            if over or number >= FRAME_SKIP - 2:
+                screens.append(self._emulator.getScreenGrayscale())
+            if over:
+                break
+        before, self._lives = self._lives, self._emulator.lives()
+        frame = self._shrink_screen(np.max(screens, axis=0))
+        return GameOutcome(frame, float(reward), self._lives < before, over)
 
     def _shrink_screen(self, screen: Array) -> Array:
         """Means over areas, `(64, 64)` bytes."""

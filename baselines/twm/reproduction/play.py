@@ -13,7 +13,7 @@ from metabench import Array, TrainingRun
 from ..actor_critic import ActorCritic
 from ..model.observation_model import FRAMES
 from ..model.world_model import WorldModel
-from .atari import Game
+from .atari import TIME_LIMIT, Game
 from .replay import Replay
 
 
@@ -35,13 +35,28 @@ def sample_actions(
 class Collector:
     """Plays one game into a replay, game after game; a lost life ends an episode, but not the game."""
 
-    def __init__(self, game: Game, replay: Replay, run: TrainingRun, no_ops: int) -> None:
-        """Play `game` into `replay`; each game begins with 1 to `no_ops` steps of doing nothing, if that is not 0."""
+    def __init__(
+        self,
+        game: Game,
+        replay: Replay,
+        run: TrainingRun,
+        no_ops: int,
+        time_limit: int = TIME_LIMIT,
+    ) -> None:
+        """Play into a replay.
+
+        Args:
+            game: what is played.
+            replay: keeps what happens.
+            run: gives the numbers of no-ops.
+            no_ops: a game without FIRE begins with 1 to so many frames of doing nothing, if that is not 0.
+            time_limit: steps after which a life is cut; the next one is a new game's.
+        """
         self.replay = replay
-        self._game, self._run, self._no_ops = game, run, no_ops
+        self._game, self._run, self._no_ops, self._time_limit = game, run, no_ops, time_limit
 
     def observation(self) -> Array:
-        """What the next action sees: the last four frames, `(4, 64, 64)` bytes."""
+        """What the next action sees: the last four frames of its life, `(4, 64, 64)` bytes."""
         if not self.replay.begun:
             self.replay.begin(self._reset())
         return self.replay.stack_frames(np.asarray(self.replay.size))
@@ -49,14 +64,14 @@ class Collector:
     def step(self, action: int) -> None:
         """Act once, after `observation`."""
         outcome = self._game.step(action)
-        new_game = outcome.over or outcome.truncated
+        terminated = outcome.over or outcome.life_lost
+        truncated = not terminated and self.replay.life_steps + 1 >= self._time_limit
         self.replay.append(
             action,
             outcome.reward,
-            terminated=outcome.over or outcome.life_lost,
-            truncated=outcome.truncated,
-            frame=self._reset() if new_game else outcome.frame,
-            new_game=new_game,
+            terminated=terminated,
+            truncated=truncated,
+            frame=self._reset() if outcome.over or truncated else outcome.frame,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,16 +90,24 @@ class Collector:
         return self._game.reset(int(generator.integers(1, self._no_ops + 1)))
 
 
-def play_games(model: WorldModel, policy: ActorCritic, games: Sequence[Game], seed: int) -> Array:
+def play_games(
+    model: WorldModel,
+    policy: ActorCritic,
+    games: Sequence[Game],
+    seed: int,
+    time_limit: int = TIME_LIMIT,
+) -> Array:
     """Play each game once to its end, all at the same time.
 
-    A life lost ends nothing, nothing is done at the beginning, and all are waited for: short games count no more often.
+    A life lost ends nothing, so that the stack of frames goes on. Games begin without no-ops. All are waited for: short
+    games count no more often.
 
     Args:
         model: the world model, of which the encoder is used.
         policy: whose actions are sampled.
         games: the games.
         seed: of the sampling.
+        time_limit: steps after which a game is cut.
 
     Returns:
         `(games,)` sums of rewards.
@@ -92,11 +115,13 @@ def play_games(model: WorldModel, policy: ActorCritic, games: Sequence[Game], se
     generator = torch.Generator(model.get_buffer("reward_scale").device).manual_seed(seed)
     stacks = np.stack([np.repeat(game.reset()[None], FRAMES[0], axis=0) for game in games])
     scores, playing = np.zeros(len(games)), np.ones(len(games), bool)
-    while playing.any():
+    for _ in range(time_limit):
+        if not playing.any():
+            break
         actions = sample_actions(model, policy, stacks, generator)
         for lane in np.flatnonzero(playing).tolist():
             outcome = games[lane].step(int(actions[lane]))
             scores[lane] += outcome.reward
-            playing[lane] = not (outcome.over or outcome.truncated)
+            playing[lane] = not outcome.over
             stacks[lane] = np.concatenate([stacks[lane, 1:], outcome.frame[None]])
     return scores

@@ -47,10 +47,11 @@ class OSWMFaithful(Method):
         return {"weights": dict(pretrain_faithful_model(config, run).state_dict())}
 
     def pretraining_seconds(self) -> float | None:
-        """As its weights say; None where training itself is the pretraining."""
-        if not self.config.weights:
+        """As its weights say; None where training itself is the pretraining, or the weights are the released ones."""
+        weights = Path(self.config.weights)
+        if not self.config.weights or weights.is_file():  # the released file does not say
             return None
-        seconds = load_state(Path(self.config.weights)).get("seconds")
+        seconds = load_state(weights).get("seconds")
         return None if seconds is None else float(seconds)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
@@ -62,7 +63,8 @@ class OSWMFaithful(Method):
         """
         config = self.config
         if config.weights:
-            return FaithfulPolicy(load_faithful_weights(Path(config.weights)), config, data.spaces)
+            model = load_faithful_weights(Path(config.weights), config.heads)
+            return FaithfulPolicy(model, config, data.spaces)
         check_widths(config, data.spaces)
         return FaithfulPolicy(
             pretrain_faithful_model(config.world_model, run).cpu(), config, data.spaces

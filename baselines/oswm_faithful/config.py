@@ -56,7 +56,8 @@ class FaithfulConfig(PlannerConfig, FaithfulWorldModelConfig):
     )
     weights: str = Field(
         default="",
-        description="folder that `metabench pretrain` wrote, whatever size it is of; empty: pretrain first",
+        description="folder that `metabench pretrain` wrote, whatever size it is of, or the released weights' file; "
+        "empty: pretrain first",
     )
 
     @property

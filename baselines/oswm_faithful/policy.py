@@ -16,6 +16,7 @@ from ..common.planning.policy import PlanningPolicy
 from .config import FaithfulConfig, FaithfulWorldModelConfig
 from .model import FaithfulWorldModel
 from .reader import FaithfulReader
+from .released_checkpoint import load_released_checkpoint
 
 FILE = "policy"
 
@@ -51,8 +52,14 @@ def load_faithful_policy(folder: Path, spaces: Spaces) -> FaithfulPolicy:
     return FaithfulPolicy(model, config, spaces)
 
 
-def load_faithful_weights(folder: Path) -> FaithfulWorldModel:
-    """Read what `metabench pretrain` wrote; raises `DataError` if it is missing, damaged, or of another method."""
+def load_faithful_weights(folder: Path, heads: int = 4) -> FaithfulWorldModel:
+    """Read what `metabench pretrain` wrote, or a file of the released code, which does not say how many `heads` it has.
+
+    Raises:
+        DataError: it is missing, damaged, or of another method.
+    """
+    if folder.is_file():
+        return load_released_checkpoint(folder, heads)
     state = load_state(folder)
     try:
         return _build_model(state["config"], state["weights"])

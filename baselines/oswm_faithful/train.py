@@ -41,16 +41,19 @@ HELD_OUT_CONTEXT = 809
 
 
 def pretrain_faithful_model(
-    config: FaithfulWorldModelConfig, run: TrainingRun
+    config: FaithfulWorldModelConfig, run: TrainingRun, stage: str = STAGE
 ) -> FaithfulWorldModel:
-    """Train a new model; goes on where a killed run had its last checkpoint. The curve holds a held-out loss."""
+    """Train a new model; goes on where a killed run had its last checkpoint. The curve holds a held-out loss.
+
+    A run that trains several tells them apart by `stage`.
+    """
     run.torch_seed("initialise")
     model = FaithfulWorldModel(config).to(run.device)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
     held_out = draw_environments(config, run, HELD_OUT, "held-out")
     recent = RecentLosses()
     for update in run.steps(
-        STAGE, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent
+        stage, config.pretraining_updates, model=model, optimizer=optimizer, recent=recent
     ):
         data = draw_environments(config, run, config.environments, "environments", update)
         rows = draw_context_size(run.generator("context", update))

@@ -18,6 +18,7 @@ from metabench_baselines.oswm.reproduction.environments import (
     CollectedContext,
     collect_context,
     draw_real_starts,
+    load_environment,
     measure_real_returns,
 )
 from metabench_baselines.oswm.reproduction.errors import make_error_rows, make_size_rows
@@ -61,13 +62,13 @@ class StayingReader(Reader):
 
 
 def context(name: str, kind: str, rows: int) -> CollectedContext:
-    return collect_context(load_suite(name), kind, rows, np.random.default_rng(1))
+    return collect_context(load_environment(name), kind, rows, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("name", STATE_AXES)
 @pytest.mark.parametrize("kind", MIXTURES)
 def test_contexts_are_short_episodes_of_the_real_task(name: str, kind: str) -> None:
-    suite, rows = load_suite(name), 301
+    suite, rows = load_environment(name), 301
     episodes = context(name, kind, rows).episodes
     assert sum(len(episode) for episode in episodes) == rows
     assert max(len(episode) for episode in episodes) <= min(CUT, suite.spaces.horizon)

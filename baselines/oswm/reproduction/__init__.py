@@ -1,1 +1,1 @@
-"""The paper's own experiment on five Gymnasium worlds, beside its published numbers."""
+"""The paper's own experiment on six Gymnasium worlds, beside its published numbers."""

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, Episode, Step, Suite
+from metabench import (
+    Array,
+    BatchedEnvironment,
+    Episode,
+    Spaces,
+    Step,
+    TaskParameters,
+    Teacher,
+    load_suite,
+)
+
+from .reacher import NAME as REACHER
+from .reacher import Reacher
 
 CUT = 50
 """Steps after which an episode of a context is cut."""
@@ -36,11 +49,52 @@ ENDED: Mapping[str, Callable[[Tensor], Tensor]] = {
     ),
     "mountain-car": lambda state: state[..., 0] >= 0.5,
     "pendulum": lambda state: torch.zeros_like(state[..., 0], dtype=torch.bool),
+    REACHER: lambda state: torch.zeros_like(state[..., 0], dtype=torch.bool),
 }
 """The rules that the paper wrote by hand: which of `(..., S)` imagined states end an episode."""
 
 LANES = 16
 """Episodes that are collected at once."""
+
+
+class RealTask(Protocol):
+    """One task of a real environment."""
+
+    @property
+    def parameters(self) -> TaskParameters:
+        """Its numbers."""
+        ...
+
+
+class RealEnvironment(Protocol):
+    """What is asked of a suite, and of Reacher, which is none."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def spaces(self) -> Spaces:
+        """Of observations and actions, with the horizon."""
+        ...
+
+    def environment(self) -> BatchedEnvironment:
+        """New lanes."""
+        ...
+
+    def teacher(self) -> Teacher:
+        """Whoever acts as its expert."""
+        ...
+
+    def split(self, name: str, /) -> Sequence[RealTask]:
+        """The tasks of a split."""
+        ...
+
+
+def load_environment(name: str) -> RealEnvironment:
+    """The suite, or Reacher."""
+    return Reacher() if name == REACHER else load_suite(name)
 
 
 @dataclass(frozen=True)
@@ -57,7 +111,7 @@ class CollectedContext:
 
 
 def collect_context(
-    suite: Suite, kind: str, rows: int, generator: np.random.Generator
+    suite: RealEnvironment, kind: str, rows: int, generator: np.random.Generator
 ) -> CollectedContext:
     """A context of `rows` steps of the suite's test task, of one of the kinds of `MIXTURES`."""
     parts = MIXTURES[kind]
@@ -76,7 +130,11 @@ def collect_context(
 
 
 def collect_steps(
-    suite: Suite, fraction: float, rows: int, generator: np.random.Generator, after: int = 0
+    suite: RealEnvironment,
+    fraction: float,
+    rows: int,
+    generator: np.random.Generator,
+    after: int = 0,
 ) -> CollectedContext:
     """Steps of the suite's test task.
 
@@ -102,13 +160,15 @@ def collect_steps(
     return CollectedContext(episodes, np.stack(starts))
 
 
-def draw_real_starts(suite: Suite, count: int, generator: np.random.Generator) -> Array:
+def draw_real_starts(suite: RealEnvironment, count: int, generator: np.random.Generator) -> Array:
     """`(count, S)` observations after as many real resets."""
     seeds = generator.integers(2**31, size=count).tolist()
     return suite.environment().reset([suite.split("test")[0].parameters] * count, seeds)
 
 
-def measure_real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequence[int]) -> Array:
+def measure_real_returns(
+    suite: RealEnvironment, act: Callable[[Step], Array], seeds: Sequence[int]
+) -> Array:
     """`(lanes,)` returns of one real episode a seed, all acted in at once."""
     environment, lanes = suite.environment(), len(seeds)
     observation = environment.reset([suite.split("test")[0].parameters] * lanes, seeds)
@@ -129,7 +189,7 @@ def measure_real_returns(suite: Suite, act: Callable[[Step], Array], seeds: Sequ
 
 
 def _collect_lanes(
-    suite: Suite, fraction: float, generator: np.random.Generator, after: int
+    suite: RealEnvironment, fraction: float, generator: np.random.Generator, after: int
 ) -> list[list[Episode]]:
     """A lane's episode until it ends or is cut, then one of one step for each that it goes on for."""
     environment, teacher, spaces = suite.environment(), suite.teacher(), suite.spaces

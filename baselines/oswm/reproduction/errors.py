@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from metabench import Array, Suite, TrainingRun
+from metabench import Array, TrainingRun
 
 from ...common.planning.rows import Reader, Transitions, batch_transitions
-from .environments import collect_context, collect_steps
+from .environments import RealEnvironment, collect_context, collect_steps
 from .published_numbers import PROXY_SLOTS, RANDOM_FRACTIONS, STATE_AXES, find_logged_proxy
 
 HELD_OUT, DRAWN = 5_000, 500
@@ -19,7 +19,7 @@ HELD_OUT, DRAWN = 5_000, 500
 
 
 def make_error_rows(
-    suite: Suite,
+    suite: RealEnvironment,
     model: str,
     reader: Reader,
     largest: int,
@@ -80,7 +80,7 @@ def make_error_rows(
 
 
 def make_size_rows(
-    suite: Suite,
+    suite: RealEnvironment,
     model: str,
     reader: Reader,
     largest: int,
@@ -112,7 +112,7 @@ def make_size_rows(
 
 
 def _collect_transitions(
-    suite: Suite, kind: str, rows: int, number: int, run: TrainingRun
+    suite: RealEnvironment, kind: str, rows: int, number: int, run: TrainingRun
 ) -> Transitions:
     generator = run.generator("error context", suite.name, kind, rows, number)
     return Transitions.from_episodes(
@@ -120,7 +120,7 @@ def _collect_transitions(
     )
 
 
-def _draw_queries(suite: Suite, fraction: float, run: TrainingRun) -> Transitions:
+def _draw_queries(suite: RealEnvironment, fraction: float, run: TrainingRun) -> Transitions:
     """Held-out transitions, drawn with replacement."""
     generator = run.generator("held out", suite.name, str(fraction))
     transitions = Transitions.from_episodes(

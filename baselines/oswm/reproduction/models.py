@@ -21,11 +21,16 @@ LARGEST: Mapping[str, int] = {
     "oswm": 1_000,
     "oswm-faithful": 1_000,
     "oswm-faithful-small": 1_000,
+    "networks-only": 1_000,
+    "networks-only-small": 1_000,
     "ridge-model": 10_000,
     "gp-model": 2_000,
     "kernel-model": 1_000,
 }
-"""All models, and the most rows of context that each reads."""
+"""All models, and the most rows of context that each reads.
+
+`networks-only` is the paper's ablation: the published model after pretraining in a prior of random networks alone.
+"""
 
 FITTED: Mapping[str, type[Reader]] = {
     "ridge-model": RidgeReader,
@@ -43,7 +48,7 @@ def make_models(
     Args:
         names: among `LARGEST`.
         weights: folders that `metabench pretrain` wrote, by name; `shipped` for `oswm`; empty: there is none.
-        run: for `oswm-faithful-small` without weights, which are trained then, by its `cpu` budget.
+        run: for the small models without weights, which are trained then, by the `cpu` budget.
 
     Raises:
         MetabenchError: a model needs weights.
@@ -59,6 +64,15 @@ def make_models(
         elif name == "oswm-faithful-small":
             makers[name] = partial(
                 FaithfulReader, pretrain_faithful_model(SMALL_PRETRAINING["cpu"], run).cpu()
+            )
+        elif name == "networks-only-small":
+            alone = SMALL_PRETRAINING["cpu"].model_copy(update={"momentum": False})
+            model = pretrain_faithful_model(alone, run, stage="networks-only pretraining")
+            makers[name] = partial(FaithfulReader, model.cpu())
+        elif name == "networks-only":
+            raise MetabenchError(
+                "model 'networks-only': expected networks_weights, the folder that `metabench pretrain oswm-faithful "
+                "--set momentum=false` wrote, or the released file; 'networks-only-small' is trained on the way"
             )
         elif name == "oswm-faithful":
             raise MetabenchError(

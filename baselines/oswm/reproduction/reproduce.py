@@ -1,4 +1,4 @@
-"""The experiment of the paper, repeated: policies from 1,000 transitions of five small environments.
+"""The experiment of the paper, repeated: policies from 1,000 transitions of six small environments.
 
 The rows are of five kinds: real returns of the last policy learned in imagination, proxy losses, squared errors by
 axis, errors by the size of the context, and how slow and how controllable the worlds of the priors and the suites are.
@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from metabench import Config, Spaces, TrainingRun, load_suite
+from metabench import Config, Spaces, TrainingRun
 
 from ...common.planning.rows import Reader
-from .environments import MIXTURES
+from .environments import MIXTURES, load_environment
 from .errors import make_error_rows, make_size_rows
 from .models import LARGEST, make_models
 from .priors import PRIORS, make_prior_row, make_suite_row
@@ -86,10 +86,19 @@ class OSWMReproduceConfig(Config):
         description="of oswm: `shipped`, or a folder that `metabench pretrain` wrote",
     )
     faithful_weights: str = Field(
-        default="", description="of oswm-faithful: a folder that `metabench pretrain` wrote"
+        default="",
+        description="of oswm-faithful: a folder that `metabench pretrain` wrote, or the released file",
     )
     faithful_small_weights: str = Field(
         default="", description="of oswm-faithful-small: the same; empty: they are trained first"
+    )
+    networks_weights: str = Field(
+        default="",
+        description="of networks-only: what `metabench pretrain` wrote with momentum=false, or the released file",
+    )
+    networks_small_weights: str = Field(
+        default="",
+        description="of networks-only-small: the same of half the width; empty: trained first",
     )
     quick: bool = Field(
         default=False,
@@ -156,6 +165,8 @@ def reproduce_oswm(config: OSWMReproduceConfig, run: TrainingRun) -> list[dict[s
         "oswm": config.weights,
         "oswm-faithful": config.faithful_weights,
         "oswm-faithful-small": config.faithful_small_weights,
+        "networks-only": config.networks_weights,
+        "networks-only-small": config.networks_small_weights,
     }
     makers = make_models(split_names(config.models), weights, run)
     parts = [
@@ -184,7 +195,7 @@ def _plan_returns(
     """One row each."""
     oracles = {"none": (False,), "published": (True,), "both": (False, True)}[config.oracles]
     for environment in split_names(config.environments):
-        suite = load_suite(environment)
+        suite = load_environment(environment)
         for model, maker in makers.items():
             for context in split_names(config.contexts):
                 for learner in split_names(config.learners):
@@ -212,7 +223,7 @@ def _run_trial(
 
 def _plan_errors(config: OSWMReproduceConfig, makers: _Makers, run: TrainingRun) -> Iterable[_Part]:
     """First those by kind of context, then those by its size."""
-    suites = [load_suite(environment) for environment in split_names(config.environments)]
+    suites = [load_environment(environment) for environment in split_names(config.environments)]
     for suite in suites:
         for model, maker in makers.items():
             reader = maker(suite.spaces)

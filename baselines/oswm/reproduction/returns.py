@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from metabench import Array, Step, Suite, TrainingRun
+from metabench import Array, Step, TrainingRun
 
 from ...common.planning.config import TUNED, ImaginationConfig, PlannerConfig
 from ...common.planning.learn_in_imagination import learn_policies
@@ -21,6 +21,7 @@ from ...common.planning.world import World
 from .environments import (
     ENDED,
     CollectedContext,
+    RealEnvironment,
     collect_context,
     draw_real_starts,
     measure_real_returns,
@@ -57,7 +58,7 @@ class Trial:
         episodes: real ones that the last policy of each seed is judged by.
     """
 
-    suite: Suite
+    suite: RealEnvironment
     model: str
     context: str
     rows: int
@@ -90,7 +91,9 @@ class Trial:
             returns, imagined, best = self._plan_and_act(reader, contexts, run), None, None
         else:
             returns, imagined, best = self._learn_and_act(reader, largest, contexts, run)
-        logged = find_logged_return(name, self.context)
+        logged = find_logged_return(
+            name, self.context, networks_only=self.model.startswith("networks-only")
+        )
         return {
             "environment": name,
             "model": self.model,

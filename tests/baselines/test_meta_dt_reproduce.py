@@ -88,8 +88,8 @@ def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
     assert {row["trust"] for row in numbers} == {"text", "second-hand"}
     budget = next(row for row in rows["what differs"] if row["what differs"] == "budget")
     assert budget["rows"] == "1-5"
-    assert "meta-dt, cpu: 1,000 policy and 2,000 world-model updates" in budget["here"]
-    assert "meta-dt, paper: 100,000 policy and 100,000 world-model updates" in budget["here"]
+    assert "meta-dt, cpu: 6,000 policy and 6,000 world-model updates" in budget["here"]
+    assert "meta-dt, paper: 100,000 policy and 212,000 world-model updates" in budget["here"]
     json.dumps(numbers, allow_nan=False)
 
 

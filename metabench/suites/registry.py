@@ -13,6 +13,7 @@ from metabench.envs import load_family
 from metabench.errors import DataError, MetabenchError, UnknownNameError, first_problem
 from metabench.suites.archive import read_archived
 from metabench.suites.folders import split_version, suite_folder
+from metabench.suites.imported import add_imported
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.suites.task_distribution import draw_task
@@ -54,7 +55,7 @@ def load_named_suite(name: str, version: int | None = None) -> Suite:
     """
     suite = read_suite(suite_folder(name))
     if version in (None, suite.entry.version):
-        return suite
+        return add_imported(suite)
     try:
         return read_archived(suite.folder, version or 0)
     except DataError:

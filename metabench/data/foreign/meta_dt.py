@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metabench.data.foreign.flat_columns import FlatRows
-from metabench.data.foreign.flat_transitions import find_episodes, read_episodes
+from metabench.data.foreign.flat_transitions import LoggedEpisode, find_episodes, read_episodes
 from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
+from metabench.data.foreign.own_dataset import (
+    choose_whole_splits,
+    make_own_dataset,
+    name_own_dataset,
+)
 from metabench.data.foreign.safe_pickle import read_mapping
+from metabench.data.foreign.simulator_check import follow_episodes
 from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
@@ -41,13 +49,16 @@ def import_meta_dt(
 ) -> tuple[Imported, ...]:
     """Write every `dataset_task_<i>.pkl` in `folder` as the Minari dataset of task i: all of them, or none.
 
+    Where the suite exists, its simulator is given the logged actions, and the data becomes a dataset of the suite.
+
     Args:
         folder: the folder of the pickles.
         options: what the files do not say; the horizon is needed unless the suite exists.
         progress: told how far it is.
 
     Raises:
-        DataError: a file does not hold what it should, in one line that names file and key; nothing is written.
+        DataError: a file does not hold what it should, or not what the suite's simulator observes and pays, in one
+            line that names file and key; nothing is written.
         MetabenchError: the options contradict each other.
     """
     suite = options.load_suite_of_target()
@@ -59,7 +70,10 @@ def import_meta_dt(
         raise DataError(
             f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)"
         )
-    imported = []
+    if suite is not None:
+        options = name_own_dataset(options, suite)
+        files = choose_whole_splits(suite, files, folder)
+    imported, unchecked = [], None
     with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
             rows = _read_rows(path)
@@ -67,9 +81,32 @@ def import_meta_dt(
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
             description = {"format": "meta-dt", "file": path.name, "sha256": _hash_file(path)}
             source = ForeignFile(path, rows.keys["actions"], rows.count, description)
-            episodes = read_episodes(rows, spans, options.keep_last)
-            imported.append(datasets.add(task, episodes, spaces, source, progress))
+            episodes = [
+                _scale_actions(episode, options.action_scale, rows)
+                for episode in read_episodes(rows, spans, options.keep_last)
+            ]
+            imported.append(datasets.add(task, iter(episodes), spaces, source, progress))
+            if suite is not None and unchecked is None:
+                unchecked = follow_episodes(suite, task, episodes, rows)
+    if unchecked is not None:
+        warnings.warn(
+            f"{folder}: it was not compared with the suite's simulator: {unchecked}", stacklevel=2
+        )
+    if suite is not None:
+        make_own_dataset(suite, options, imported, progress)
     return tuple(imported)
+
+
+def _scale_actions(episode: LoggedEpisode, scale: float, rows: FlatRows) -> LoggedEpisode:
+    """The episode with actions in other units; raises `DataError` for discrete ones."""
+    if scale == 1.0:
+        return episode
+    if rows.discrete:
+        raise DataError(
+            f"{rows.path}: {rows.keys['actions']}: are whole numbers; leave out the action scale"
+        )
+    actions = (episode.actions.astype(np.float64) * scale).astype(np.float32)
+    return replace(episode, actions=actions)
 
 
 def _list_files(folder: Path) -> dict[int, Path]:

@@ -209,7 +209,9 @@ def _arrange_arrays(
         )
         outside = (actions < low - ACTION_TOLERANCE) | (actions > high + ACTION_TOLERANCE)
         wrong = np.asarray(outside.any(axis=1))
-        expected = f"numbers from {low.min():g} to {high.max():g}"
+        expected = (
+            f"numbers from {low.min():g} to {high.max():g} (of other units? `--action-scale`)"
+        )
         actions = np.clip(actions, low, high)
     if wrong.any():
         row = int(np.argmax(wrong))

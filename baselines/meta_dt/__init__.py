@@ -11,7 +11,8 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 from ..common.decision_transformer.saving import load_networks, load_settings
 from .config import VARIANTS, MetaDTConfig, build_presets
 from .policy import MetaDTPolicy
-from .reproduction.reproduce import ReproduceConfig, reproduce
+from .reproduction.config import ReproduceConfig
+from .reproduction.reproduce import reproduce
 from .train import build_transformer, train_policy
 from .world_model import WorldModel
 

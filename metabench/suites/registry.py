@@ -39,7 +39,9 @@ def load_suite(name: str | Path) -> Suite:
         raise DataError(
             f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder"
         ) from error
-    return read_suite(folder)
+    suite = read_suite(folder)
+    # Cells name a suite by its folder; a folder of somebody's own may have the same name.
+    return add_imported(suite) if suite.argument == suite.name else suite
 
 
 def load_named_suite(name: str, version: int | None = None) -> Suite:

@@ -22,6 +22,7 @@ from metabench.data.foreign.flat_transitions import LoggedEpisode, find_episodes
 from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
 from metabench.data.foreign.own_dataset import (
     choose_whole_splits,
+    is_imported,
     make_own_dataset,
     name_own_dataset,
 )
@@ -45,7 +46,11 @@ _SPELLINGS: tuple[dict[str, str], ...] = (
 
 
 def import_meta_dt(
-    folder: Path, options: ImportOptions, *, progress: BuildProgress | None = None
+    folder: Path,
+    options: ImportOptions,
+    *,
+    keep: bool = False,
+    progress: BuildProgress | None = None,
 ) -> tuple[Imported, ...]:
     """Write every `dataset_task_<i>.pkl` in `folder` as the Minari dataset of task i: all of them, or none.
 
@@ -54,6 +59,7 @@ def import_meta_dt(
     Args:
         folder: the folder of the pickles.
         options: what the files do not say; the horizon is needed unless the suite exists.
+        keep: do nothing, and return nothing, where the suite has this dataset, made of these very files.
         progress: told how far it is.
 
     Raises:
@@ -73,14 +79,29 @@ def import_meta_dt(
     if suite is not None:
         options = name_own_dataset(options, suite)
         files = choose_whole_splits(suite, files, folder)
+    descriptions = {
+        task: {
+            "format": "meta-dt",
+            "file": path.name,
+            "sha256": _hash_file(path),
+            "action_scale": options.action_scale,
+        }
+        for task, path in files.items()
+    }
+    if keep and suite is not None and options.own_dataset in suite.entry.datasets:
+        if is_imported(suite, options, descriptions):
+            return ()
+        raise DataError(
+            f"dataset {options.own_dataset!r} of {suite.identity} was made of other files than those in {folder}, or "
+            f"in other units; `metabench data import meta-dt {folder} --suite {suite.name} --force` replaces it"
+        )
     imported, unchecked = [], None
     with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
             rows = _read_rows(path)
             spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
-            description = {"format": "meta-dt", "file": path.name, "sha256": _hash_file(path)}
-            source = ForeignFile(path, rows.keys["actions"], rows.count, description)
+            source = ForeignFile(path, rows.keys["actions"], rows.count, descriptions[task])
             episodes = [
                 _scale_actions(episode, options.action_scale, rows)
                 for episode in read_episodes(rows, spans, options.keep_last)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from metabench.data.foreign.options import ImportOptions
-from metabench.data.foreign.write_minari import Imported
+from metabench.data.foreign.write_minari import SOURCE_KEY, Imported
 from metabench.data.making.build import build_data
+from metabench.data.storage.minari_files import METADATA_FILE
 from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError, MetabenchError
 from metabench.suites import DatasetEntry, Suite, load_suite
 from metabench.suites.imported import imported_path, write_imported
+from metabench.system.home import minari_root
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -58,6 +62,24 @@ def choose_whole_splits(suite: Suite, files: Mapping[int, Path], folder: Path) -
             stacklevel=2,
         )
     return kept
+
+
+def is_imported(
+    suite: Suite, options: ImportOptions, descriptions: Mapping[int, Mapping[str, Any]]
+) -> bool:
+    """Whether `suite` has the dataset already, made of what `descriptions` say by task."""
+    recipe = suite.entry.datasets.get(options.own_dataset)
+    if recipe is None or recipe.minari is None or recipe.minari.keys() != descriptions.keys():
+        return False
+    for task, dataset_id in recipe.minari.items():
+        try:
+            path = minari_root() / dataset_id / METADATA_FILE
+            source = json.loads(path.read_text(encoding="utf-8"))[SOURCE_KEY]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if {**source, **descriptions[task]} != source:
+            return False
+    return True
 
 
 def make_own_dataset(

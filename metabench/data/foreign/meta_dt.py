@@ -101,7 +101,8 @@ def import_meta_dt(
             rows = _read_rows(path)
             spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
-            source = ForeignFile(path, rows.keys["actions"], rows.count, descriptions[task])
+            hint = " (of other units? `--action-scale`)"
+            source = ForeignFile(path, rows.keys["actions"], rows.count, descriptions[task], hint)
             episodes = [
                 _scale_actions(episode, options.action_scale, rows)
                 for episode in read_episodes(rows, spans, options.keep_last)

@@ -10,6 +10,7 @@ from transformers import GPT2Config, GPT2Model
 
 from metabench import Spaces
 
+from .blocks import run_blocks
 from .config import CodePlacement, TransformerConfig
 
 
@@ -41,14 +42,17 @@ class CausalTransformer(nn.Module):
             nn.init.zeros_(table)
             table.requires_grad_(False)
         self.heads = config.heads
+        self.precision = torch.float32  # training's alone: losses are compared, and actions taken, in full
 
-    def forward(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding. Returns `(B, L, W)`."""
-        # Equal position ids would be taken for packed sequences that must not see each other, so they are left alone.
-        mask = None if bool(visible.all()) else visible.long()
-        result = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False)
-        output: Tensor = result.last_hidden_state
-        return output
+    def forward(
+        self, tokens: Tensor, visible: Tensor, read: Tensor | None = None
+    ) -> Tensor:
+        """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding.
+
+        Returns `(B, L, W)`, or `(B, R, W)` of the tokens at the `(R,)` places `read`.
+        """
+        precision = self.precision if self.training else torch.float32
+        return run_blocks(self.backbone, tokens, visible, read, precision)
 
 
 class PromptedTransformer(nn.Module):
@@ -179,18 +183,18 @@ class PromptedTransformer(nn.Module):
             prompt_tokens = first.shape[1]
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
-        hidden = self.transformer(
-            tokens[:, :-1], visible[:, :-1]
-        )  # no prediction needs the last action
         # An action is read where its observation was put in: the last token of a step but for the action itself.
-        main = self.predict(
-            hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step]
+        observed = torch.arange(
+            prompt_tokens + self.tokens_per_step - 2, tokens.shape[1], self.tokens_per_step
         )
+        read = torch.cat([torch.arange(1, prompt_tokens, 3), observed]).to(tokens.device)
+        # No prediction needs the last action.
+        hidden = self.transformer(tokens[:, :-1], visible[:, :-1], read)  # (B, k + K, W)
+        predicted = self.predict(hidden)
         if prompt is None:
-            return main, None
-        return main, self.predict(
-            hidden[:, 1:prompt_tokens:3]
-        )  # of return, observation, action: the observation
+            return predicted, None
+        count = prompt_tokens // 3
+        return predicted[:, count:], predicted[:, :count]
 
 
 class AchievableReturn(nn.Module):

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
+
+from .config import Precision
 
 
 def run_blocks(
@@ -42,6 +43,18 @@ def run_blocks(
         hidden = _run_block(block, hidden, bias, asking, config.n_head, rate, precision)
     output: Tensor = backbone.ln_f(hidden)
     return output
+
+
+def choose_precision(asked: Precision, device: torch.device | str) -> str:
+    """`full` or `bfloat16`: what is asked for, and with `auto` what `device` multiplies fastest."""
+    if asked != "auto":
+        return asked
+    kind, fast = torch.device(device).type, False
+    if kind == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif kind == "cpu":  # an older torch does not say: full, then
+        fast = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+    return "bfloat16" if fast else "full"
 
 
 def build_attention_bias(visible: Tensor, heads: int, precision: torch.dtype) -> Tensor:

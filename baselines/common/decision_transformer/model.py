@@ -42,7 +42,7 @@ class CausalTransformer(nn.Module):
             nn.init.zeros_(table)
             table.requires_grad_(False)
         self.heads = config.heads
-        self.precision = torch.float32  # training's alone: losses are compared, and actions taken, in full
+        self.reduced = False  # precision of products
 
     def forward(
         self, tokens: Tensor, visible: Tensor, read: Tensor | None = None
@@ -51,7 +51,8 @@ class CausalTransformer(nn.Module):
 
         Returns `(B, L, W)`, or `(B, R, W)` of the tokens at the `(R,)` places `read`.
         """
-        precision = self.precision if self.training else torch.float32
+        # In training alone: losses are compared, and actions taken, in full precision.
+        precision = torch.bfloat16 if self.training and self.reduced else torch.float32
         return run_blocks(self.backbone, tokens, visible, read, precision)
 
 
@@ -102,6 +103,10 @@ class PromptedTransformer(nn.Module):
     def tokens_per_step(self) -> int:
         """Tokens of one step of the main window."""
         return 4 if self.code_token else 3
+
+    def use_precision(self, precision: str) -> None:
+        """Train in `full` precision (the default) or with the blocks' products in `bfloat16`."""
+        self.transformer.reduced = precision == "bfloat16"
 
     def embed_context(
         self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor
@@ -184,10 +189,9 @@ class PromptedTransformer(nn.Module):
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
         # An action is read where its observation was put in: the last token of a step but for the action itself.
-        observed = torch.arange(
-            prompt_tokens + self.tokens_per_step - 2, tokens.shape[1], self.tokens_per_step
-        )
-        read = torch.cat([torch.arange(1, prompt_tokens, 3), observed]).to(tokens.device)
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        observed = places[prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step]
+        read = torch.cat([places[1:prompt_tokens:3], observed])  # (k + K,)
         # No prediction needs the last action.
         hidden = self.transformer(tokens[:, :-1], visible[:, :-1], read)  # (B, k + K, W)
         predicted = self.predict(hidden)

@@ -204,7 +204,8 @@ class Suite:
     def headroom(self, split: str) -> float | None:
         """What knowing the task is worth on `split`: 100 minus the mean over its tasks of the blind policy's score.
 
-        0 where the observation tells the task, and where all tasks are one. None where a task has no blind reference of what the score is made of.
+        0 where the observation tells the task, and where all tasks are one.
+        None where a task has no blind reference of what the score is made of.
         """
         if self.entry.task_in_observation or is_one_task([each.parameters for each in self.tasks]):
             return 0.0

@@ -12,6 +12,9 @@ from metabench import Config
 CodePlacement = Literal["token", "features", "sum"]
 """A token of its own; beside 16 observation features in the observation's token; added to the observation's token."""
 
+Precision = Literal["full", "bfloat16", "auto"]
+"""Of the products in the transformer's blocks, in training alone; `auto`: bfloat16 where a processor is made for it."""
+
 
 class TransformerConfig(Config):
     """Size, training budget and conditioning of a prompted decision transformer."""
@@ -73,6 +76,11 @@ class TransformerConfig(Config):
     )
     target_expectile: float = Field(
         0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at"
+    )
+    precision: Precision = Field(
+        "full",
+        description="of the products in the transformer's blocks in training; auto takes bfloat16 where the processor "
+        "is made for it; the summary says what it was",
     )
     log_interval: int = Field(
         20, ge=1, description="updates between two rows of the training curve"

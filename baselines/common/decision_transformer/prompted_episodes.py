@@ -1,4 +1,4 @@
-"""Which episodes prompts are taken from: in training others of the task, or its best; in acting the best of support."""
+"""How many windows have prompts, and of which episodes: others of the task, its best, or the best of a support."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 
 from metabench import Array, Episode, TrainingData
+
+from .config import TransformerConfig
 
 BEST = 3
 """How many episodes `top-return` chooses from."""
@@ -43,3 +45,10 @@ def choose_best_episodes(episodes: Sequence[Episode], count: int = BEST) -> list
     returns = [float(episode.rewards.sum(dtype=np.float64)) for episode in episodes]
     best = sorted(range(len(episodes)), key=lambda place: -returns[place])[:count]
     return [episodes[place] for place in sorted(best)]
+
+
+def count_plain(config: TransformerConfig, update: int) -> int:
+    """How many windows of an update have no support."""
+    if config.prompt_schedule == "after-warmup":
+        return config.batch_size if update <= config.prompt_warmup * config.updates else 0
+    return round(config.batch_size * config.prompt_dropout)

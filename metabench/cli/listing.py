@@ -245,6 +245,7 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
     console.print(table)
     for name, headroom in content["headroom"].items():
         told = ": the observation tells the task" if content["task_in_observation"] else ""
+        told = told or (": there is one task" if headroom == 0.0 else "")
         console.print(f"{name} headroom: {describe_headroom(headroom)}{told}", highlight=False)
     table = Table("dataset", "trajectories a task", "behaviours", "splits")
     for name, dataset in content["datasets"].items():

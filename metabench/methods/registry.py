@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
+from metabench.methods.presets import check_preset
 from metabench.system.plain_values import make_plain
 from metabench.system.source_code import digest_sources, find_foreign_sources
 
@@ -117,12 +118,12 @@ def load_method(
 
     Raises:
         UnknownNameError: no such method, class, variant, preset or configuration key.
-        MetabenchError: its import fails, its name is registered twice, it is no method, or a value is invalid.
+        MetabenchError: its import fails, its name is registered twice, it is no method, it has no such preset though
+            others have, or a value is invalid.
     """
     method, variant = load_method_class(spec)
     presets = method.presets(suite)
-    if preset not in presets:
-        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    check_preset(method.name, preset, presets)
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
     return method(configure(method.name, presets[preset], changes))
 
@@ -160,8 +161,7 @@ def name_method(spec: str, method: Method) -> str:
 def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     """The configuration keys of `method` that differ from its `preset` for `suite`, with their values as JSON."""
     presets = type(method).presets(suite)
-    if preset not in presets:
-        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    check_preset(method.name, preset, presets)
     usual = presets[preset].model_dump(mode="json")
     return {
         key: value

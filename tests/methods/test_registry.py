@@ -36,6 +36,11 @@ class Odd(Method):
     def train(self, data, run): raise NotImplementedError
     def load(self, folder, spaces): raise NotImplementedError
 
+class Short(Odd):
+    """A method for small budgets."""
+    @classmethod
+    def presets(cls, suite): return {name: OddConfig() for name in ("cpu", "demo", "tiny")}
+
 class Misnamed(Odd):
     name = "other"
 
@@ -169,6 +174,13 @@ def test_what_is_no_method_is_refused(site: Path, name: str, value: str, problem
     install(site, "stranger", {name: value})
     with pytest.raises(MetabenchError, match=problem):
         load_method(name)
+
+
+def test_a_budget_that_a_method_lacks_is_told_with_the_nearest(site: Path) -> None:
+    install(site, "stranger", {"odd": "odd_plugin:Short"})
+    with pytest.raises(MetabenchError) as caught:
+        load_method("odd", preset="long")
+    assert str(caught.value) == "method odd has no preset 'long'; the nearest is 'cpu' (of tiny, demo, cpu)"
 
 
 @pytest.mark.parametrize(

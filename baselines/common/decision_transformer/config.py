@@ -30,6 +30,27 @@ class TransformerConfig(Config):
         le=1,
         description="share of training windows without support: no prompt, none in their code",
     )
+    prompt_schedule: Literal["mixed", "after-warmup"] = Field(
+        "mixed",
+        description="which training windows have a prompt: all but a share (`prompt_dropout`), so that one model "
+        "serves all tracks; or none at first (`prompt_warmup`) and then every one (Meta-DT's released code)",
+    )
+    prompt_warmup: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="`after-warmup`: share of the updates that come before the first prompt",
+    )
+    training_prompts: Literal["any", "top-return"] = Field(
+        "any",
+        description="a training window's prompt is of any other episode of its task, or of one of the three others of "
+        "the highest return",
+    )
+    window_starts: Literal["full", "any"] = Field(
+        "full",
+        description="training windows begin early enough to hold K steps, or (released codes) at any step but an "
+        "episode's last, cut by its end",
+    )
     prompt_loss: bool = Field(
         True, description="actions of the prompt are predicted, too (k + K losses)"
     )

@@ -16,6 +16,7 @@ from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 from ..optimisation import RecentLosses, cosine_factor, take_step
 from .config import CodePlacement, TransformerConfig
 from .model import AchievableReturn, PromptedTransformer, expectile_loss
+from .prompted_episodes import choose_sources
 
 STAGE = "policy"
 
@@ -118,6 +119,7 @@ class Batches:
         """Keep the parts; `segments` None means that no window has a prompt."""
         self._config, self._data, self._scales = config, data, scales
         self._codes, self._segments = codes, segments
+        self._sources = choose_sources(data, config.training_prompts)
 
     def draw(
         self, generator: np.random.Generator, count: int, supported: bool
@@ -126,7 +128,8 @@ class Batches:
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
         # Full windows, or the whole of a shorter episode: no compute is spent on padding.
-        latest = np.maximum(data.lengths[episodes] - config.window, 0)
+        least = config.window if config.window_starts == "full" else 2
+        latest = np.maximum(data.lengths[episodes] - least, 0)
         starts = (generator.random(count) * (latest + 1)).astype(np.int64)
         windows = data.windows(episodes, starts, config.window)
         steps = self._scale_windows(windows)
@@ -135,7 +138,7 @@ class Batches:
             steps["codes"] = self._codes(data, windows, supported, generator)  # (B, K, code_dim)
         prompt = None
         if supported and self._segments is not None:
-            sources = data.sample_same_task(generator, episodes, 1)[:, 0]
+            sources = self._sources(generator, episodes)
             first = self._segments(generator, sources)
             prompt = self._scale_windows(data.windows(sources, first, config.prompt_length))
         return steps, prompt
@@ -222,9 +225,6 @@ def train_networks(
     if data.validation.num_episodes:
         held_out = data.validation
         checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
-    plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
-    # Windows an update without and with support. They go through apart, since a prompt makes sequences longer.
-    parts = ((plain, False), (config.batch_size - plain, True))
     recent = RecentLosses()
     for update in run.steps(
         stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()
@@ -232,7 +232,9 @@ def train_networks(
         generator = run.generator(stage, update)
         optimizer.zero_grad(set_to_none=True)
         logged = torch.zeros(())
-        for count, supported in parts:
+        plain = count_plain(config, update) if support else config.batch_size
+        # Without and with support. They go through apart, since a prompt makes sequences longer.
+        for count, supported in ((plain, False), (config.batch_size - plain, True)):
             if count == 0:
                 continue
             steps, prompt = batches.draw(generator, count, supported)
@@ -253,6 +255,13 @@ def train_networks(
                 generator = run.generator(stage, "check")  # the same windows every time
                 metrics["validation_loss"] = measure_loss(config, networks, checks, generator)
             run.log(**metrics)
+
+
+def count_plain(config: TransformerConfig, update: int) -> int:
+    """How many windows of an update have no support."""
+    if config.prompt_schedule == "after-warmup":
+        return config.batch_size if update <= config.prompt_warmup * config.updates else 0
+    return round(config.batch_size * config.prompt_dropout)
 
 
 @torch.no_grad()

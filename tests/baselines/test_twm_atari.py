@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.reproduction import replay as replays
-from metabench_baselines.twm.reproduction.atari import GameOutcome
-from metabench_baselines.twm.reproduction.online import Schedule, pair_steps, update_on_sequences
-from metabench_baselines.twm.reproduction.play import Collector, play_games
-from metabench_baselines.twm.reproduction.published_numbers import AGGREGATES
-from metabench_baselines.twm.reproduction.replay import Replay
-from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
-from metabench_baselines.twm.reproduction.sizes import SIZES
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.reproduction import replay as replays
+from metabench_baselines.twm_plus.reproduction.atari import GameOutcome
+from metabench_baselines.twm_plus.reproduction.online import Schedule, pair_steps, update_on_sequences
+from metabench_baselines.twm_plus.reproduction.play import Collector, play_games
+from metabench_baselines.twm_plus.reproduction.published_numbers import AGGREGATES
+from metabench_baselines.twm_plus.reproduction.replay import Replay
+from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm_plus.reproduction.sizes import SIZES
 
 from metabench import DataError, Spaces, TrainingRun
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metabench_baselines.twm.reproduction.atari import TIME_LIMIT, AtariGame
-from metabench_baselines.twm.reproduction.published_numbers import GAMES
-from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
-from metabench_baselines.twm.reproduction.sizes import SIZES
+from metabench_baselines.twm_plus.reproduction.atari import TIME_LIMIT, AtariGame
+from metabench_baselines.twm_plus.reproduction.published_numbers import GAMES
+from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm_plus.reproduction.sizes import SIZES
 
 from metabench import TrainingRun
 from metabench.errors import CancelledError

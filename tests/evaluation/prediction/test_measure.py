@@ -17,7 +17,6 @@ from metabench import (
     load_data,
     load_suite,
 )
-from metabench.errors import DependentLanesError
 from metabench.evaluation.logged_supports import load_logged_supports
 from metabench.evaluation.prediction.errors import compute_condition_errors, compute_share_inside, compute_task_errors
 from metabench.evaluation.prediction.held_out import HeldOut, HeldOutLane, load_held_out
@@ -295,43 +294,3 @@ def test_splits_and_shots_that_are_not_there_are_named():
         evaluate_predictions(World(stay), "tiny", split="tst")
     with pytest.raises(MetabenchError, match="track 'prediction' takes 0 to 3 shots here, not 5"):
         evaluate_predictions(World(stay), "tiny", shots=[5])
-
-
-def pool(prefix, actions):
-    """Rewards as all lanes have seen them so far, whoever they are of."""
-    seen = np.concatenate([episode.rewards for episode in prefix])
-    return stay(prefix, actions, reward=float(seen.mean()) if len(seen) else 0.0)
-
-
-def look_at_own(prefix, actions):
-    """Rewards as the lane has seen them so far."""
-    said = stay(prefix, actions)
-    means = [episode.rewards.mean() if len(episode) else 0.0 for episode in prefix]
-    return Prediction(said.observations, said.rewards + np.array(means)[:, None], said.ends)
-
-
-class Pooling(World):
-    """Says of each lane the mean reward of all supports."""
-
-    def adapt(self, support):
-        super().adapt(support)
-        self.reward = np.mean([episode.rewards.mean() for group in support.values() for episode in group])
-
-    def predict(self, prefix, actions):
-        return stay(prefix, actions, reward=float(self.reward))
-
-
-def test_who_looks_at_other_lanes_is_found():
-    found = 0
-    for seed in range(4):
-        evaluate_predictions(World(look_at_own), "tiny", seed=seed, name="honest", replay=True)
-        evaluate_predictions(World(pool), "tiny", seed=seed)  # nobody asked
-        with pytest.raises(
-            DependentLanesError, match=r"method 'cheat': .*shots?, task \d+: .* it predicted other rewards"
-        ):
-            evaluate_predictions(World(pool), "tiny", seed=seed, name="cheat", replay=True)
-        try:
-            evaluate_predictions(Pooling(None), "tiny", shots=(1, 3), seed=seed, replay=True)
-        except DependentLanesError:
-            found += 1
-    assert found == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,13 +14,14 @@ from metabench import Spaces, TrainingRun
 from ...common.optimisation import descend
 from ..actor_critic import ActorCritic
 from ..config import TWMConfig
-from ..inspect.diagnostics import drop_context
-from ..model.dynamics import HeadPrediction
-from ..model.world_model import Encoded, Sequences, WorldModel
-from ..training.batches import BalancedSampler, WindowBatch
+from ..model.world_model import Sequences, WorldModel
+from ..training.batches import BalancedSampler
 from ..training.gradient_steps import PolicyOptimizers, make_adam, update_in_imagination
-from ..training.imagined_rollouts import choose_starts
-from ..training.losses import PolicyTrajectories, critic_loss, estimate_values
+from ..training.published_updates import (
+    pair_steps,
+    update_on_sequences,
+    update_policy_on_sequences,
+)
 from .play import Collector, sample_actions
 
 PUBLISHED_STEPS, PUBLISHED_PREFILL, PUBLISHED_UPDATES = 100_000, 5_000, 125_000
@@ -192,97 +193,3 @@ class OnlineLearner:
     def _log(self, update: int, total: int, info: Mapping[str, Tensor]) -> None:
         if update == 1 or update == total or update % self.config.log_interval == 0:
             self.run.log(**{name: float(value.detach()) for name, value in info.items()})
-
-
-def update_on_sequences(
-    model: WorldModel,
-    windows: Sequences,
-    dynamics: torch.optim.Optimizer,
-    observation: torch.optim.Optimizer | None,
-) -> dict[str, Tensor]:
-    """Update the dynamics and then, if its optimiser is given, the observation model; returns what is logged.
-
-    The first step of a window is context: it has no loss, but what it predicts serves the consistency of the next
-    observation. That after the last step is predicted, but not decoded.
-    """
-    encoded = model.encode(windows, sample=True)
-    prediction = model.dynamics.predict(
-        model.dynamics.read_at_actions(encoded.tokens, windows.episodes)
-    )
-    counted = Encoded(
-        encoded.logits[:, 1:],
-        encoded.latents[:, 1:],
-        encoded.tokens,
-        drop_context(windows, 1),
-        encoded.rewards[:, 1:],
-    )
-    later = HeadPrediction(
-        prediction.latent_logits[:, :, 1:].flatten(1, 2),
-        prediction.reward[:, 1:].flatten(),
-        prediction.discount_logit[:, 1:].flatten(),
-    )
-    loss, info = model.prediction_loss(later, [counted])
-    descend(dynamics, loss, clip=model.config.model_clip)
-    if observation is not None:
-        before = Sequences(
-            **{field.name: getattr(windows, field.name)[:, :-1] for field in fields(windows)}
-        )
-        earlier = HeadPrediction(
-            prediction.latent_logits[:, :, :-1],
-            prediction.reward[:, :-1],
-            prediction.discount_logit[:, :-1],
-        )
-        loss, more = model.joint_observation_loss(before, earlier)
-        descend(observation, loss, clip=model.config.model_clip)
-        info |= more
-    return info
-
-
-def update_policy_on_sequences(
-    config: TWMConfig,
-    model: WorldModel,
-    policy: ActorCritic,
-    optimizers: PolicyOptimizers,
-    windows: Sequences,
-) -> dict[str, Tensor]:
-    """On real sequences the critic regresses GAE returns, the actor grows more random; returns what is logged."""
-    with torch.no_grad():
-        latents = model.latents.sample(
-            model.observation.encode(model.observation.scale(windows.observations))
-        )
-    rewards = model.transform_rewards(windows.rewards)
-    steps = PolicyTrajectories(
-        features=policy.make_features(latents, latents).transpose(0, 1),
-        actions=windows.actions.transpose(0, 1),
-        rewards=rewards.T,
-        discounts=(config.discount * (~windows.ended)).T,
-        cut=windows.ended.T,
-        weights=torch.ones_like(rewards.T),
-    )
-    values, advantages = estimate_values(config, policy, steps)
-    value_loss, info = critic_loss(policy, steps, values, advantages)
-    descend(optimizers.critic, value_loss, clip=config.policy_clip)
-    _, entropy = policy.likelihood(steps.features[:-1], steps.actions)
-    descend(
-        optimizers.actor, -config.actor_entropy_weight * entropy.mean(), clip=config.policy_clip
-    )
-    return info | {"actor_entropy": entropy.mean()}
-
-
-def pair_steps(windows: Sequences, count: int) -> WindowBatch:
-    """`count` pairs of steps that follow each other in a window; imagination begins at the second of each.
-
-    So it knows one real transition: the paper's.
-    """
-    pairs = torch.ones_like(windows.ended[:, 1:])
-    rows, first = choose_starts(pairs, count)
-    parts = {}
-    for field in fields(windows):
-        tensor: Tensor = getattr(windows, field.name)
-        length = 3 if field.name == "observations" else 2
-        parts[field.name] = tensor[
-            rows[:, None], first[:, None] + torch.arange(length, device=tensor.device)
-        ]
-    startable = torch.zeros_like(parts["ended"])
-    startable[:, 1] = True
-    return WindowBatch(Sequences(**parts), None, startable)

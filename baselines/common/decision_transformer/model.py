@@ -44,9 +44,7 @@ class CausalTransformer(nn.Module):
         self.heads = config.heads
         self.reduced = False  # precision of products
 
-    def forward(
-        self, tokens: Tensor, visible: Tensor, read: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, visible: Tensor, read: Tensor | None = None) -> Tensor:
         """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding.
 
         Returns `(B, L, W)`, or `(B, R, W)` of the tokens at the `(R,)` places `read`.

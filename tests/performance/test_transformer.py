@@ -121,9 +121,9 @@ def test_training_step(benchmark: Callable, report: Callable, placement: str) ->
     median = {name: float(np.median(taken[2:])) for name, taken in seconds.items()}
     benchmark.pedantic(updates["full"], args=(1,), rounds=1)
     for precision in precisions:
+        place = "a token" if placement == "token" else "in the observation token"
         report(
-            f"training step of meta-dt, code {'a token' if placement == 'token' else 'in the observation token'}, "
-            f"batch {config.batch_size}, one thread, {precision}: "
+            f"training step of meta-dt, code {place}, batch {config.batch_size}, one thread, {precision}: "
             f"{config.batch_size / median[precision]:.0f} windows/s, "
             f"{median['plain'] / median[precision]:.2f} times a plain GPT-2 step of the published shapes; "
             f"aim: {AIMS[precision]}"

@@ -7,6 +7,7 @@ can be taken in bfloat16; norms, the residual stream and gradients of weights st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,12 +50,12 @@ def choose_precision(asked: Precision, device: torch.device | str) -> str:
     """`full` or `bfloat16`: what is asked for, and with `auto` what `device` multiplies fastest."""
     if asked != "auto":
         return asked
+    read_capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     kind, fast = torch.device(device).type, False
     if kind == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":  # an older torch does not say: full, then
-        ask: Any = getattr(torch.cpu, "get_capabilities", dict)
-        fast = bool(ask().get("amx_bf16", False))
+        fast = bool(read_capabilities().get("amx_bf16"))
     return "bfloat16" if fast else "full"
 
 
@@ -101,14 +102,13 @@ def _run_block(
     rows = len(hidden) * heads
     kept = draw_kept(torch.Size((rows, *bias.shape[1:])), rate, normal) if rate else None
     projection = _cast(attention.c_attn, precision)
-    attend: Any = _Attention.apply
-    mixed = attend(normal, *projection, bias.expand(rows, -1, -1), kept, read, heads)
+    mixed = _attend(normal, *projection, bias.expand(rows, -1, -1), kept, read, heads)
     change = _multiply(mixed, *_cast(attention.c_proj, precision))  # (B, R, W)
     hidden = _add(hidden, change, attention.resid_dropout)
     normal = parts.ln_2(hidden).to(precision)
-    layers = (*_cast(network.c_fc, precision), *_cast(network.c_proj, precision))
-    run_network: Any = _Network.apply
-    change = run_network(normal, *layers)
+    change = _pass_network(
+        normal, *_cast(network.c_fc, precision), *_cast(network.c_proj, precision)
+    )
     return _add(hidden, change, network.dropout)
 
 
@@ -127,8 +127,7 @@ def _add(hidden: Tensor, change: Tensor, dropout: nn.Dropout) -> Tensor:
     change = change.to(hidden.dtype)
     if not (dropout.training and dropout.p):
         return hidden + change
-    add_kept: Any = _AddKept.apply
-    output: Tensor = add_kept(hidden, change, draw_kept(hidden.shape, dropout.p, hidden))
+    output: Tensor = _add_kept(hidden, change, draw_kept(hidden.shape, dropout.p, hidden))
     return output
 
 
@@ -253,3 +252,8 @@ def _join_heads(inputs: Tensor, heads: int) -> Tensor:
     rows, length, size = inputs.shape
     split = inputs.view(rows // heads, heads, length, size)
     return split.transpose(1, 2).reshape(rows // heads, length, heads * size)
+
+
+_attend: Any = _Attention.apply
+_pass_network: Any = _Network.apply
+_add_kept: Any = _AddKept.apply

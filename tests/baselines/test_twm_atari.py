@@ -57,7 +57,7 @@ class Dot:
     def step(self, action: int) -> GameOutcome:
         self.place += 1
         over = self.place == 15
-        return GameOutcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over, False)
+        return GameOutcome(self.frame(), float(action) * 0.5, self.place % 5 == 0, over)
 
     def frame(self) -> np.ndarray:
         frame = np.zeros((64, 64), np.uint8)
@@ -95,7 +95,10 @@ def test_stacks_are_those_of_a_player_with_a_memory_of_four_frames() -> None:
     for step, observation in enumerate(seen):
         np.testing.assert_array_equal(observation, np.stack(stack))
         outcome = game.step(step % 2)
-        stack = [game.reset()] * 4 if outcome.over else [*stack[1:], outcome.frame]  # a life lost changes nothing
+        if outcome.over or outcome.life_lost:
+            stack = [game.reset() if outcome.over else outcome.frame] * 4
+        else:
+            stack = [*stack[1:], outcome.frame]
     np.testing.assert_array_equal(collector.replay.stack_frames(np.arange(41)), np.stack(seen))
 
 
@@ -130,7 +133,7 @@ def test_sequences_know_where_lives_end() -> None:
 def test_impossible_steps_are_refused(frame: np.ndarray, reward: float, problem: str) -> None:
     replay = played(2)[0].replay
     with pytest.raises(DataError, match=problem):
-        replay.append(0, reward, terminated=False, truncated=False, frame=frame, new_game=False)
+        replay.append(0, reward, terminated=False, truncated=False, frame=frame)
     assert replay.size == 2
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metabench_baselines.twm_plus.reproduction.atari import TIME_LIMIT, AtariGame
+from metabench_baselines.twm_plus.reproduction.atari import AtariGame
 from metabench_baselines.twm_plus.reproduction.published_numbers import GAMES
 from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
 from metabench_baselines.twm_plus.reproduction.sizes import SIZES
@@ -37,21 +37,36 @@ def test_a_step_is_four_frames_of_the_emulator() -> None:
     game, plain = AtariGame("Breakout", 3), emulator("Breakout", 3)
     actions = plain.getMinimalActionSet()
     assert game.num_actions == len(actions) == 4
-    plain.reset_game()
-    assert np.abs(game.reset() - brute_means(plain.getScreenGrayscale())).max() <= 0.51
-    random, lives = np.random.default_rng(0), plain.lives()
-    lost = 0
-    for number in range(150):
-        action = int(random.integers(4))
+
+
+    def hold(action: int) -> tuple[list[np.ndarray], float]:
         screens, reward = [], 0.0
         for _ in range(4):
             reward += plain.act(actions[action])
             screens.append(plain.getScreenGrayscale())
+        return screens, reward
+
+    plain.reset_game()
+    assert actions[1] == ale_py.Action.FIRE
+    screens, _ = hold(1)
+    pooled = np.maximum(screens[2], screens[3])
+    assert np.abs(game.reset(no_ops=20) - brute_means(pooled)).max() <= 0.51  # FIRE in place of no-ops
+    random, lives = np.random.default_rng(0), plain.lives()
+    lost = 0
+    for number in range(150):
+        action = int(random.integers(4))
+        screens, reward = hold(action)
+        life_lost = plain.lives() < lives
+        if life_lost and not plain.game_over():
+            screens, more = hold(1)
+            reward += more
         outcome = game.step(action)
-        if number % 10 == 0:
+        if number % 10 == 0 or life_lost:
             assert np.abs(outcome.frame - brute_means(np.maximum(screens[2], screens[3]))).max() <= 0.51
-        assert (outcome.reward, outcome.life_lost) == (reward, plain.lives() < lives)
-        assert not (outcome.over or outcome.truncated)
+        assert (outcome.reward, outcome.life_lost) == (reward, life_lost)
+        assert outcome.over == plain.game_over()
+        if outcome.over:
+            break
         lost, lives = lost + outcome.life_lost, plain.lives()
     assert lost > 0
 
@@ -80,7 +95,17 @@ def test_all_games_are_there_and_their_first_action_is_to_do_nothing() -> None:
         assert emulator(name, 0).getMinimalActionSet()[0].value == 0, name
 
 
-def test_a_game_is_over_without_lives_or_cut_at_its_limit() -> None:
+def test_a_game_without_fire_begins_with_single_frames_of_doing_nothing() -> None:
+    game, plain = AtariGame("MsPacman", 3), emulator("MsPacman", 3)
+    assert not game.fires
+    plain.reset_game()
+    for _ in range(7):
+        plain.act(plain.getMinimalActionSet()[0])
+    assert np.abs(game.reset(no_ops=7) - brute_means(plain.getScreenGrayscale())).max() <= 0.51
+    assert plain.getEpisodeFrameNumber() == 7
+
+
+def test_a_game_is_over_without_lives() -> None:
     game = AtariGame("Pong", 0)
     game.reset()
     total, outcome = 0.0, game.step(0)
@@ -88,10 +113,6 @@ def test_a_game_is_over_without_lives_or_cut_at_its_limit() -> None:
         outcome = game.step(0)
         total += outcome.reward
     assert total == -21.0
-    game.reset()
-    state = game.state_dict()
-    game.load_state_dict({**state, "steps": TIME_LIMIT - 2})
-    assert [game.step(0).truncated for _ in range(2)] == [False, True]
 
 
 def test_a_stopped_run_of_a_real_game_ends_the_same(tmp_path) -> None:

@@ -1,4 +1,8 @@
-"""Atari games as the paper plays them: four frames an action, 64 x 64 grey, a time limit, no sticky actions."""
+"""Atari games as the paper plays them: four frames an action, 64 x 64 grey, FIRE begins, no sticky actions.
+
+Gymnasium's `AtariPreprocessing` is not used: it needs OpenCV for the same means over areas, shows old pixels where a
+game ends within an action, and cannot be put back to where it was.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ FRAME_SKIP = 4
 """Frames that an action is held; the last two of them are pooled by their maximum."""
 
 TIME_LIMIT = 27_000
-"""Steps after which a game is cut."""
+"""Steps after which a life is cut while learning, and a game at evaluation."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,16 @@ class GameOutcome:
     """What one step led to.
 
     Attributes:
-        frame: `(64, 64)` bytes after the step.
+        frame: `(64, 64)` bytes after the step; after FIRE, where that follows a lost life.
         reward: what the game paid, as it is.
         life_lost: a life was lost; the game may go on.
         over: the game is over.
-        truncated: the game was cut at its time limit.
     """
 
     frame: Array
     reward: float
     life_lost: bool
     over: bool
-    truncated: bool
 
 
 class Game(Protocol):
@@ -48,11 +50,11 @@ class Game(Protocol):
     num_actions: int
 
     def reset(self, no_ops: int = 0) -> Array:
-        """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
+        """Begin anew, with FIRE or with so many frames of doing nothing; the first frame, `(64, 64)` bytes."""
         ...
 
     def step(self, action: int) -> GameOutcome:
-        """Hold action number `action` for one step."""
+        """Hold action number `action` for one step; a lost life is followed by FIRE, if the game has it."""
         ...
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -78,7 +80,7 @@ class AtariGame:
             MetabenchError: ale-py is not installed, or is too old to have the game.
         """
         try:
-            from ale_py import ALEInterface, LoggerMode, roms
+            from ale_py import Action, ALEInterface, LoggerMode, roms
         except ImportError as error:
             raise MetabenchError(
                 f"game {name!r} needs ale-py, which is not installed; expected: pip install 'metabench[atari]'"
@@ -96,42 +98,42 @@ class AtariGame:
         self._emulator.loadROM(rom)
         self._actions = self._emulator.getMinimalActionSet()
         self.num_actions = len(self._actions)
+        self.fires = self._actions[1] == Action.FIRE
+        """Whether FIRE is the second action: then it begins each life."""
         height, width = self._emulator.getScreenDims()
         self._rows, self._columns = _area_means(height, SIDE), _area_means(width, SIDE).T
-        self._steps, self._lives = 0, 0
+        self._lives = 0
 
     def reset(self, no_ops: int = 0) -> Array:
-        """Begin anew with so many steps of doing nothing; the first frame, `(64, 64)` bytes."""
+        """Begin anew, with FIRE or, in games without it, `no_ops` frames of doing nothing.
+
+        Returns the first frame, `(64, 64)` bytes.
+        """
         self._begin()
-        frame = self._shrink_screen(self._emulator.getScreenGrayscale())
-        for _ in range(no_ops):
-            outcome = self.step(
-                0
-            )  # the first of the minimal actions is to do nothing, in every game
-            frame = outcome.frame
-            if outcome.over:
-                self._begin()
-        self._steps = 0
-        return frame
+        if self.fires:
+            screen, _ = self._hold(1)
+        else:
+            for _ in range(no_ops):
+                self._emulator.act(self._actions[0])  # to do nothing is the first, in every game
+                if self._emulator.game_over():
+                    self._begin()
+            screen = self._emulator.getScreenGrayscale()
+        self._lives = self._emulator.lives()
+        return self._shrink_screen(screen)
 
     def step(self, action: int) -> GameOutcome:
-        """Hold action number `action` for one step."""
-        reward, over, screens = 0.0, False, []
-        for frame in range(FRAME_SKIP):
-            reward += self._emulator.act(self._actions[action])
-            over = self._emulator.game_over()
-            if over or frame >= FRAME_SKIP - 2:
-                screens.append(self._emulator.getScreenGrayscale())
-            if over:
-                break
-        self._steps += 1
-        before, self._lives = self._lives, self._emulator.lives()
+        """Hold action number `action` for one step; a lost life is followed by FIRE, if the game has it."""
+        screen, reward = self._hold(action)
+        life_lost = self._emulator.lives() < self._lives
+        if life_lost and self.fires and not self._emulator.game_over():
+            screen, more = self._hold(1)
+            reward += more
+        self._lives = self._emulator.lives()
         return GameOutcome(
-            frame=self._shrink_screen(np.max(screens, axis=0)),
-            reward=float(reward),
-            life_lost=self._lives < before,
-            over=over,
-            truncated=self._steps >= TIME_LIMIT and not over,
+            frame=self._shrink_screen(screen),
+            reward=reward,
+            life_lost=life_lost,
+            over=self._emulator.game_over(),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,7 +141,6 @@ class AtariGame:
         state = self._emulator.cloneSystemState().serialize()
         return {
             "system": np.frombuffer(state, np.uint8),
-            "steps": self._steps,
             "lives": self._lives,
         }
 
@@ -148,7 +149,19 @@ class AtariGame:
         from ale_py import ALEState
 
         self._emulator.restoreSystemState(ALEState(state_dict["system"].tobytes()))
-        self._steps, self._lives = int(state_dict["steps"]), int(state_dict["lives"])
+        self._lives = int(state_dict["lives"])
+
+    def _hold(self, action: int) -> tuple[Array, float]:
+        """Four frames of an action, fewer where the game ends: the last two screens' maximum, and the reward."""
+        reward, screens = 0.0, []
+        for frame in range(FRAME_SKIP):
+            reward += self._emulator.act(self._actions[action])
+            over = self._emulator.game_over()
+            if over or frame >= FRAME_SKIP - 2:
+                screens.append(self._emulator.getScreenGrayscale())
+            if over:
+                break
+        return np.asarray(np.max(screens, axis=0)), float(reward)
 
     def _begin(self) -> None:
         self._emulator.reset_game()

@@ -13,7 +13,7 @@ from metabench import Array, TrainingRun
 from ..actor_critic import ActorCritic
 from ..model.observation_model import FRAMES
 from ..model.world_model import WorldModel
-from .atari import Game
+from .atari import TIME_LIMIT, Game
 from .replay import Replay
 
 
@@ -33,11 +33,15 @@ def sample_actions(
 
 
 class Collector:
-    """Plays one game into a replay, game after game; a lost life ends an episode, but not the game."""
+    """Plays one game into a replay, game after game.
+
+    A lost life ends an episode, but not the game; the next life has a stack of frames and a time limit of its own.
+    """
 
     def __init__(self, game: Game, replay: Replay, run: TrainingRun, no_ops: int) -> None:
-        """Play `game` into `replay`; each game begins with 1 to `no_ops` steps of doing nothing, if that is not 0."""
+        """Play `game` into `replay`; each game without FIRE begins with 1 to `no_ops` frames of doing nothing."""
         self.replay = replay
+        self._steps = 0  # of this life
         self._game, self._run, self._no_ops = game, run, no_ops
 
     def observation(self) -> Array:
@@ -49,24 +53,32 @@ class Collector:
     def step(self, action: int) -> None:
         """Act once, after `observation`."""
         outcome = self._game.step(action)
-        new_game = outcome.over or outcome.truncated
+        self._steps += 1
+        terminated = outcome.over or outcome.life_lost
+        truncated = self._steps >= TIME_LIMIT and not terminated
+        if terminated or truncated:
+            self._steps = 0
         self.replay.append(
             action,
             outcome.reward,
-            terminated=outcome.over or outcome.life_lost,
-            truncated=outcome.truncated,
-            frame=self._reset() if new_game else outcome.frame,
-            new_game=new_game,
+            terminated=terminated,
+            truncated=truncated,
+            frame=self._reset() if outcome.over or truncated else outcome.frame,
         )
 
     def state_dict(self) -> dict[str, Any]:
         """Where game and replay are."""
-        return {"game": dict(self._game.state_dict()), "replay": self.replay.state_dict()}
+        return {
+            "game": dict(self._game.state_dict()),
+            "replay": self.replay.state_dict(),
+            "steps": self._steps,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
         """Put back what `state_dict` returned."""
         self._game.load_state_dict(state_dict["game"])
         self.replay.load_state_dict(state_dict["replay"])
+        self._steps = int(state_dict["steps"])
 
     def _reset(self) -> Array:
         if not self._no_ops:
@@ -78,7 +90,8 @@ class Collector:
 def play_games(model: WorldModel, policy: ActorCritic, games: Sequence[Game], seed: int) -> Array:
     """Play each game once to its end, all at the same time.
 
-    A life lost ends nothing, nothing is done at the beginning, and all are waited for: short games count no more often.
+    A life lost ends nothing and leaves the stack of frames as it is; each game is cut at the time limit; all are waited
+    for: short games count no more often.
 
     Args:
         model: the world model, of which the encoder is used.
@@ -92,11 +105,13 @@ def play_games(model: WorldModel, policy: ActorCritic, games: Sequence[Game], se
     generator = torch.Generator(model.get_buffer("reward_scale").device).manual_seed(seed)
     stacks = np.stack([np.repeat(game.reset()[None], FRAMES[0], axis=0) for game in games])
     scores, playing = np.zeros(len(games)), np.ones(len(games), bool)
-    while playing.any():
+    for _ in range(TIME_LIMIT):
+        if not playing.any():
+            break
         actions = sample_actions(model, policy, stacks, generator)
         for lane in np.flatnonzero(playing).tolist():
             outcome = games[lane].step(int(actions[lane]))
             scores[lane] += outcome.reward
-            playing[lane] = not (outcome.over or outcome.truncated)
+            playing[lane] = not outcome.over
             stacks[lane] = np.concatenate([stacks[lane, 1:], outcome.frame[None]])
     return scores

@@ -38,7 +38,7 @@ class Replay:
             "frames": np.empty(
                 (capacity + 1, SIDE, SIDE), np.uint8
             ),  # untouched pages take no memory
-            "first": np.zeros(capacity + 1, np.int64),  # where the frame's game begins
+            "first": np.zeros(capacity + 1, np.int64),  # where the frame's life begins
             "actions": np.zeros(capacity + 1, np.int64),
             "rewards": np.zeros(capacity + 1, np.float32),
             "terminated": np.zeros(capacity + 1, bool),
@@ -59,7 +59,7 @@ class Replay:
 
     def begin(self, frame: Array) -> None:
         """Add the first frame of all."""
-        self._add(frame, new_game=True)
+        self._add(frame, new_life=True)
 
     def append(
         self,
@@ -69,9 +69,8 @@ class Replay:
         terminated: bool,
         truncated: bool,
         frame: Array,
-        new_game: bool,
     ) -> None:
-        """Add a step.
+        """Add a step; after an end the stack of frames is filled with the next life's first.
 
         Args:
             action: what was done.
@@ -79,7 +78,6 @@ class Replay:
             terminated: a life was lost, or the game was over.
             truncated: the game was cut.
             frame: `(64, 64)` bytes that the next action sees: of a new game, if this one has ended.
-            new_game: the frame is a new game's first.
 
         Raises:
             DataError: the frame has another shape, or the reward overflows.
@@ -90,12 +88,12 @@ class Replay:
                 f"number below {LARGEST_REWARD:g}"
             )
         row, columns = self.size, self._columns
-        self._add(frame, new_game)
+        self._add(frame, terminated or truncated)
         columns["actions"][row], columns["rewards"][row] = action, reward
         columns["terminated"][row], columns["ended"][row] = terminated, terminated or truncated
 
     def stack_frames(self, index: Array) -> Array:
-        """Stacks `(..., 4, 64, 64)` of bytes that end with frames `index`; a game's first frame is repeated."""
+        """Stacks `(..., 4, 64, 64)` of bytes that end with frames `index`; a life's first frame is repeated."""
         back = np.arange(1 - FRAMES[0], 1)
         stacked = np.maximum(index[..., None] + back, self._columns["first"][index][..., None])
         return np.asarray(self._columns["frames"][stacked])
@@ -166,12 +164,12 @@ class Replay:
     def _chunk(self, number: int) -> str:
         return f"{self._name}-replay-{number:05d}"
 
-    def _add(self, frame: Array, new_game: bool) -> None:
+    def _add(self, frame: Array, new_life: bool) -> None:
         if frame.shape != (SIDE, SIDE) or frame.dtype != np.uint8:
             raise DataError(
                 f"{self._name}: frame of shape {frame.shape} and type {frame.dtype}, expected ({SIDE}, {SIDE}) bytes"
             )
         columns, row = self._columns, self._frames
         columns["frames"][row] = frame
-        columns["first"][row] = row if new_game else columns["first"][row - 1]
+        columns["first"][row] = row if new_life else columns["first"][row - 1]
         self._frames += 1

@@ -62,7 +62,7 @@ class TWMReproduceConfig(Config):
     no_ops: int = Field(
         default=30,
         ge=0,
-        description="most steps of doing nothing at the beginning of a played game",
+        description="most frames of doing nothing at the beginning of a played game without FIRE",
     )
     evaluation_interval: int = Field(
         default=5_000,

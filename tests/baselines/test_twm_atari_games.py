@@ -38,7 +38,6 @@ def test_a_step_is_four_frames_of_the_emulator() -> None:
     actions = plain.getMinimalActionSet()
     assert game.num_actions == len(actions) == 4
 
-
     def hold(action: int) -> tuple[list[np.ndarray], float]:
         screens, reward = [], 0.0
         for _ in range(4):

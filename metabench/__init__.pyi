@@ -5,6 +5,8 @@ from .checks.method import check_method as check_method
 from .checks.suite import check_suite as check_suite
 from .data.columns import Columns as Columns
 from .data.episode import Episode as Episode
+from .data.foreign.meta_dt import import_meta_dt as import_meta_dt
+from .data.foreign.options import ImportOptions as ImportOptions
 from .data.load import load_data as load_data
 from .data.making.build import DatasetIdentity as DatasetIdentity
 from .data.making.build import build_data as build_data
@@ -102,6 +104,7 @@ __all__ = [
     "Finding",
     "HeatMap",
     "ImageStrip",
+    "ImportOptions",
     "Leaderboard",
     "LeaderboardEntry",
     "LinePlot",
@@ -143,6 +146,7 @@ __all__ = [
     "compute_error",
     "evaluate",
     "evaluate_predictions",
+    "import_meta_dt",
     "list_methods",
     "list_suites",
     "load_data",

@@ -27,6 +27,7 @@ PRESETS = {
     "tiny": BCConfig(width=32, batch_size=64, updates=200, log_interval=50),
     "demo": BCConfig(width=128, updates=2_000),
     "cpu": BCConfig(),
+    "long": BCConfig(updates=80_000, log_interval=2_000),
     "paper": BCConfig(
         width=512, depth=3, learning_rate=3e-4, batch_size=1024, updates=100_000, log_interval=1_000
     ),

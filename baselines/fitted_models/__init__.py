@@ -54,13 +54,13 @@ class GPModel(RidgeModel):
 
 
 class KernelModel(RidgeModel):
-    """Plans in the kernel regressions that `oswm` starts from: `oswm` without its transformer."""
+    """Plans in the kernel regressions that `oswm-plus` starts from: `oswm-plus` without its transformer."""
 
     name = "kernel-model"
     reader: ClassVar[type[Reader]] = KernelReader
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
-        """Those of `oswm`, so that the transformer is all that differs."""
+        """Those of `oswm-plus`, so that the transformer is all that differs."""
         del suite
         return KERNEL_PRESETS

@@ -16,4 +16,4 @@ KERNEL_PRESETS = {
     "demo": PlannerConfig(largest_context=256),
     "cpu": PlannerConfig(largest_context=256),
 }
-"""As much context as `oswm` reads."""
+"""As much context as `oswm-plus` reads."""

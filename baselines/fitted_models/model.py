@@ -39,7 +39,7 @@ Of 384 rows of a smooth function in 14 dimensions, where none is idle, 192 err b
 """
 
 PRIOR_WEIGHT = 2.0
-"""Rows that the fixed scales of kernel regressions count as, as in the shipped weights of `oswm`."""
+"""Rows that the fixed scales of kernel regressions count as, as in the shipped weights of `oswm-plus`."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class GaussianProcessReader(Reader):
 
 
 class KernelReader(Reader):
-    """What `oswm` is without its transformer: its regressions, and how much they are expected to miss."""
+    """What `oswm-plus` is without its transformer: its regressions, and how much they are expected to miss."""
 
     def read(self, context: Rows) -> DynamicsModel:
         """Regress changes and reward, exactly over all rows, with kernels that the rows left out choose."""

@@ -1,4 +1,4 @@
-"""Regression of a context in closed form: what `kernel-model` predicts, and the transformer of `oswm` starts from.
+"""Regression of a context in closed form: what `kernel-model` predicts, and the transformer of `oswm-plus` starts from.
 
 Kernel regression, exact over all rows (Rasmussen and Williams 2006, sections 2.2 and 5.4.2). The kernel is linear and,
 in addition, radial over all inputs at once, or a sum of one for each input: a sum of functions of one input each, which

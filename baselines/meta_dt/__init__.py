@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.decision_transformer.saving import load_networks, load_settings
-from .config import ABLATIONS, MetaDTConfig, build_presets
+from .config import VARIANTS, MetaDTConfig, build_presets
 from .policy import MetaDTPolicy
-from .reproduction.reproduce import ReproduceConfig, reproduce
+from .reproduction.config import ReproduceConfig
+from .reproduction.reproduce import reproduce
 from .train import build_transformer, train_policy
 from .world_model import WorldModel
 
@@ -20,9 +21,10 @@ class MetaDT(Method):
     """Meta-DT (Wang et al., NeurIPS 2024, arXiv 2410.11448), true to the paper."""
 
     name: ClassVar[str] = "meta-dt"
+    version: ClassVar[int] = 2
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2410.11448"
     predicts: ClassVar[bool] = True
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = ABLATIONS
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     reproduction: ClassVar[type[Config] | None] = ReproduceConfig
     config_class: ClassVar[type[Config]] = MetaDTConfig
     config: MetaDTConfig

@@ -13,7 +13,10 @@ from metabench import Array, Spaces, TrainingData
 from .config import MetaDTConfig
 
 Transitions = dict[str, Tensor]
-"""Scaled `observations, actions, rewards, changes` (next observation minus observation), each `(..., size)`."""
+"""Scaled `observations, actions, rewards, changes` (next observation minus observation), `next_observations`.
+
+Each is `(..., size)`.
+"""
 
 
 class TransitionScales(nn.Module):
@@ -71,6 +74,7 @@ class TransitionScales(nn.Module):
             "actions": torch.as_tensor(actions, dtype=torch.float32, device=device),
             "rewards": (reward - self.reward_mean) / self.reward_deviation,
             "changes": (after - before - self.change_mean) / self.change_deviation,
+            "next_observations": (after - self.observation_mean) / self.observation_deviation,
         }
 
 
@@ -145,15 +149,27 @@ class Decoders(nn.Module):
     def __init__(self, config: MetaDTConfig, spaces: Spaces) -> None:
         """Make the networks."""
         super().__init__()
-        size = spaces.observation_dim
-        inputs = size + spaces.action_dim + config.code_dim
-        self.reward = build_decoder(inputs + size, config.model_width, 1)
-        self.transition = build_decoder(inputs, config.model_width, size)
+        size, actions, width = spaces.observation_dim, spaces.action_dim, config.model_width
+        self.encoded = config.decoder_inputs == "encoded"
+        seen, done = (16, 16) if self.encoded else (size, actions)
+        if self.encoded:
+            self.observation_map = nn.Linear(size, 16)  # of observation and next observation alike
+            self.action_map = nn.Linear(actions, 16)
+        inputs = seen + done + config.code_dim
+        self.reward = build_decoder(inputs + seen, width, 1)
+        self.transition = build_decoder(inputs, width, size)
 
     def forward(self, transitions: Transitions, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled rewards `(..., 1)`, given the true change, and changes `(..., observation_dim)`."""
-        before = [transitions["observations"], transitions["actions"], codes]
-        reward = self.reward(torch.cat([*before, transitions["changes"]], dim=-1))
+        observations, actions = transitions["observations"], transitions["actions"]
+        if self.encoded:
+            observations = torch.relu(self.observation_map(observations))
+            actions = torch.relu(self.action_map(actions))
+            after = torch.relu(self.observation_map(transitions["next_observations"]))
+        else:
+            after = transitions["changes"]
+        before = [observations, actions, codes]
+        reward = self.reward(torch.cat([*before, after], dim=-1))
         return reward, self.transition(torch.cat(before, dim=-1))
 
 

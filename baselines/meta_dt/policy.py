@@ -18,6 +18,7 @@ from ..common.decision_transformer.policy import (
     choose_prompts,
     choose_random_prompt,
 )
+from ..common.decision_transformer.prompted_episodes import choose_best_episodes
 from ..common.decision_transformer.saving import count_trained_parameters, save_networks
 from ..common.decision_transformer.train import Networks, Scales
 from .config import TaskCodeConfig
@@ -245,6 +246,8 @@ class MetaDTPolicy(Policy):
     def _choose_prompts(self, support: Mapping[int, Sequence[Episode]]) -> list[Segment | None]:
         """One prompt a lane from its group's support: complementary, unless that is ablated; None without support."""
         model = self.world_model
+        if self.config.acting_prompts == "top-return":
+            support = {group: choose_best_episodes(episodes) for group, episodes in support.items()}
         if model is None or self.config.no_complementary_prompt:
             choose = choose_random_prompt(self.config.prompt_length)
             return choose_prompts(self._groups, support, self._seeds, choose)
@@ -261,26 +264,25 @@ class MetaDTPolicy(Policy):
         ]
 
     def _score_segments(self, model: TaskCodeModel, episode: Episode) -> Array:
-        """Error sum of each segment of an episode, by its first step."""
+        """Error sum of each segment of an episode, by its first step; 0 where none may begin."""
         error = measure_episode_surprise(model, self.spaces, episode)
         sums = np.concatenate([[0.0], np.cumsum(error, dtype=np.float64)])
         length = min(self.config.prompt_length, len(episode))
-        return np.asarray(sums[length:] - sums[: len(sums) - length])
+        scores = sums[length:] - sums[: len(sums) - length] + 1e-12  # errors may all be 0
+        scores[: min(self.config.earliest_segment, len(scores) - 1)] = 0.0
+        return np.asarray(scores)
 
     def _choose_complementary(
         self, support: Sequence[Episode], scores: Sequence[Array], seed: int
     ) -> Segment:
-        """The segment of the largest error over all support, or one drawn with probability proportional to it."""
-        flat = np.concatenate(scores)
+        """The segment of the largest error over all support; or one of a random episode, drawn by its error."""
         if self.config.segment_choice == "largest-error":
-            index = int(flat.argmax())
+            place = int(np.argmax([values.max() for values in scores]))
+            start = int(scores[place].argmax())
         else:
-            cumulative = np.cumsum(flat + 1e-12)  # errors may all be 0
-            threshold = np.random.default_rng([seed, 2]).random() * cumulative[-1]
-            index = int(np.searchsorted(cumulative, threshold))
-        # `index` counts through the segments of all episodes: find the episode that it falls into.
-        for episode, values in zip(support, scores, strict=True):
-            if index < len(values):
-                return Segment(episode, index, min(self.config.prompt_length, len(episode)))
-            index -= len(values)
-        raise AssertionError("a segment lies in one of the episodes")
+            generator = np.random.default_rng([seed, 2])
+            place = int(generator.integers(len(support)))
+            cumulative = np.cumsum(scores[place])
+            start = int(np.searchsorted(cumulative, generator.random() * cumulative[-1], "right"))
+        episode = support[place]
+        return Segment(episode, start, min(self.config.prompt_length, len(episode)))

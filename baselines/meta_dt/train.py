@@ -195,13 +195,13 @@ def choose_complementary_segments(
     offsets, lengths = data.columns.offsets, data.lengths
     longest, length = int(lengths.max()), config.prompt_length
     starts = np.arange(max(longest - length, 0) + 1)
-    # (E, starts): error sum of the segment that begins there; 0 where that would be too late.
+    # (E, starts): error sum of the segment that begins there; 0 where none may begin.
     scores = np.zeros((data.num_episodes, len(starts)))
-    latest = np.maximum(lengths - length, 0)
-    valid = starts <= latest[:, None]
+    latest = np.maximum(lengths - length, 0)[:, None]
+    valid = (starts <= latest) & (starts >= np.minimum(config.earliest_segment, latest))
     begin = (offsets[:-1, None] + starts)[valid]
     end = np.minimum(offsets[:-1, None] + starts + length, offsets[1:, None])[valid]
-    # Never 0, or a start that is too late could be drawn.
+    # Never 0, or a start that is none could be drawn.
     scores[valid] = sums[end] - sums[begin] + 1e-12
     best = scores.argmax(axis=1)
     cumulative = np.cumsum(scores, axis=1)

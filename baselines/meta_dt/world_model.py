@@ -70,16 +70,19 @@ class TaskCodeModel(nn.Module, ABC):
         states, rewards = [], []
         for features in actions.unbind(1):
             before = (state - scales.observation_mean) / scales.observation_deviation
-            asked = {"observations": before, "actions": features, "changes": nothing}
+            asked = {"observations": before, "actions": features}
+            asked |= {"changes": nothing, "next_observations": nothing}
             if self.decoded == "reward":
                 change = -scales.change_mean / scales.change_deviation  # scaled: nothing changes
                 change = change.expand_as(state)
             else:
                 change = self.decoders(asked, codes)[1]
             earned = torch.zeros_like(state[:, :1])
-            if self.decoded != "transition":
-                earned = self.decoders({**asked, "changes": change}, codes)[0]
             state = state + change * scales.change_deviation + scales.change_mean
+            if self.decoded != "transition":
+                after = (state - scales.observation_mean) / scales.observation_deviation
+                asked = {**asked, "changes": change, "next_observations": after}
+                earned = self.decoders(asked, codes)[0]
             states.append(state)
             rewards.append((earned * scales.reward_deviation + scales.reward_mean)[:, 0])
         return torch.stack(states, 1), torch.stack(rewards, 1)
@@ -93,7 +96,7 @@ class WorldModel(TaskCodeModel):
     def __init__(self, config: MetaDTConfig, spaces: Spaces) -> None:
         """Make the networks."""
         super().__init__()
-        self.decoded = config.decoders
+        self.decoded = config.decoded
         self.scales = TransitionScales(spaces.observation_dim)
         self.encoder = ContextEncoder(config, spaces)
         self.decoders = Decoders(config, spaces)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..common.decision_transformer.config import CodePlacement
-from ..meta_dt.config import TaskCodeConfig, collect_overrides, drop_fixed_fields
+from ..meta_dt.config import BUDGETS, PAPER, TaskCodeConfig, describe_suite, drop_fixed_fields
 
 
 class MetaDTPlusConfig(TaskCodeConfig):
@@ -19,6 +19,11 @@ class MetaDTPlusConfig(TaskCodeConfig):
     )
     no_prompt: bool = Field(
         True, description="no prompt at any number of shots: the code reads the support"
+    )
+    acting_prompts: Literal["top-return", "all"] = Field(
+        "all",
+        description="support episodes that a prompt is taken from, if there are prompts: the three of the highest "
+        "return, or all",
     )
     code_placement: CodePlacement = Field(
         "sum",
@@ -85,18 +90,28 @@ NOISY_SUITES: Mapping[str, Mapping[str, Any]] = {
 }
 """Suites whose logged actions are noisy, and what is done differently there."""
 
-OWN: tuple[str, ...] = ("window", "no_prompt", "code_placement", "target_return")
+OWN: tuple[str, ...] = ("window", "no_prompt", "code_placement", "target_return", "prompt_warmup")
 """Fields whose default here comes before what Meta-DT's presets say."""
 
 
+UPDATES: Mapping[str, Mapping[str, int]] = {
+    "cpu": {"updates": 1_000, "model_updates": 2_000, "log_interval": 20},
+    "long": {"updates": 10_000, "model_updates": 20_000, "log_interval": 200},
+    "paper": {"model_updates": 100_000, "log_interval": 20},
+}
+"""Where the budget is not Meta-DT's: an update reads single steps and whole episodes here, no windows."""
+
+
 def build_presets(suite: str) -> dict[str, MetaDTPlusConfig]:
-    """Configurations for `suite` by preset: Meta-DT's budgets, in steps and episodes instead of windows."""
+    """Configurations for `suite` by preset."""
     presets = {}
-    for name, overrides in collect_overrides(suite).items():
+    for name, budget in BUDGETS.items():
+        published = PAPER.get(suite, {}) if name == "paper" else {}
+        overrides = {**describe_suite(suite), **budget, **published, **UPDATES.get(name, {})}
         kept = {key: value for key, value in overrides.items() if key not in OWN}
         kept["batch_size"] = 64 if name == "tiny" else 1024  # single steps, not windows of 20
         kept["model_batch_size"] = 8 if name == "tiny" else 64  # whole episodes, not transitions
-        if name == "cpu" and suite in NOISY_SUITES:
-            kept["updates"] = 3000  # single steps are cheap, and more of them average the noise out
+        if name in ("cpu", "long") and suite in NOISY_SUITES:
+            kept["updates"] *= 3  # single steps are cheap, and more of them average the noise out
         presets[name] = MetaDTPlusConfig(**{**kept, **NOISY_SUITES.get(suite, {})})
     return presets

@@ -155,7 +155,7 @@ class HistoryWorldModel(TaskCodeModel):
     def __init__(self, config: MetaDTPlusConfig, spaces: Spaces) -> None:
         """Make the networks."""
         super().__init__()
-        self.decoded = config.decoders
+        self.decoded = config.decoded
         self.scales = TransitionScales(spaces.observation_dim)
         self.encoder = HistoryEncoder(config, spaces)
         self.decoders = HistoryDecoders(config, spaces)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..twm.inspect.diagnostics import diagnose
-from ..twm.policy import TWMPolicy, load_twm_policy
+from ..twm_plus.inspect.diagnostics import diagnose
+from ..twm_plus.policy import TWMPolicy, load_twm_policy
 from .config import TWMPublishedConfig
 from .presets import PRESETS, VARIANTS
 from .train import make_learner, train_everything

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..twm.config import TWMConfig, Widths, WorldModelConfig
+from ..twm_plus.config import TWMConfig, Widths, WorldModelConfig
 
 
 class TWMPublishedConfig(WorldModelConfig):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metabench import Array, DataError, TrainingData
 
-from ..twm.model.world_model import Sequences
+from ..twm_plus.model.world_model import Sequences
 from .config import TWMPublishedConfig
 
 

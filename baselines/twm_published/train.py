@@ -15,11 +15,11 @@ from torch import Tensor
 from metabench import Spaces, TrainingData, TrainingRun
 
 from ..common.optimisation import descend
-from ..twm.actor_critic import ActorCritic
-from ..twm.config import TWMConfig
-from ..twm.model.world_model import WorldModel
-from ..twm.training.gradient_steps import PolicyOptimizers, make_adam, update_in_imagination
-from ..twm.training.published_updates import (
+from ..twm_plus.actor_critic import ActorCritic
+from ..twm_plus.config import TWMConfig
+from ..twm_plus.model.world_model import WorldModel
+from ..twm_plus.training.gradient_steps import PolicyOptimizers, make_adam, update_in_imagination
+from ..twm_plus.training.published_updates import (
     pair_steps,
     update_on_sequences,
     update_policy_on_sequences,

@@ -12,6 +12,7 @@ from metabench.checks.suite_environment import LaneChecks, SuiteCheck
 from metabench.checks.suite_tasks import TaskChecks
 from metabench.checks.suite_teacher import TeacherChecks
 from metabench.errors import UnknownNameError
+from metabench.methods.former_names import refuse_former_name
 from metabench.methods.registry import list_methods
 from metabench.suites import Suite, list_suites, load_suite
 from metabench.suites.folders import is_suite_name
@@ -56,12 +57,13 @@ def iterate_named_checks(name: str, *, preset: str = "tiny") -> Iterator[Finding
 
     Raises:
         UnknownNameError: nothing has this name.
-        MetabenchError: it cannot be loaded.
+        MetabenchError: it cannot be loaded, or a method had this name once.
     """
     is_folder = "/" in name and ".py:" not in name and Path(name).is_dir()
     is_suite = is_folder or is_suite_name(name)
     is_method = not is_folder and (".py:" in name or name.partition("/")[0] in list_methods())
     if not is_suite and not is_method:
+        refuse_former_name(name.partition("/")[0], list_methods())
         raise UnknownNameError("method or suite", name, {*list_methods(), *list_suites()})
     method_checks = iterate_method_checks(name, preset=preset) if is_method else iter(())
     return chain(method_checks, iterate_suite_checks(name) if is_suite else ())

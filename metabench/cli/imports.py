@@ -83,16 +83,40 @@ def meta_dt(
     action_bound: ActionBound = None,
     num_actions: NumActions = None,
     keep_last: KeepLast = False,
+    action_scale: Annotated[
+        float, typer.Option(help="what actions are multiplied by to be in the suite's units")
+    ] = 1.0,
+    dataset: Annotated[
+        str, typer.Option(help="what the suite, where it exists, calls the data")
+    ] = "released",
     force: Force = False,
 ) -> None:
-    """Import the Meta-DT group's released pickles, a dataset a task: all of them, or none."""
+    """Import the Meta-DT group's released pickles, a task each: all of them, or none.
+
+    Of a suite that exists they become a dataset, for every method to train on; its simulator is given the logged
+    actions first, and must observe and pay what was logged.
+    """
     from metabench.data.foreign.meta_dt import import_meta_dt
     from metabench.data.foreign.options import ImportOptions
+    from metabench.suites import list_suites
 
-    options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
+    options = ImportOptions(
+        suite,
+        horizon,
+        dataset_id,
+        action_bound,
+        num_actions,
+        keep_last,
+        force,
+        action_scale,
+        dataset,
+    )
     with _watch_import(folder.name) as progress:
         imported = import_meta_dt(folder, options, progress=progress)
-    _print_imported(imported)
+    if suite in list_suites():
+        _print_own_dataset(suite, dataset, imported)
+    else:
+        _print_imported(imported)
 
 
 @contextmanager
@@ -109,6 +133,31 @@ def _watch_import(label: str) -> Iterator[Callable[[str, int, int], None]]:
         Console(stderr=True).print(
             f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False
         )
+
+
+def _print_own_dataset(suite: str, dataset: str, imported: Sequence[Imported]) -> None:
+    from metabench.data.load import read_dataset_identity
+    from metabench.suites import load_suite
+
+    loaded = load_suite(suite)
+    identity = read_dataset_identity(loaded, dataset)
+    episodes, steps = sum(each.episodes for each in imported), sum(each.steps for each in imported)
+    low = min(each.returns[0] for each in imported)
+    mean = sum(each.returns[1] * each.episodes for each in imported) / episodes
+    high = max(each.returns[2] for each in imported)
+    splits = ", ".join(loaded.dataset(dataset).splits)
+    Console().print(
+        f"[green]imported[/] {dataset} of {loaded.identity} ({splits}): {len(imported)} tasks, {episodes} episodes, "
+        f"{steps} steps, returns {low:.2f} to {high:.2f}, mean {mean:.2f}, {identity.digest}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    Console().print(
+        f"next: metabench run {suite} --dataset {dataset} --method meta-dt",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 def _print_imported(imported: Sequence[Imported]) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metabench.errors import UnknownNameError
+from metabench.methods.former_names import refuse_former_name
 from metabench.methods.registry import find_registered_methods, list_methods
 from metabench.suites.catalogue import describe_suite, list_suite_summaries
 from metabench.suites.folders import is_suite_name, list_suites
@@ -72,6 +73,7 @@ def describe(
 
         content, show = describe_method(name, load_suite(suite).name), _print_method
     else:
+        refuse_former_name(name.partition("/")[0], list_methods())
         raise UnknownNameError("suite or method", name, {*list_suites(), *list_methods()})
     if as_json:
         typer.echo(json.dumps(content, indent=1))
@@ -243,6 +245,7 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
     console.print(table)
     for name, headroom in content["headroom"].items():
         told = ": the observation tells the task" if content["task_in_observation"] else ""
+        told = told or (": there is one task" if headroom == 0.0 else "")
         console.print(f"{name} headroom: {describe_headroom(headroom)}{told}", highlight=False)
     table = Table("dataset", "trajectories a task", "behaviours", "splits")
     for name, dataset in content["datasets"].items():

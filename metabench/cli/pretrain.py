@@ -13,7 +13,7 @@ from metabench.cli.options import Device, Threads
 
 
 def pretrain(
-    method: Annotated[str, typer.Argument(help="a method that pretrains, such as oswm")],
+    method: Annotated[str, typer.Argument(help="a method that pretrains, such as oswm-plus")],
     preset: Annotated[str, typer.Option(help="budget and size, one of the method's")] = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="folder for weights and curve  [default: pretrained/METHOD]")

@@ -26,9 +26,11 @@ LOGGED_WIDTH = 400
 )
 def reproduce(
     context: typer.Context,
-    method: Annotated[str, typer.Argument(help="a method with an experiment, such as oswm")],
+    paper: Annotated[
+        str, typer.Argument(help="a paper: oswm, twm, meta-dt; or a method with an experiment")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="folder for the rows  [default: reproduced/METHOD]")
+        Path | None, typer.Option(help="folder for the rows  [default: reproduced/PAPER]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the first seed")] = 0,
     threads: Threads = None,
@@ -48,7 +50,7 @@ def reproduce(
     from metabench.runs.executors.local import check_device
 
     console = Console()
-    found, config = pretraining.reproduction_of(method, read_options(context.args))
+    found, config = pretraining.reproduction_of(paper, read_options(context.args))
     if keys:
         table = Table("key", "default", "what it is")
         for key, field in type(config).model_fields.items():
@@ -58,8 +60,9 @@ def reproduce(
         console.print(table)
         return
     check_device(device)
-    folder = out or Path("reproduced") / found.name
-    with show_training_progress(console, found.name) as progress, catch_interrupt() as cancelled:
+    name = found.name if ".py:" in paper else paper
+    folder = out or Path("reproduced") / name
+    with show_training_progress(console, name) as progress, catch_interrupt() as cancelled:
         rows = pretraining.reproduce(
             found,
             config,

@@ -47,7 +47,8 @@ def run(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="budget and size: tiny, demo, cpu, paper (default: cpu)")
+        str | None,
+        typer.Option(help="budget and size: tiny, demo, cpu, long, paper (default: cpu)"),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="how many (5) or which (0,3,4) (default: 1)")

@@ -148,16 +148,16 @@ def replay_lanes(
         MethodError: the policy broke its contract.
     """
     generator = np.random.default_rng(seed)
-    chosen = _choose_lanes(played.lanes, replay.lanes, generator)
+    chosen = choose_lanes(played.lanes, replay.lanes, generator)
     if not chosen:
         return Replayed(0, 0)
     # (lanes,) whose episode each lane sees now
-    sources = _choose_sources(played.lanes, chosen, generator)
+    sources = choose_sources(played.lanes, chosen, generator)
     shown = [played.episodes[source] for source in sources]
     tasks = [suite.tasks[played.lanes[source].task].parameters for source in sources]
     policy.reset([lane.group for lane in played.lanes], played.seeds, tasks if privileged else None)
     if played.support:
-        policy.adapt(_change_supports(played, sources))
+        policy.adapt(change_supports(played, sources))
     lengths = np.array([len(episode) for episode in played.episodes])  # (lanes,)
     script = _write_script(shown, lengths, math.ceil(replay.share * suite.spaces.horizon))
     compared = 0
@@ -180,7 +180,7 @@ def replay_lanes(
     return Replayed(len(chosen), compared)
 
 
-def _choose_lanes(
+def choose_lanes(
     lanes: Sequence[Lane], most: int | None, generator: np.random.Generator
 ) -> list[int]:
     """Places of lanes of different tasks, at most half of all tasks; none where a lane has no company at all."""
@@ -195,7 +195,7 @@ def _choose_lanes(
     ]
 
 
-def _choose_sources(
+def choose_sources(
     lanes: Sequence[Lane], chosen: Sequence[int], generator: np.random.Generator
 ) -> list[int]:
     """For each lane, the one whose episode it sees: itself for the chosen, all others one of a single other task.
@@ -223,7 +223,7 @@ def _choose_sources(
     return sources
 
 
-def _change_supports(played: Played, sources: Sequence[int]) -> dict[int, Sequence[Episode]]:
+def change_supports(played: Played, sources: Sequence[int]) -> dict[int, Sequence[Episode]]:
     """Each group's support: its own if one of its lanes sees its own episode, else that of a group that it sees."""
     changed: dict[int, Sequence[Episode]] = {}
     own = {played.lanes[i].group for i, source in enumerate(sources) if i == source}
@@ -233,14 +233,14 @@ def _change_supports(played: Played, sources: Sequence[int]) -> dict[int, Sequen
             continue
         new = played.support[group if group in own else played.lanes[source].group]
         changed[group] = [
-            _fit_episode(episode, len(old))
+            fit_episode(episode, len(old))
             for episode, old in zip(new, played.support[group], strict=True)
         ]
     # In the order in which the policy had them.
     return {group: changed[group] for group in played.support}
 
 
-def _fit_episode(episode: Episode, length: int) -> Episode:
+def fit_episode(episode: Episode, length: int) -> Episode:
     """As much of an episode as fills `length` steps, from its start again where it is too short."""
     if len(episode) == length:
         return episode

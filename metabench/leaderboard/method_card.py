@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metabench.errors import DataError, MetabenchError, key_and_problem
+from metabench.methods.former_names import PRESENT_NAMES
 from metabench.methods.registry import find_registered_methods, load_method_class
 from metabench.system.toml_files import read_toml
 
@@ -124,12 +125,12 @@ class MethodShelf:
         return self
 
     def is_built_in(self, method: str) -> bool:
-        """Whether `method`, as records name it, comes with metabench."""
+        """Whether `method`, as records name it, comes with metabench; archived ones name some as they were called."""
         if self._built_in is None:
             self._built_in = {
                 name: entry.built_in for name, entry in find_registered_methods().items()
             }
-        return self._built_in.get(strip_variant(method), False)
+        return self._built_in.get(find_present_name(method), False)
 
     def lacks_card(self, method: str) -> bool:
         """Whether `method` needs a card and there is none, not even a broken one."""
@@ -144,7 +145,7 @@ class MethodShelf:
         if not self.is_built_in(method):
             return True
         try:
-            return load_method_class(name)[0].trains
+            return load_method_class(find_present_name(method))[0].trains
         except MetabenchError:
             return True
 
@@ -152,3 +153,9 @@ class MethodShelf:
 def strip_variant(method: str) -> str:
     """The name of a method without its variant: `meta-dt` of `meta-dt/no_context`."""
     return method.partition("/")[0]
+
+
+def find_present_name(method: str) -> str:
+    """What `method`, as records name it, is called now, without its variant: `oswm-plus` of `oswm/imagination`."""
+    name = strip_variant(method)
+    return PRESENT_NAMES.get(name, name)

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from metabench.leaderboard.method_card import MethodCard, MethodShelf, strip_variant
+from metabench.leaderboard.method_card import (
+    MethodCard,
+    MethodShelf,
+    find_present_name,
+    strip_variant,
+)
 from metabench.leaderboard.scores.tables import MethodDescription
 from metabench.methods.contract import Method
 from metabench.methods.registry import find_registered_methods
@@ -17,7 +22,8 @@ def describe_methods(names: Iterable[str], shelf: MethodShelf) -> dict[str, Meth
     """Describe the methods that records call `names`, by their names without variants, sorted.
 
     Those that come with metabench speak for themselves, others have a card; the rest is left out. Nothing is imported:
-    records need no method's code, nor what it depends on, to be shown.
+    records need no method's code, nor what it depends on, to be shown. What only archived records name
+    is described by its present name, which the summary adds.
 
     Args:
         names: as in records, with or without variant.
@@ -37,13 +43,17 @@ def describe_methods(names: Iterable[str], shelf: MethodShelf) -> dict[str, Meth
 
 def _describe_built_in(name: str) -> MethodDescription:
     """What the class says, read from its source: importing all methods takes longer than the rest of a build."""
-    code = find_registered_methods()[name].points[0].value
+    present = find_present_name(name)
+    code = find_registered_methods()[present].points[0].value
     module, _, class_name = code.partition(":")
     found = _find_classes(module, class_name)
     papers = [paper for each in found if (paper := _find_text(each, "paper"))]
     documentation = ast.get_docstring(found[0]) if found else None
+    summary = documentation.partition("\n")[0] if documentation else None
+    if present != name:
+        summary = f"{summary or ''} Now called {present}.".strip()
     return MethodDescription(
-        summary=documentation.partition("\n")[0] if documentation else None,
+        summary=summary,
         paper=papers[0] if papers else None,
         code=code,
         authors=(),

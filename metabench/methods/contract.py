@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from metabench.data.episode import Episode as Episode
 from metabench.envs import Array, Spaces
+from metabench.methods.presets import PRESETS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,13 +219,13 @@ class Method(ABC):
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
-        """Named budgets for `suite`: `tiny`, `demo`, `cpu`, `paper`, as far as the method has them.
+        """Named budgets for `suite`, of those of `PRESETS` that the method has; by default one under every name.
 
         Args:
             suite: the suite's name; configurations may differ by suite.
         """
         del suite
-        return {name: cls.config_class() for name in ("tiny", "demo", "cpu", "paper")}
+        return {name: cls.config_class() for name in PRESETS}
 
     @abstractmethod
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
+from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
+from metabench.methods.presets import check_preset
 from metabench.system.plain_values import make_plain
 from metabench.system.source_code import digest_sources, find_foreign_sources
 
@@ -116,12 +118,12 @@ def load_method(
 
     Raises:
         UnknownNameError: no such method, class, variant, preset or configuration key.
-        MetabenchError: its import fails, its name is registered twice, it is no method, or a value is invalid.
+        MetabenchError: its import fails, its name is registered twice, it is no method, it has no such preset though
+            others have, or a value is invalid.
     """
     method, variant = load_method_class(spec)
     presets = method.presets(suite)
-    if preset not in presets:
-        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    check_preset(method.name, preset, presets)
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
     return method(configure(method.name, presets[preset], changes))
 
@@ -159,8 +161,7 @@ def name_method(spec: str, method: Method) -> str:
 def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
     """The configuration keys of `method` that differ from its `preset` for `suite`, with their values as JSON."""
     presets = type(method).presets(suite)
-    if preset not in presets:
-        raise UnknownNameError(f"preset of method {method.name}", preset, presets)
+    check_preset(method.name, preset, presets)
     usual = presets[preset].model_dump(mode="json")
     return {
         key: value
@@ -190,6 +191,7 @@ def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
 
 def _load_from_entry_point(name: str) -> type[Method]:
     registered = find_registered_methods()
+    refuse_former_name(name, registered)
     if name not in registered:
         raise UnknownNameError("method", name, registered)
     entry = registered[name]
@@ -222,7 +224,7 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
         raise UnknownNameError(f"class of {path}", attribute, classes)
     method = _require_method(getattr(module, attribute), f"{path}:{attribute}")
     registered = find_registered_methods().get(method.name)
-    if registered is not None and registered.built_in:
+    if (registered is not None and registered.built_in) or method.name in PRESENT_NAMES:
         raise MetabenchError(
             f"{path}:{attribute}: its name {method.name!r} is that of a method of metabench; expected another, such as "
             f"{'my-' + method.name!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from metabench.methods.former_names import PRESENT_NAMES
 from metabench.methods.registry import find_registered_methods
 from metabench.system.scaffold import write_package
 
@@ -30,4 +31,6 @@ def write_plugin(name: str, folder: Path) -> tuple[Path, ...]:
     """
     registered = find_registered_methods().get(name)
     taken_by = None if registered is None else registered.origin
+    if name in PRESENT_NAMES:
+        taken_by = f"archived records of {PRESENT_NAMES[name]!r}"
     return write_package("method", name, folder, TEMPLATE, _FILES, taken_by)

@@ -119,6 +119,18 @@ class TrainingRun:
         self._summary = Summary()
         self._summary.update(content)
 
+    def branch(self, name: str, seed: int) -> TrainingRun:
+        """A training within this one, such as one of several methods: resumed, shown and cancelled with it.
+
+        Args:
+            name: of its checkpoints; another for each.
+            seed: its own seed; its curve and summary are its own as well.
+        """
+        folder = None if self._folder is None else self._folder / name
+        return TrainingRun(
+            seed, self.device, folder, self._checkpoint_seconds, self._progress, self._cancelled
+        )
+
     def generator(self, *purpose: int | str) -> np.random.Generator:
         """NumPy randomness for a named purpose: the same seed and purpose give the same stream."""
         return np.random.default_rng(derive_seed(self.seed, *purpose))

@@ -227,6 +227,7 @@ class _Execution:
                 split=split,
                 seed=self.planned.cell.seed,
                 name=self.planned.cell.method,
+                replay=True,
                 progress=progress,
             )
             measured = FinishedTrack.from_predicting(predicted, time.perf_counter() - start)

@@ -10,7 +10,12 @@ from typing import Any
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.methods.contract import Config, Method
-from metabench.methods.registry import configure, digest_method_code, load_method_class
+from metabench.methods.registry import (
+    configure,
+    digest_method_code,
+    list_methods,
+    load_method_class,
+)
 from metabench.methods.state_files import save_state
 from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.runs.kept.clock import Clock
@@ -45,8 +50,16 @@ def pretraining_of(
 
 
 def reproduction_of(spec: str, overrides: Mapping[str, Any]) -> tuple[type[Method], Config]:
-    """The method and its configuration; raises `MetabenchError` if it has no reproduction, or no such key."""
-    method, _ = load_method_class(spec)
+    """The method that has the experiment, and its configuration.
+
+    Args:
+        spec: the name of a paper, as `oswm`, whose experiment `oswm-plus` has; or what `load_method` takes.
+        overrides: keys of the configuration, and their values.
+
+    Raises:
+        MetabenchError: it has no experiment, or no such key.
+    """
+    method, _ = load_method_class(_find_method_of(spec))
     if method.reproduction is None:
         raise MetabenchError(
             f"method {method.name!r} has no experiment to reproduce; expected one that declares it"
@@ -113,6 +126,12 @@ def reproduce(
         rows = [dict(row) for row in method.reproduce(config, run)]
     write_whole(folder / ROWS, json.dumps(rows, indent=1) + "\n")
     return rows
+
+
+def _find_method_of(paper: str) -> str:
+    """The method that has a paper's experiment where none is called as the paper; all else is what it is."""
+    registered, made_of_it = list_methods(), f"{paper}-plus"
+    return made_of_it if paper not in registered and made_of_it in registered else paper
 
 
 def _begin(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
 from metabench.suites.folders import list_archived_versions, list_suites, suite_folder
-from metabench.suites.headroom import measure_headroom
+from metabench.suites.headroom import is_one_task, measure_headroom
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
@@ -122,7 +122,8 @@ def _read_summary(name: str, folder: Path) -> SuiteListing:
 
 def _read_headroom(content: Mapping[str, Any]) -> float | None:
     """Of the test tasks, as `Suite.headroom`."""
-    if content.get("task_in_observation", False):
+    one = is_one_task([task["parameters"] for task in content["task"]])
+    if content.get("task_in_observation", False) or one:
         return 0.0
     kind = "success" if content.get("headline") == "success" else "reference"
     return measure_headroom(

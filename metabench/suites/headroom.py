@@ -6,6 +6,7 @@ Plain numbers in, so that suites can be listed without being validated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,11 @@ LITTLE_HEADROOM = 30.0
 def scale_score(value: float, random: float, expert: float) -> float:
     """The score: 0 where a value is that of random actions and 100 where it is the expert's."""
     return 100.0 * (value - random) / (expert - random)
+
+
+def is_one_task(parameters: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all tasks of a suite are the same one: then there is nothing to find out, and its headroom is 0."""
+    return all(each == parameters[0] for each in parameters)
 
 
 def measure_headroom(references: Sequence[Mapping[str, float | None]]) -> float | None:

@@ -13,6 +13,7 @@ from metabench.envs import load_family
 from metabench.errors import DataError, MetabenchError, UnknownNameError, first_problem
 from metabench.suites.archive import read_archived
 from metabench.suites.folders import split_version, suite_folder
+from metabench.suites.imported import add_imported
 from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.suites.task_distribution import draw_task
@@ -38,7 +39,9 @@ def load_suite(name: str | Path) -> Suite:
         raise DataError(
             f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder"
         ) from error
-    return read_suite(folder)
+    suite = read_suite(folder)
+    # Cells name a suite by its folder; a folder of somebody's own may have the same name.
+    return add_imported(suite) if suite.argument == suite.name else suite
 
 
 def load_named_suite(name: str, version: int | None = None) -> Suite:
@@ -54,7 +57,7 @@ def load_named_suite(name: str, version: int | None = None) -> Suite:
     """
     suite = read_suite(suite_folder(name))
     if version in (None, suite.entry.version):
-        return suite
+        return add_imported(suite)
     try:
         return read_archived(suite.folder, version or 0)
     except DataError:

@@ -20,7 +20,7 @@ from metabench.envs import (
 )
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.suites.folders import suite_folder
-from metabench.suites.headroom import measure_headroom, scale_score
+from metabench.suites.headroom import is_one_task, measure_headroom, scale_score
 from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
 from metabench.system.source_code import (
     digest_sources,
@@ -204,9 +204,10 @@ class Suite:
     def headroom(self, split: str) -> float | None:
         """What knowing the task is worth on `split`: 100 minus the mean over its tasks of the blind policy's score.
 
-        0 where the observation tells the task. None where a task has no blind reference of what the score is made of.
+        0 where the observation tells the task, and where all tasks are one.
+        None where a task has no blind reference of what the score is made of.
         """
-        if self.entry.task_in_observation:
+        if self.entry.task_in_observation or is_one_task([each.parameters for each in self.tasks]):
             return 0.0
         by_success = self.entry.headline == "success"
         found = [task.success if by_success else task.reference for task in self.split(split)]

@@ -5,9 +5,9 @@ import torch
 from metabench_baselines.common.planning.rows import Rows
 from metabench_baselines.fitted_models.model import KernelReader
 from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, KernelRegression, _bump_features
-from metabench_baselines.oswm.config import ModelConfig
-from metabench_baselines.oswm.model import OSWMWorldModel
-from metabench_baselines.oswm.reader import OSWMReader
+from metabench_baselines.oswm_plus.config import ModelConfig
+from metabench_baselines.oswm_plus.model import OSWMWorldModel
+from metabench_baselines.oswm_plus.reader import OSWMReader
 
 from metabench import Spaces
 

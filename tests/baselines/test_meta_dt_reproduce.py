@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from metabench_baselines.meta_dt.reproduction.config import ReproduceConfig
 from metabench_baselines.meta_dt.reproduction.quoted import AGAIN, OTHER_DATA, PAPER
-from metabench_baselines.meta_dt.reproduction.reproduce import ReproduceConfig, reproduce
+from metabench_baselines.meta_dt.reproduction.reproduce import reproduce
 
-from metabench import DataError, TrainingRun, evaluate, load_data, load_method, load_suite
+from metabench import CancelledError, DataError, TrainingRun, evaluate, load_data, load_method, load_suite
 from metabench.leaderboard.scores.models import Costs
+from tests.released_files import write_released
 
 MODULE = importlib.import_module("metabench_baselines.meta_dt.reproduction.reproduce")
+CONFIG = importlib.import_module("metabench_baselines.meta_dt.reproduction.config")
+RELEASED = importlib.import_module("metabench_baselines.meta_dt.reproduction.released")
 ESTIMATE = {"mean": 0.0, "interval": None}
 
 
@@ -41,7 +45,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         **{"seeds": [{**seed, "success_any": None, "success_last": None} for _ in range(2)]},
         **{"collection": [], "tasks": [], "missing": [], "devices": ["cpu"], "parameters": 1},
         **dict.fromkeys(("worst_task", "adaptation", "bootstrap", "profile", "outdated", "data_as_published")),
-        **{"costs": dict.fromkeys(Costs.model_fields), "created": "2026-01-01T12:00:00+00:00"},
+        **{"costs": {**dict.fromkeys(Costs.model_fields), "updates": 3_000.0}, "created": "2026-01-01T12:00:00+00:00"},
         **changes,
     }
 
@@ -68,7 +72,7 @@ def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
     path = write_board(
         tmp_path,
         entry(),
-        entry(dataset="replay", preset="paper", mean_return=wider),
+        entry(dataset="replay", preset="paper", mean_return=wider, costs=dict.fromkeys(Costs.model_fields)),
         entry(method="prompt-dt", mean_return=wider),
         entry(track="few-shot", shots=3, mean_return=wider),  # another track than the quoted one
         entry(overrides={"layers": 9}, mean_return=wider),
@@ -86,10 +90,9 @@ def test_ours_stand_beside_what_was_published(tmp_path: Path) -> None:
     ]
     assert (numbers[3]["method"], numbers[3]["ours"], numbers[3]["quoted"]) == ("prompt-dt", -15.0, -14.3)
     assert {row["trust"] for row in numbers} == {"text", "second-hand"}
+    assert [row["updates"] for row in numbers[:3]] == [3_000.0, None, None]
     budget = next(row for row in rows["what differs"] if row["what differs"] == "budget")
     assert budget["rows"] == "1-5"
-    assert "meta-dt, cpu: 1,000 policy and 2,000 world-model updates" in budget["here"]
-    assert "meta-dt, paper: 100,000 policy and 100,000 world-model updates" in budget["here"]
     json.dumps(numbers, allow_nan=False)
 
 
@@ -121,7 +124,7 @@ def test_published_numbers_lie_between_random_actions_and_the_teacher() -> None:
 def test_a_fresh_run_trains_and_goes_on_where_it_was_stopped(
     tmp_path: Path, tiny_built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MODULE, "SUITES", ("tiny",))
+    monkeypatch.setattr(CONFIG, "SUITES", ("tiny",))
     monkeypatch.setattr(MODULE, "AGAIN", dataclasses.replace(AGAIN, numbers={"meta-dt": {"tiny": (-8.0, 0.5)}}))
     config = ReproduceConfig(leaderboard="", suites="tiny", fresh="tiny", preset="tiny", seeds=2)
     first = reproduce(config, TrainingRun(3, folder=tmp_path))
@@ -138,6 +141,56 @@ def test_a_fresh_run_trains_and_goes_on_where_it_was_stopped(
     assert row["high"] - row["low"] == pytest.approx(2 * half, rel=1e-4)
     monkeypatch.setattr(MODULE, "load_method", None)  # nothing is trained again
     assert reproduce(config, TrainingRun(3, folder=tmp_path)) == first
+
+
+@pytest.mark.slow
+def test_released_files_are_trained_on_by_both_methods_and_compared(
+    tmp_path: Path, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted = {"meta-dt": {"tiny": (-8.0, 0.5)}, "prompt-dt": {"tiny": (-14.0, 1.0)}}
+    monkeypatch.setattr(CONFIG, "SUITES", ("tiny",))
+    monkeypatch.setattr(RELEASED, "AGAIN", dataclasses.replace(AGAIN, numbers=quoted))
+    write_released(tmp_path / "files")
+    settings = {"released": str(tmp_path / "files"), "released_suite": "tiny", "preset": "tiny", "seeds": 2}
+    config = ReproduceConfig(**settings, variant="released_code")
+    asked = iter(range(1_000))
+    with pytest.raises(CancelledError):  # in the third training
+        reproduce(config, TrainingRun(3, folder=tmp_path / "run", cancelled=lambda: next(asked) > 70))
+    rows = reproduce(config, TrainingRun(3, folder=tmp_path / "run"))
+    numbers = {(row["method"], row["track"]): row for row in rows if "method" in row}
+    means: dict[tuple[str, str], list[float]] = {}
+    for name in ("meta-dt", "prompt-dt"):
+        for seed in (3, 4):
+            spec = "meta-dt/released_code" if name == "meta-dt" else name
+            policy = load_method(spec, preset="tiny", suite="tiny").train(
+                load_data("tiny", "released"), TrainingRun(seed)
+            )
+            for track, shots in (("zero-shot", 0), ("few-shot", 3)):
+                (block,) = evaluate(policy, "tiny", track, shots=[shots], seed=seed).blocks
+                means.setdefault((name, track), []).append(np.mean([row.total_return for row in block.rows]))
+    for key, values in means.items():
+        assert numbers[key]["ours"] == pytest.approx(np.mean(values), rel=1e-6)
+        assert numbers[key]["seeds"] == 2
+    assert [numbers[name, "zero-shot"]["quoted"] for name in quoted] == [-8.0, -14.0]
+    assert numbers["meta-dt", "few-shot"]["quoted"] is None
+    less = numbers["meta-dt less prompt-dt", "zero-shot"]
+    first, second = means["meta-dt", "zero-shot"], means["prompt-dt", "zero-shot"]
+    assert (less["quoted"], less["ours"]) == (6.0, pytest.approx(np.mean(first) - np.mean(second), abs=1e-5))
+    assert less["low"] < less["ours"] < less["high"]
+    told = {row["what differs"]: row["here"] for row in rows if "what differs" in row}
+    assert "variant released_code" in told["method"]
+    assert "a model of its own" in told["zero-shot"]
+    json.dumps(rows, allow_nan=False)
+    monkeypatch.setattr(RELEASED, "load_data", None)  # nothing is trained again
+    assert reproduce(config, TrainingRun(3, folder=tmp_path / "run")) == rows
+
+
+def test_published_test_goals_are_the_first_five() -> None:
+    tasks = RELEASED.find_published_tasks("point-robot")
+    assert tasks == {45, 46, 47, 48, 49}
+    goals = np.random.RandomState(123456).uniform(-1, 1, 100).reshape(50, 2)
+    for task in tasks:
+        np.testing.assert_allclose(load_suite("point-robot").tasks[task].parameters["goal"], goals[task])
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
-from metabench_baselines.oswm.reproduction.environments import collect_context, load_environment, measure_real_returns
-from metabench_baselines.oswm.reproduction.published_numbers import find_logged_return
-from metabench_baselines.oswm.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
-from metabench_baselines.oswm_faithful import config as configurations
+from metabench_baselines.oswm_plus.reproduction.environments import (
+    collect_context,
+    load_environment,
+    measure_real_returns,
+)
+from metabench_baselines.oswm_plus.reproduction.published_numbers import find_logged_return
+from metabench_baselines.oswm_plus.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
+from metabench_baselines.oswm_published import config as configurations
 
 from metabench import MetabenchError, TrainingRun
 
@@ -85,8 +89,8 @@ def test_reacher_has_its_rows_beside_the_published_ones() -> None:
 def test_the_prior_of_networks_alone_is_a_model_of_its_own(monkeypatch, tmp_path) -> None:
     """Trained in one run with the other, each from its own checkpoint, and shown beside its own published numbers."""
     small = {"cpu": configurations.SMALL_PRETRAINING["tiny"]}
-    monkeypatch.setattr("metabench_baselines.oswm.reproduction.models.SMALL_PRETRAINING", small)
-    both = "oswm-faithful-small,networks-only-small"
+    monkeypatch.setattr("metabench_baselines.oswm_plus.reproduction.models.SMALL_PRETRAINING", small)
+    both = "oswm-published-small,networks-only-small"
     config = OSWMReproduceConfig(**TINY, environments="simple-env", models=both)
     run = TrainingRun(0, folder=tmp_path)
     rows = reproduce_oswm(config, run)
@@ -95,11 +99,11 @@ def test_the_prior_of_networks_alone_is_a_model_of_its_own(monkeypatch, tmp_path
     losses = {stage: [row["loss"] for row in run.curve if row["stage"] == stage] for stage in stages}
     assert losses["pretraining"] != losses["networks-only pretraining"]
     logged = {row["model"]: row["logged_mean"] for row in rows if "logged_mean" in row}
-    assert logged == {"oswm-faithful-small": -8.25, "networks-only-small": -15.0}
+    assert logged == {"oswm-published-small": -8.25, "networks-only-small": -15.0}
     errors = {
         row["model"]: row["proxy_loss"] for row in rows if row.get("random_actions") == 1.0 and "proxy_loss" in row
     }
-    assert errors["oswm-faithful-small"] != errors["networks-only-small"]
+    assert errors["oswm-published-small"] != errors["networks-only-small"]
     assert find_logged_return("simple-env", "expert", networks_only=True) is None
     with pytest.raises(MetabenchError, match="model 'networks-only': expected networks_weights"):
         reproduce_oswm(OSWMReproduceConfig(**TINY, models="networks-only"), TrainingRun(0))

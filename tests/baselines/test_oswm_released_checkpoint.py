@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from metabench_baselines.oswm_faithful.policy import load_faithful_weights
+from metabench_baselines.oswm_published.policy import load_published_weights
 from torch import Tensor, nn
 
 from metabench import DataError, TrainingRun, load_data, load_method
@@ -112,7 +112,7 @@ def test_released_weights_predict_as_the_network_that_they_come_from(
         state = {"model": {f"module.{key}": value for key, value in state.items()}}
     elif wrap == "other way round":  # what stands beside what tells the encoders apart, not their order
         state = dict(sorted(state.items(), key=lambda item: item[0].startswith("encoder")))
-    model = load_faithful_weights(write(tmp_path, state))
+    model = load_published_weights(write(tmp_path, state))
     assert (model.config.state_slots, model.config.action_slots) == (STATES, ACTIONS)
     assert (model.config.width, model.config.layers, model.config.heads) == (WIDTH, LAYERS, HEADS)
     generator = torch.Generator().manual_seed(1)
@@ -125,7 +125,7 @@ def test_released_weights_predict_as_the_network_that_they_come_from(
         found = model(given, x[CONTEXT:].transpose(0, 1)).transpose(0, 1)
     torch.testing.assert_close(found[..., :STATES], expected[..., :STATES], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found[..., -1], expected[..., -1], rtol=1e-4, atol=1e-5)
-    eight = load_faithful_weights(write(tmp_path, state), heads=8)
+    eight = load_published_weights(write(tmp_path, state), heads=8)
     assert eight.config.heads == 8
     with torch.no_grad():
         other = eight(eight.read(x[:CONTEXT].transpose(0, 1), y[:CONTEXT].transpose(0, 1)), x[CONTEXT:].transpose(0, 1))
@@ -134,7 +134,7 @@ def test_released_weights_predict_as_the_network_that_they_come_from(
 
 def test_a_policy_of_released_weights_acts_and_comes_back(released: Released, tmp_path: Path, tiny_built: Path) -> None:
     path = write(tmp_path, released.state_dict())
-    method = load_method("oswm-faithful-small", preset="tiny", suite="tiny", overrides={"weights": str(path)})
+    method = load_method("oswm-published-small", preset="tiny", suite="tiny", overrides={"weights": str(path)})
     data = load_data("tiny", "medium")
     policy = method.train(data, TrainingRun(0))
     assert method.pretraining_seconds() is None
@@ -169,9 +169,9 @@ def test_other_files_are_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path, make(released.state_dict()))
     with pytest.raises(DataError, match=problem) as caught:
-        load_faithful_weights(path)
+        load_published_weights(path)
     assert "\n" not in str(caught.value)
     assert not Path("was-run").exists()
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match="not a file of weights"):
-        load_faithful_weights(path)
+        load_published_weights(path)

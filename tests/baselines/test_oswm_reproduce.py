@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from metabench_baselines.common.planning.rows import Answers, DynamicsModel, Reader, Rows
-from metabench_baselines.oswm.reproduction import priors
-from metabench_baselines.oswm.reproduction.environments import (
+from metabench_baselines.oswm_plus.reproduction import priors
+from metabench_baselines.oswm_plus.reproduction.environments import (
     CUT,
     ENDED,
     MIXTURES,
@@ -21,10 +21,10 @@ from metabench_baselines.oswm.reproduction.environments import (
     load_environment,
     measure_real_returns,
 )
-from metabench_baselines.oswm.reproduction.errors import make_error_rows, make_size_rows
-from metabench_baselines.oswm.reproduction.published_numbers import STATE_AXES
-from metabench_baselines.oswm.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
-from metabench_baselines.oswm.reproduction.returns import Trial
+from metabench_baselines.oswm_plus.reproduction.errors import make_error_rows, make_size_rows
+from metabench_baselines.oswm_plus.reproduction.published_numbers import STATE_AXES
+from metabench_baselines.oswm_plus.reproduction.reproduce import OSWMReproduceConfig, reproduce_oswm
+from metabench_baselines.oswm_plus.reproduction.returns import Trial
 from torch import Tensor
 
 from metabench import MetabenchError, TrainingRun, load_suite
@@ -203,8 +203,8 @@ def test_priors_are_described_beside_suites(tiny_built: Any, monkeypatch: pytest
     rows = reproduce_oswm(OSWMReproduceConfig(**{**TINY, "environments": "", "suites": "tiny"}), TrainingRun(0))
     share = {row["worlds"]: row["action's share, quantile 0.5"] for row in rows}
     assert list(share)[-1] == "tiny"
-    assert share["prior of oswm-faithful"] < 0.03  # actions hardly matter there
-    assert share["prior of oswm"] > 2 * share["prior of oswm-faithful"]
+    assert share["prior of oswm-published"] < 0.03  # actions hardly matter there
+    assert share["prior of oswm-plus"] > 2 * share["prior of oswm-published"]
     assert share["tiny"] > 0.5  # the action is a velocity
 
 
@@ -230,6 +230,6 @@ def test_unknown_names_are_refused(key: str, value: str, problem: str) -> None:
 
 
 def test_the_published_size_needs_weights() -> None:
-    config = OSWMReproduceConfig(**{**TINY, "models": "oswm-faithful"})
-    with pytest.raises(MetabenchError, match="expected faithful_weights"):
+    config = OSWMReproduceConfig(**{**TINY, "models": "oswm-published"})
+    with pytest.raises(MetabenchError, match="expected published_weights"):
         reproduce_oswm(config, TrainingRun(0))

@@ -8,9 +8,9 @@ import torch
 from metabench_baselines.common.planning.open_loop import predict_open_loop
 from metabench_baselines.common.planning.rows import Answers
 from metabench_baselines.fitted_models import RidgeModel
-from metabench_baselines.twm.inspect.diagnostics import measure_open_loop
-from metabench_baselines.twm.predict import predict_episodes
-from metabench_baselines.twm.support import make_episode_sequences
+from metabench_baselines.twm_plus.inspect.diagnostics import measure_open_loop
+from metabench_baselines.twm_plus.predict import predict_episodes
+from metabench_baselines.twm_plus.support import make_episode_sequences
 
 from metabench import Episode, TrainingRun, load_data, load_method
 

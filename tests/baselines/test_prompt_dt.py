@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metabench_baselines.common.decision_transformer.train import Batches
 from metabench_baselines.prompt_dt import PromptDT
+from metabench_baselines.prompt_dt.config import PromptDTConfig
 
 from metabench import Episode, Step, TrainingRun, load_data
 
@@ -58,3 +60,21 @@ def test_published_numbers_are_the_paper_preset():
     config = PromptDT.presets("point-robot")["paper"]
     assert (config.width, config.layers, config.heads, config.dropout) == (128, 3, 1, 0.1)
     assert (config.window, config.prompt_length, config.warmup, config.gradient_clip) == (20, 5, 10_000, 0.25)
+    assert (config.windows_a_task, config.updates, config.learning_rate) == (16, 50_000, 1e-4)
+
+
+def test_published_batches_hold_so_many_windows_of_every_task(data, monkeypatch):
+    drawn = []
+    draw = Batches.draw
+
+    def count_draws(batches, generator, count, supported):
+        drawn.append((count, supported))
+        return draw(batches, generator, count, supported)
+
+    monkeypatch.setattr(Batches, "draw", count_draws)
+    preset = PromptDT.presets("tiny")["tiny"].model_dump()
+    config = PromptDTConfig(**{**preset, "updates": 1, "windows_a_task": 6, "prompt_dropout": 0.5})
+    trained = PromptDT(config).train(data, TrainingRun(0))
+    assert trained.config == config
+    total = 6 * data.fitting.num_tasks
+    assert drawn[:2] == [(total // 2, False), (total // 2, True)]

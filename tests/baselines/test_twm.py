@@ -1,4 +1,4 @@
-"""twm as a method: losses fall, resumes exactly, acts as its model reads, few shots, ablations, bad input."""
+"""twm-plus as a method: losses fall, resumes exactly, acts as its model reads, few shots, ablations, bad input."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm import TWM
-from metabench_baselines.twm.inspect.diagnostics import measure_open_loop
-from metabench_baselines.twm.presets import VARIANTS
-from metabench_baselines.twm.support import make_episode_sequences, make_pinned_support
-from metabench_baselines.twm.training.imagined_rollouts import read_context
+from metabench_baselines.twm_plus import TWMPlus
+from metabench_baselines.twm_plus.inspect.diagnostics import measure_open_loop
+from metabench_baselines.twm_plus.presets import VARIANTS
+from metabench_baselines.twm_plus.support import make_episode_sequences, make_pinned_support
+from metabench_baselines.twm_plus.training.imagined_rollouts import read_context
 
 from metabench import DataError, Episode, Step, TrainingData, TrainingRun, load_data, load_state
 from metabench.errors import CancelledError
@@ -35,7 +35,7 @@ def discrete():
 
 @pytest.fixture(scope="module")
 def trained(data):
-    return TWM(tiny()).train(data, TrainingRun(0))
+    return TWMPlus(tiny()).train(data, TrainingRun(0))
 
 
 def episode_of(data, number):
@@ -85,7 +85,7 @@ def test_losses_fall_and_diagnostics_are_told(data):
         "dynamics_learning_rate": 5e-3,
     }
     run = TrainingRun(0)
-    TWM(tiny(**budget)).train(data, run)
+    TWMPlus(tiny(**budget)).train(data, run)
     for stage, losses in (
         ("observation-model", ["decoder"]),
         ("dynamics", ["latent", "reward", "discount"]),
@@ -107,14 +107,14 @@ def test_losses_fall_and_diagnostics_are_told(data):
 
 def test_a_killed_run_resumes_to_the_same_policy(data, tmp_path):
     whole = TrainingRun(3)
-    expected = TWM(tiny()).train(data, whole)
+    expected = TWMPlus(tiny()).train(data, whole)
     for stop in (4, 9, 12):  # in several stages, and between two rows of the curve
         calls = iter(range(1, 100))
         run = TrainingRun(3, folder=tmp_path, cancelled=lambda calls=calls, stop=stop: next(calls) >= stop)
         with pytest.raises(CancelledError):
-            TWM(tiny()).train(data, run)
+            TWMPlus(tiny()).train(data, run)
     resumed = TrainingRun(3, folder=tmp_path)
-    policy = TWM(tiny()).train(data, resumed)
+    policy = TWMPlus(tiny()).train(data, resumed)
     assert resumed.curve == whole.curve
     episodes = [episode_of(data, number) for number in (0, 4)]
     assert np.array_equal(live_through(policy, episodes), live_through(expected, episodes))
@@ -126,11 +126,11 @@ def test_what_acts_is_an_average_of_the_actor(data, tmp_path):
     calls = iter(range(1, 100))
     stages = (4, 6, 6, 3, 4, 4)  # updates of `tiny` before the actor's in imagination
     with pytest.raises(CancelledError):
-        TWM(tiny()).train(data, TrainingRun(0, folder=folder, cancelled=lambda: next(calls) >= sum(stages)))
+        TWMPlus(tiny()).train(data, TrainingRun(0, folder=folder, cancelled=lambda: next(calls) >= sum(stages)))
     actors = []
     for kept in (0.0, 0.75, 1.0 - 1e-9):
         copied = shutil.copytree(folder, tmp_path / str(kept))
-        policy = TWM(tiny(policy_updates=1, actor_average=kept)).train(data, TrainingRun(0, folder=copied))
+        policy = TWMPlus(tiny(policy_updates=1, actor_average=kept)).train(data, TrainingRun(0, folder=copied))
         policy.save(tmp_path / "saved")
         state = load_state(tmp_path / "saved" / "policy")["actor_critic"]
         actors.append(np.concatenate([np.ravel(state[name]) for name in sorted(state) if name.startswith("actor.")]))
@@ -142,16 +142,16 @@ def test_what_acts_is_an_average_of_the_actor(data, tmp_path):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_ablations_train_and_come_back_from_disk(discrete, variant, tmp_path):
     config = tiny(**VARIANTS[variant])
-    policy = TWM(config).train(discrete, TrainingRun(0))
+    policy = TWMPlus(config).train(discrete, TrainingRun(0))
     policy.save(tmp_path / "policy")
-    loaded = TWM().load(tmp_path / "policy", discrete.spaces)
+    loaded = TWMPlus().load(tmp_path / "policy", discrete.spaces)
     episodes, support = [episode_of(discrete, 0)] * 2, {5: [episode_of(discrete, 1), episode_of(discrete, 2)]}
     actions = [live_through(p, episodes, support) for p in (policy, loaded)]
     assert np.array_equal(*actions)
     assert policy.parameter_count() == loaded.parameter_count() > 0
     wider = dataclasses.replace(discrete.spaces, observation_dim=discrete.spaces.observation_dim + 1)
     with pytest.raises(DataError, match="expected"):
-        TWM().load(tmp_path / "policy", wider)
+        TWMPlus().load(tmp_path / "policy", wider)
 
 
 @pytest.mark.parametrize("shots", [0, 1, 3])
@@ -182,14 +182,14 @@ def test_a_small_policy_takes_a_quarter_of_the_room_and_acts_nearly_the_same(dat
     assert np.allclose(acted, live_through(trained, episodes, support), atol=0.02)
     trained.save(tmp_path / "whole")
     small.save(tmp_path / "small")
-    loaded = TWM(tiny()).load(tmp_path / "small", data.spaces)
+    loaded = TWMPlus(tiny()).load(tmp_path / "small", data.spaces)
     assert np.array_equal(live_through(loaded, episodes, support), acted)
     assert loaded.pictures(data, np.random.default_rng(0)) == ()
     assert loaded.parameter_count() == trained.parameter_count()
     sizes = [(tmp_path / name / "policy" / "tensors.safetensors").stat().st_size for name in ("small", "whole")]
     assert sizes[0] < 0.5 * sizes[1]
     with pytest.raises(ValueError, match="adaptation = 'finetune' needs all weights"):
-        TWM(tiny(**VARIANTS["finetune"])).train(data, TrainingRun(0)).make_small()
+        TWMPlus(tiny(**VARIANTS["finetune"])).train(data, TrainingRun(0)).make_small()
 
 
 def test_unscored_steps_are_sampled_from_each_lanes_seed(data, trained):
@@ -217,7 +217,7 @@ def test_open_loop_prediction_starts_after_its_context(data, trained):
 
 def test_fine_tuning_changes_its_own_group_within_five_seconds(data):
     config = tiny(adaptation="finetune", finetune_learning_rate=1e-2)
-    policy = TWM(config).train(data, TrainingRun(0))
+    policy = TWMPlus(config).train(data, TrainingRun(0))
     policy._config = config
     episodes = [episode_of(data, 0), episode_of(data, 0)]
     support = {1: [episode_of(data, 12)], 2: [episode_of(data, 12)]}
@@ -263,8 +263,8 @@ def test_rewards_that_overflow_are_refused(data):
             data, rewards=lambda rewards, value=value: np.where(np.arange(len(rewards)) == 3, value, rewards)
         )
         with pytest.raises(DataError, match="rewards of tiny overflow"):
-            TWM(tiny()).train(broken, TrainingRun(0))
-    policy = TWM(tiny(policy_updates=1, dynamics_updates=1)).train(data, TrainingRun(0))
+            TWMPlus(tiny()).train(broken, TrainingRun(0))
+    policy = TWMPlus(tiny(policy_updates=1, dynamics_updates=1)).train(data, TrainingRun(0))
     bad = dataclasses.replace(episode_of(data, 0), rewards=np.full(len(episode_of(data, 0)), np.inf, np.float32))
     policy.reset([0], [0])
     with pytest.raises(DataError, match="support episode: rewards overflow"):
@@ -273,11 +273,11 @@ def test_rewards_that_overflow_are_refused(data):
 
 def test_episodes_shorter_than_the_context_are_padded_or_refused(data):
     short = changed(data, keep=5)  # windows have 8 steps, segments 4, imagination begins after 2
-    policy = TWM(tiny(window=8, segment_steps=7)).train(short, TrainingRun(0))
+    policy = TWMPlus(tiny(window=8, segment_steps=7)).train(short, TrainingRun(0))
     episode = episode_of(short, 0)
     assert np.isfinite(live_through(policy, [episode], {5: [episode]})).all()
     with pytest.raises(DataError, match=r"the longest episode has 2 steps.*burn_in < 2"):
-        TWM(tiny()).train(changed(data, keep=2), TrainingRun(0))
+        TWMPlus(tiny()).train(changed(data, keep=2), TrainingRun(0))
 
 
 def test_impossible_configurations_are_refused():

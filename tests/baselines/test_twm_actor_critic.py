@@ -1,18 +1,18 @@
-"""What actor and critic of twm learn from: advantages, likelihoods, the anchor, balanced batches, the horizon."""
+"""What actor and critic of twm-plus learn from: advantages, likelihoods, the anchor, balanced batches, the horizon."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.training.batches import BalancedSampler, BatchSource
-from metabench_baselines.twm.training.gradient_steps import make_logged_trajectories
-from metabench_baselines.twm.training.imagined_rollouts import (
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.training.batches import BalancedSampler, BatchSource
+from metabench_baselines.twm_plus.training.gradient_steps import make_logged_trajectories
+from metabench_baselines.twm_plus.training.imagined_rollouts import (
     choose_starts,
     read_context,
 )
-from metabench_baselines.twm.training.losses import PolicyTrajectories, actor_loss, generalised_advantages
+from metabench_baselines.twm_plus.training.losses import PolicyTrajectories, actor_loss, generalised_advantages
 
 from metabench import load_data
 

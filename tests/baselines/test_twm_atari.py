@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.reproduction import replay as replays
-from metabench_baselines.twm.reproduction.atari import GameOutcome
-from metabench_baselines.twm.reproduction.online import Schedule, pair_steps, update_on_sequences
-from metabench_baselines.twm.reproduction.play import Collector, play_games
-from metabench_baselines.twm.reproduction.published_numbers import AGGREGATES
-from metabench_baselines.twm.reproduction.replay import Replay
-from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
-from metabench_baselines.twm.reproduction.sizes import SIZES
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.reproduction import replay as replays
+from metabench_baselines.twm_plus.reproduction.atari import GameOutcome
+from metabench_baselines.twm_plus.reproduction.online import Schedule, pair_steps, update_on_sequences
+from metabench_baselines.twm_plus.reproduction.play import Collector, play_games
+from metabench_baselines.twm_plus.reproduction.published_numbers import AGGREGATES
+from metabench_baselines.twm_plus.reproduction.replay import Replay
+from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm_plus.reproduction.sizes import SIZES
 
 from metabench import DataError, Spaces, TrainingRun
 
@@ -88,15 +88,17 @@ def played(steps: int, run: TrainingRun | None = None) -> tuple[Collector, list[
     return collector, [*seen, collector.observation()]
 
 
-def test_stacks_are_those_of_a_player_who_forgets_with_every_life() -> None:
+def test_stacks_are_those_of_a_player_with_a_memory_of_four_frames() -> None:
     collector, seen = played(40)
     game = Dot()
     stack = [game.reset()] * 4
     for step, observation in enumerate(seen):
         np.testing.assert_array_equal(observation, np.stack(stack))
         outcome = game.step(step % 2)
-        frame = game.reset() if outcome.over else outcome.frame
-        stack = [frame] * 4 if outcome.life_lost else [*stack[1:], frame]
+        if outcome.over or outcome.life_lost:
+            stack = [game.reset() if outcome.over else outcome.frame] * 4
+        else:
+            stack = [*stack[1:], outcome.frame]
     np.testing.assert_array_equal(collector.replay.stack_frames(np.arange(41)), np.stack(seen))
 
 

@@ -9,10 +9,10 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.wrappers import AtariPreprocessing
-from metabench_baselines.twm.reproduction.atari import AtariGame
-from metabench_baselines.twm.reproduction.published_numbers import GAMES
-from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
-from metabench_baselines.twm.reproduction.sizes import SIZES
+from metabench_baselines.twm_plus.reproduction.atari import AtariGame
+from metabench_baselines.twm_plus.reproduction.published_numbers import GAMES
+from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig, reproduce_twm
+from metabench_baselines.twm_plus.reproduction.sizes import SIZES
 
 from metabench import TrainingRun
 from metabench.errors import CancelledError
@@ -42,34 +42,35 @@ def test_a_step_is_four_frames_of_the_emulator() -> None:
     game, plain = AtariGame("Breakout", 3), emulator("Breakout", 3)
     actions = plain.getMinimalActionSet()
     assert game.num_actions == len(actions) == 4
-    fire = actions[1]
 
-    def press_fire() -> list[np.ndarray]:
-        screens = []
-        for _ in range(4):
-            plain.act(fire)
-            screens.append(plain.getScreenGrayscale())
-        return screens
-
-    plain.reset_game()
-    screens = press_fire()
-    assert np.abs(game.reset(no_ops=9) - brute_means(np.maximum(screens[2], screens[3]))).max() <= 0.51
-    random, lives = np.random.default_rng(0), plain.lives()
-    lost = 0
-    for number in range(150):
-        action = int(random.integers(4))
+    def hold(action: int) -> tuple[list[np.ndarray], float]:
         screens, reward = [], 0.0
         for _ in range(4):
             reward += plain.act(actions[action])
             screens.append(plain.getScreenGrayscale())
+        return screens, reward
+
+    plain.reset_game()
+    assert actions[1] == ale_py.Action.FIRE
+    screens, _ = hold(1)
+    pooled = np.maximum(screens[2], screens[3])
+    assert np.abs(game.reset(no_ops=20) - brute_means(pooled)).max() <= 0.51  # FIRE in place of no-ops
+    random, lives = np.random.default_rng(0), plain.lives()
+    lost = 0
+    for number in range(150):
+        action = int(random.integers(4))
+        screens, reward = hold(action)
+        life_lost = plain.lives() < lives
+        if life_lost and not plain.game_over():
+            screens, more = hold(1)
+            reward += more
         outcome = game.step(action)
-        died = plain.lives() < lives
-        if died:
-            screens = press_fire()
-        if died or number % 10 == 0:
+        if number % 10 == 0 or life_lost:
             assert np.abs(outcome.frame - brute_means(np.maximum(screens[2], screens[3]))).max() <= 0.51
-        assert (outcome.reward, outcome.life_lost) == (reward, died)
-        assert not outcome.over
+        assert (outcome.reward, outcome.life_lost) == (reward, life_lost)
+        assert outcome.over == plain.game_over()
+        if outcome.over:
+            break
         lost, lives = lost + outcome.life_lost, plain.lives()
     assert lost > 0
 
@@ -98,7 +99,17 @@ def test_all_games_are_there_and_their_first_action_is_to_do_nothing() -> None:
         assert emulator(name, 0).getMinimalActionSet()[0].value == 0, name
 
 
-def test_a_game_is_over_at_its_end() -> None:
+def test_a_game_without_fire_begins_with_single_frames_of_doing_nothing() -> None:
+    game, plain = AtariGame("MsPacman", 3), emulator("MsPacman", 3)
+    assert not game.fires
+    plain.reset_game()
+    for _ in range(7):
+        plain.act(plain.getMinimalActionSet()[0])
+    assert np.abs(game.reset(no_ops=7) - brute_means(plain.getScreenGrayscale())).max() <= 0.51
+    assert plain.getEpisodeFrameNumber() == 7
+
+
+def test_a_game_is_over_without_lives() -> None:
     game = AtariGame("Pong", 0)
     game.reset()
     total, outcome = 0.0, game.step(0)
@@ -118,7 +129,7 @@ def test_no_ops_and_frames_are_those_of_gymnasium(name: str, monkeypatch) -> Non
     gymnasium.register_envs(ale_py)
     plain = gymnasium.make(f"ALE/{name}-v5", frameskip=1, repeat_action_probability=0.0, full_action_space=False)
     theirs, ours = AtariPreprocessing(plain, noop_max=1, screen_size=64), AtariGame(name, 0)
-    assert not ours._has_fire
+    assert not ours.fires
     assert plain.unwrapped.get_action_meanings()[0] == "NOOP"
     frame, _ = theirs.reset(seed=0)
     np.testing.assert_allclose(ours.reset(no_ops=1).astype(int), frame, atol=1)

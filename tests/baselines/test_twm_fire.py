@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from metabench_baselines.twm.reproduction.atari import AtariGame
+from metabench_baselines.twm_plus.reproduction.atari import AtariGame
 
 
 class Action(enum.Enum):

@@ -1,14 +1,14 @@
-"""The published model of frames in twm: its number of parameters, convolutions, frames of the wrong shape."""
+"""The published model of frames in twm-plus: its number of parameters, convolutions, frames of the wrong shape."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.model.observation_model import ObservationModel
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.presets import PUBLISHED_FRAMES
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.config import TWMConfig
+from metabench_baselines.twm_plus.model.observation_model import ObservationModel
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.presets import PUBLISHED_FRAMES
 
 from metabench import DataError, Spaces
 

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from metabench_baselines.twm.reproduction.atari import AtariGame
-from metabench_baselines.twm.reproduction.published_numbers import GAMES, make_aggregate_rows
-from metabench_baselines.twm.reproduction.reproduce import TWMReproduceConfig
+from metabench_baselines.twm_plus.reproduction.atari import AtariGame
+from metabench_baselines.twm_plus.reproduction.published_numbers import GAMES, make_aggregate_rows
+from metabench_baselines.twm_plus.reproduction.reproduce import TWMReproduceConfig
 
 from metabench import MetabenchError, load_method
 
@@ -43,7 +43,7 @@ def test_games_are_named_in_any_case() -> None:
     assert TWMReproduceConfig(game="pong, MSPACMAN,pong").game == "Pong,MsPacman"
     assert TWMReproduceConfig(game="all").game.split(",") == list(GAMES)
     TWMReproduceConfig(steps=340)
-    assert type(load_method("twm", preset="tiny", suite="tiny")).reproduction is TWMReproduceConfig
+    assert type(load_method("twm-plus", preset="tiny", suite="tiny")).reproduction is TWMReproduceConfig
 
 
 def test_without_ale_py_there_is_one_clear_line(monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""Imagination of twm: equal to recomputing and quicker, weights, advantages, likelihoods, balanced sampling."""
+"""Imagination of twm-plus: equal to recomputing and quicker, weights, advantages, likelihoods, balanced sampling."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from metabench_baselines.twm.training.imagined_rollouts import (
+from metabench_baselines.twm_plus.training.imagined_rollouts import (
     begin_at,
     choose_starts,
     disagreement,

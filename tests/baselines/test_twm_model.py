@@ -1,4 +1,4 @@
-"""The world model of twm: published sizes, what tokens see, memories, losses."""
+"""The world model of twm-plus: published sizes, what tokens see, memories, losses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.model.attention import relative_shift
-from metabench_baselines.twm.model.observation_model import Latents
-from metabench_baselines.twm.model.transformer import TransformerXL
-from metabench_baselines.twm.model.world_model import Sequences, WorldModel
-from metabench_baselines.twm.presets import PRESETS
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.model.attention import relative_shift
+from metabench_baselines.twm_plus.model.observation_model import Latents
+from metabench_baselines.twm_plus.model.transformer import TransformerXL
+from metabench_baselines.twm_plus.model.world_model import Sequences, WorldModel
+from metabench_baselines.twm_plus.presets import PRESETS
 
 from metabench import Spaces
 

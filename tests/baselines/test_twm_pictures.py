@@ -1,24 +1,24 @@
-"""Pictures of twm: attention that adds up and looks at nothing later, imagination that is the model's own."""
+"""Pictures of twm-plus: attention that adds up and looks at nothing later, imagination that is the model's own."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm import TWM
-from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.inspect.diagnostics import draw_windows, drop_context, measure_open_loop
-from metabench_baselines.twm.inspect.pictures import (
+from metabench_baselines.twm_plus import TWMPlus
+from metabench_baselines.twm_plus.config import TWMConfig
+from metabench_baselines.twm_plus.inspect.diagnostics import draw_windows, drop_context, measure_open_loop
+from metabench_baselines.twm_plus.inspect.pictures import (
     draw_attention,
     draw_imagined_episode,
     draw_open_loop_errors,
     imagine_with_each_head,
     record_attention,
 )
-from metabench_baselines.twm.model.world_model import Sequences, Support, WorldModel
-from metabench_baselines.twm.presets import PUBLISHED_FRAMES
-from metabench_baselines.twm.training.batches import gather_windows
-from metabench_baselines.twm.training.imagined_rollouts import read_context
+from metabench_baselines.twm_plus.model.world_model import Sequences, Support, WorldModel
+from metabench_baselines.twm_plus.presets import PUBLISHED_FRAMES
+from metabench_baselines.twm_plus.training.batches import gather_windows
+from metabench_baselines.twm_plus.training.imagined_rollouts import read_context
 
 from metabench import HeatMap, ImageStrip, LinePlot, Spaces, TrainingData, TrainingRun, load_data
 from metabench.data.columns import Columns
@@ -108,7 +108,7 @@ def test_the_plot_has_what_was_logged_in_its_own_units_and_the_spread_of_the_hea
 def test_a_policy_offers_the_same_pictures_for_the_same_draws(suite, overrides):
     data = load_data(suite, "medium")
     nothing = dict.fromkeys(("dynamics_updates", "joint_updates", "pretraining_updates", "policy_updates"), 1)
-    policy = TWM(tiny(**nothing, **overrides)).train(data, TrainingRun(0))
+    policy = TWMPlus(tiny(**nothing, **overrides)).train(data, TrainingRun(0))
     first, again = (policy.pictures(data.validation, np.random.default_rng(1)) for _ in range(2))
     titles = ["What it looks at", "Imagined and real", "How far off imagination is"]
     assert [each.title for each in first][-3:] == titles

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.training.gradient_steps import PolicyOptimizers
-from metabench_baselines.twm.training.published_updates import update_policy_on_sequences
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.training.gradient_steps import PolicyOptimizers
+from metabench_baselines.twm_plus.training.published_updates import update_policy_on_sequences
 from metabench_baselines.twm_published import TWMPublished
 from metabench_baselines.twm_published.config import TWMPublishedConfig
 from metabench_baselines.twm_published.presets import PRESETS, VARIANTS

@@ -1,15 +1,15 @@
-"""Relabelled trajectories of twm: another task's rewards for the same steps."""
+"""Relabelled trajectories of twm-plus: another task's rewards for the same steps."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm import TWM
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.training.batches import BatchSource, gather_windows
-from metabench_baselines.twm.training.relabelling import train_task_rewards
-from metabench_baselines.twm.training.train import train_world_model
+from metabench_baselines.twm_plus import TWMPlus
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.training.batches import BatchSource, gather_windows
+from metabench_baselines.twm_plus.training.relabelling import train_task_rewards
+from metabench_baselines.twm_plus.training.train import train_world_model
 
 from metabench import Spaces, TrainingData, TrainingRun, load_state
 from metabench.data.columns import Columns
@@ -168,6 +168,6 @@ def test_gamma_looks_no_farther_than_its_share_of_the_horizon(foresight, horizon
 
 
 def test_a_trained_policy_keeps_the_gamma_of_its_suite(data, tmp_path):
-    policy = TWM(tiny(foresight=0.2)).train(data, TrainingRun(seed=0))  # a fifth of ten steps
+    policy = TWMPlus(tiny(foresight=0.2)).train(data, TrainingRun(seed=0))  # a fifth of ten steps
     policy.save(tmp_path)
     assert load_state(tmp_path / "policy")["config"]["discount"] == 0.5

@@ -1,11 +1,11 @@
-"""twm's support: which segments of it a policy keeps in sight."""
+"""twm-plus's support: which segments of it a policy keeps in sight."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
-from metabench_baselines.twm.support import choose_support_segments
+from metabench_baselines.twm_plus.support import choose_support_segments
 
 from metabench import Episode
 

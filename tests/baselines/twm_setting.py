@@ -1,4 +1,4 @@
-"""What tests of twm share: its smallest configuration, and a model, a policy and a batch of it."""
+"""What tests of twm-plus share: its smallest configuration, and a model, a policy and a batch of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.config import TWMConfig
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.presets import PRESETS
-from metabench_baselines.twm.training.batches import BatchSource, WindowBatch
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.config import TWMConfig
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.presets import PRESETS
+from metabench_baselines.twm_plus.training.batches import BatchSource, WindowBatch
 
 from metabench import Spaces, TrainingData
 

@@ -85,6 +85,12 @@ def test_an_unknown_kind_or_name_gets_one_line(command: object) -> None:
     assert (status, err) == (2, "error: unknown suite or method 'point-robto'; did you mean 'point-robot'?\n")
 
 
+@pytest.mark.parametrize("verb", ["describe", "check", "evaluate", "pretrain"])
+def test_names_of_protocol_1_get_one_line_that_names_what_to_use(command: object, verb: str) -> None:
+    both = "as published it is 'oswm-published' or 'oswm-published-small'"
+    assert command(verb, "oswm") == (2, "", f"error: method 'oswm' is called 'oswm-plus' now; {both}\n")
+
+
 def test_a_suite_is_described(command: object) -> None:
     out = command("describe", "point-robot")[1]
     scored = "Scored: 5 episodes a test task; few-shot from 5 supports each, 1, 3, 5 shots; 20 shots from one; headline"

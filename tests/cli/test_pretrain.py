@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -111,6 +112,27 @@ def test_the_keys_of_an_experiment_are_listed(command, dice, tmp_path):
     assert ended.status == 0
     assert "many-throws" in ended.out
     assert not (tmp_path / "reproduced").exists()
+
+
+@pytest.mark.parametrize("paper", ["oswm", "twm"])
+def test_a_paper_names_its_experiment_and_no_method(command, paper):
+    named, own = (command("reproduce", name, "--keys") for name in (paper, f"{paper}-plus"))
+    assert (named.status, named.err, named.out) == (0, "", own.out)
+    assert command("pretrain", paper).err.startswith(f"error: method '{paper}' is called '{paper}-plus' now")
+    assert command("reproduce", f"{paper}-meta").status == 2
+
+
+def test_what_a_paper_names_is_kept_under_its_name(command, dice, tmp_path, monkeypatch):
+    info = tmp_path / "thrown-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thrown\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[metabench.methods]\ndice-plus = thrown:Dice\n")
+    (tmp_path / "thrown.py").write_text(METHOD.replace('"dice"', '"dice-plus"'))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "thrown", raising=False)
+    ended = command("reproduce", "dice")
+    assert ended.status == 0, ended.err
+    assert json.loads((tmp_path / "reproduced" / "dice" / "started.json").read_text())["method"] == "dice-plus"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ IDS = {
     "cheetah-vel": "CheetahVel-v2",
     "cheetah-dir": "CheetahDir-v2",
     "ant-dir": "AntDir-v2",
-    "ant-dir-arc": "AntDirArc-v1",
+    "ant-dir-arc": "AntDirArc-v2",
     "hopper-param": "HopperParam-v2",
     "walker-param": "WalkerParam-v2",
 }

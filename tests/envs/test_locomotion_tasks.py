@@ -49,7 +49,7 @@ def environment_of(name: str) -> LocomotionEnvironment:
         ("cheetah-vel", (45, 30, 10)),
         ("cheetah-dir", (2, 2, 0)),
         ("ant-dir", (45, 30, 0)),
-        ("ant-dir-arc", (45, 5, 0)),
+        ("ant-dir-arc", (45, 30, 0)),
         ("hopper-param", (45, 30, 10)),
         ("walker-param", (45, 30, 10)),
     ],
@@ -84,6 +84,10 @@ def test_the_arc_that_is_held_out() -> None:
     np.testing.assert_allclose(angles[:45], np.linspace(math.pi / 4, 7 * math.pi / 4, 45), atol=1e-11)
     directions = (angles[45:] + math.pi) % (2 * math.pi) - math.pi
     np.testing.assert_allclose(np.sort(directions), np.linspace(-math.pi / 6, math.pi / 6, 5), atol=1e-11)
+    angles = np.array([task["angle"] for task in parameters("ant-dir-arc", "test")])
+    directions = (angles + math.pi) % (2 * math.pi) - math.pi
+    assert abs(directions).max() <= math.pi / 6 + 1e-6
+    assert 8 < (directions > 0).sum() < 22  # on both sides
 
 
 @pytest.mark.parametrize(("name", "seed"), [("hopper-param", 1234), ("walker-param", 4321)])

@@ -8,7 +8,9 @@ import pytest
 
 from metabench import MetabenchError, load_method
 from metabench.methods import registry
+from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.registry import find_overrides, find_registered_methods, list_methods, name_method
+from metabench.methods.scaffold import write_plugin
 
 BUILT_IN = {"random", "teacher", "bc", "prompt-dt", "meta-dt", "meta-dt-plus"}
 
@@ -33,6 +35,11 @@ class Odd(Method):
     variants = {"wide": {"width": 64}}
     def train(self, data, run): raise NotImplementedError
     def load(self, folder, spaces): raise NotImplementedError
+
+class Short(Odd):
+    """A method for small budgets."""
+    @classmethod
+    def presets(cls, suite): return {name: OddConfig() for name in ("cpu", "demo", "tiny")}
 
 class Misnamed(Odd):
     name = "other"
@@ -113,6 +120,47 @@ def test_a_built_in_name_wins(site: Path) -> None:
     assert load_method("random").name == "random"
 
 
+OSWM = r"^method 'oswm' is called 'oswm-plus' now; as published it is 'oswm-published' or 'oswm-published-small'$"
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ("oswm", OSWM),
+        ("oswm/imagination", OSWM),
+        ("oswm-meta", r"^method 'oswm-meta' is called 'oswm-plus-meta' now$"),
+        ("oswm-faithful", r"^method 'oswm-faithful' is called 'oswm-published' now$"),
+        ("oswm-faithful-small", r"^method 'oswm-faithful-small' is called 'oswm-published-small' now$"),
+        ("twm", r"^method 'twm' is called 'twm-plus' now"),
+        ("twm/finetune", r"^method 'twm' is called 'twm-plus' now"),
+    ],
+)
+def test_a_name_that_only_archived_records_have_is_refused_with_what_to_use(spec: str, problem: str) -> None:
+    with pytest.raises(MetabenchError, match=problem):
+        load_method(spec)
+
+
+def test_what_a_refusal_names_is_registered(site: Path) -> None:
+    assert set(PRESENT_NAMES.values()) <= set(list_methods())
+    registered = [name for name in list_methods() if not name.startswith("twm-published")]
+    with pytest.raises(MetabenchError, match=r"'twm-plus' now$"):
+        refuse_former_name("twm", registered)
+    with pytest.raises(MetabenchError, match=r"'twm-plus' now; as published it is 'twm-published'$"):
+        refuse_former_name("twm", [*registered, "twm-published"])
+    refuse_former_name("odd", registered)
+
+
+def test_a_plugin_cannot_take_a_name_that_archived_records_have(site: Path) -> None:
+    (site / "old.py").write_text(PLUGIN.replace('name = "odd"', 'name = "twm"'))
+    install(site, "stranger", {"twm": "old:Odd"})
+    with pytest.raises(MetabenchError, match="is called 'twm-plus' now"):
+        load_method("twm")
+    with pytest.raises(MetabenchError, match=r"its name 'twm' is that of a method of metabench; expected another"):
+        load_method(f"{site / 'old.py'}:Odd")
+    with pytest.raises(MetabenchError, match="method name 'twm' is taken by archived records of 'twm-plus'"):
+        write_plugin("twm", site / "package")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -126,6 +174,13 @@ def test_what_is_no_method_is_refused(site: Path, name: str, value: str, problem
     install(site, "stranger", {name: value})
     with pytest.raises(MetabenchError, match=problem):
         load_method(name)
+
+
+def test_a_budget_that_a_method_lacks_is_told_with_the_nearest(site: Path) -> None:
+    install(site, "stranger", {"odd": "odd_plugin:Short"})
+    with pytest.raises(MetabenchError) as caught:
+        load_method("odd", preset="long")
+    assert str(caught.value) == "method odd has no preset 'long'; the nearest is 'cpu' (of tiny, demo, cpu)"
 
 
 @pytest.mark.parametrize(

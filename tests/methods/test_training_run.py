@@ -133,3 +133,15 @@ def test_a_method_with_its_own_loop_can_keep_and_restore(tmp_path: Path) -> None
     again = TrainingRun(0, folder=tmp_path)
     assert again.restore("own") == {"n": 3}
     assert again.curve == [{"stage": "", "update": 0, "loss": 1.0}]
+
+
+def test_a_branch_is_a_training_of_its_own_that_stops_and_goes_on_with_the_whole(tmp_path: Path) -> None:
+    expected = TrainingRun(5)
+    network = train(expected)
+    whole = TrainingRun(0, folder=tmp_path, cancelled=cancel_after(FIRST + 2))
+    with pytest.raises(CancelledError):
+        train(whole.branch("other", 5))
+    assert whole.curve == []
+    done = TrainingRun(0, folder=tmp_path, cancelled=cancel_after(SECOND - 1)).branch("other", 5)
+    assert weights(train(done)) == weights(network)  # only what was left is trained, or it would be stopped again
+    assert done.curve == expected.curve

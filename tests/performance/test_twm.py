@@ -1,4 +1,4 @@
-"""An update of twm in size S: the dynamics, and actor and critic in imagination."""
+"""An update of twm-plus in size S: the dynamics, and actor and critic in imagination."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from metabench_baselines.twm.actor_critic import ActorCritic
-from metabench_baselines.twm.model.world_model import WorldModel
-from metabench_baselines.twm.presets import PRESETS
-from metabench_baselines.twm.training.batches import BatchSource
-from metabench_baselines.twm.training.gradient_steps import (
+from metabench_baselines.twm_plus.actor_critic import ActorCritic
+from metabench_baselines.twm_plus.model.world_model import WorldModel
+from metabench_baselines.twm_plus.presets import PRESETS
+from metabench_baselines.twm_plus.training.batches import BatchSource
+from metabench_baselines.twm_plus.training.gradient_steps import (
     PolicyOptimizers,
     make_adam,
     update_in_imagination,
     update_world_model,
 )
-from metabench_baselines.twm.training.relabelling import train_task_rewards
+from metabench_baselines.twm_plus.training.relabelling import train_task_rewards
 
 from metabench import TrainingRun, load_data
 
@@ -57,8 +57,9 @@ def test_update(benchmark: Callable, report: Callable, threads: int) -> None:
     of_policy = seconds_of(lambda number: update_in_imagination(config, model, policy, optimizers, batches[number]))
     benchmark.pedantic(lambda: update_in_imagination(config, model, policy, optimizers, batches[0]), rounds=1)
     report(
-        f"twm, size S, {threads} threads: dynamics {of_dynamics:.3f} s, with the observation model {of_both:.3f} s, "
-        f"imagination, actor and critic {of_policy:.3f} s: together {of_dynamics + of_policy:.3f} to "
+        f"twm-plus, size S, {threads} threads: dynamics {of_dynamics:.3f} s, "
+        f"with the observation model {of_both:.3f} s, imagination,"
+        f" actor and critic {of_policy:.3f} s: together {of_dynamics + of_policy:.3f} to "
         f"{of_both + of_policy:.3f} s; aim: {AIM} s on two cores"
     )
     assert of_policy < 5 * of_dynamics  # 1,280 imagined steps beside 576 real ones, three times for the gradient

@@ -10,9 +10,9 @@ import pytest
 import torch
 from metabench_baselines.common.planning.rows import Transitions, batch_transitions
 from metabench_baselines.common.synthetic_prior.prior import Prior
-from metabench_baselines.oswm.config import ModelConfig
-from metabench_baselines.oswm.model import OSWMWorldModel
-from metabench_baselines.oswm.reader import OSWMReader
+from metabench_baselines.oswm_plus.config import ModelConfig
+from metabench_baselines.oswm_plus.model import OSWMWorldModel
+from metabench_baselines.oswm_plus.reader import OSWMReader
 
 from metabench import Spaces
 

@@ -12,7 +12,7 @@ from .test_report import Page
 
 
 def test_errors_are_a_table_and_absent_where_nothing_was_predicted(make, tmp_path):
-    record = make(method="oswm", suite=WIDE)
+    record = make(method="oswm-plus", suite=WIDE)
     predictions = make_predictions(0.4, np.random.default_rng(0), growth=1.5, learning=0.8, inside=(0.41, 0.83))
     pages = []
     for predicted in ((predictions,), None):

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-meta", "twm")
+METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-plus-meta", "twm-plus")
 """All that train in a cell, but for those that others are configurations of."""
 
 PRELOADED = (
     "metabench.runs.execute_cell",
     "metabench.runs.plan",
-    "metabench_baselines.twm",
-    "metabench_baselines.oswm",
+    "metabench_baselines.twm_plus",
+    "metabench_baselines.oswm_plus",
 )
 """Imported once: of a process that lives for a second, importing torch would be the most."""
 

@@ -116,7 +116,7 @@ def test_the_tasks_that_version_2_added_are_the_documented_draws(name: str) -> N
     suite = load_suite(name)
     text = (suite.folder / "suite.toml").read_text(encoding="utf-8").partition("format = 1")[0]
     if "default_rng" not in text:
-        assert suite.entry.family == "meta-world" or suite.entry.seen_tasks or name in ("ant-dir-arc", "pointmaze")
+        assert suite.entry.family == "meta-world" or suite.entry.seen_tasks or name == "pointmaze"
         return
     if "healthy" in suite.entry.family:  # tests/envs/test_locomotion_tasks.py
         return
@@ -144,7 +144,7 @@ def test_quotas_are_the_protocols(name: str) -> None:
     quota, short = suite.entry.evaluation, suite.entry.horizon <= 50
     assert quota.few_shot == ((1, 3, 5, 20) if short else (1, 3, 5))
     if suite.entry.version == 1:  # not yet made for protocol 2
-        assert name in ("ant-dir-arc", "door-lock", "pick-place", "push", "sweep")
+        assert name in ("door-lock", "pick-place")
         return
     few_tasks = len(suite.split("test")) < 5 and not short
     assert (quota.episodes, quota.supports) == ((20, 4) if few_tasks else (5, 5) if short else (2, 2))

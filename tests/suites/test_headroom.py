@@ -67,6 +67,7 @@ def test_lists_and_validated_suites_agree() -> None:
     names = [*find_built_in_suites()]
     assert {name: listed[name] for name in names} == {name: load_suite(name).headroom("test") for name in names}
     assert listed["sweep"] == 0.0  # its observation tells the task
+    assert listed["cartpole"] == 0.0  # there is one task
 
 
 def test_a_list_reads_what_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,9 @@ from metabench import Config
 CodePlacement = Literal["token", "features", "sum"]
 """A token of its own; beside 16 observation features in the observation's token; added to the observation's token."""
 
+Precision = Literal["full", "bfloat16", "auto"]
+"""Of the products in the transformer's blocks, in training alone; `auto`: bfloat16 where a processor is made for it."""
+
 
 class TransformerConfig(Config):
     """Size, training budget and conditioning of a prompted decision transformer."""
@@ -29,6 +32,27 @@ class TransformerConfig(Config):
         ge=0,
         le=1,
         description="share of training windows without support: no prompt, none in their code",
+    )
+    prompt_schedule: Literal["mixed", "after-warmup"] = Field(
+        "mixed",
+        description="which training windows have a prompt: all but a share (`prompt_dropout`), so that one model "
+        "serves all tracks; or none at first (`prompt_warmup`) and then every one (Meta-DT's released code)",
+    )
+    prompt_warmup: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="`after-warmup`: share of the updates that come before the first prompt",
+    )
+    training_prompts: Literal["any", "top-return"] = Field(
+        "any",
+        description="a training window's prompt is of any other episode of its task, or of one of the three others of "
+        "the highest return",
+    )
+    window_starts: Literal["full", "any"] = Field(
+        "full",
+        description="training windows begin early enough to hold K steps, or (released codes) at any step but an "
+        "episode's last, cut by its end",
     )
     prompt_loss: bool = Field(
         True, description="actions of the prompt are predicted, too (k + K losses)"
@@ -52,6 +76,11 @@ class TransformerConfig(Config):
     )
     target_expectile: float = Field(
         0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at"
+    )
+    precision: Precision = Field(
+        "full",
+        description="of the products in the transformer's blocks in training; auto takes bfloat16 where the processor "
+        "is made for it; the summary says what it was",
     )
     log_interval: int = Field(
         20, ge=1, description="updates between two rows of the training curve"

@@ -10,6 +10,7 @@ from transformers import GPT2Config, GPT2Model
 
 from metabench import Spaces
 
+from .blocks import run_blocks
 from .config import CodePlacement, TransformerConfig
 
 
@@ -41,14 +42,16 @@ class CausalTransformer(nn.Module):
             nn.init.zeros_(table)
             table.requires_grad_(False)
         self.heads = config.heads
+        self.reduced = False  # precision of products
 
-    def forward(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding. Returns `(B, L, W)`."""
-        # Equal position ids would be taken for packed sequences that must not see each other, so they are left alone.
-        mask = None if bool(visible.all()) else visible.long()
-        result = self.backbone(inputs_embeds=tokens, attention_mask=mask, use_cache=False)
-        output: Tensor = result.last_hidden_state
-        return output
+    def forward(self, tokens: Tensor, visible: Tensor, read: Tensor | None = None) -> Tensor:
+        """Run all tokens `(B, L, W)` at once; `visible` `(B, L)` is false at padding.
+
+        Returns `(B, L, W)`, or `(B, R, W)` of the tokens at the `(R,)` places `read`.
+        """
+        # In training alone: losses are compared, and actions taken, in full precision.
+        precision = torch.bfloat16 if self.training and self.reduced else torch.float32
+        return run_blocks(self.backbone, tokens, visible, read, precision)
 
 
 class PromptedTransformer(nn.Module):
@@ -98,6 +101,10 @@ class PromptedTransformer(nn.Module):
     def tokens_per_step(self) -> int:
         """Tokens of one step of the main window."""
         return 4 if self.code_token else 3
+
+    def use_precision(self, precision: str) -> None:
+        """Train in `full` precision (the default) or with the blocks' products in `bfloat16`."""
+        self.transformer.reduced = precision == "bfloat16"
 
     def embed_context(
         self, returns: Tensor, codes: Tensor | None, observations: Tensor, timesteps: Tensor
@@ -179,18 +186,17 @@ class PromptedTransformer(nn.Module):
             prompt_tokens = first.shape[1]
             tokens = torch.cat([first, tokens], dim=1)
             visible = torch.cat([prompt["mask"].repeat_interleave(3, dim=1), visible], dim=1)
-        hidden = self.transformer(
-            tokens[:, :-1], visible[:, :-1]
-        )  # no prediction needs the last action
         # An action is read where its observation was put in: the last token of a step but for the action itself.
-        main = self.predict(
-            hidden[:, prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step]
-        )
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        observed = places[prompt_tokens + self.tokens_per_step - 2 :: self.tokens_per_step]
+        read = torch.cat([places[1:prompt_tokens:3], observed])  # (k + K,)
+        # No prediction needs the last action.
+        hidden = self.transformer(tokens[:, :-1], visible[:, :-1], read)  # (B, k + K, W)
+        predicted = self.predict(hidden)
         if prompt is None:
-            return main, None
-        return main, self.predict(
-            hidden[:, 1:prompt_tokens:3]
-        )  # of return, observation, action: the observation
+            return predicted, None
+        count = prompt_tokens // 3
+        return predicted[:, count:], predicted[:, :count]
 
 
 class AchievableReturn(nn.Module):

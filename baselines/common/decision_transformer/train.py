@@ -14,8 +14,10 @@ from torch.nn import functional
 from metabench import Array, Spaces, TrainingData, TrainingRun, Windows
 
 from ..optimisation import RecentLosses, cosine_factor, take_step
+from .blocks import choose_precision
 from .config import CodePlacement, TransformerConfig
 from .model import AchievableReturn, PromptedTransformer, expectile_loss
+from .prompted_episodes import choose_sources, count_plain
 
 STAGE = "policy"
 
@@ -118,6 +120,7 @@ class Batches:
         """Keep the parts; `segments` None means that no window has a prompt."""
         self._config, self._data, self._scales = config, data, scales
         self._codes, self._segments = codes, segments
+        self._sources = choose_sources(data, config.training_prompts)
 
     def draw(
         self, generator: np.random.Generator, count: int, supported: bool
@@ -126,7 +129,8 @@ class Batches:
         data, config = self._data, self._config
         episodes = data.sample_episodes(generator, count)
         # Full windows, or the whole of a shorter episode: no compute is spent on padding.
-        latest = np.maximum(data.lengths[episodes] - config.window, 0)
+        least = config.window if config.window_starts == "full" else 2
+        latest = np.maximum(data.lengths[episodes] - least, 0)
         starts = (generator.random(count) * (latest + 1)).astype(np.int64)
         windows = data.windows(episodes, starts, config.window)
         steps = self._scale_windows(windows)
@@ -135,7 +139,7 @@ class Batches:
             steps["codes"] = self._codes(data, windows, supported, generator)  # (B, K, code_dim)
         prompt = None
         if supported and self._segments is not None:
-            sources = data.sample_same_task(generator, episodes, 1)[:, 0]
+            sources = self._sources(generator, episodes)
             first = self._segments(generator, sources)
             prompt = self._scale_windows(data.windows(sources, first, config.prompt_length))
         return steps, prompt
@@ -168,15 +172,13 @@ def policy_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Errors of the actions, those of the prompt too, and of achievable returns; logged is that of the main window."""
     spaces = networks.transformer.spaces
-    predicted, prompt_predicted = networks.transformer(
-        steps, prompt
-    )  # (B, K, action_dim), (B, k, action_dim)
+    # (B, K, action_dim), (B, k, action_dim)
+    predicted, prompt_predicted = networks.transformer(steps, prompt)
     actions = compute_action_error(spaces, predicted, steps["actions"], steps["mask"])
     loss = actions
     if prompt is not None and prompt_predicted is not None and config.prompt_loss:
-        share = config.prompt_length / (
-            config.prompt_length + config.window
-        )  # as if all k + K steps were averaged
+        # As if all k + K steps were averaged.
+        share = config.prompt_length / (config.prompt_length + config.window)
         prompted = compute_action_error(spaces, prompt_predicted, prompt["actions"], prompt["mask"])
         loss = (1.0 - share) * actions + share * prompted
     if networks.achievable is not None:
@@ -210,49 +212,66 @@ def train_networks(
         support: whether windows have support (prompts, and support in their codes), but for a share of them.
         stage: name of the training stage.
     """
-    parameters = [
-        p for module in networks.modules().values() for p in module.parameters() if p.requires_grad
-    ]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimizer = make_optimizer(config, networks)
     fitting = data.fitting
     batches = Batches(config, fitting, scales, codes, segments(fitting) if segments else None)
     checks = None
     if data.validation.num_episodes:
         held_out = data.validation
         checks = Batches(config, held_out, scales, codes, segments(held_out) if segments else None)
-    plain = round(config.batch_size * config.prompt_dropout) if support else config.batch_size
-    # Windows an update without and with support. They go through apart, since a prompt makes sequences longer.
-    parts = ((plain, False), (config.batch_size - plain, True))
     recent = RecentLosses()
     for update in run.steps(
         stage, config.updates, optimizer=optimizer, recent=recent, **networks.modules()
     ):
+        # A resumed training goes on as it began, on another processor, too.
+        if "precision" not in run.summary:
+            run.summary["precision"] = choose_precision(config.precision, run.device)
+        networks.transformer.use_precision(run.summary["precision"])
         generator = run.generator(stage, update)
-        optimizer.zero_grad(set_to_none=True)
-        logged = torch.zeros(())
-        for count, supported in parts:
-            if count == 0:
-                continue
-            steps, prompt = batches.draw(generator, count, supported)
-            loss, info = policy_loss(config, networks, steps, prompt)
-            torch.autograd.backward(
-                loss * (count / config.batch_size)
-            )  # gradients of the parts add up
-            logged = logged + info["loss"].cpu() * (count / config.batch_size)
-        take_step(
-            optimizer,
-            clip=config.gradient_clip,
-            learning_rate=compute_learning_rate(config, update),
-        )
-        recent.values.append(float(logged))
+        loss = take_update(config, networks, optimizer, batches, generator, update, support)
+        recent.values.append(loss)
         if update % config.log_interval == 0 or update == config.updates:
             metrics = {"loss": recent.take()}
             if checks and (update % (10 * config.log_interval) == 0 or update == config.updates):
                 generator = run.generator(stage, "check")  # the same windows every time
                 metrics["validation_loss"] = measure_loss(config, networks, checks, generator)
             run.log(**metrics)
+
+
+def make_optimizer(config: TransformerConfig, networks: Networks) -> torch.optim.Optimizer:
+    """AdamW, fused, of all that is trained."""
+    modules = networks.modules().values()
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    return torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def take_update(
+    config: TransformerConfig,
+    networks: Networks,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    generator: np.random.Generator,
+    update: int,
+    support: bool = True,
+) -> float:
+    """Draw a batch and take one step down its gradient; the action loss. `update` counts from 1."""
+    plain = count_plain(config, update) if support else config.batch_size
+    optimizer.zero_grad(set_to_none=True)
+    logged = torch.zeros(())
+    # Windows without and with support go through apart, since a prompt makes sequences longer.
+    for count, supported in ((plain, False), (config.batch_size - plain, True)):
+        if count == 0:
+            continue
+        steps, prompt = batches.draw(generator, count, supported)
+        loss, info = policy_loss(config, networks, steps, prompt)
+        # Gradients of the parts add up.
+        torch.autograd.backward(loss * (count / config.batch_size))
+        logged = logged + info["loss"].cpu() * (count / config.batch_size)
+    rate = compute_learning_rate(config, update)
+    take_step(optimizer, clip=config.gradient_clip, learning_rate=rate)
+    return float(logged)
 
 
 @torch.no_grad()

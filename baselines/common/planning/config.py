@@ -50,7 +50,7 @@ class PlannerConfig(Config):
 
 
 VARIANTS: Mapping[str, Mapping[str, int]] = {"imagination": {"imagined_steps": 50_000}}
-"""Of every method that plans: `oswm/imagination` learns as long as published."""
+"""Of every method that plans: `oswm-plus/imagination` learns as long as published."""
 
 
 class ImaginationConfig(Config):

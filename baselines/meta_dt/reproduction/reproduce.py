@@ -6,16 +6,13 @@ of random actions and of the teacher, between which returns can be judged.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from metabench import (
-    Config,
     TrainingRun,
     evaluate,
     load_data,
@@ -24,57 +21,13 @@ from metabench import (
     load_suite,
 )
 
-from ...prompt_dt.config import build_presets as build_prompt_dt_presets
 from ..config import build_presets
+from .config import VERSION, ReproduceConfig, split_names
 from .quoted import AGAIN, OTHER_DATA, PAPER, SHOTS, Source
+from .released import train_on_released
+from .returns import Returns, compute_interval
 
 STAGE = "reproduction"
-SUITES = (
-    "point-robot",
-    "cheetah-vel",
-    "cheetah-dir",
-    "ant-dir",
-    "hopper-param",
-    "walker-param",
-    "reach",
-)
-"""The paper's suites that are here under the same name."""
-
-VERSION = 1
-"""Of the suites: their test tasks are the paper's alone; later versions have more of them, and other bodies."""
-
-
-class ReproduceConfig(Config):
-    """What to compare; names are separated by commas."""
-
-    suites: str = Field(default=",".join(SUITES), description="suites to show")
-    leaderboard: str = Field(
-        default="leaderboard/leaderboard.json",
-        description="file of our published numbers; empty: none",
-    )
-    fresh: str = Field(
-        default="", description="suites to train meta-dt in anew, beside the published records"
-    )
-    dataset: str = Field(default="medium", description="`fresh`: what to train on")
-    preset: Literal["tiny", "demo", "cpu", "paper"] = Field(
-        default="demo", description="`fresh`: budget of training"
-    )
-    seeds: int = Field(default=1, ge=1, description="`fresh`: trainings in each suite")
-    unverified: bool = Field(
-        default=False,
-        description="show also numbers of the paper's own table, which nobody compared with the paper",
-    )
-
-    @field_validator("suites", "fresh")
-    @classmethod
-    def _refuse_unknown_names(cls, value: str) -> str:
-        """Refuse unknown names."""
-        for name in split_names(value):
-            if name not in SUITES:
-                nearest = difflib.get_close_matches(name, SUITES, n=1, cutoff=0.4)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(SUITES)}"
-                raise ValueError(f"unknown name {name!r}; {hint}")
-        return value
 
 
 @dataclass(frozen=True)
@@ -88,6 +41,7 @@ class Ours:
         mean: mean return over seeds.
         low, high: 95 % interval over seeds; None with one seed.
         seeds: how many.
+        updates: gradient steps of one training; None where they are not known.
     """
 
     data: str
@@ -97,6 +51,7 @@ class Ours:
     low: float | None
     high: float | None
     seeds: int
+    updates: float | None = None
 
 
 _FRESH = " (fresh)"
@@ -106,27 +61,15 @@ Place = tuple[str, str, str]
 """Method, suite, track."""
 
 
-class _Returns:
-    """Mean returns of fresh trainings by suite and track, one a seed: what a stopped run goes on with."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[float]] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The returns."""
-        return {"values": self.values}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Put them back."""
-        self.values = {key: list(values) for key, values in state_dict["values"].items()}
-
-
 def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]:
     """The rows of all three tables; a stopped run goes on with the training that it was stopped in.
 
     Raises:
-        DataError: the leaderboard's file is missing or of another version.
+        DataError: the leaderboard's file is missing or of another version, or released files do not fit.
     """
+    if config.released:
+        rows = train_on_released(config, run)
+        return [*rows, _describe_bounds(config.released_suite)]
     ours: dict[Place, list[Ours]] = {}
     if config.leaderboard:
         _add_published(ours, config.leaderboard)
@@ -142,11 +85,6 @@ def reproduce(config: ReproduceConfig, run: TrainingRun) -> list[dict[str, Any]]
             first = len(numbers) - len(rows) + 1
             differences += _list_differences(source, f"{first}-{len(numbers)}", rows)
     return [*numbers, *differences, *(_describe_bounds(suite) for suite in suites)]
-
-
-def split_names(value: str) -> list[str]:
-    """The parts of a list with commas."""
-    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
@@ -168,6 +106,7 @@ def _add_published(ours: dict[Place, list[Ours]], path: str) -> None:
                 low,
                 high,
                 len(entry.seeds),
+                entry.costs.updates,
             )
             ours.setdefault((entry.method, entry.suite, entry.track), []).append(found)
 
@@ -178,32 +117,30 @@ def _add_fresh(ours: dict[Place, list[Ours]], config: ReproduceConfig, run: Trai
         for suite in split_names(config.fresh)
         for number in range(config.seeds)
     ]
-    returns = _Returns()
+    returns = Returns()
     for update in run.steps(STAGE, len(trainings), returns=returns):
         suite, seed = trainings[update - 1]
         method = load_method("meta-dt", preset=config.preset, suite=suite)
-        policy = method.train(load_data(suite, config.dataset), TrainingRun(seed, run.device))
+        policy = method.train(load_data(suite, config.dataset), run.branch(f"{suite}-{seed}", seed))
         for track, shots in SHOTS.items():
             (block,) = evaluate(policy, suite, track, shots=[shots], seed=seed).blocks
             mean = float(np.mean([row.total_return for row in block.rows]))
             returns.values.setdefault(f"{suite} {track}", []).append(mean)
     for key, values in returns.values.items():
         suite, track = key.split()
-        low, high = _compute_interval(values)
+        low, high = compute_interval(values)
+        own = build_presets(suite)[config.preset]
         found = Ours(
-            config.dataset, config.preset, True, float(np.mean(values)), low, high, len(values)
+            config.dataset,
+            config.preset,
+            True,
+            float(np.mean(values)),
+            low,
+            high,
+            len(values),
+            own.updates + own.model_updates,
         )
         ours.setdefault(("meta-dt", suite, track), []).append(found)
-
-
-def _compute_interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
-    """Student's 95 % interval of the mean over seeds."""
-    from scipy import stats
-
-    if len(values) < 2 or np.ptp(values) == 0.0:
-        return None, None
-    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-    return float(low), float(high)
 
 
 def _list_numbers(
@@ -230,10 +167,10 @@ def _list_numbers(
 def _fill_columns(ours: Ours | None) -> dict[str, Any]:
     """A quoted number stays where we have none beside it."""
     if ours is None:
-        return dict.fromkeys(("ours", "low", "high", "seeds", "data", "preset"))
+        return dict.fromkeys(("ours", "low", "high", "seeds", "data", "preset", "updates"))
     columns = {"ours": ours.mean, "low": ours.low, "high": ours.high, "seeds": ours.seeds}
     preset = f"{ours.preset}{_FRESH}" if ours.fresh else ours.preset
-    return {**columns, "data": ours.data, "preset": preset}
+    return {**columns, "data": ours.data, "preset": preset, "updates": ours.updates}
 
 
 def _list_differences(
@@ -246,7 +183,7 @@ def _list_differences(
         "track": (source.track, f"{source.track}, {SHOTS[source.track]} shots; {apart}"),
         "data": (source.data, data),
         "tasks": (source.tasks, source.tasks_here),
-        "budget": (source.budget, _describe_budgets(rows)),
+        "budget": (source.budget, "updates: of world model and policy together, by our records"),
         "protocol": (
             source.protocol,
             "target return from training tasks; nothing chosen on test tasks",
@@ -257,23 +194,6 @@ def _list_differences(
         {"rows": numbers, "what differs": what, "there": there, "here": here}
         for what, (there, here) in pairs.items()
     ]
-
-
-def _describe_budgets(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Updates of each method and preset, as their presets say for the suites shown."""
-    found: dict[str, None] = {}
-    for row in rows:
-        method, preset, suite = row["method"], row["preset"], row["suite"]
-        if preset is None:
-            continue
-        preset = preset.removesuffix(_FRESH)
-        if method == "meta-dt":
-            own = build_presets(suite)[preset]
-            text = f"{own.updates:,} policy and {own.model_updates:,} world-model updates"
-        else:
-            text = f"{build_prompt_dt_presets(suite)[preset].updates:,} policy updates"
-        found[f"{method}, {preset}: {text}"] = None
-    return "; ".join(found) or "no record"
 
 
 def _describe_bounds(name: str) -> dict[str, Any]:

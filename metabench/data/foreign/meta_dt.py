@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metabench.data.foreign.flat_columns import FlatRows
-from metabench.data.foreign.flat_transitions import find_episodes, read_episodes
+from metabench.data.foreign.flat_transitions import LoggedEpisode, find_episodes, read_episodes
 from metabench.data.foreign.options import ImportOptions, check_task, find_fitting_spaces
+from metabench.data.foreign.own_dataset import (
+    choose_whole_splits,
+    is_imported,
+    make_own_dataset,
+    name_own_dataset,
+)
 from metabench.data.foreign.safe_pickle import read_mapping
+from metabench.data.foreign.simulator_check import follow_episodes
 from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_datasets
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
@@ -37,17 +46,25 @@ _SPELLINGS: tuple[dict[str, str], ...] = (
 
 
 def import_meta_dt(
-    folder: Path, options: ImportOptions, *, progress: BuildProgress | None = None
+    folder: Path,
+    options: ImportOptions,
+    *,
+    keep: bool = False,
+    progress: BuildProgress | None = None,
 ) -> tuple[Imported, ...]:
     """Write every `dataset_task_<i>.pkl` in `folder` as the Minari dataset of task i: all of them, or none.
+
+    Where the suite exists, its simulator is given the logged actions, and the data becomes a dataset of the suite.
 
     Args:
         folder: the folder of the pickles.
         options: what the files do not say; the horizon is needed unless the suite exists.
+        keep: do nothing, and return nothing, where the suite has this dataset, made of these very files.
         progress: told how far it is.
 
     Raises:
-        DataError: a file does not hold what it should, in one line that names file and key; nothing is written.
+        DataError: a file does not hold what it should, or not what the suite's simulator observes and pays, in one
+            line that names file and key; nothing is written.
         MetabenchError: the options contradict each other.
     """
     suite = options.load_suite_of_target()
@@ -59,17 +76,59 @@ def import_meta_dt(
         raise DataError(
             f"{folder}: its files do not say how long a trajectory is: give the horizon (`--horizon`)"
         )
-    imported = []
+    if suite is not None:
+        options = name_own_dataset(options, suite)
+        files = choose_whole_splits(suite, files, folder)
+    descriptions = {
+        task: {
+            "format": "meta-dt",
+            "file": path.name,
+            "sha256": _hash_file(path),
+            "action_scale": options.action_scale,
+        }
+        for task, path in files.items()
+    }
+    if keep and suite is not None and options.own_dataset in suite.entry.datasets:
+        if is_imported(suite, options, descriptions):
+            return ()
+        raise DataError(
+            f"dataset {options.own_dataset!r} of {suite.identity} was made of other files than those in {folder}, or "
+            f"in other units; `metabench data import meta-dt {folder} --suite {suite.name} --force` replaces it"
+        )
+    imported, unchecked = [], None
     with open_new_datasets(options, list(files)) as datasets:
         for task, path in files.items():
             rows = _read_rows(path)
             spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
-            description = {"format": "meta-dt", "file": path.name, "sha256": _hash_file(path)}
-            source = ForeignFile(path, rows.keys["actions"], rows.count, description)
-            episodes = read_episodes(rows, spans, options.keep_last)
-            imported.append(datasets.add(task, episodes, spaces, source, progress))
+            hint = " (of other units? `--action-scale`)"
+            source = ForeignFile(path, rows.keys["actions"], rows.count, descriptions[task], hint)
+            episodes = [
+                _scale_actions(episode, options.action_scale, rows)
+                for episode in read_episodes(rows, spans, options.keep_last)
+            ]
+            imported.append(datasets.add(task, iter(episodes), spaces, source, progress))
+            if suite is not None and unchecked is None:
+                unchecked = follow_episodes(suite, task, episodes, rows)
+    if unchecked is not None:
+        warnings.warn(
+            f"{folder}: it was not compared with the suite's simulator: {unchecked}", stacklevel=2
+        )
+    if suite is not None:
+        make_own_dataset(suite, options, imported, progress)
     return tuple(imported)
+
+
+def _scale_actions(episode: LoggedEpisode, scale: float, rows: FlatRows) -> LoggedEpisode:
+    """The episode with actions in other units; raises `DataError` for discrete ones."""
+    if scale == 1.0:
+        return episode
+    if rows.discrete:
+        raise DataError(
+            f"{rows.path}: {rows.keys['actions']}: are whole numbers; leave out the action scale"
+        )
+    actions = (episode.actions.astype(np.float64) * scale).astype(np.float32)
+    return replace(episode, actions=actions)
 
 
 def _list_files(folder: Path) -> dict[int, Path]:

@@ -31,6 +31,8 @@ class ImportOptions:
         keep_last: keep the last transition of an episode cut by a time limit where the file does not hold the
             observation after it; the one before it is repeated. By default that transition is dropped.
         force: replace datasets that are there already.
+        action_scale: what continuous actions are multiplied by to be in the suite's units.
+        own_dataset: the name of the dataset that data of a suite's own tasks becomes.
     """
 
     suite: str
@@ -40,6 +42,8 @@ class ImportOptions:
     num_actions: int | None = None
     keep_last: bool = False
     force: bool = False
+    action_scale: float = 1.0
+    own_dataset: str = "released"
 
     def __post_init__(self) -> None:
         """Refuse impossible options with a `MetabenchError`."""
@@ -52,6 +56,10 @@ class ImportOptions:
         if self.action_bound is not None and not 0 < self.action_bound < float("inf"):
             raise MetabenchError(
                 f"action bound {self.action_bound}: expected a finite number above 0"
+            )
+        if not 0 < abs(self.action_scale) < float("inf"):
+            raise MetabenchError(
+                f"action scale {self.action_scale}: expected a finite number, not 0"
             )
         if self.num_actions is not None and self.num_actions < 1:
             raise MetabenchError(f"number of actions {self.num_actions}: expected at least 1")

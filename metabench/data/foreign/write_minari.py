@@ -63,12 +63,14 @@ class ForeignFile:
         actions_key: the actions' name in it, for messages.
         rows: its transitions.
         description: what the dataset's metadata says of it.
+        hint_at_bounds: what to say behind the bounds of actions that are out of them.
     """
 
     path: Path
     actions_key: str
     rows: int
     description: Mapping[str, Any]
+    hint_at_bounds: str = ""
 
 
 class NewDatasets:
@@ -209,7 +211,7 @@ def _arrange_arrays(
         )
         outside = (actions < low - ACTION_TOLERANCE) | (actions > high + ACTION_TOLERANCE)
         wrong = np.asarray(outside.any(axis=1))
-        expected = f"numbers from {low.min():g} to {high.max():g}"
+        expected = f"numbers from {low.min():g} to {high.max():g}{source.hint_at_bounds}"
         actions = np.clip(actions, low, high)
     if wrong.any():
         row = int(np.argmax(wrong))

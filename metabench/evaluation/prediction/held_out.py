@@ -78,6 +78,15 @@ class HeldOut:
         lanes = [self.lanes[place] for place in places]
         return [numbers.setdefault((lane.task, lane.support), len(numbers)) for lane in lanes]
 
+    def list_lanes(self, places: Array, shots: int) -> list[protocol.Lane]:
+        """The lanes as the policy has them: task, support and group."""
+        lanes = [self.lanes[place] for place in places]
+        groups = self.list_groups(places, shots)
+        return [
+            protocol.Lane(lane.task, lane.support, shots, 0, group)
+            for lane, group in zip(lanes, groups, strict=True)
+        ]
+
     def make_support(self, places: Array, shots: int) -> dict[int, Sequence[Episode]]:
         """The first `shots` logged episodes of the support of each of these groups."""
         lanes = [self.lanes[place] for place in places]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from metabench.evaluation import protocol
 from metabench.evaluation.evaluate import PolicyOpener, Progress, copy_anew
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.prediction.held_out import HeldOut, load_held_out
+from metabench.evaluation.prediction.independence import Call, choose_call, repeat_call
 from metabench.evaluation.prediction.quota import (
     PREDICTION,
     PREFIXES,
@@ -53,6 +54,7 @@ def evaluate_predictions(
     shots: Sequence[int] | None = None,
     seed: int = 0,
     name: str | None = None,
+    replay: bool = False,
     progress: Progress | None = None,
 ) -> PredictionEvaluation:
     """Let a policy predict held-out logged trajectories of test tasks; nothing acts, and no simulator is asked.
@@ -67,22 +69,25 @@ def evaluate_predictions(
         shots: numbers of logged episodes; None takes the protocol's.
         seed: the evaluation seed, on which the policy's randomness depends.
         name: what errors call the policy; its class by default.
+        replay: repeat one call in other company, to see that lanes are independent.
         progress: told (stage, calls done, calls in all).
 
     Raises:
         UnknownNameError: no such suite or split.
         DataError: a dataset is not built; names the command that builds it.
         MethodError: the policy broke its contract; names method, lane and step.
+        DependentLanesError: what was said of a lane depends on other lanes; names task and shots.
         MetabenchError: a shot count that the suite has no data for.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     protocol.check_split(suite, split)
     counts = choose_prediction_shots(suite, split, shots)
     opener = copy_anew(policy, name) if isinstance(policy, Policy) else policy
-    tally, held_out, costs = None, None, []
+    tally, held_out, costs, kept = None, None, [], None
     for row, count in enumerate(counts):
+        label = f"{split} {PREDICTION}: {say_count(count, 'shot')}"
         with opener() as opened:
-            guarded = GuardedPolicy(opened, name or type(opened).__name__, suite.spaces)
+            guarded = _guard(opened, name, suite)
             if not guarded.predicts:
                 return PredictionEvaluation(None, ())
             if held_out is None or tally is None:  # only now: data of no use need not be read
@@ -91,12 +96,25 @@ def evaluate_predictions(
                     return PredictionEvaluation(None, ())
                 units = measure_units(suite, held_out.behaviours)
                 tally = Tally(held_out, units, len(counts), suite.spaces.horizon)
-            label = f"{split} {PREDICTION}: {say_count(count, 'shot')}"
-            report = _Report(progress, label)
-            _predict_with_shots(guarded, suite, split, held_out, count, seed, tally, row, report)
+                chosen = choose_call(suite, split, len(counts), len(held_out.list_parts()), seed)
+            calls = _predict_with_shots(
+                guarded, suite, split, held_out, count, seed, _Report(progress, label)
+            )
+            for part, prefix, places, call in calls:
+                tally.add(row, prefix, places, call.said)
+                if replay and (row, part) == chosen:
+                    kept = (label, call)  # after the longest prefix, which comes last
         costs.append(_price(guarded, split, count, len(held_out.lanes)))
+    if kept is not None:
+        label, call = kept
+        with opener() as opened:
+            repeat_call(_guard(opened, name, suite), suite, split, call, seed, label)
     assert tally is not None
     return PredictionEvaluation(tally.make_predictions(split, counts), tuple(costs))
+
+
+def _guard(policy: Policy, name: str | None, suite: Suite) -> GuardedPolicy:
+    return GuardedPolicy(policy, name or type(policy).__name__, suite.spaces)
 
 
 @dataclass(frozen=True)
@@ -116,26 +134,31 @@ def _predict_with_shots(
     held_out: HeldOut,
     shots: int,
     seed: int,
-    tally: Tally,
-    row: int,
     report: _Report,
-) -> None:
-    """Ask for all lanes after all prefixes; the same lanes stand for each prefix, so that support is read once."""
+) -> Iterator[tuple[int, int, Array, Call]]:
+    """Ask for all lanes after all prefixes: part, prefix, places of its lanes, and what was said of them.
+
+    The same lanes stand for each prefix, so that support is read once.
+    """
     seeds = protocol.derive_policy_seeds(suite, split, PREDICTION, len(held_out.lanes), seed)
     horizon = suite.spaces.horizon
     prefixes = [prefix for prefix in PREFIXES if list_steps_ahead(horizon, prefix)]
     parts = held_out.list_parts()
     done, total = 0, len(parts) * len(prefixes)
     report(done, total)
-    for places in parts:
-        policy.reset(held_out.list_groups(places, shots), [seeds[place] for place in places], None)
+    for part, places in enumerate(parts):
+        lanes = held_out.list_lanes(places, shots)
+        own_seeds = [seeds[place] for place in places]
+        support = held_out.make_support(places, shots) if shots else {}
+        policy.reset([lane.group for lane in lanes], own_seeds, None)
         if shots:
-            policy.adapt(held_out.make_support(places, shots))
+            policy.adapt(support)
         episodes = [held_out.lanes[place].episode for place in places]
         for prefix in prefixes:
             most = max(list_steps_ahead(horizon, prefix))
             given, actions = cut_episodes(episodes, prefix, most)
-            tally.add(row, prefix, places, policy.predict(given, actions))
+            said = policy.predict(given, actions)
+            yield part, prefix, places, Call(lanes, own_seeds, support, given, actions, said)
             done += 1
             report(done, total)
 

@@ -79,10 +79,13 @@ class PredictedRecord:
 
 
 def note_predictions(records: Iterable[Record], found: list[PredictedRecord]) -> Iterator[Record]:
-    """Pass records on, and put what they predicted into `found`: each is read once."""
+    """Pass records on, and put what they predicted into `found`: each is read once.
+
+    Privileged methods have no row: who is shown the task, or saw the simulator, has nothing to find out.
+    """
     for record in records:
         result = record.result
-        if not record.develops:
+        if not record.develops and not result.privileged:
             found.append(
                 PredictedRecord(
                     identify_contender(record),

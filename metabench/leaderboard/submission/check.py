@@ -35,6 +35,7 @@ from metabench.leaderboard.scores.quotas import (
 )
 from metabench.leaderboard.submission.possible_numbers import RecordLimits, check_counts
 from metabench.leaderboard.submission.readme import MARK, render_readme
+from metabench.methods.former_names import PRESENT_NAMES
 from metabench.runs.kept.record import Cell, Record, Result, digest_of, read_record
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?")
@@ -116,6 +117,8 @@ class RecordChecker:
         if result.privileged and not self.methods.is_built_in(method):
             yield "privileged: only metabench's own teacher and blind policy are shown so"
         name = strip_variant(method)
+        if name in PRESENT_NAMES and result.cell.protocol == PROTOCOL:
+            yield f"method: expected {PRESENT_NAMES[name]!r}, found {name!r}, its name in archived records"
         if self.methods.lacks_card(method) and name not in self._cardless:
             self._cardless.add(name)  # said once a method, not once a record
             yield f"method {name!r:.60} has no card; metabench leaderboard new-card writes one to fill in"

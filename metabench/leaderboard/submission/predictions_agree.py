@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from metabench.errors import DependentLanesError
 from metabench.evaluation.evaluate import Progress
 from metabench.evaluation.prediction.errors import PREDICTED, compute_error
 from metabench.evaluation.prediction.sums import Predictions
@@ -40,9 +41,11 @@ def compare_recorded_predictions(
     published = policy.record.result.predictions or ()
     if not published or (retrained and changes):
         return []
-    measured = predict_recorded(
-        policy, suite, [each.split for each in published], progress=progress
-    )
+    splits = [each.split for each in published]
+    try:
+        measured = predict_recorded(policy, suite, splits, progress=progress)
+    except DependentLanesError as error:
+        return [Verdict("lanes", False, str(error))]
     return [
         compare_predictions(theirs, ours.predictions, exactly=not changes)
         for theirs, ours in zip(published, measured, strict=True)

@@ -29,6 +29,7 @@ from metabench.leaderboard.submission.rows_agree import (
     list_changed_circumstances,
 )
 from metabench.leaderboard.submission.saved_policies import find_policies_beside, find_saved_policy
+from metabench.methods.former_names import refuse_former_name
 from metabench.methods.registry import list_methods
 from metabench.runs.again.evaluate_record import RecordedPolicy, evaluate_recorded
 from metabench.runs.again.retrain import retrain
@@ -162,6 +163,7 @@ class Verifier:
         """Never what a record or a saved policy names: that may be a file which came with it, and would be run."""
         name = strip_variant(record.result.cell.method)
         if self.method is None and name not in list_methods():
+            refuse_former_name(name, list_methods())
             raise MetabenchError(
                 f"{path}: unknown method {name!r:.80}: not installed; --method FILE.py:CLASS names it"
             )

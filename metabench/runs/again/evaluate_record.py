@@ -94,6 +94,7 @@ def predict_recorded(
     """Let the policy predict again as a run does, on these splits; builds the data that it needs.
 
     Raises:
+        DependentLanesError: what it says of a lane depends on other lanes.
         MethodError: the policy broke its contract, or its process failed.
         MetabenchError: as `RecordedPolicy.open`.
     """
@@ -108,6 +109,7 @@ def predict_recorded(
                 split=split,
                 seed=cell.seed,
                 name=cell.method,
+                replay=True,
                 progress=progress,
             )
             for split in splits

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.methods.contract import Policy
+from metabench.methods.former_names import refuse_former_name
+from metabench.methods.registry import list_methods
 from metabench.runs.kept.saved_policy import FACTS, POLICY, read_training, suite_for
 from metabench.suites import Suite
 from metabench.system.home import source_root
@@ -56,7 +58,8 @@ def find_policy(policy: Path | str, suite: str | None = None) -> Path:
 
     Raises:
         UnknownNameError: there is neither such a folder nor a shipped policy of this name.
-        MetabenchError: policies of this name were trained on several suites, and none on `suite`.
+        MetabenchError: policies of this name were trained on several suites, and none on `suite`; or a method had this
+            name once.
     """
     if isinstance(policy, Path) or (Path(policy) / FACTS).is_file():
         return Path(policy)
@@ -72,6 +75,7 @@ def find_policy(policy: Path | str, suite: str | None = None) -> Path:
         return chosen[0].folder
     if Path(policy).is_dir():
         return Path(policy)
+    refuse_former_name(str(policy).partition("/")[0], list_methods())
     raise UnknownNameError(
         "folder or name of a trained policy", policy, {each.name for each in shipped}
     )

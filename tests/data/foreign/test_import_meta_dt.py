@@ -140,7 +140,8 @@ def test_the_named_suite_is_checked(tmp_path: Path):
     write(tmp_path / "data", columns_of(), 40)
     refused(tmp_path / "data", r"dataset_task_40\.pkl: task 40: tiny-v1 has tasks 0 to", suite="tiny", horizon=None)
     (tmp_path / "data" / "dataset_task_40.pkl").rename(tmp_path / "data" / "dataset_task_1.pkl")
-    message = r"dataset_task_1\.pkl: observations: expected 2 numbers a row as tiny-v1 has, found 3"
+    write(tmp_path / "data", columns_of(), 0)
+    message = r"dataset_task_0\.pkl: observations: expected 2 numbers a row as tiny-v1 has, found 3"
     refused(tmp_path / "data", message, suite="tiny", horizon=None)
 
 

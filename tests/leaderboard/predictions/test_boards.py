@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metabench.evaluation.prediction.quota import BEHAVIOURS, PREFIXES, SHOTS, STEPS_AHEAD
-from metabench.leaderboard.predictions.boards import PredictedRecord, make_prediction_boards
+from metabench.leaderboard.predictions.boards import PredictedRecord, make_prediction_boards, note_predictions
 from metabench.leaderboard.predictions.table import format_predictions_as_csv
 from metabench.leaderboard.scores.gather import identify_contender
 from metabench.leaderboard.scores.quotas import SuiteShelf, check_predictions
@@ -71,6 +71,14 @@ def test_what_lacks_is_told_and_who_predicts_nothing_has_no_row():
     part = board.standings[1]
     assert [each.seed for each in part.seeds] == [0]
     assert part.missing == ("seed 1: not predicted", "seed 2: shots: expected 0, 1, 3, found 0, 3")
+
+
+def test_who_is_shown_the_task_has_no_row():
+    seen = synthetic_record("oracle", 0, suite=WIDE, privileged=True)
+    blind = synthetic_record("model", 0, suite=WIDE)
+    found = []
+    assert list(note_predictions([seen, blind], found)) == [seen, blind]
+    assert [each.contender.method for each in found] == ["model"]
 
 
 def test_the_csv_has_a_line_a_method_and_board():

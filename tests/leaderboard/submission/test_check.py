@@ -88,6 +88,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
         ({"dataset": "mediums"}, "dataset: expected one of expert, medium, mixed, random, replay, found 'mediums'"),
         ({"protocol": "1"}, "protocol: expected 2, found 1"),
         ({"config_digest": "sha256:" + "5" * 64}, "config_digest: does not match the configuration"),
+        ({"method": "twm/finetune"}, "method: expected 'twm-plus', found 'twm', its name in archived records"),
         ({"method": "<b>x</b>"}, "method: expected letters, digits and . _ + -, found '<b>x</b>'"),
     ],
 )

@@ -8,9 +8,12 @@ import pytest
 
 from metabench.errors import DataError
 from metabench.evaluation.rows import Row, round_return
-from metabench.runs.kept.record import Record, make_record, read_record, write_record
+from metabench.runs.kept.record import Record, digest_of, make_record, read_record, write_record
 from metabench.runs.kept.record_file import LARGEST, read_json
 from metabench.system.home import source_root
+
+FROZEN = "sha256:bee56c563ebe915c01202a1514f57abbc21ac20c8e8cd0858fe6859fca01b763"
+"""Of the JSON Schema of records, without its prose."""
 
 PUBLISHED = source_root() / "leaderboard" / "records"
 
@@ -42,6 +45,18 @@ def test_the_same_record_gives_the_same_bytes_and_is_read_again(make, tmp_path):
     assert set(rows) == set(Row._fields)
     assert len(rows["task"]) == len(record.result.blocks[0].rows)
     assert rows["success_any"] is None
+
+
+def test_the_shape_of_records_is_frozen():
+    """Who writes or reads records elsewhere relies on it: another shape needs another `schema_version`."""
+
+    def drop_prose(schema):
+        if isinstance(schema, dict):
+            return {key: drop_prose(value) for key, value in schema.items() if key not in ("description", "title")}
+        return [drop_prose(each) for each in schema] if isinstance(schema, list) else schema
+
+    shape = drop_prose(Record.model_json_schema(mode="serialization"))
+    assert digest_of(shape) == FROZEN
 
 
 def test_published_records_are_read_and_written_as_they_are(tmp_path):

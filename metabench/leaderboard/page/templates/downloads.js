@@ -44,12 +44,14 @@ function asJson({ rows, columns, title }) {
 const NARROW_NOTE = "±: half of the 95 % interval; worst: worst task; n: seeds";
 
 // As narrow as a column of two on a page, or with suites as one of a whole page: their names stand upright, for which the
-// package graphicx is needed, and their means have no decimals.
-function asLatex({ title, cells, align, narrow = {}, upright = [], notes = [], digits = 1, narrowNote = NARROW_NOTE }) {
+// package graphicx is needed, and their means have no decimals. The columns `wide` do not fit and are left to the other forms.
+function asLatex({ title, cells: all, align, narrow = {}, upright = [], wide = [], notes = [], digits = 1, narrowNote = NARROW_NOTE }) {
   const line = (texts) => `${texts.join(" & ")} \\\\`;
+  const cells = all.map((row) => row.filter(([name]) => !wide.includes(name)));
+  const sides = [...align].filter((side, place) => !wide.includes(all[0][place][0])).join("");
   const named = ([name]) => (upright.includes(name) ? `\\rotatebox{90}{${latexText(name)}}` : latexText(narrow[name] ?? name));
   return ["\\begin{table}", "\\centering", `\\caption{${latexText(title)}}`, "\\scriptsize", "\\setlength{\\tabcolsep}{1.5pt}",
-    `\\begin{tabular}{@{}${align.replace("p", upright.length ? "p{0.2\\columnwidth}" : "p{\\dimexpr\\columnwidth-196pt\\relax}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
+    `\\begin{tabular}{@{}${sides.replace("p", upright.length ? "p{0.2\\columnwidth}" : "p{\\dimexpr\\columnwidth-196pt\\relax}")}@{}}`, "\\toprule", line(cells[0].map(named)), "\\midrule",
     ...cells.map((row) => line(row.map(([name, value]) => latexText(printedCell(value, (estimate) => narrowEstimate(estimate, upright.includes(name) ? 0 : digits)))))), "\\bottomrule", "\\end{tabular}", "\\end{table}",
     ...[...notes, narrowNote].map((note) => `% ${note}`), ""].join("\n");
 }

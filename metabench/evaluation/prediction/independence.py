@@ -1,4 +1,4 @@
-"""Whether predictions of lanes are independent: one call is repeated in other company, and must say the same.
+"""Whether predictions of lanes are independent: some calls are repeated in other company, and must say the same.
 
 As where policies act (`evaluation.independence`): what a lane has seen of its trajectory, its group's support and what
 is done next are all that its prediction may depend on. Who looks at other lanes' beginnings knows more of the task than
@@ -51,14 +51,14 @@ class Call:
     said: Prediction
 
 
-def choose_call(suite: Suite, split: str, counts: int, parts: int, seed: int) -> tuple[int, int]:
-    """Of which shot count (its place) and part of the lanes a call is repeated; `seed` is the evaluation seed."""
+def choose_calls(suite: Suite, split: str, counts: int, parts: int, seed: int) -> tuple[int, int]:
+    """Of which shot count (its place) and part of the lanes calls are repeated; `seed` is the evaluation seed."""
     generator = np.random.default_rng(seeds.seed_replay(suite, split, PREDICTION, "call", seed))
     return int(generator.integers(counts)), int(generator.integers(parts))
 
 
-def repeat_call(
-    policy: GuardedPolicy, suite: Suite, split: str, call: Call, seed: int, label: str
+def repeat_calls(
+    policy: GuardedPolicy, suite: Suite, split: str, calls: Sequence[Call], seed: int, label: str
 ) -> None:
     """Let a freshly opened policy predict a few lanes again, beside lanes of another task, and compare.
 
@@ -66,40 +66,45 @@ def repeat_call(
         policy: freshly opened.
         suite: the suite.
         split: the split.
-        call: what was said before.
+        calls: what was said of the same lanes, with the same support, after prefixes that get longer.
         seed: the evaluation seed.
-        label: what errors call the call.
+        label: what errors call the calls.
 
     Raises:
-        DependentLanesError: a prediction differs; names method, call and task.
+        DependentLanesError: a prediction differs; names method, shots and task.
         MethodError: the policy broke its contract.
     """
+    first = calls[0]
     company = seeds.seed_replay(suite, split, PREDICTION, "company", seed)
     generator = np.random.default_rng(company)
-    chosen = choose_lanes(call.lanes, FEW_LANES, generator)
+    chosen = choose_lanes(first.lanes, FEW_LANES, generator)
     if not chosen:
         return
-    sources = choose_sources(call.lanes, chosen, generator)  # whose trajectory each lane sees now
-    policy.reset([lane.group for lane in call.lanes], call.seeds, None)
-    if call.support:
-        played = Played(call.lanes, call.seeds, call.support, call.prefix, scored=False)
+    sources = choose_sources(first.lanes, chosen, generator)  # whose trajectory each lane sees now
+    policy.reset([lane.group for lane in first.lanes], first.seeds, None)
+    if first.support:
+        played = Played(first.lanes, first.seeds, first.support, first.prefix, scored=False)
         policy.adapt(change_supports(played, sources))
-    prefix = [
-        _fit_prefix(call.prefix[source], own)
-        for own, source in zip(call.prefix, sources, strict=True)
-    ]
-    again = policy.predict(prefix, call.actions[sources])
-    for lane in chosen:
-        for name in PREDICTED:
-            one, other = getattr(call.said, name), getattr(again, name)
-            if (one is None) != (other is None) or (
-                one is not None and not np.array_equal(one[lane], other[lane])
-            ):
-                raise DependentLanesError(
-                    f"method {policy.name!r}: its lanes are not independent: {label}, task {call.lanes[lane].task}: "
-                    f"with the same seed, support, beginning and actions but other lanes beside it, it predicted other "
-                    f"{name.replace('_', ' ')}"
-                )
+    for call in calls:
+        prefix = [
+            _fit_prefix(call.prefix[source], own)
+            for own, source in zip(call.prefix, sources, strict=True)
+        ]
+        again = policy.predict(prefix, call.actions[sources])
+        for lane in chosen:
+            _compare_lane(policy.name, call, again, lane, label)
+
+
+def _compare_lane(name: str, call: Call, again: Prediction, lane: int, label: str) -> None:
+    for kind in PREDICTED:
+        one, other = getattr(call.said, kind), getattr(again, kind)
+        told = one is not None and other is not None
+        if one is not other and not (told and np.array_equal(one[lane], other[lane])):
+            raise DependentLanesError(
+                f"method {name!r}: its lanes are not independent: {label}, task {call.lanes[lane].task}: "
+                f"with the same seed, support, beginning and actions but other lanes beside it, it predicted other "
+                f"{kind.replace('_', ' ')}"
+            )
 
 
 def _fit_prefix(shown: Episode, own: Episode) -> Episode:

@@ -12,7 +12,7 @@ from metabench.evaluation import protocol
 from metabench.evaluation.evaluate import PolicyOpener, Progress, copy_anew
 from metabench.evaluation.guarded_policy import GuardedPolicy
 from metabench.evaluation.prediction.held_out import HeldOut, load_held_out
-from metabench.evaluation.prediction.independence import Call, choose_call, repeat_call
+from metabench.evaluation.prediction.independence import Call, choose_calls, repeat_calls
 from metabench.evaluation.prediction.quota import (
     PREDICTION,
     PREFIXES,
@@ -69,7 +69,7 @@ def evaluate_predictions(
         shots: numbers of logged episodes; None takes the protocol's.
         seed: the evaluation seed, on which the policy's randomness depends.
         name: what errors call the policy; its class by default.
-        replay: repeat one call in other company, to see that lanes are independent.
+        replay: repeat the calls for a part of the lanes in other company, to see that lanes are independent.
         progress: told (stage, calls done, calls in all).
 
     Raises:
@@ -83,7 +83,8 @@ def evaluate_predictions(
     protocol.check_split(suite, split)
     counts = choose_prediction_shots(suite, split, shots)
     opener = copy_anew(policy, name) if isinstance(policy, Policy) else policy
-    tally, held_out, costs, kept = None, None, [], None
+    tally, held_out, costs = None, None, []
+    kept: list[Call] = []
     for row, count in enumerate(counts):
         label = f"{split} {PREDICTION}: {say_count(count, 'shot')}"
         with opener() as opened:
@@ -96,19 +97,18 @@ def evaluate_predictions(
                     return PredictionEvaluation(None, ())
                 units = measure_units(suite, held_out.behaviours)
                 tally = Tally(held_out, units, len(counts), suite.spaces.horizon)
-                chosen = choose_call(suite, split, len(counts), len(held_out.list_parts()), seed)
+                chosen = choose_calls(suite, split, len(counts), len(held_out.list_parts()), seed)
             calls = _predict_with_shots(
                 guarded, suite, split, held_out, count, seed, _Report(progress, label)
             )
             for part, prefix, places, call in calls:
                 tally.add(row, prefix, places, call.said)
                 if replay and (row, part) == chosen:
-                    kept = (label, call)  # after the longest prefix, which comes last
+                    kept, kept_label = [*kept, call], label
         costs.append(_price(guarded, split, count, len(held_out.lanes)))
-    if kept is not None:
-        label, call = kept
+    if kept:
         with opener() as opened:
-            repeat_call(_guard(opened, name, suite), suite, split, call, seed, label)
+            repeat_calls(_guard(opened, name, suite), suite, split, kept, seed, kept_label)
     assert tally is not None
     return PredictionEvaluation(tally.make_predictions(split, counts), tuple(costs))
 

@@ -26,6 +26,11 @@ def look_at_own(prefix, actions):
     return Prediction(said.observations, said.rewards + np.array(means)[:, None], said.ends)
 
 
+def pool_short_beginnings(prefix, actions):
+    """The same, but where beginnings are as long as they get."""
+    return pool(prefix, actions) if max(map(len, prefix)) < 16 else look_at_own(prefix, actions)
+
+
 class Pooling(World):
     """Says of each lane the mean reward of all supports."""
 
@@ -46,6 +51,8 @@ def test_who_looks_at_other_lanes_is_found():
             DependentLanesError, match=r"method 'cheat': .*shots?, task \d+: .* it predicted other rewards"
         ):
             evaluate_predictions(World(pool), "tiny", seed=seed, name="cheat", replay=True)
+        with pytest.raises(DependentLanesError):
+            evaluate_predictions(World(pool_short_beginnings), "tiny", seed=seed, replay=True)
         try:
             evaluate_predictions(Pooling(None), "tiny", shots=(1, 3), seed=seed, replay=True)
         except DependentLanesError:

@@ -134,7 +134,8 @@ def _leave_out_predictions(
     acting = tuple(pair for pair in tracks if pair[1] != PREDICTION)
     if not acting:
         raise MetabenchError(
-            f"method {method.name!r} cannot be scored in track {PREDICTION!r}: it does not say that it predicts"
+            f"method {method.name!r} cannot be scored in track {PREDICTION!r}: it does not say that it predicts "
+            "(`predicts = True` in its class)"
         )
     return acting
 

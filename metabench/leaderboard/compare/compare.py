@@ -254,7 +254,7 @@ def _write_notes(
         for reason in dict.fromkeys(group.outdated for group in groups if group.outdated):
             yield f"left out, {each.text}: {reason}"
     if any(side.privileged for each in comparisons for side in (each.first, each.second)):
-        yield "a privileged method is told the task: no verdict"
+        yield "a privileged method is told the task or was trained in the simulator: no verdict"
     if any(
         min(len(each.first.seeds), len(each.second.seeds)) < verdicts.SEEDS_FOR_A_VERDICT
         for each in comparisons

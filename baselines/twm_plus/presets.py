@@ -35,8 +35,7 @@ OFFLINE: Mapping[str, Any] = {
 }
 """What offline meta-RL changes of the published defaults; the README gives the reason for each."""
 
-SIZE_S: Mapping[str, Any] = {
-    **OFFLINE,
+SMALL_NETWORKS: Mapping[str, Any] = {
     "latent_groups": 32,
     "latent_classes": 8,
     "observation_widths": (384, 384),
@@ -44,12 +43,18 @@ SIZE_S: Mapping[str, Any] = {
     "layers": 2,
     "feedforward": 512,
     "dropout": 0.0,
-    "memory": 32,
     "latent_head_widths": (192,),
     "reward_head_widths": (128, 128),
     "discount_head_widths": (128,),
     "actor_widths": (256, 256),
     "critic_widths": (256, 256),
+}
+"""Networks of size S, about 1.6 million parameters; `twm-published` has them on CPUs, too."""
+
+SIZE_S: Mapping[str, Any] = {
+    **OFFLINE,
+    **SMALL_NETWORKS,
+    "memory": 32,
     "tasks_per_update": 8,
     "windows_per_task": 2,
     "window": 24,

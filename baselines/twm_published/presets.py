@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..twm_plus.presets import SMALL_NETWORKS
 from .config import TWMPublishedConfig
 
 SIZE_S: Mapping[str, Any] = {
-    "latent_groups": 32,
-    "latent_classes": 8,
-    "observation_widths": (384, 384),
-    "width": 128,
-    "layers": 2,
-    "feedforward": 512,
-    "dropout": 0.0,
-    "latent_head_widths": (192,),
-    "reward_head_widths": (128, 128),
-    "discount_head_widths": (128,),
-    "actor_widths": (256, 256),
-    "critic_widths": (256, 256),
+    **SMALL_NETWORKS,
     "sequences": 32,
     "starts": 128,
     "observation_batch": 256,

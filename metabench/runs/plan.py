@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import DataError, MetabenchError
+from metabench.errors import DataError, MetabenchError, MethodError
 from metabench.evaluation.protocol import (
     PREDICTION,
     PROTOCOL,
@@ -20,8 +20,8 @@ from metabench.evaluation.protocol import (
     choose_tracks,
     list_behaviours,
 )
-from metabench.methods.contract import Method
-from metabench.methods.registry import digest_method_code, load_method, name_method
+from metabench.methods.registry import is_built_in, name_method
+from metabench.runs.isolation.method_facts import MethodFacts, find_facts, refuse_privileged
 from metabench.runs.kept.record import Cell, Record, digest_of, read_record
 from metabench.runs.kept.run_folder import is_replaced, list_begun_cells
 from metabench.runs.planned_cell import PlannedCell
@@ -36,13 +36,23 @@ UNKNOWN_DIGEST = "unknown"
 """Dataset digest of a cell that was planned without building its data."""
 
 
-def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
+def plan_cells(
+    request: RunRequest, leave_out: Callable[[str, MethodError], None] | None = None
+) -> tuple[PlannedCell, ...]:
     """Plan a cell for each suite, dataset, method and seed; nothing is built, written or run.
+
+    Methods that do not come with metabench are imported in processes of their own, which tell what they are.
 
     Where data is not built yet, its digest is the one in suite.toml, or `UNKNOWN_DIGEST`. Once `prepare_data` has built
     it, plan again: on another machine another digest may have come out, and the cells are others.
 
+    Args:
+        request: what is wanted.
+        leave_out: told of a method whose code fails before it says what it is, and why; it is planned without. None
+            plans nothing then.
+
     Raises:
+        MethodError: a method's code failed.
         UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
         MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
             invalid.
@@ -52,20 +62,25 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         (suite, dataset, suite.dataset(dataset).version, _choose_tracks(suite, request))
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
-    methods = {
-        (suite.name, spec): _load_fitting_method(suite, spec, request)
-        for suite in suites
-        for spec in request.methods
-    }
+    methods: dict[tuple[str, str], MethodFacts] = {}
+    for spec in request.methods:
+        try:
+            methods |= _find_fitting_methods(suites, spec, request)
+        except MethodError as error:
+            if leave_out is None:
+                raise
+            leave_out(spec, error)
     for suite, _, _, tracks in settings:
         if any(track != PREDICTION for _, track in tracks):
             suite.check_available()
     if any(seed < 0 for seed in request.seeds):
         raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
-    codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
+    codes = {key: method.code for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks in settings:
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
+            if (suite.name, spec) not in methods:
+                continue
             method = methods[suite.name, spec]
             own = _leave_out_predictions(tracks, method)
             digest, warnings = _look_up_data(suite, dataset, own)
@@ -76,10 +91,10 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 dataset=dataset,
                 dataset_version=version,
                 dataset_digest=digest,
-                method=name_method(spec, method),
+                method=name_method(spec, method.name),
                 method_version=method.version,
                 preset=request.preset,
-                config_digest=digest_of(method.config.model_dump(mode="json")),
+                config_digest=digest_of(method.configuration),
                 seed=seed,
                 protocol=PROTOCOL,
                 method_code=codes[suite.name, spec],
@@ -126,7 +141,7 @@ def datasets_needed(
 
 
 def _leave_out_predictions(
-    tracks: tuple[tuple[str, str], ...], method: Method
+    tracks: tuple[tuple[str, str], ...], method: MethodFacts
 ) -> tuple[tuple[str, str], ...]:
     """The tracks of a method: one without a world model has nothing to predict by."""
     if method.predicts:
@@ -156,18 +171,28 @@ def covers(record: Record, planned: PlannedCell) -> bool:
     return record.result.cell == planned.cell and not missing
 
 
-def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method:
-    """The method of a cell, configured; raises `MetabenchError` if it cannot act in the suite."""
-    method = load_method(spec, preset=request.preset, suite=suite.name, overrides=request.overrides)
-    if suite.spaces.discrete and not method.discrete_actions:
-        raise MetabenchError(
-            f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no discrete actions"
-        )
-    if not suite.spaces.discrete and not method.continuous_actions:
-        raise MetabenchError(
-            f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no continuous actions"
-        )
-    return method
+def _find_fitting_methods(
+    suites: Sequence[Suite], spec: str, request: RunRequest
+) -> dict[tuple[str, str], MethodFacts]:
+    """A method, configured for each suite; raises `MetabenchError` if it cannot act in one of them."""
+    found = find_facts(
+        spec,
+        request.preset,
+        [suite.name for suite in suites],
+        request.overrides,
+        request.limits,
+        confined=request.isolate,
+    )
+    for suite, method in zip(suites, found, strict=True):
+        if request.isolate and not is_built_in(spec):
+            refuse_privileged(method)
+        discrete = suite.spaces.discrete
+        if not (method.discrete_actions if discrete else method.continuous_actions):
+            kind = "discrete" if discrete else "continuous"
+            raise MetabenchError(
+                f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no {kind} actions"
+            )
+    return {(suite.name, spec): method for suite, method in zip(suites, found, strict=True)}
 
 
 def _look_up_data(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metabench.errors import MetabenchError
+from metabench.errors import MetabenchError, MethodError
 from metabench.runs.executors.choice import choose_executor
 from metabench.runs.executors.events import Event, Executor
 from metabench.runs.executors.run_cells import run_cells
@@ -79,9 +79,10 @@ def run(
         device=device,
     )
     executor = choose_executor(request)
-    planned = plan_cells(request)
+    left_out: dict[str, MethodError] = {}
+    planned = plan_cells(request, left_out.setdefault)
     if prepare_data(planned):
-        planned = plan_cells(request)
+        planned = plan_cells(request, left_out.setdefault)
     failures: dict[int, str] = {}
 
     def hear(event: Event) -> None:
@@ -95,6 +96,8 @@ def run(
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
+    for error in left_out.values():
+        raise error
     return [read_record(cell.record_path) for cell in planned]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metabench.errors import DataError, first_problem
+from metabench.errors import DataError, MethodError, first_problem
 from metabench.runs.kept.record import Cell
 from metabench.runs.plan import check_names, plan_cells
 from metabench.runs.planned_cell import PlannedCell
@@ -40,12 +41,17 @@ class Sweep(BaseModel):
     part: tuple[SweepPart, ...] = Field(min_length=1)
 
 
-def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
+def plan_sweep(
+    sweep: Sweep,
+    request: RunRequest,
+    leave_out: Callable[[str, MethodError], None] | None = None,
+) -> tuple[PlannedCell, ...]:
     """Plan all cells of a sweep; names of every part are checked before anything runs.
 
     Args:
         sweep: names suites, datasets, methods, seeds, presets, overrides and tracks.
         request: all else: results, whether to overwrite.
+        leave_out: as `plan_cells` has it.
 
     Raises:
         MetabenchError: as `plan_cells`.
@@ -62,7 +68,7 @@ def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
             overrides=part.overrides,
             tracks=sweep.tracks,
         )
-        for cell in plan_cells(asked):
+        for cell in plan_cells(asked, leave_out):
             cells.setdefault(cell.cell, cell)
     check_names(cells.values())
     return tuple(cells.values())

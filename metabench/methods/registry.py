@@ -235,7 +235,8 @@ def check_foreign_name(spec: str, name: str) -> None:
         registered = find_registered_methods().get(name)
         if (registered is not None and registered.built_in) or name in PRESENT_NAMES:
             raise MetabenchError(
-                f"{spec}: its name {name!r} is that of a method of metabench; expected another, such as {'my-' + name!r}"
+                f"{spec}: its name {name!r} is that of a method of metabench; expected another, such as "
+                f"{'my-' + name!r}"
             )
     elif name != (expected := spec.partition("/")[0]):
         origin = find_registered_methods()[expected].origin

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from metabench.errors import CancelledError, DataError, MethodError
@@ -18,9 +18,8 @@ from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import is_built_in, load_method
 from metabench.methods.training_run import TrainingProgress
 from metabench.runs.isolation.isolated_policy import open_isolated
-from metabench.runs.isolation.isolated_training import ForeignMethod, train_isolated
 from metabench.runs.isolation.method_facts import find_facts, read_facts, refuse_privileged
-from metabench.runs.kept.clock import Clock
+from metabench.runs.kept.earlier_record import covers
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.foreign_code import find_foreign_code
 from metabench.runs.kept.provenance import Timings, make_provenance
@@ -40,14 +39,11 @@ from metabench.runs.kept.saved_policy import (
     load_trained_policy,
     policy_folder,
     read_training,
-    save_trained,
-    take_trained,
 )
-from metabench.runs.plan import covers
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
-from metabench.runs.training import TrainingTask, train_policy
+from metabench.runs.training.train_cell import train_cell
 from metabench.suites import Suite, load_suite
 from metabench.system.plain_files import remove_folder
 from metabench.system.torch_settings import torch_settings
@@ -163,67 +159,19 @@ class _Execution:
                     return folder, training
         # Evaluations of a policy that is gone or damaged must not be taken for those of the one trained now.
         shutil.rmtree(self.folder / "evaluated", ignore_errors=True)
-        return candidates[0], self._train(candidates[0])
-
-    def _train(self, folder: Path) -> Training:
-        cell, clock = self.planned.cell, Clock(self.folder / "clock.json")
-        task = TrainingTask(
+        training = train_cell(
+            self.planned,
+            self.settings,
             self.suite,
-            cell.dataset,
-            cell.seed,
-            self.settings.device,
-            self.folder / "checkpoints",
-            self.settings.checkpoint_seconds,
+            self.method,
+            self.facts,
+            self.folder,
+            candidates[0],
+            self.progress,
+            self.cancelled,
+            self.curves.follow,
         )
-
-        def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
-            clock.tick()
-            self.progress(f"training: {stage}", done, total, metrics)
-
-        self.progress("training", 0, 0, {})
-        with ExitStack() as stack:
-            try:
-                if self.method is None:
-                    foreign = ForeignMethod(
-                        self.planned.spec, self.facts.configuration, cell.method_code
-                    )
-                    saved, learned = stack.enter_context(
-                        train_isolated(
-                            foreign,
-                            task,
-                            self.settings.threads,
-                            self.folder,
-                            progress,
-                            self.cancelled,
-                            self.settings.limits,
-                        )
-                    )
-                else:
-                    policy, learned = train_policy(
-                        self.method, task, progress, self.cancelled, self.curves.follow
-                    )
-            finally:
-                clock.write()
-            training = Training(
-                cell=cell,
-                spec=self.planned.spec,
-                overrides=dict(self.planned.overrides),
-                configuration=self.facts.configuration,
-                parameters=learned.parameters,
-                training_tasks=learned.training_tasks,
-                curve=learned.curve,
-                summary=learned.summary,
-                seconds=clock.seconds,
-                resumed=clock.attempts - 1,
-                device=self.settings.device,
-                threads=self.settings.threads,
-                warnings=clock.warnings,
-            )
-            if self.method is None:
-                take_trained(saved, training, folder)
-            else:
-                save_trained(policy, training, folder)
-        return read_training(folder)
+        return candidates[0], training
 
     def _find_or_measure_track(self, trained: Path, split: str, track: str) -> FinishedTrack:
         """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""

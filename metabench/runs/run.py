@@ -80,9 +80,13 @@ def run(
     )
     executor = choose_executor(request)
     left_out: dict[str, MethodError] = {}
-    planned = plan_cells(request, left_out.setdefault)
+
+    def leave_out(method: str, error: MethodError) -> None:
+        left_out[method] = error
+
+    planned = plan_cells(request, leave_out)
     if prepare_data(planned):
-        planned = plan_cells(request, left_out.setdefault)
+        planned = plan_cells(request, leave_out)
     failures: dict[int, str] = {}
 
     def hear(event: Event) -> None:

@@ -22,12 +22,13 @@ def call_foreign(make_error: Callable[[BaseException], Exception]) -> Iterator[N
     with notice_interrupts() as interrupted:
         try:
             yield
-        except (Exception, SystemExit) as error:
-            raise make_error(error) from error
-        except KeyboardInterrupt as error:
-            if interrupted():
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            made: BaseException = error
+            if not (isinstance(error, KeyboardInterrupt) and interrupted()):
+                made = make_error(error)
+            if made is error:
                 raise
-            raise make_error(error) from error
+            raise made from error
 
 
 def name_raised(error: BaseException) -> str:

@@ -23,8 +23,8 @@ _CODE_SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 def find_foreign_sources(classes: Iterable[type]) -> tuple[Path, ...]:
     """Where the code of `classes` and of what they inherit from lies, as far as it is not metabench's own.
 
-    A place is a file, or the folder of a package; a file's neighbours that it imports are places, too. Of base classes, those that are installed count as dependencies and
-    are left out, as is the standard library.
+    A place is a file, or the folder of a package; a file's neighbours that it imports are places, too. Of base
+    classes, those that are installed count as dependencies and are left out, as is the standard library.
 
     Raises:
         MetabenchError: the source of one of `classes` is in no file.
@@ -80,7 +80,7 @@ def digest_sources(places: Sequence[Path]) -> str | None:
 def importing_from(file: Path) -> Iterator[None]:
     """While entered, modules are looked for beside `file` first, as Python does for the script that it runs.
 
-    Afterwards they are looked for there last, for what the code imports later: other programs' modules keep their names.
+    Afterwards they are looked for there last, for what the code imports later: others keep their names.
     """
     folder = file.resolve().parent
     _forget_namesakes(folder)

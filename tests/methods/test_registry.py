@@ -8,8 +8,8 @@ import pytest
 
 from metabench import MetabenchError, load_method
 from metabench.methods import registry
-from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.configuring import find_overrides
+from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.registry import find_registered_methods, list_methods, name_method
 from metabench.methods.scaffold import write_plugin
 

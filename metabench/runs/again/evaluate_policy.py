@@ -20,8 +20,8 @@ from metabench.evaluation.protocol import (
     list_behaviours,
 )
 from metabench.runs.isolation.isolated_policy import open_isolated
-from metabench.runs.isolation.method_facts import find_facts
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
+from metabench.runs.isolation.method_facts import find_facts
 from metabench.runs.kept.record import digest_of
 from metabench.runs.kept.saved_policy import (
     POLICY,

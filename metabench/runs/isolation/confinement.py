@@ -35,7 +35,7 @@ _CAPABILITY_VERSION = 0x20080522
 
 LINUX = sys.platform == "linux"
 
-OTHER_SYSTEM = "only Linux can keep a policy's process from other processes and files of the same user and from the network"
+OTHER_SYSTEM = "only Linux can keep a policy's process from other processes and files of its user, and from the network"
 NO_NAMESPACES = (
     "this system grants no user namespaces: a policy's process can see and signal other processes of the same user, "
     "read the memory of those other than the evaluator, write that user's files, and use the network"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from metabench.envs import Spaces
 from metabench.errors import (
     CancelledError,
@@ -51,6 +49,7 @@ from metabench.runs.isolation.shared_arrays import (
     lay_out_support,
 )
 from metabench.system.foreign_calls import name_raised
+from metabench.system.torch_settings import set_torch_when_imported
 
 LONGEST_MESSAGE = 4000
 """Characters of an error that are passed on."""
@@ -83,7 +82,7 @@ def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]
     if kind == DESCRIBE:
         answer(lambda: _describe(content), _explain_setting_up)
     elif kind == TRAIN:
-        from metabench.runs.isolation.inside_train import train
+        from metabench.runs.training.inside_train import train
 
         answer(lambda: train(channel, SharedArrays(arrays), content), _explain_setting_up)
     else:
@@ -106,7 +105,7 @@ def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]
         while True:
             kind, asked = channel.receive()
             answer(
-                lambda: calls[kind](asked),
+                partial(calls[kind], asked),
                 lambda error: REFUSED if isinstance(error, _MalformedError) else FAILED,
             )
 
@@ -196,7 +195,7 @@ def _describe(content: Mapping[str, Any]) -> dict[str, Any]:
 def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str, Any]]:
     """The policy, and what the evaluator should know of it."""
     if content["torch"] is not None:
-        sys.meta_path.insert(0, _TorchSettings(*content["torch"]))
+        set_torch_when_imported(*content["torch"])
     if content["configuration"] is None:
         method = load_method(content["method"])
     else:
@@ -214,30 +213,3 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
 def _spaces(declared: Mapping[str, Any]) -> Spaces:
     bounds = {key: tuple(declared[key]) for key in ("action_low", "action_high")}
     return Spaces(**{**declared, **bounds})
-
-
-class _TorchSettings(MetaPathFinder):
-    """Makes torch compute as in the evaluator's process, as soon as the policy imports it, if it does."""
-
-    def __init__(self, threads: int, deterministic: bool) -> None:
-        self._threads = threads
-        self._deterministic = deterministic
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        del path, target
-        if name != "torch":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            execute = loader.exec_module
-
-            def execute_and_set(torch: Any) -> None:
-                execute(torch)
-                torch.set_num_threads(self._threads)
-                torch.use_deterministic_algorithms(self._deterministic, warn_only=True)
-                torch.utils.deterministic.fill_uninitialized_memory = False
-
-            loader.exec_module = execute_and_set
-        return spec

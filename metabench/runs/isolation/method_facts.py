@@ -84,7 +84,7 @@ def read_facts(method: Method, preset: str, suite: str) -> MethodFacts:
 
 
 def refuse_privileged(facts: MethodFacts) -> None:
-    """Raise `MetabenchError` if the method, which is not metabench's own, is told tasks and cannot be kept from them."""
+    """Raise `MetabenchError` if the method, not metabench's own, is told tasks and cannot be kept from them."""
     if facts.privileged:
         raise MetabenchError(
             f"method {facts.name!r} is privileged: it is told the task, and cannot be kept apart; run it without "

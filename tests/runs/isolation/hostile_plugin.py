@@ -6,6 +6,7 @@ What the spy looks for is kept masked, so that it is not in the spy's own memory
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import json
 import os
@@ -256,7 +257,20 @@ def fork(heartbeat):
 
 @misdeed
 def Forks(self):
-    fork(self.notes["heartbeat"])
+    """Two processes that want to live on, as in `fork`; each holds a lock, since it may write nothing."""
+    reading, writing = os.pipe()
+    for leaves in (False, True):
+        if os.fork() == 0:
+            if leaves:
+                os.setsid()
+                if os.fork():
+                    os._exit(0)
+            lock = os.open(self.notes["lock"], os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            os.write(writing, b"x")
+            time.sleep(3600)
+    for _ in range(2):
+        os.read(reading, 1)
     os._exit(0)
 
 

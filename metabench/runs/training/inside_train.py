@@ -10,12 +10,12 @@ from typing import Any
 
 from metabench.methods.registry import configure_method
 from metabench.runs.isolation.channel import PROGRESS, Channel
-from metabench.runs.isolation.isolated_training import LEARNED, STOP
 from metabench.runs.isolation.shared_arrays import SharedArrays
 from metabench.runs.kept.saved_policy import POLICY
-from metabench.runs.training import TrainingTask, train_policy
+from metabench.runs.training.isolated_training import LEARNED, STOP
+from metabench.runs.training.train_policy import TrainingTask, train_policy
 from metabench.suites import load_suite
-from metabench.system.torch_settings import torch_settings
+from metabench.system.torch_settings import set_torch_when_imported
 
 EVERY = 0.1
 """Seconds between two messages of progress."""
@@ -23,6 +23,7 @@ EVERY = 0.1
 
 def train(channel: Channel, arrays: SharedArrays, content: Mapping[str, Any]) -> None:
     """Train the method of `content`; policy and findings are left in its folder."""
+    set_torch_when_imported(content["threads"], deterministic=True)
     stop = arrays.views(STOP)["stop"]
     own, told = os.getpid(), 0.0
 
@@ -45,8 +46,7 @@ def train(channel: Channel, arrays: SharedArrays, content: Mapping[str, Any]) ->
         content["checkpoint_seconds"],
     )
     method = configure_method(content["method"], content["configuration"], content["code"])
-    with torch_settings(content["threads"]):
-        policy, learned = train_policy(method, task, progress, lambda: bool(stop[0]))
-        folder = Path(content["folder"])
-        policy.save(folder / POLICY)
-        (folder / LEARNED).write_text(learned.model_dump_json(), encoding="utf-8")
+    policy, learned = train_policy(method, task, progress, lambda: bool(stop[0]))
+    folder = Path(content["folder"])
+    policy.save(folder / POLICY)
+    (folder / LEARNED).write_text(learned.model_dump_json(), encoding="utf-8")

@@ -18,7 +18,7 @@ from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.process import make_scratch, name_for_process, start_policy_process
 from metabench.runs.isolation.shared_arrays import Place
 from metabench.runs.kept.saved_policy import POLICY
-from metabench.runs.training import Learned, TrainingTask
+from metabench.runs.training.train_policy import Learned, TrainingTask
 from metabench.system.home import home, minari_root
 from metabench.system.plain_files import remove_folder
 

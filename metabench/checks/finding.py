@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from metabench.system.foreign_calls import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised
 
 
 @dataclass(frozen=True)

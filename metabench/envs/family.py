@@ -18,7 +18,7 @@ from metabench.envs.blind import BlindScripts
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.system.foreign_calls import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised
 
 FAMILIES: Mapping[str, str] = {
     "ant-dir": "metabench.envs.locomotion.families:AntDirFamily",

@@ -13,7 +13,7 @@ import numpy as np
 from metabench.envs import Array, Spaces
 from metabench.errors import MethodError, PolicyProcessError
 from metabench.methods.contract import Episode, Policy, Prediction, Step
-from metabench.system.foreign_calls import name_raised
+from metabench.system.foreign import name_raised
 
 TOLERANCE = 1e-6
 """Actions out of bounds by no more than this are clipped, by more they are errors."""

@@ -22,7 +22,7 @@ from metabench.errors import (
 from metabench.methods.configuring import configure
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
-from metabench.system.foreign_calls import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.source_code import digest_sources, find_foreign_sources, importing_from
 
 if TYPE_CHECKING:
@@ -191,17 +191,28 @@ def name_method(spec: str, name: str) -> str:
     return f"{name}/{variant}" if variant else name
 
 
-def _load_from_entry_point(name: str) -> type[Method]:
+def find_entry_point(name: str) -> EntryPoint:
+    """Where the installed method `name` is; nothing is imported.
+
+    Raises:
+        UnknownNameError: no such method.
+        MetabenchError: its name is registered twice, or has changed.
+    """
     registered = find_registered_methods()
     refuse_former_name(name, registered)
     if name not in registered:
         raise UnknownNameError("method", name, registered)
-    entry = registered[name]
-    if entry.conflict:
-        raise MetabenchError(f"{entry.conflict}; uninstall one of them")
+    if registered[name].conflict:
+        raise MetabenchError(f"{registered[name].conflict}; uninstall one of them")
+    return registered[name].points[0]
+
+
+def _load_from_entry_point(name: str) -> type[Method]:
+    point = find_entry_point(name)
+    entry = find_registered_methods()[name]
     what = f"method {name!r}: its plugin {entry.origin}"
     with call_foreign(lambda error: MethodError(f"{what} failed to load: {name_raised(error)}")):
-        found = entry.points[0].load()
+        found = point.load()
     method = _require_method(found, f"method {name!r} ({entry.origin})")
     check_foreign_name(name, method.name)
     return method

@@ -18,7 +18,7 @@ from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import is_built_in, load_method
 from metabench.methods.training_run import TrainingProgress
 from metabench.runs.isolation.isolated_policy import open_isolated
-from metabench.runs.isolation.method_facts import find_facts, read_facts, refuse_privileged
+from metabench.runs.isolation.method_facts import read_facts, refuse_privileged
 from metabench.runs.kept.earlier_record import covers
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.foreign_code import find_foreign_code
@@ -45,7 +45,7 @@ from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
 from metabench.runs.training.train_cell import train_cell
 from metabench.suites import Suite, load_suite
-from metabench.system.plain_files import remove_folder
+from metabench.system.foreign import remove_folder
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import check_room
 
@@ -107,15 +107,8 @@ class _Execution:
         self.apart = settings.isolate and not is_built_in(planned.spec)
         self.method: Method | None = None
         cell = planned.cell
+        self.facts = planned.facts
         if self.apart:  # then its code is never imported here
-            (self.facts,) = find_facts(
-                planned.spec,
-                cell.preset,
-                [cell.suite],
-                planned.overrides,
-                settings.limits,
-                confined=True,
-            )
             refuse_privileged(self.facts)
         else:
             self.method = load_method(

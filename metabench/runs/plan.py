@@ -96,6 +96,7 @@ def plan_cells(
                 cell=cell,
                 suite_folder=suite.folder,
                 spec=spec,
+                facts=method,
                 overrides={key: make_plain(value, key) for key, value in request.overrides.items()},
                 tracks=own,
                 results=request.results,

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from metabench.errors import DataError, MetabenchError, UnknownNameError
-from metabench.system.foreign_calls import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.home import source_root
 
 ENTRY_POINT_GROUP = "metabench.suites"

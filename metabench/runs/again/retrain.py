@@ -12,7 +12,7 @@ from metabench.runs.kept.record import Record
 from metabench.runs.training.isolated_training import ForeignMethod, train_isolated
 from metabench.runs.training.train_policy import TrainingTask
 from metabench.suites import Suite
-from metabench.system.plain_files import copy_plain
+from metabench.system.foreign import copy_plain
 
 
 def retrain(

@@ -24,7 +24,7 @@ from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
-from metabench.system.foreign_calls import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.writing import explain_storage_error, write_whole
 
 

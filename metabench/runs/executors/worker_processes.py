@@ -24,7 +24,7 @@ from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
-from metabench.system.plain_files import remove_folder
+from metabench.system.foreign import remove_folder
 
 POLL_SECONDS = 0.2
 """How often it is asked whether to stop, and whether the workers live and keep to their limits."""

@@ -22,7 +22,7 @@ from metabench.evaluation.guarded_policy import (
     find_prediction_problem,
 )
 from metabench.methods.contract import Episode, Policy, Step
-from metabench.methods.registry import configure_method, load_method
+from metabench.methods.registry import configure_method, load_method, load_method_class
 from metabench.runs.isolation.channel import (
     ACT,
     ADAPT,
@@ -48,7 +48,7 @@ from metabench.runs.isolation.shared_arrays import (
     lay_out_step,
     lay_out_support,
 )
-from metabench.system.foreign_calls import name_raised
+from metabench.system.foreign import name_raised
 from metabench.system.torch_settings import set_torch_when_imported
 
 LONGEST_MESSAGE = 4000
@@ -184,6 +184,7 @@ def _copy_episode(shared: Mapping[str, Any], terminated: bool, truncated: bool) 
 
 def _describe(content: Mapping[str, Any]) -> dict[str, Any]:
     preset, found = content["preset"], []
+    load_method_class(content["method"])  # also where it is to be described for no suite
     for suite in content["suites"]:
         method = load_method(
             content["method"], preset=preset, suite=suite, overrides=content["overrides"]

@@ -47,7 +47,7 @@ from metabench.runs.isolation.shared_arrays import (
     lay_out_step,
     lay_out_support,
 )
-from metabench.system.plain_files import copy_plain
+from metabench.system.foreign import copy_plain
 
 
 @contextmanager

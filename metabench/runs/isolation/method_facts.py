@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from metabench.methods.configuring import find_overrides
 from metabench.methods.contract import Method
 from metabench.methods.registry import (
     check_foreign_name,
+    find_entry_point,
     find_method_sources,
     is_built_in,
     load_method,
@@ -106,7 +110,7 @@ def find_facts(
     Args:
         spec: what `load_method` takes.
         preset: name of one of its presets.
-        suites: names of the suites that it is configured for.
+        suites: names of the suites that it is configured for; of none, it is only imported.
         overrides: configuration keys and values.
         limits: what the process that imports the code may take; without any, `PATIENCE`.
         confined: let it see and write as little as a policy that acts.
@@ -124,40 +128,59 @@ def find_facts(
             )
             for suite in suites
         ]
-    asked = {"preset": preset, "suites": list(suites), "overrides": plain}
-    return _ask_facts(spec, asked, limits, confined)
+    asked = json.dumps({"preset": preset, "suites": list(suites), "overrides": plain})
+    known = _ask_facts_once(spec, asked, limits, confined, _look_beside(_find_own_source(spec)))
+    if any(facts.code != code for facts, code in known):  # edited in another place
+        _ask_facts_once.cache_clear()
+        return find_facts(spec, preset, suites, overrides, limits, confined=confined)
+    return [facts for facts, _ in known]
 
 
-def _ask_facts(
-    spec: str, asked: Mapping[str, Any], limits: Limits, confined: bool
-) -> list[MethodFacts]:
+@lru_cache(maxsize=256)
+def _ask_facts_once(
+    spec: str, asked: str, limits: Limits, confined: bool, beside: tuple[object, ...]
+) -> tuple[tuple[MethodFacts, str | None], ...]:
+    """The facts, and the hash of the code that they are of; asked anew if files beside the code change."""
+    del beside
     patient = limits if limits.seconds is not None else replace(limits, seconds=PATIENCE)
     label = f"method {spec!r}: its import or configuration"
     with (
         make_scratch() as scratch,
         start_policy_process(scratch, patient, confined=confined) as process,
     ):
-        answer = process.describe(DESCRIBE, {**name_for_process(spec), **asked}, label)
+        answer = process.describe(DESCRIBE, {**name_for_process(spec), **json.loads(asked)}, label)
     try:
         found = [MethodFacts.model_validate_json(text) for text in answer["facts"]]
     except (ValidationError, KeyError, TypeError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise MethodError(f"{label} told what is none: {problem}") from error
+    own = _find_own_source(spec)
     for facts in found:
         check_foreign_name(spec, facts.name)
-        if not any(
-            place in (own := _find_own_source(spec), *own.parents) for place in facts.sources
-        ):
-            raise MethodError(f"{label} does not name its own code, {_find_own_source(spec)}")
-    return found
+        if not {own, *own.parents} & set(facts.sources):
+            raise MethodError(f"{label} does not name its own code, {own}")
+    return tuple((facts, facts.code) for facts in found)
 
 
 def _find_own_source(spec: str) -> Path:
-    """Where the code of a foreign method lies, whatever it says of itself."""
-    path, is_file, _ = spec.partition(".py:")
-    if is_file:
-        return Path(path + ".py").resolve()
-    from metabench.methods.registry import find_registered_methods
+    """Where the code of a foreign method lies, whatever it says of itself.
 
-    point = find_registered_methods()[spec.partition("/")[0]].points[0]
-    return find_package_source(point.module)
+    Raises:
+        UnknownNameError: no such method.
+        MetabenchError: no such file or package.
+    """
+    path, is_file, _ = spec.partition(".py:")
+    if not is_file:
+        return find_package_source(find_entry_point(spec.partition("/")[0]).module)
+    file = Path(path + ".py")
+    if not file.is_file():
+        raise MetabenchError(f"{file}: no such file; expected path/to/file.py:Class")
+    return file.resolve()
+
+
+def _look_beside(source: Path) -> tuple[object, ...]:
+    """The state of the files that a method may read when it is imported: those of its folder."""
+    folder = source if source.is_dir() else source.parent
+    found = [(each.name, each.stat()) for each in os.scandir(folder) if each.is_file()]
+    states = sorted((name, state.st_mtime_ns, state.st_size) for name, state in found)
+    return (folder, *states)

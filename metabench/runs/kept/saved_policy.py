@@ -19,8 +19,8 @@ from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import check_method_code, configure_method, load_method
 from metabench.runs.kept.record import Cell, digest_of
 from metabench.suites import Suite, load_named_suite, load_suite
+from metabench.system.foreign import copy_plain
 from metabench.system.home import home
-from metabench.system.plain_files import copy_plain
 from metabench.system.writing import writing
 
 FACTS = "training.json"

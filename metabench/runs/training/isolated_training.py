@@ -19,8 +19,8 @@ from metabench.runs.isolation.process import make_scratch, name_for_process, sta
 from metabench.runs.isolation.shared_arrays import Place
 from metabench.runs.kept.saved_policy import POLICY
 from metabench.runs.training.train_policy import Learned, TrainingTask
+from metabench.system.foreign import remove_folder
 from metabench.system.home import home, minari_root
-from metabench.system.plain_files import remove_folder
 
 LEARNED = "learned.json"
 LARGEST_LEARNED = 1 << 28

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sysconfig
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 import metabench
-from metabench import MethodError
+from metabench import MethodError, load_method, load_suite
+from metabench.checks.method import iterate_method_checks
 from metabench.cli import main
-from metabench.runs.isolation.isolated_policy import confinement_gaps
+from metabench.runs.isolation.isolated_policy import confinement_gaps, open_isolated
 from metabench.runs.isolation.limits import Limits
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
@@ -53,6 +56,36 @@ def test_planning_goes_on_without_a_plugin_that_hangs(place, isolate):
     assert left_out == {hangs: f"method {hangs!r}: its import or configuration ran longer than its limit of 1 s"}
     with pytest.raises(MethodError, match="ran longer"):
         plan_cells(replace(request, methods=[hangs]))
+
+
+UNPICKLED = re.compile(r"^\s*(import|from) (pickle|dill|cloudpickle|marshal|shelve)|ProcessPool|allow_pickle=True", re.M)
+OF_THEIR_OWN = {"metaworld/lane.py", "foreign/safe_pickle.py"}
+"""One writes a pickle for a call in the same process, the other reads those that `data import meta-dt` is given."""
+
+
+def test_a_pickle_in_an_array_passes_the_check_and_harms_nobody(tmp_path):
+    """Nothing of metabench reads a pickle; a method that reads its own does so where it can do no harm."""
+    marker = tmp_path / "marker"
+    payload = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    save = (
+        "import pickle; evil = type('Evil', (), {'__reduce__': lambda self: (exec, (" + repr(payload) + ",))}); "
+        "metabench.save_state({'a': np.frombuffer(pickle.dumps(evil()), np.uint8).copy()}, folder / 'state')"
+    )
+    load = "import pickle; pickle.loads(metabench.load_state(folder / 'state')['a'].tobytes())"
+    spec = write_plugin(tmp_path, "pickled", save=save, load=load)
+    findings = {finding.title: finding for finding in iterate_method_checks(spec) if finding.suite == "tiny"}
+    assert findings["saves"].passed
+    assert "such as a pickle, cannot be seen" in findings["saves"].expected
+    assert marker.exists()  # `check` runs the method's own code
+    marker.unlink()
+    spaces, saved = load_suite("tiny").spaces, tmp_path / "saved"
+    load_method(spec).train(SimpleNamespace(spaces=spaces), None).save(saved)
+    with pytest.raises(MethodError, match="raised OSError: .*Read-only"), open_isolated(spec, saved, spaces):
+        pass
+    assert not marker.exists()
+    source = Path(metabench.__file__).parent
+    reading = {path for path in source.rglob("*.py") if UNPICKLED.search(path.read_text())}
+    assert {"/".join(path.parts[-2:]) for path in reading} == OF_THEIR_OWN
 
 
 def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd):

@@ -184,7 +184,7 @@ def find_secrets(saved, suite):
     assert re.search(r"found in: .*environment.*objects.*own memory.*working directory", here.stderr), here.stderr
     needles = json.loads((saved / "notes.json").read_text())["needles"]
     script = (
-        "import sys, hostile_plugin; print(hostile_plugin.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
+        "import sys, spying; print(spying.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
     )
     plain = subprocess.run([sys.executable, "-c", script, *needles], cwd=PLUGIN.parent, capture_output=True, text=True)
     assert re.search("other cmdline.*other environ", plain.stdout), plain.stderr
@@ -274,5 +274,5 @@ def test_a_method_is_described_without_importing_it():
         first, second = find_facts(f"{PLUGIN}:Good", "tiny", ["tiny", "tiny-discrete"], {}, confined=confined)
         assert first == second
         assert (first.name, first.version, first.privileged, first.configuration) == ("good", 1, False, {})
-        assert first.sources == (PLUGIN.resolve(),)
+        assert {path.name for path in first.sources} == {PLUGIN.name, "spying.py"}  # and what it imports from there
     assert not [name for name in set(sys.modules) - before if name.startswith("metabench_file_")]

@@ -71,6 +71,7 @@ class Mischief(Policy):
         return np.full((self.lanes, self.spaces.action_dim), 0.1)
 
     def save(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "policy.json").write_text("[]")
         {save}
 

@@ -6,7 +6,6 @@ the present one. Gymnasium calls `register_ids` when it is imported, so that not
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,9 +48,8 @@ def make_view(suite: str, task: int) -> GymnasiumView:
     return GymnasiumView(environment, loaded.tasks[task].parameters)
 
 
-@functools.cache
 def register_ids() -> None:
-    """Register every built-in suite with Gymnasium, once a process.
+    """Register every built-in suite with Gymnasium, but for those that are registered.
 
     A suite whose suite.toml is broken gets no id: loading it by name says what is wrong.
     """
@@ -63,8 +61,10 @@ def register_ids() -> None:
             found = _read_version_and_horizon(path)
             if found is not None:
                 version, horizon = found
+                if (gymnasium_id := name_gymnasium_id(name, version)) in gymnasium.registry:
+                    continue
                 gymnasium.register(
-                    name_gymnasium_id(name, version),
+                    gymnasium_id,
                     entry_point=f"{__name__}:make_view",
                     max_episode_steps=horizon,
                     kwargs={"suite": name if path.name == "suite.toml" else f"{name}-v{version}"},
@@ -74,7 +74,7 @@ def register_ids() -> None:
 def _read_version_and_horizon(path: Path) -> tuple[int, int] | None:
     """From the lines before the first table alone: whole files with their tasks would take a second."""
     try:
-        head = tomllib.loads(path.read_text(encoding="utf-8").partition("\n[")[0])
+        head = tomllib.loads(path.read_text(encoding="utf-8-sig").partition("\n[")[0])
         return int(head["version"]), int(head["horizon"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

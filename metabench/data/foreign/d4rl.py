@@ -8,7 +8,6 @@ on. `flat_transitions` says where episodes end and what is kept of them. `infos`
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
 from metabench.errors import DataError
+from metabench.system.home import read_folder
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 OPTIONAL = ("timeouts", "next_observations")
@@ -111,8 +111,7 @@ def import_d4rl(
 def _find_file(path: Path) -> Path:
     if path.exists() or path.is_absolute():
         return path
-    given = os.environ.get("D4RL_DATASET_DIR")
-    folder = Path(given) if given else Path.home() / ".d4rl" / "datasets"
+    folder = read_folder("D4RL_DATASET_DIR") or Path.home() / ".d4rl" / "datasets"
     return folder / path if (folder / path).exists() else path
 
 

@@ -20,7 +20,7 @@ from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array, Spaces
 from metabench.envs.gymnasium.view import action_space, observation_space
 from metabench.errors import DataError, MetabenchError
-from metabench.system.home import minari_root
+from metabench.system.home import let_minari_use, minari_root
 
 ACTION_TOLERANCE = 1e-6
 """Actions out of bounds by up to this much are clipped, by more refused: the protocol's rule for policies."""
@@ -235,5 +235,6 @@ def _describe_namespace(dataset_id: str, suite: str) -> None:
 
     namespace, _name, _version = parse_dataset_id(dataset_id)
     if namespace is not None:
-        with suppress(ValueError):  # it is there already
+        # ValueError: it is there already
+        with suppress(ValueError), let_minari_use(minari_root()):
             create_namespace(namespace, description=f"tasks of {suite}")

@@ -27,16 +27,16 @@ from metabench.suites import load_suite
 
 
 def files_below(folder: Path) -> dict[str, str]:
-    """Path to SHA-256 of every file but the empty lock files."""
+    """Path to SHA-256 of every file but locks and notes of whose data it is."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file() and path.suffix not in (".lock", ".suite")
     }
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*") if path.suffix != ".lock"]
+    return [path for path in folder.rglob(".*") if path.suffix not in (".lock", ".suite")]
 
 
 def plain_digest(trajectories: Trajectories) -> str:
@@ -287,5 +287,5 @@ def test_delete_removes_both(folders):
     suite = load_suite("tiny")
     build_data(suite, "medium")
     assert len(delete_dataset(suite, "medium")) == 2
-    assert [path for path in folders.rglob("*") if "medium-v1" in path.name and path.suffix != ".lock"] == []
+    assert [path.suffix for path in folders.rglob("*") if "medium-v1" in path.name] == [".lock", ".lock"]
     assert delete_dataset(suite, "medium") == ()

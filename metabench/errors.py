@@ -85,6 +85,10 @@ class SimulationError(MetabenchError):
         return type(self), (self.lane, self.step, self.parameters, self.task)
 
 
+class InvalidActionError(MetabenchError):
+    """An environment was given actions that its spaces do not have; the message says which, and what was expected."""
+
+
 class CancelledError(MetabenchError):
     """The run was asked to stop; what had been checkpointed is kept."""
 

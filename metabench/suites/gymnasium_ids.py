@@ -6,6 +6,7 @@ the present one. Gymnasium calls `register_ids` when it is imported, so that not
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from metabench.suites.folders import archived_path, find_built_in_suites, list_archived_versions
 
 if TYPE_CHECKING:
+    from metabench.envs import BatchedEnvironment
     from metabench.envs.gymnasium.view import GymnasiumView
 
 
@@ -22,18 +24,20 @@ def name_gymnasium_id(suite: str, version: int) -> str:
     return f"metabench/{name}-v{version}"
 
 
-def make_view(suite: str, task: int) -> GymnasiumView:
+def make_view(suite: str, task: int, render_mode: str | None = None) -> GymnasiumView:
     """A Gymnasium environment of task id `task` of any suite, plugins' included.
+
+    Time limits are Gymnasium's own: ids are registered with the suite's horizon, `gymnasium.make` takes another.
 
     Args:
         suite: its name, with a version (`point-robot-v1`) for an archived one.
         task: the task's id.
+        render_mode: `rgb_array`, or None for no pictures.
 
     Raises:
         UnknownNameError: no suite has this name.
-        MetabenchError: the suite has no such task.
+        MetabenchError: the suite has no such task, or no such pictures.
     """
-    from metabench.envs import load_family
     from metabench.envs.gymnasium.view import GymnasiumView
     from metabench.errors import MetabenchError
     from metabench.suites.registry import load_suite
@@ -43,9 +47,22 @@ def make_view(suite: str, task: int) -> GymnasiumView:
         raise MetabenchError(
             f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}"
         )
-    entry = loaded.entry
-    environment = load_family(entry.family, entry.spaces).environment(entry.horizon)
-    return GymnasiumView(environment, loaded.tasks[task].parameters)
+    return GymnasiumView(
+        make_environment(suite),
+        loaded.tasks[task].parameters,
+        render_mode=render_mode,
+        time_limit=False,
+        make_again=functools.partial(make_environment, suite),
+    )
+
+
+def make_environment(suite: str) -> BatchedEnvironment:
+    """A new simulator of any suite, archived versions included; `suite` and errors as of `make_view`."""
+    from metabench.envs import load_family
+    from metabench.suites.registry import load_suite
+
+    entry = load_suite(suite).entry
+    return load_family(entry.family, entry.spaces).environment(entry.horizon)
 
 
 def register_ids() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.family import NoTeacher, TaskFamily, Teacher
 from metabench.envs.spaces import Array, Spaces
@@ -59,6 +59,8 @@ class GymnasiumLanes(BatchedEnvironment):
     """
 
     lanes_at_once = 100
+
+    __reduce__ = refuse_copy
 
     def __init__(self, family: GymnasiumFamily, horizon: int) -> None:
         """Make lanes as `family` does; they come with `reset`."""

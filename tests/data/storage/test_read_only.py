@@ -25,6 +25,7 @@ def library(small_disk, tiny_built: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return place
 
 
+@pytest.mark.slow
 def test_a_read_only_library_is_built_from_and_run_on(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

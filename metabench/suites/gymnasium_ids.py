@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 from metabench.suites.folders import archived_path, find_built_in_suites, list_archived_versions
 
 if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
+
     from metabench.envs import BatchedEnvironment
     from metabench.envs.gymnasium.view import GymnasiumView
+    from metabench.suites.suite import Suite
 
 
 def name_gymnasium_id(suite: str, version: int) -> str:
@@ -63,6 +66,23 @@ def make_environment(suite: str) -> BatchedEnvironment:
 
     entry = load_suite(suite).entry
     return load_family(entry.family, entry.spaces).environment(entry.horizon)
+
+
+def describe_view(suite: Suite, task: int) -> EnvSpec | None:
+    """What Minari keeps of an environment, so that it can be made again: that of a task, in this version of the suite.
+
+    It names where views are made: nobody need import metabench first. None for a suite that has no name but a folder.
+    """
+    from gymnasium.envs.registration import EnvSpec
+
+    if "/" in suite.argument:
+        return None
+    return EnvSpec(
+        name_gymnasium_id(suite.name, suite.entry.version),
+        entry_point=f"{__name__}:make_view",
+        max_episode_steps=suite.entry.horizon,
+        kwargs={"suite": suite.identity, "task": task},
+    )
 
 
 def register_ids() -> None:

@@ -211,7 +211,7 @@ def _make_both(
     source = open_source(suite, dataset, download=download, progress=progress)
     with writing(minari):
         trajectories = write_minari(minari, suite, dataset, source, progress)
-        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories))
+        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories), source.notes)
         set_manifest(minari, manifest)
     if progress is not None:
         progress("making the store", 0, 1)

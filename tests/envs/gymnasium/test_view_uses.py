@@ -46,9 +46,9 @@ def test_wrong_actions_are_refused_by_views_and_batches(suite: str) -> None:
     view.reset(seed=0)
     environment.reset([load_suite(suite).tasks[0].parameters], [0])
     for number, action in enumerate(wrong):
-        with pytest.raises(InvalidAction, match=message if number == 0 else "^action: expected"):
+        with pytest.raises(InvalidAction, match=message if number == 0 else r"^action: expected"):
             view.step(action)
-        with pytest.raises(InvalidActionError, match="^actions: expected"):
+        with pytest.raises(InvalidActionError, match=r"^actions: expected"):
             environment.step(np.asarray(action)[None])
     first = view.action_space.sample()
     assert np.isfinite(view.step(first)[1])

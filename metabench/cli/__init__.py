@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import typer
@@ -151,8 +152,9 @@ def _metabench(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
     try:
+        given = sys.argv[1:] if arguments is None else arguments
         typer.main.get_command(app)(
-            args=None if arguments is None else list(arguments), prog_name="metabench"
+            args=[_expand_home(each) for each in given], prog_name="metabench"
         )
     except CancelledError as error:
         typer.echo(f"interrupted: {_join_lines(error)}", err=True)
@@ -166,6 +168,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if problem is None:  # not the user's mistake: with its traceback
             raise
         _refuse(problem)
+
+
+def _expand_home(argument: str) -> str:
+    """`~/runs` and `--results=~/runs`, of which shells expand the first alone, with the user's home folder."""
+    option, equals, value = argument.partition("=")
+    if argument.startswith("~/"):
+        return str(Path(argument).expanduser())
+    if option.startswith("-") and value.startswith("~/"):
+        return f"{option}{equals}{Path(value).expanduser()}"
+    return argument
 
 
 def _refuse(error: MetabenchError) -> NoReturn:

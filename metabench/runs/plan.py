@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import MetabenchError, MethodError
+from metabench.errors import MetabenchError, MethodError, NoEnvironmentError
 from metabench.evaluation.protocol import (
     PREDICTION,
     PROTOCOL,
@@ -50,8 +50,9 @@ def plan_cells(
             invalid.
     """
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
+    chosen = {suite.folder: _choose_tracks(suite, request) for suite in suites}
     settings = [
-        (suite, dataset, suite.dataset(dataset).version, _choose_tracks(suite, request))
+        (suite, dataset, suite.dataset(dataset).version, *chosen[suite.folder])
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
     methods: dict[tuple[str, str], MethodFacts] = {}
@@ -62,20 +63,21 @@ def plan_cells(
             if leave_out is None:
                 raise
             leave_out(spec, error)
-    for suite, _, _, tracks in settings:
-        if any(track != PREDICTION for _, track in tracks):
-            suite.check_available()
     if any(seed < 0 for seed in request.seeds):
         raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
     codes = {key: method.code for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
-    for suite, dataset, version, tracks in settings:
+    for suite, dataset, version, tracks, problem in settings:
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             if (suite.name, spec) not in methods:
                 continue
             method = methods[suite.name, spec]
+            if problem is not None and not method.predicts:
+                raise problem
             own = _leave_out_predictions(tracks, method)
             digest, warnings = _look_up_data(suite, dataset, own)
+            if problem is not None:
+                warnings = (*warnings, f"only track {PREDICTION!r} is scored: {problem}")
             cell = Cell(
                 suite=suite.name,
                 suite_version=suite.entry.version,
@@ -148,12 +150,25 @@ def _leave_out_predictions(
     return acting
 
 
-def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], ...]:
+def _choose_tracks(
+    suite: Suite, request: RunRequest
+) -> tuple[tuple[tuple[str, str], ...], NoEnvironmentError | None]:
+    """The tracks, and why nobody can act in the suite's tasks: where the user named no track, others are left."""
     if VALIDATION in (request.splits or ()) and set(request.splits or ()) != {VALIDATION}:
         raise MetabenchError(
             f"split {VALIDATION!r} is run alone: records of it are never ranked, those of {' and '.join(SPLITS)} are"
         )
-    return choose_tracks(suite, request.tracks, request.splits)
+    chosen = choose_tracks(suite, request.tracks, request.splits)
+    predicted = tuple(pair for pair in chosen if pair[1] == PREDICTION)
+    if chosen == predicted:
+        return chosen, None
+    try:
+        suite.check_available()
+    except NoEnvironmentError as problem:
+        if request.tracks is not None or not predicted:
+            raise
+        return predicted, problem
+    return chosen, None
 
 
 def _find_fitting_methods(

@@ -73,7 +73,7 @@ def run(
         overrides=overrides or {},
         tracks=tracks,
         splits=splits,
-        results=Path(results),
+        results=Path(results).expanduser(),
         workers=workers,
         threads=threads,
         device=device,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import walk_stack
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ ENTRY_POINT_GROUP = "metabench.methods"
 """An entry point names a method and points at its class: `my-method = "my_method:MyMethod"`."""
 
 OWN_DISTRIBUTION = "metabench"
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
+"""What methods and variants may be called: folders of results bear the name, and `/`, `@` and `#` stand after it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
         UnknownNameError: no such method, class or variant.
         MetabenchError: its import fails, its name is registered twice, or it is no method.
     """
+    if not isinstance(spec, str):
+        raise MetabenchError(f"expected the name of a method, found {spec!r:.80}")
     # Split at ".py:" first: a path may hold slashes, and what follows its class after a slash is the variant.
     path, is_file, rest = spec.partition(".py:")
     if is_file:
@@ -124,8 +131,19 @@ def load_method(
     method, variant = load_method_class(spec)
     presets = method.presets(suite)
     check_preset(method.name, preset, presets)
+    if not isinstance(presets[preset], method.config_class):
+        raise MetabenchError(
+            f"method {method.name!r}: expected preset {preset!r} to be a {method.config_class.__name__}, found "
+            f"{presets[preset]!r:.80}"
+        )
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
-    return method(configure(method.name, presets[preset], changes))
+    configuration = configure(method.name, presets[preset], changes)
+    try:
+        return method(configuration)
+    except Exception as error:  # foreign code may raise anything
+        raise MetabenchError(
+            f"method {method.name!r}: cannot be made of its configuration alone: {type(error).__name__}: {error}"
+        ) from error
 
 
 def find_method_sources(method: type[Method]) -> tuple[Path, ...]:
@@ -235,7 +253,14 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
 def _import_file(path: Path) -> ModuleType:
     # Named by its whole path: files of one name in two folders are two modules.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
+    name = f"metabench_file_{digest}"
+    importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
+    if any(frame.f_globals.get("__name__") == name for frame in importing):
+        raise MetabenchError(
+            'it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == '
+            '"__main__":`'
+        )
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -249,7 +274,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _require_method(found: Any, what: str) -> type[Method]:
-    from metabench.methods.contract import Method
+    from metabench.methods.contract import Config, Method
 
     if not isinstance(found, type) or not issubclass(found, Method):
         raise MetabenchError(
@@ -259,9 +284,19 @@ def _require_method(found: Any, what: str) -> type[Method]:
         raise MetabenchError(
             f"{what}: expected a class attribute `name`, the method's name as a string"
         )
+    for kind, name in [("name", found.name), *(("variant", each) for each in found.variants)]:
+        if not NAME.fullmatch(name):
+            raise MetabenchError(
+                f"{what}: {kind} {name!r:.80}: expected at most 64 lower-case letters, digits, hyphens and underscores, "
+                "a letter first: my-method"
+            )
     missing = sorted(found.__abstractmethods__)
     if missing:
         raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")
+    if not isinstance(found.config_class, type) or not issubclass(found.config_class, Config):
+        raise MetabenchError(
+            f"{what}: expected `config_class` to be a subclass of metabench.Config, found {found.config_class!r:.80}"
+        )
     return found
 
 

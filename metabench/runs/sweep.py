@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,8 @@ def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
     Raises:
         MetabenchError: as `plan_cells`.
     """
-    cells: dict[Cell, PlannedCell] = {}
-    for part in sweep.part:
-        asked = replace(
+    return plan_in_turn(
+        replace(
             request,
             suites=part.suites,
             datasets=part.datasets,
@@ -62,7 +62,15 @@ def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
             overrides=part.overrides,
             tracks=sweep.tracks,
         )
-        for cell in plan_cells(asked):
+        for part in sweep.part
+    )
+
+
+def plan_in_turn(requests: Iterable[RunRequest]) -> tuple[PlannedCell, ...]:
+    """Plan the cells of several requests, each cell once; raises as `plan_cells`."""
+    cells: dict[Cell, PlannedCell] = {}
+    for request in requests:
+        for cell in plan_cells(request):
             cells.setdefault(cell.cell, cell)
     check_names(cells.values())
     return tuple(cells.values())

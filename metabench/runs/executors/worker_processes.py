@@ -7,12 +7,14 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, get_args
 
 from metabench.methods.registry import find_registered_methods
@@ -123,7 +125,8 @@ class Workers:
             self._run_cell,
         )
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
-        worker.process.start()
+        with _leave_program_out():
+            worker.process.start()
         theirs.close()
         self._workers[ours] = worker
         self._give_next(worker)
@@ -182,6 +185,17 @@ class Workers:
         self._lost(worker.index, message)
         if self._queue:
             self._start()
+
+
+@contextmanager
+def _leave_program_out() -> Iterator[None]:
+    """Processes are started meanwhile without this program's own file, which would be run in each of them again."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _end_worker(worker: _Worker) -> None:

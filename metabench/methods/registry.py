@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
+from metabench.methods.requirements import require_method
 from metabench.system.plain_values import make_plain
 from metabench.system.source_code import digest_sources, find_foreign_sources
 
@@ -27,9 +27,6 @@ ENTRY_POINT_GROUP = "metabench.methods"
 """An entry point names a method and points at its class: `my-method = "my_method:MyMethod"`."""
 
 OWN_DISTRIBUTION = "metabench"
-
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
-"""What methods and variants may be called: folders of results bear the name, and `/`, `@` and `#` stand after it."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +218,7 @@ def _load_from_entry_point(name: str) -> type[Method]:
         raise MetabenchError(
             f"method {name!r}: its plugin {entry.origin} failed to load: {type(error).__name__}: {error}"
         ) from error
-    method = _require_method(found, f"method {name!r} ({entry.origin})")
+    method = require_method(found, f"method {name!r} ({entry.origin})")
     if method.name != name:
         raise MetabenchError(
             f"method {name!r} ({entry.origin}): expected its name to be {name!r}, found {method.name!r}"
@@ -240,7 +237,7 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
-    method = _require_method(getattr(module, attribute), f"{path}:{attribute}")
+    method = require_method(getattr(module, attribute), f"{path}:{attribute}")
     registered = find_registered_methods().get(method.name)
     if (registered is not None and registered.built_in) or method.name in PRESENT_NAMES:
         raise MetabenchError(
@@ -257,7 +254,7 @@ def _import_file(path: Path) -> ModuleType:
     importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
     if any(frame.f_globals.get("__name__") == name for frame in importing):
         raise MetabenchError(
-            'it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == '
+            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
             '"__main__":`'
         )
     specification = importlib.util.spec_from_file_location(name, path)
@@ -271,33 +268,6 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[module.__name__]
         raise MetabenchError(f"{path}: failed to load: {type(error).__name__}: {error}") from error
     return module
-
-
-def _require_method(found: Any, what: str) -> type[Method]:
-    from metabench.methods.contract import Config, Method
-
-    if not isinstance(found, type) or not issubclass(found, Method):
-        raise MetabenchError(
-            f"{what}: expected a subclass of metabench.Method, found {found!r:.80}"
-        )
-    if not isinstance(getattr(found, "name", None), str):
-        raise MetabenchError(
-            f"{what}: expected a class attribute `name`, the method's name as a string"
-        )
-    for kind, name in [("name", found.name), *(("variant", each) for each in found.variants)]:
-        if not NAME.fullmatch(name):
-            raise MetabenchError(
-                f"{what}: {kind} {name!r:.80}: expected at most 64 lower-case letters, digits, hyphens and underscores, "
-                "a letter first: my-method"
-            )
-    missing = sorted(found.__abstractmethods__)
-    if missing:
-        raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")
-    if not isinstance(found.config_class, type) or not issubclass(found.config_class, Config):
-        raise MetabenchError(
-            f"{what}: expected `config_class` to be a subclass of metabench.Config, found {found.config_class!r:.80}"
-        )
-    return found
 
 
 def _name_distribution(point: EntryPoint) -> str:

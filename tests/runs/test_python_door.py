@@ -1,17 +1,18 @@
-"""`metabench.run` and `metabench.check_method` as programs call them: with classes, instances, scripts, wrong values."""
+"""`metabench.run` and `check_method` as programs call them: with classes, instances, scripts, wrong values."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 import metabench
 from metabench.errors import MetabenchError, UnknownNameError
+from metabench.methods.given_methods import describe_given_method
 
 QUICK = {"preset": "tiny", "tracks": "zero-shot", "splits": "test", "threads": 1}
 
@@ -66,22 +67,31 @@ def own(place: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_classes_and_instances_are_run_as_the_file_that_they_are_of(own):
-    with_two = own.Still(own.StillConfig(scale=2.0))
-    first, second, third = metabench.run("tiny", "medium", [own.Still, with_two, "random"], **QUICK)
-    assert [record.result.cell.method for record in (first, second, third)] == ["still", "still", "random"]
+def test_classes_and_instances_are_run_as_their_file_and_a_script_is_not_run_again_by_its_processes(own, place):
+    """There is no `if __name__ == "__main__"` in it."""
+    (place / "script.py").write_text(
+        "import metabench\nfrom own_methods import Still, StillConfig\nprint('once')\n"
+        "methods = [Still, Still(StillConfig(scale=2.0)), 'random']\n"
+        f"print(len(metabench.run('tiny', 'medium', methods, **{QUICK})))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "script.py"], cwd=place, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "once\n3\n"), ended.stderr
+    written = {path: path.read_bytes() for path in (place / "results").rglob("*.gz")}
+    first, second = metabench.run("tiny", "medium", [own.Still, own.Still(own.StillConfig(scale=2.0))], **QUICK)
     assert (first.result.overrides, second.result.overrides) == ({}, {"scale": 2.0})
     assert first.result.cell.method_code == second.result.cell.method_code is not None
     (same,) = metabench.run("tiny", "medium", "own_methods.py:Still", overrides={"scale": 2.0}, **QUICK)
     assert same == second
-    (again,) = metabench.run("tiny", "medium", own.Still, **QUICK)
-    assert again == first
+    assert {path: path.read_bytes() for path in (place / "results").rglob("*.gz")} == written
 
 
 def test_a_number_of_seeds_generators_and_single_names_are_what_they_mean(place):
     told = []
+    methods = (name for name in ["random"])
     records = metabench.run(
-        "tiny", "medium", (name for name in ["random"]), seeds=2, results=str(place / "r"), progress=told.append, **QUICK
+        "tiny", "medium", methods, seeds=2, results=str(place / "r"), progress=told.append, **QUICK
     )
     assert [record.result.cell.seed for record in records] == [0, 1]
     assert len(told) == 2
@@ -163,34 +173,25 @@ def test_a_configuration_that_is_none_is_named(place, monkeypatch):
 def test_an_instance_without_its_configuration_is_named(own):
     method = own.Still()
     method.config = dataclasses.make_dataclass("Plain", ["scale"])(1.0)
-    with pytest.raises(MetabenchError, match="method 'still': expected its `config` to be a StillConfig.*Plain"):
+    with pytest.raises(MetabenchError, match=r"method 'still': expected its `config` to be a StillConfig.*Plain"):
         metabench.run("tiny", "medium", method, **QUICK)
 
 
-@pytest.mark.slow
-def test_scripts_need_no_guard_unless_they_hold_the_class(place):
-    (place / "own_methods.py").write_text(SOURCE)
-    call = "metabench.run('tiny', 'medium', {}, preset='tiny', tracks='zero-shot', splits='test', threads=1)\n"
-    imports = "import metabench\nfrom own_methods import Still\nprint('once')\n"
-    (place / "without.py").write_text(imports + "print(len(" + call.format("[Still]").strip() + "))\n")
-    ended = run_script(place, "without.py")
-    assert (ended.returncode, ended.stdout) == (0, "once\n1\n"), ended.stderr
-
-    shutil.rmtree(place / "results")
-    guarded = SOURCE + "if __name__ == '__main__':\n    print(len(" + call.format("Still").strip() + "))\n"
-    (place / "guarded.py").write_text(guarded)
-    ended = run_script(place, "guarded.py")
-    assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
-
-    (place / "unguarded.py").write_text(SOURCE + call.format("Still"))
-    ended = run_script(place, "unguarded.py")
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].endswith(
-        "unguarded.py: failed to load: MetabenchError: it asks for a method of its own while it is imported for one; "
-        'put what it runs under `if __name__ == "__main__":`'
+def test_the_class_of_the_program_itself_is_that_of_its_file(own, monkeypatch):
+    program = types.ModuleType("__main__")
+    program.__file__ = own.__file__
+    exec(Path(own.__file__).read_text(), vars(program))
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    assert program.Still.__module__ == "__main__"
+    assert describe_given_method(program.Still(program.StillConfig(scale=3.0)), "tiny", "tiny") == (
+        f"{own.__file__}:Still",
+        {"scale": 3.0},
     )
 
 
-def run_script(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of `folder` there."""
-    return subprocess.run([sys.executable, name], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+def test_a_script_that_runs_itself_when_it_is_imported_is_told_of_the_guard(place, monkeypatch):
+    (place / "unguarded.py").write_text(SOURCE + "metabench.run('tiny', 'medium', 'unguarded.py:Still')\n")
+    monkeypatch.chdir(place)
+    with pytest.raises(MetabenchError) as caught:
+        metabench.load_method("unguarded.py:Still")
+    assert str(caught.value).endswith('put what it runs under `if __name__ == "__main__":`')

@@ -36,9 +36,10 @@ from metabench.leaderboard.scores.quotas import (
 from metabench.leaderboard.submission.possible_numbers import RecordLimits, check_counts
 from metabench.leaderboard.submission.readme import MARK, render_readme
 from metabench.methods.former_names import PRESENT_NAMES
+from metabench.methods.requirements import NAME
 from metabench.runs.kept.record import Cell, Record, Result, digest_of, read_record
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?")
+_NAME = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 
 
 @dataclass

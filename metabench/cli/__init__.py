@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from metabench.errors import CancelledError, MetabenchError, UnknownNameError
+from metabench.cli.options import BUSY
+from metabench.errors import CancelledError, ClaimedError, MetabenchError, UnknownNameError
 
 
 class Verb(NamedTuple):
@@ -157,6 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CancelledError as error:
         typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)
+    except ClaimedError as error:
+        typer.echo(f"busy: {_join_lines(error)}", err=True)
+        sys.exit(BUSY)
     except MetabenchError as error:
         _refuse(error)
     except Exception as error:

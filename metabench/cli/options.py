@@ -7,6 +7,9 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+BUSY = 3
+"""Exit status: nothing is wrong, but another process has what was asked for."""
+
 Results: TypeAlias = Annotated[Path, typer.Option(help="where records go")]
 Threads: TypeAlias = Annotated[
     int | None,

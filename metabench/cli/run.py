@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from metabench.cli.options import (
+    BUSY,
     Device,
     DryRun,
     Isolate,
@@ -121,6 +122,9 @@ def run(
             metavar="FOLDER", help="write training curves and scores there for TensorBoard"
         ),
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="wait for cells that another process runs, to the end")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Train and evaluate methods on suites; one record a cell.
@@ -130,7 +134,8 @@ def run(
     A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
     With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
 
-    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 130 interrupted.
+    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 3 none failed, but another process runs
+    some, 130 interrupted.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import catch_interrupt
@@ -172,6 +177,7 @@ def run(
         isolate=isolate,
         limits=read_limits(time_limit, memory_limit),
         tensorboard=tensorboard,
+        wait=wait,
         command=_record_command(sys.argv),
     )
     engine = choose_executor(request)
@@ -208,8 +214,8 @@ def run(
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
         raise CancelledError(f"{command} goes on from here")
-    if outcome.failed:
-        raise typer.Exit(1)
+    if outcome.failed or outcome.busy:
+        raise typer.Exit(1 if outcome.failed else BUSY)
 
 
 def _check_names_given(dataset: list[str] | None, method: list[str] | None) -> None:

@@ -69,7 +69,8 @@ def execute_cell(
         StorageError: checkpoints or the record cannot be written; found out before the training where possible.
         MetabenchError: a contract was broken.
     """
-    with claim_cell(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
+    claim = claim_cell(planned.cell, settings.patience, planned.record_path, cancelled)
+    with claim as folder, torch_settings(settings.threads):
         if planned.overwrite:
             begin_replacing(planned.record_path, folder)
         elif planned.record_path.exists() and not is_replaced(planned.cell, planned.record_path):

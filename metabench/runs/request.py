@@ -37,6 +37,7 @@ class RunRequest:
         threads: torch's threads a cell; None is the executor's default.
         isolate: let policies act in processes of their own.
         limits: what a cell may take.
+        wait: wait for cells that other processes run.
         tensorboard: folder for training curves and scores; None writes none.
         command: what the user typed, for the record.
     """
@@ -60,6 +61,7 @@ class RunRequest:
     threads: int | None = None
     isolate: bool = False
     limits: Limits = NO_LIMITS
+    wait: bool = False
     tensorboard: Path | None = None
     command: str = ""
 

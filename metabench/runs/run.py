@@ -8,11 +8,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metabench.errors import MetabenchError
+from metabench.errors import ClaimedError, MetabenchError
 from metabench.methods.contract import Method
 from metabench.methods.given_methods import describe_given_method
 from metabench.runs.executors.choice import choose_executor
-from metabench.runs.executors.events import Event, Executor
+from metabench.runs.executors.events import ENDS, Event, Executor
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.worker_processes import runs_foreign_code
 from metabench.runs.kept.record import Record, read_record
@@ -40,6 +40,7 @@ def run(
     workers: int = 1,
     threads: int | None = None,
     device: str = "cpu",
+    wait: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> list[Record]:
     """Train each method on a dataset once a seed, evaluate what it trained, and keep one record a cell.
@@ -64,6 +65,7 @@ def run(
             `if __name__ == "__main__":`. No other script needs that.
         threads: torch's threads a cell; None shares the cores out. The last bits of results depend on it.
         device: where to train: `cpu`, `cuda`, `cuda:1`.
+        wait: for cells that another process runs; without, they are an error once the others have been run.
         progress: told a line for every cell that ends: `print`.
 
     Returns:
@@ -72,6 +74,7 @@ def run(
     Raises:
         UnknownNameError: no such suite, dataset, method, variant, preset, track, split or configuration key.
         MetabenchError: an argument is none of its kind, or no other process can find a class.
+        ClaimedError: another process runs a cell; none failed.
         MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
     """
     suite = load_suite(suite) if isinstance(suite, str | Path) else suite
@@ -94,6 +97,7 @@ def run(
         workers=workers,
         threads=threads,
         device=device,
+        wait=wait,
     )
     request.check()
     if progress is not None and not callable(progress):
@@ -109,18 +113,24 @@ def run(
     if prepare_data(planned):
         planned = plan_in_turn(requests)
     failures: dict[int, str] = {}
+    busy: dict[int, str] = {}
 
     def hear(event: Event) -> None:
         if event.kind == "failed":
             failures[event.index] = event.message
-        if progress is not None and event.kind in ("finished", "failed"):
+        if event.kind == "busy":
+            busy[event.index] = event.message
+        if progress is not None and event.kind in ENDS:
             progress(f"{planned[event.index].label}: {event.kind}")
 
-    run_cells(planned, make_settings(request, executor, planned), executor=executor, listener=hear)
+    settings = make_settings(request, executor, planned)
+    outcome = run_cells(planned, settings, executor=executor, listener=hear)
     for index, message in sorted(failures.items()):
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
+    for index in outcome.busy:
+        raise ClaimedError(f"{planned[index].label}: {busy[index]}")
     return [read_record(cell.record_path) for cell in planned]
 
 
@@ -158,6 +168,7 @@ def make_settings(
         command=request.command,
         isolate=request.isolate,
         limits=request.limits,
+        wait=request.wait,
         separate=runs_foreign_code(planned),
         tensorboard=request.tensorboard,
     )

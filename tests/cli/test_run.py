@@ -12,6 +12,9 @@ import time
 import pytest
 
 from metabench.runs.kept.record import read_record
+from metabench.runs.kept.run_folder import claim_cell
+from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +69,17 @@ def test_overrides_reach_the_configuration_and_its_digest(command, place):
     assert result.configuration == {"updates": 3, "learning_rate": 0.05}
     assert result.overrides == {"updates": 3}
     assert {(block.split, block.track) for block in result.blocks} == {("test", "zero-shot"), ("test-far", "zero-shot")}
+
+
+def test_a_cell_that_another_process_runs_is_no_failure_of_this_command(command, place):
+    arguments = ("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny", "--track", "zero-shot")
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], ["random"], preset="tiny"))
+    with claim_cell(cell.cell):
+        ended = command(*arguments, "--results", "mine")
+    assert ended.status == 3
+    assert "cells: 0 done, 0 skipped, 0 failed, 0 stopped, 1 busy elsewhere (--wait waits for them)" in ended.out
+    assert "random seed 0: busy: another process is running this cell" in ended.out
+    assert command(*arguments, "--results", "mine", "--wait").status == 0
 
 
 def test_a_failing_method_is_named_and_the_status_says_so(command, place, monkeypatch):

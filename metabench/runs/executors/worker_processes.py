@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from metabench.methods.registry import find_registered_methods
-from metabench.runs.executors.events import Event, Kind, Listener
+from metabench.runs.executors.events import ENDS, Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.planned_cell import PlannedCell
@@ -172,7 +172,7 @@ class Workers:
         if event.kind == "started":
             worker.watch = Watch(worker.process.pid, self._settings.limits)
         self._listener(event)
-        if event.kind in ("finished", "failed", "stopped"):
+        if event.kind in ENDS:
             self._give_next(worker)
 
     def _drop(self, worker: _Worker, message: str) -> None:

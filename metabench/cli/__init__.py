@@ -5,6 +5,7 @@ A verb reads what users type, calls the library and shows what came of it: nothi
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -116,6 +117,11 @@ class _Verbs(TyperGroup):
         del ctx
         return _LazyCommand(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; raises `MetabenchError` if one is empty, as an unset variable of the shell leaves it."""
+        _refuse_empty(args)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that `args` begin with; raises `UnknownNameError`."""
         if args and not args[0].startswith("-") and args[0] not in VERBS:
@@ -175,6 +181,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _refuse(error: MetabenchError) -> NoReturn:
     typer.echo(f"error: {_join_lines(error)}", err=True)
     sys.exit(2)
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    for before, word in itertools.pairwise(("", *words)):
+        option, equals, value = word.partition("=")
+        if not word.strip():
+            place = before if before.startswith("-") else before and f"the word after {before!r}"
+            raise MetabenchError(
+                f"{place or 'the first word'}: expected a value, found an empty one"
+            )
+        if word.startswith("--") and equals and not value.strip():
+            raise MetabenchError(f"{option}: expected a value, found an empty one")
 
 
 def _join_lines(error: Exception) -> str:

@@ -78,8 +78,8 @@ def compare(
     from metabench.system.writing import write_whole
 
     check_form(form, "table")
-    suites = None if suite is None else tuple(read_names(suite))
-    tracks = None if track is None else tuple(read_names(track))
+    suites = None if suite is None else tuple(read_names(suite, "--suite"))
+    tracks = None if track is None else tuple(read_names(track, "--track"))
     counts = read_shots(shots)
     selection = Selection(suites, dataset, split, tracks, None if counts is None else tuple(counts))
     report = compare_methods(

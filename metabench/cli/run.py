@@ -155,16 +155,16 @@ def run(
         _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
         sweep = read_sweep(Path(suites[0]))
     else:
-        _check_names_given(dataset, method)
+        _check_names_given(read_names(suites, "SUITE"), dataset, method)
     request = RunRequest(
-        suites=read_names(suites),
-        datasets=read_names(dataset or []),
-        methods=read_names(method or []),
+        suites=read_names(suites, "SUITE"),
+        datasets=read_names(dataset or [], "--dataset"),
+        methods=read_names(method or [], "--method"),
         preset=preset or "cpu",
         seeds=read_seeds(seeds or "1"),
         overrides=read_overrides(set_ or []),
-        tracks=None if track is None else read_names(track),
-        splits=None if split is None else read_names(split),
+        tracks=None if track is None else read_names(track, "--track"),
+        splits=None if split is None else read_names(split, "--split"),
         results=results,
         overwrite=overwrite,
         executor=executor,
@@ -218,13 +218,24 @@ def run(
         raise typer.Exit(1 if outcome.failed else BUSY)
 
 
-def _check_names_given(dataset: list[str] | None, method: list[str] | None) -> None:
-    """Suites need datasets and methods beside them."""
-    for option, value in (("--dataset", dataset), ("--method", method)):
-        if not value:
-            raise MetabenchError(
-                f"{option}: expected at least one name (or a sweep file in place of the suites)"
-            )
+def _check_names_given(
+    suites: Sequence[str], dataset: list[str] | None, method: list[str] | None
+) -> None:
+    """Suites need datasets and methods beside them; what there is is told."""
+    from metabench.methods.registry import list_methods
+    from metabench.suites import load_suite
+
+    if not dataset:
+        known = [(name, load_suite(name).entry.datasets) for name in suites]
+        told = "; ".join(f"{name} has {', '.join(sorted(datasets))}" for name, datasets in known)
+        raise MetabenchError(
+            f"--dataset: expected at least one name (or a sweep file in place of the suites); {told}"
+        )
+    if not method:
+        raise MetabenchError(
+            "--method: expected at least one name (or a sweep file in place of the suites): "
+            f"{', '.join(list_methods())} or path/to/file.py:Class"
+        )
 
 
 def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:

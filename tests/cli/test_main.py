@@ -44,6 +44,21 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["run", "tiny", "-d", ""], "error: -d: expected a value, found an empty one\n"),
+        (["run", "tiny", "--results="], "error: --results: expected a value, found an empty one\n"),
+        (["run", "tiny", "--preset", " "], "error: --preset: expected a value, found an empty one\n"),
+        (["describe", ""], "error: the word after 'describe': expected a value, found an empty one\n"),
+        ([""], "error: the first word: expected a value, found an empty one\n"),
+        (
+            ["run", "tiny", "-d", "medium", "-m", "bc,"],
+            "error: --method: expected names, found an empty one in 'bc,'\n",
+        ),
+        (["compare", "a", "b", "--track", ","], "error: --track: expected names, found an empty one in ','\n"),
+        (
+            ["run", "tiny", "-m", "bc"],
+            "error: --dataset: expected at least one name (or a sweep file in place of the suites); tiny has expert, "
+            "medium, mixed, random, replay\n",
+        ),
         (["rn"], "error: unknown verb 'rn'; did you mean 'run'?\n"),
         (["run", "tyni", "-d", "medium", "-m", "random"], "error: unknown suite 'tyni'; did you mean 'tiny'?\n"),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -65,6 +65,15 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
             raise DataError(
                 f"{error} (all findings: metabench leaderboard check {folder})"
             ) from error
+
+
+def read_folders(folders: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
+    """Read all records below several folders, those of an equal result once; raises as `read_records`."""
+    seen: dict[str, Path] = {}
+    for folder in folders:
+        for path, record in read_records(folder):
+            if seen.setdefault(record.digest, folder) == folder:
+                yield path, record
 
 
 def is_published(record: Record, published: Path | None) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from metabench.cli.options import BUSY
+from metabench.cli.output import PatientOutput
 from metabench.errors import CancelledError, ClaimedError, MetabenchError, UnknownNameError
 
 
@@ -157,10 +159,10 @@ def _metabench(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
+    words = None if arguments is None else list(arguments)
     try:
-        typer.main.get_command(app)(
-            args=None if arguments is None else list(arguments), prog_name="metabench"
-        )
+        with redirect_stdout(cast("TextIO", PatientOutput(sys.stdout))):
+            typer.main.get_command(app)(args=words, prog_name="metabench")
     except CancelledError as error:
         typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)

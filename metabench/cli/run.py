@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,10 @@ from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
     from metabench.runs.planned_cell import PlannedCell
+
+
+_FOLDERS = re.compile(r"""(^|[=,"'\[ ])~?/(?:[^/,:="']*/)*""")
+"""The folders of a whole path: `/home/me/` of `/home/me/mine.py:Mine/variant`."""
 
 
 def run(
@@ -127,15 +132,26 @@ def run(
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Train and evaluate methods on suites; one record a cell.
+    r"""Train and evaluate methods on suites; one record a cell.
 
     Finished cells are skipped, interrupted ones go on where they were; `metabench status` tells how far they are.
-    A sweep file names suites, datasets, methods, seeds, presets and overrides itself, in parts: metabench run FILE.toml
     A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
     With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
 
-    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 3 none failed, but another process runs
-    some, 130 interrupted.
+    A sweep file (metabench run FILE.toml) says itself what to run, in parts, of which cells run in their order:
+
+    tracks = ["zero-shot"]                    # optional, of all parts
+
+    \[[part]]                                  # as many as you like
+    suites = ["point-robot", "./my-suite"]    # paths are relative to the file
+    datasets = ["medium"]
+    methods = ["bc", "my_method.py:MyMethod"]
+    seeds = 3                                 # how many, or which: [0, 3]
+    preset = "cpu"                            # or several: ["tiny", "cpu"]
+    overrides = { width = 64 }                # configuration keys and values
+    grid = { learning_rate = [0.001, 0.01] }  # keys with several values each: every combination
+
+    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 3 another process runs some, 130 stopped.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import catch_interrupt
@@ -178,7 +194,7 @@ def run(
         limits=read_limits(time_limit, memory_limit),
         tensorboard=tensorboard,
         wait=wait,
-        command=_record_command(sys.argv),
+        command=record_command(sys.argv),
     )
     engine = choose_executor(request)
 
@@ -252,10 +268,10 @@ def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
             )
 
 
-def _record_command(arguments: Sequence[str]) -> str:
-    """What was typed, for the record, without the folder of the results: that is a place on one machine only."""
+def record_command(arguments: Sequence[str]) -> str:
+    """What was typed, for the record, without the folder of the results and other places on this machine."""
     kept = [Path(arguments[0]).name]
     for before, word in itertools.pairwise(arguments):
         if "--results" not in (before, word) and not word.startswith("--results="):
             kept.append(word)
-    return shlex.join(kept)
+    return shlex.join(_FOLDERS.sub(r"\1", word) for word in kept)

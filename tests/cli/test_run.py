@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from metabench.cli.run import record_command
 from metabench.runs.kept.record import read_record
 from metabench.runs.kept.run_folder import claim_cell
 from metabench.runs.plan import plan_cells
@@ -50,6 +51,23 @@ def test_the_vertical_path(command, place, monkeypatch):
     assert "cells: 0 done, 4 skipped, 0 failed, 0 stopped" in again.out
     assert "few-shot" in again.out
     assert {path: path.read_bytes() for path in records(place)} == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("/home/me/mine.py:Mine/wide,bc", "mine.py:Mine/wide,bc"),
+        ("--method=/home/me/mine.py:Mine", "--method=mine.py:Mine"),
+        ("~/suites/own", "own"),
+        ("mine.py:Mine,/x/theirs.py:Theirs", "mine.py:Mine,theirs.py:Theirs"),
+        ('weights="/home/me/w"', "'weights=\"w\"'"),
+        ("./mine.py:Mine", "./mine.py:Mine"),
+        ("meta-dt/no_context", "meta-dt/no_context"),
+        ("10.0.0.1:6379", "10.0.0.1:6379"),
+    ],
+)
+def test_the_command_in_a_record_names_no_folder_of_this_machine(typed, kept):
+    assert record_command(["/opt/bin/metabench", "run", typed, "--results", "/r"]) == f"metabench run {kept}"
 
 
 def test_a_dry_run_only_shows_what_would_be_done(command, place):

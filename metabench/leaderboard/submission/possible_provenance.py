@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from metabench.runs.kept.provenance import LONGEST_TEXT
 from metabench.runs.kept.record import Provenance
-
-LONGEST_TEXT = 2000
-"""Characters of a text in provenance; of published records none has 200."""
 
 _REVISION = re.compile(r"[0-9a-f]{7,64}")
 

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from metabench.errors import ClaimedError, MetabenchError
-from metabench.runs.execute_cell import begin_anew
 from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.local import write_failure
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.progress import read_progress
-from metabench.runs.kept.run_folder import run_folder
+from metabench.runs.kept.run_folder import begin_replacing, claim_cell, run_folder
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.home import home, minari_root
@@ -132,7 +131,8 @@ def run_jobs(
     for index in waiting:
         try:
             if planned[index].overwrite:
-                begin_anew(planned[index])
+                with claim_cell(planned[index].cell) as folder:
+                    begin_replacing(planned[index].record_path, folder)
             free.append(index)
         except ClaimedError as error:
             listener(Event(index, "busy", message=str(error)))

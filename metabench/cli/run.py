@@ -142,14 +142,14 @@ def run(
 
     tracks = ["zero-shot"]                    # optional, of all parts
 
-    \[[part]]                                  # as many as you like
+    [\[part]]                                  # as many as you like
     suites = ["point-robot", "./my-suite"]    # paths are relative to the file
     datasets = ["medium"]
     methods = ["bc", "my_method.py:MyMethod"]
     seeds = 3                                 # how many, or which: [0, 3]
     preset = "cpu"                            # or several: ["tiny", "cpu"]
     overrides = { width = 64 }                # configuration keys and values
-    grid = { learning_rate = [0.001, 0.01] }  # keys with several values each: every combination
+    grid = { learning_rate = [0.001, 0.01] }  # every combination of these
 
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 3 another process runs some, 130 stopped.
     """

@@ -11,6 +11,7 @@ from ..common.planning.rows import Answers, AskedInParts, DynamicsModel, Reader,
 from ..common.planning.termination import EndRegression
 from .context_regression import Regressions
 from .informative_rows import fit_in_parts, solve_by_rows
+from .regression import LEAST_EXPONENT
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, in units of the normalised targets."""
@@ -221,7 +222,8 @@ class _GaussianProcess:
 
     def predict(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """`(G, M, O)` means and deviations."""
-        kernel = torch.exp(_squared_distances(queries, self.rows) * (-0.5 / self.length.square()))
+        exponent = _squared_distances(queries, self.rows) * (-0.5 / self.length.square())
+        kernel = exponent.clamp_(min=LEAST_EXPONENT).exp_()
         mean = (kernel @ self.weights).float()
         explained = (kernel.float() @ self.explained).square().sum(2)
         return mean, (1.0 - explained).clamp(min=0.0).sqrt()[..., None].expand_as(mean)

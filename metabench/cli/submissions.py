@@ -94,7 +94,7 @@ def verify(
         typer.Option(
             metavar="SEED",
             min=0,
-            help="score it in 20 new tasks as well, drawn from the suite's distribution",
+            help="score it in moved and fresh tasks of the suite's distribution as well",
         ),
     ] = None,
     isolate: Annotated[

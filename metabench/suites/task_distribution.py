@@ -110,6 +110,48 @@ class Law(StrictModel):
             values = values * float(drawn[name])
         return values.tolist()
 
+    def move(self, value: Any, share: float, factor: float, generator: np.random.Generator) -> Any:
+        """A value near `value`: so large a share of the way to one that is drawn; values of `choice` stay.
+
+        Along the logarithm for `log_uniform`, along the circle for `circle`; a sign stays.
+
+        Args:
+            value: as suite.toml holds it.
+            share: of the way, 0 to 1.
+            factor: what `times` multiplied `value` by.
+            generator: the only randomness.
+
+        Raises:
+            ValueError: numbers that must lie apart never did.
+        """
+        if self.choice is not None:
+            return value
+        if self.circle is not None:
+            angle = math.atan2(value[1], value[0])
+            way = generator.uniform(-math.pi, math.pi)  # to a point drawn, the shorter way round
+            return [self.circle * turn(angle + share * way) for turn in (math.cos, math.sin)]
+        start = np.asarray(value, np.float64) / factor
+        moved = self._move_numbers(start, share, generator)
+        tries = 1
+        while (
+            self.apart is not None and self._measure_distance(moved, self.apart) < self.apart.least
+        ):
+            if tries == MOST_DRAWN:
+                raise ValueError(
+                    f"apart: {MOST_DRAWN} moves all led closer together than {self.apart.least:g}"
+                )
+            moved, tries = self._move_numbers(start, share, generator), tries + 1
+        return moved.tolist()
+
+    def _move_numbers(self, start: Any, share: float, generator: np.random.Generator) -> Any:
+        sign, size = np.sign(start), np.abs(start)
+        drawn = self._draw_numbers(generator)
+        if self.log_uniform is not None:
+            return sign * size ** (1 - share) * np.abs(drawn) ** share
+        if self.either_sign:
+            return sign * (size + share * (np.abs(drawn) - size))
+        return start + share * (drawn - start)
+
     def _make_bounds(self) -> tuple[Any, Any]:
         low, high = self.uniform or self.log_uniform or (0.0, 0.0)
         return np.array(low, np.float64), np.array(high, np.float64)
@@ -172,3 +214,63 @@ def draw_task(
     for name, law in alternatives[turn % len(alternatives)].items():
         drawn[name] = law.draw(generator, drawn)
     return drawn
+
+
+def move_task(
+    alternatives: tuple[dict[str, Law], ...],
+    parameters: Mapping[str, Any],
+    share: float,
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    """The parameters of a task near another, within the law.
+
+    Of several alternatives the one that moves it least is taken: ranges may lie apart, and the task came from one.
+
+    Args:
+        alternatives: what suite.toml states for the task's split.
+        parameters: the task's.
+        share: of the way to a drawn task, 0 to 1.
+        generator: the only randomness.
+
+    Raises:
+        ValueError: no alternative has such a task, or numbers that must lie apart never did.
+    """
+    moved = [
+        _move_by(laws, parameters, share, generator)
+        for laws in alternatives
+        if _fits(laws, parameters)
+    ]
+    if not moved:
+        raise ValueError(f"no alternative has a task with {', '.join(parameters)} as given")
+    return min(moved, key=lambda each: _measure_move(parameters, each))
+
+
+def _fits(laws: Mapping[str, Law], parameters: Mapping[str, Any]) -> bool:
+    return all(
+        name in parameters and (law.choice is None or parameters[name] in law.choice)
+        for name, law in laws.items()
+    )
+
+
+def _move_by(
+    laws: Mapping[str, Law],
+    parameters: Mapping[str, Any],
+    share: float,
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    moved = dict(parameters)
+    for name, law in laws.items():
+        before = math.prod(float(parameters[factor]) for factor in law.times)
+        value = law.move(parameters[name], share, before, generator)
+        after = math.prod(float(moved[factor]) for factor in law.times)
+        moved[name] = value * after if law.times else value
+    return moved
+
+
+def _measure_move(parameters: Mapping[str, Any], moved: Mapping[str, Any]) -> float:
+    """Sum of the changes of all numbers."""
+    return sum(
+        float(np.abs(np.asarray(moved[name]) - np.asarray(value)).sum())
+        for name, value in parameters.items()
+        if not isinstance(value, str) and moved[name] is not value
+    )

@@ -12,6 +12,7 @@ from metabench.errors import UnknownNameError
 from metabench.seeding import derive_seed
 from metabench.suites import list_suites
 from metabench.suites.archive import read_archived
+from metabench.suites.gymnasium_ids import name_gymnasium_id
 from metabench.suites.task_distribution import draw_task
 
 POINT_ROBOT = "point-robot"
@@ -31,6 +32,12 @@ def test_every_suite_validates_and_has_a_card(name: str) -> None:
     assert {"random", "medium", "expert"} <= set(suite.entry.datasets)
     for dataset in suite.entry.datasets:
         assert f"`{dataset}`" in card, f"the card of {name} does not describe {dataset}"
+    told = re.findall(r'gym\.make\("metabench:(.*?)"', card)
+    assert set(told) <= {name_gymnasium_id(name, suite.entry.version)}
+    for split in suite.splits:
+        counts = re.findall(rf"^\| `{split}` \| (\d+)(?= \||, \d+ of| \(|: \d+ goals)", card, flags=re.MULTILINE)
+        ids = [str(suite.split(split)[0].id)]  # cards of a task or two list ids
+        assert {*counts} <= {str(len(suite.split(split))), *(ids if len(suite.split(split)) == 1 else [])}
 
 
 @pytest.mark.parametrize("name", list_suites())
@@ -144,7 +151,7 @@ def test_quotas_are_the_protocols(name: str) -> None:
     quota, short = suite.entry.evaluation, suite.entry.horizon <= 50
     assert quota.few_shot == ((1, 3, 5, 20) if short else (1, 3, 5))
     if suite.entry.version == 1:  # not yet made for protocol 2
-        assert name in ("door-lock", "pick-place")
+        assert name == "pick-place"
         return
     few_tasks = len(suite.split("test")) < 5 and not short
     assert (quota.episodes, quota.supports) == ((20, 4) if few_tasks else (5, 5) if short else (2, 2))

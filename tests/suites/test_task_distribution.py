@@ -10,7 +10,7 @@ from scipy import stats
 
 from metabench import DataError
 from metabench.suites import datasets_folder, list_suites, load_suite, read_suite
-from metabench.suites.task_distribution import Law, draw_task
+from metabench.suites.task_distribution import Law, draw_task, move_task
 
 
 def draws(law: dict, count: int = 4000, drawn: dict | None = None) -> np.ndarray:
@@ -149,3 +149,44 @@ def test_published_tasks_lie_where_the_stated_laws_draw(name: str) -> None:
                     assert ((low - slack <= value) & (np.array(value) <= high + slack)).all(), (
                         f"{name}: {task.id}: {key}"
                     )
+
+
+def moves(law: dict, value: object, share: float = 0.2, factor: float = 1.0) -> np.ndarray:
+    generator, parsed = np.random.default_rng(0), Law.model_validate(law)
+    return np.array([parsed.move(value, share, factor, generator) for _ in range(2000)])
+
+
+def test_moved_values_are_near_and_within_the_law() -> None:
+    plain = moves({"uniform": [2.0, 5.0]}, 4.9)
+    assert stats.kstest(plain, "uniform", (0.8 * 4.9 + 0.4, 0.6)).pvalue > 1e-3
+    logarithms = np.log(moves({"log_uniform": [0.25, 4.0]}, 0.25))
+    assert stats.kstest(logarithms, "uniform", (-math.log(4), 0.4 * math.log(4))).pvalue > 1e-3
+    signed = moves({"uniform": [5.0, 15.0], "either_sign": True}, -6.0)
+    assert (signed < -5).all()
+    assert (signed > -6 - 0.2 * 9).all()
+    points = moves({"circle": 1.5}, [-1.5, 0.0])
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1.5)
+    angles = np.abs(np.arctan2(*points.T[::-1]))
+    assert angles.min() > 0.8 * math.pi
+    assert (moves({"choice": ["x", "y"]}, "x") == "x").all()
+    scaled = moves({"uniform": [1.0, 2.0], "times": ["a"]}, 4.5, factor=3.0)
+    assert stats.kstest(scaled, "uniform", (0.8 * 1.5 + 0.2, 0.2)).pvalue > 1e-3  # before it is multiplied again
+    apart = {"first": [0], "second": [1], "least": 0.5}
+    pairs = moves({"uniform": [[0.0, 0.0], [1.0, 1.0]], "apart": apart}, [0.2, 0.75])
+    assert (np.abs(pairs[:, 0] - pairs[:, 1]) >= 0.5).all()
+
+
+def test_a_moved_task_keeps_what_has_no_law_and_goes_by_the_alternative_that_it_is_of() -> None:
+    near, far = (
+        {"kind": Law(choice=("a",)), "size": Law(uniform=span), "load": Law(uniform=(1.0, 2.0), times=("size",))}
+        for span in ((0.0, 1.0), (9.0, 10.0))
+    )
+    other = {"kind": Law(choice=("b",)), "size": Law(uniform=(5.0, 5.0))}
+    task = {"kind": "a", "size": 9.5, "load": 19.0, "name": "kept"}
+    for seed in range(20):
+        moved = move_task((other, near, far), task, 0.2, np.random.default_rng(seed))
+        assert (moved["kind"], moved["name"]) == ("a", "kept")
+        assert 9.4 <= moved["size"] <= 9.6
+        assert 1.8 <= moved["load"] / moved["size"] <= 2.0
+    with pytest.raises(ValueError, match="no alternative has a task with kind as given"):
+        move_task((near,), {"kind": "c"}, 0.2, np.random.default_rng(0))

@@ -1,12 +1,14 @@
 """Tasks that did not exist when a policy was trained, drawn from a suite's stated distribution.
 
-The test tasks are public: a plugin can have learnt them by heart. Fresh tasks are of the same law, so that an honest
-policy scores alike in both.
+The test tasks are public: a plugin can have learnt them by heart. It shows when the same tasks come in other company,
+with other seeds, beside copies of them that are moved a little and fresh ones of the same law, in which an honest
+policy scores alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,26 +18,42 @@ from metabench.data.making.roll_out import roll_out
 from metabench.errors import MetabenchError
 from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.protocol import SUPPORT_DATASET
-from metabench.evaluation.rows import Row
-from metabench.evaluation.scores import score_rows
-from metabench.leaderboard.submission.rows_agree import (
-    Verdict,
-    joint_confidence,
-    prediction_interval,
-)
 from metabench.methods.contract import Episode
 from metabench.seeding import derive_seed
-from metabench.suites import Suite, SuiteEntry
-from metabench.suites.task_distribution import Law, draw_task
+from metabench.suites import Suite, SuiteEntry, TaskEntry
+from metabench.suites.task_distribution import Law, draw_task, move_task
 
-FRESH_TASKS = 20
-"""Tasks of each split."""
+FRESH_A_TASK = 2
+"""Fresh tasks a published one: they are compared unpaired, and need numbers."""
+
+LEAST_FRESH = 20
+"""Fresh tasks of a split that has few published ones."""
+
+MOVED_SHARE = 0.2
+"""How far a copy is moved: the share of the way to another task of the law."""
 
 REFERENCE_EPISODES = 100
-"""Episodes a task and behaviour that the fresh tasks' references are averaged over."""
+"""Episodes a task and behaviour that the references of tasks are averaged over."""
 
-MOST_DRAWN = 10 * FRESH_TASKS
-"""Draws of a split before it is given up: nearly every task is one that the teacher beats random actions in."""
+MOST_DRAWN = 10
+"""Draws a task before a split is given up: nearly every task is one that the teacher beats random actions in."""
+
+
+@dataclass(frozen=True)
+class FreshSuite:
+    """A suite of published tasks, moved copies and fresh tasks, side by side.
+
+    Attributes:
+        suite: with a name of its own, so that no seed of the published evaluation comes back.
+        published: by split, {id of a published task: its id here}.
+        moved: by split, {id of a published task: id of its moved copy}; empty where the law leaves nothing to move.
+        fresh: by split, ids of the fresh tasks.
+    """
+
+    suite: Suite
+    published: Mapping[str, Mapping[int, int]]
+    moved: Mapping[str, Mapping[int, int]]
+    fresh: Mapping[str, tuple[int, ...]]
 
 
 def list_fresh_splits(suite: Suite) -> tuple[str, ...]:
@@ -47,12 +65,12 @@ def list_fresh_splits(suite: Suite) -> tuple[str, ...]:
     )
 
 
-def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
-    """A suite like `suite` in which `FRESH_TASKS` new tasks have taken the place of each of `splits`' tasks.
+def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> FreshSuite:
+    """A suite like `suite` with the tasks of `splits`, a moved copy of each, and `FRESH_A_TASK` times as many new ones.
 
     Their references come from the suite's teacher and uniformly random actions, as those of published tasks do. A task
     in which the teacher is no better than random cannot be scored, and another takes its place. The blind policy is no
-    part of a score. The suite has another name, so that no seed of the published evaluation comes back.
+    part of a score.
 
     Args:
         suite: a suite with a teacher.
@@ -67,58 +85,82 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> Suite:
             raise MetabenchError(
                 f"suite {suite.name}: suite.toml states no task_distribution.{split} to draw fresh tasks from"
             )
-    stated = (suite.entry.task_distribution or {}).items()
-    found = [
-        task
-        for split, laws in stated
-        if split in splits
-        for task in _draw_scorable_tasks(suite, split, laws, seed)
-    ]
-    return _replace_tasks(suite, seed, found)
+    entries = _list_kept_tasks(suite)
+    published: dict[str, dict[int, int]] = {}
+    moved: dict[str, dict[int, int]] = {}
+    fresh: dict[str, tuple[int, ...]] = {}
+    for split in splits:
+        laws, tasks = (suite.entry.task_distribution or {})[split], suite.split(split)
+        generator = np.random.default_rng(derive_seed("fresh", suite.identity, split, seed))
+        published[split] = {task.id: len(entries) + i for i, task in enumerate(tasks)}
+        entries += [task.model_dump(exclude={"id"}) for task in tasks]
+        copied = [
+            task
+            for task in tasks
+            if move_task(laws, task.parameters, MOVED_SHARE, generator) != task.parameters
+        ]
+        count = max(LEAST_FRESH, FRESH_A_TASK * len(tasks))
+        copiers = [_copier(laws, task) for task in copied]
+        drawers = [_drawer(laws, turn) for turn in range(count)]
+        moved[split] = {task.id: len(entries) + i for i, task in enumerate(copied)}
+        entries += _draw_scorable_tasks(suite, split, [*copiers, *drawers], generator)
+        fresh[split] = tuple(range(len(entries) - count, len(entries)))
+    name = f"{suite.name[:40]}-fresh-{seed}"
+    return FreshSuite(_replace_tasks(suite, name, entries), published, moved, fresh)
+
+
+Draw = Callable[[np.random.Generator], dict[str, Any]]
+"""Parameters of a task."""
+
+
+def _copier(laws: tuple[dict[str, Law], ...], task: TaskEntry) -> Draw:
+    return lambda generator: move_task(laws, task.parameters, MOVED_SHARE, generator)
+
+
+def _drawer(laws: tuple[dict[str, Law], ...], turn: int) -> Draw:
+    return lambda generator: draw_task(laws, turn, generator)
 
 
 def _draw_scorable_tasks(
-    suite: Suite, split: str, laws: tuple[dict[str, Law], ...], seed: int
+    suite: Suite, split: str, draws: Sequence[Draw], generator: np.random.Generator
 ) -> list[dict[str, Any]]:
-    """`FRESH_TASKS` tasks of `split`, with the references measured in them."""
-    generator = np.random.default_rng(derive_seed("fresh", suite.identity, split, seed))
-    found: list[dict[str, Any]] = []
-    turn = 0
-    while len(found) < FRESH_TASKS:
-        count = FRESH_TASKS - len(found)
-        if turn + count > MOST_DRAWN:
-            raise MetabenchError(
-                f"suite {suite.name}: in {turn - len(found)} of {turn} fresh {split} tasks the teacher is no better "
-                "than random"
-            )
-        # Drawn in rounds: tasks must be measured before it is known how many of them can be scored.
+    """A task of `split` for each of `draws`, with the references measured in it."""
+    found: dict[int, dict[str, Any]] = {}
+    for _ in range(MOST_DRAWN):  # in rounds: only measuring tells which tasks can be scored
+        missing = [place for place in range(len(draws)) if place not in found]
+        if not missing:
+            return [found[place] for place in range(len(draws))]
         try:
-            drawn = [_draw_parameters(suite, laws, turn + i, generator) for i in range(count)]
+            drawn = [draws[place](generator) for place in missing]
+            for parameters in drawn:
+                suite.family.check_parameters(parameters)
         except ValueError as error:
             raise MetabenchError(
                 f"suite {suite.name}: task_distribution.{split}: {error}"
             ) from error
-        turn += count
-        # A suite needs references to be one; these are not used.
-        kinds = ("reference",) if suite.entry.success is None else ("reference", "success")
-        placeholder = {kind: {"random": 0.0, "expert": 1.0} for kind in kinds}
-        draft = _replace_tasks(
-            suite, seed, [_make_task_entry("test", parameters, placeholder) for parameters in drawn]
-        )
-        measured = measure_references(draft, REFERENCE_EPISODES, ENDS)
-        # The last ones: before them stand the two training tasks that `_replace_tasks` keeps.
-        found += [
-            _make_task_entry(split, parameters, references)
-            for parameters, references in zip(drawn, [*measured.values()][-count:], strict=True)
-            if all(ends["expert"] > ends["random"] for ends in references.values())
-        ]
-    return found
+        for place, parameters, references in zip(
+            missing, drawn, _measure(suite, drawn), strict=True
+        ):
+            if all(ends["expert"] > ends["random"] for ends in references.values()):
+                found[place] = {"split": split, "parameters": parameters, **references}
+    raise MetabenchError(
+        f"suite {suite.name}: in {len(draws) - len(found)} of {len(draws)} fresh {split} tasks the teacher is no "
+        f"better than random, {MOST_DRAWN} times in a row"
+    )
 
 
-def _make_task_entry(
-    split: str, parameters: dict[str, Any], references: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
-    return {"split": split, "parameters": parameters, **references}
+def _measure(
+    suite: Suite, drawn: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Mapping[str, float]]]:
+    """The references in tasks with these parameters."""
+    # A suite needs references, and training tasks, to be one; these are not used.
+    kinds = ("reference",) if suite.entry.success is None else ("reference", "success")
+    placeholder = {kind: {"random": 0.0, "expert": 1.0} for kind in kinds}
+    entries: list[dict[str, Any]] = [
+        {"split": "test", "parameters": parameters, **placeholder} for parameters in drawn
+    ]
+    draft = _replace_tasks(suite, f"{suite.name[:40]}-draft", [*_list_kept_tasks(suite), *entries])
+    return [*measure_references(draft, REFERENCE_EPISODES, ENDS).values()][-len(drawn) :]
 
 
 def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
@@ -143,64 +185,24 @@ def act_fresh_supports(suite: Suite, split: str, shots: int) -> Supports:
     return supports
 
 
-def compare_with_fresh(
-    subject: str,
-    published: Sequence[Row],
-    suite: Suite,
-    measured: Sequence[Row],
-    fresh: Suite,
-    comparisons: int,
-) -> Verdict:
-    """Whether the published score is one that so many tasks of the distribution let expect.
-
-    The task is the unit: the interval is where the mean score of as many tasks as were published lies, given the scores
-    of the fresh ones.
-
-    Args:
-        subject: what is compared.
-        published: the record's rows.
-        suite: their suite.
-        measured: the rows in fresh tasks.
-        fresh: the suite of the fresh tasks.
-        comparisons: how many are made of the record; the interval holds for all together.
-    """
-    theirs = score_rows(published, suite).task_scores
-    ours = score_rows(measured, fresh).task_scores
-    mean = float(np.mean(theirs))
-    interval = prediction_interval(ours, len(theirs), joint_confidence(comparisons))
-    agrees = interval.low <= mean <= interval.high
-    where = "within"
-    if not agrees:
-        where = "above" if mean > interval.high else "below"
-    return Verdict(
-        f"{subject}, fresh tasks",
-        agrees,
-        f"published {mean:.1f}, {where} [{interval.low:.1f}, {interval.high:.1f}] about {np.mean(ours):.1f} in "
-        f"{len(ours)} fresh tasks",
-    )
-
-
-def _draw_parameters(
-    suite: Suite, laws: tuple[dict[str, Law], ...], turn: int, generator: np.random.Generator
-) -> dict[str, Any]:
-    parameters = draw_task(laws, turn, generator)
-    suite.family.check_parameters(parameters)
-    return parameters
-
-
-def _replace_tasks(suite: Suite, seed: int, tasks: Sequence[Mapping[str, Any]]) -> Suite:
-    """`suite` with two of its training tasks, which every suite must have, and `tasks` after them."""
-    kept = [
-        next(task for task in suite.split("train") if task.validation == wanted)
+def _list_kept_tasks(suite: Suite) -> list[dict[str, Any]]:
+    """Two of its training tasks, which every suite must have."""
+    return [
+        next(task for task in suite.split("train") if task.validation == wanted).model_dump(
+            exclude={"id"}
+        )
         for wanted in (False, True)
     ]
-    fresh = [*(task.model_dump(exclude={"id"}) for task in kept), *tasks]
+
+
+def _replace_tasks(suite: Suite, name: str, tasks: Sequence[Mapping[str, Any]]) -> Suite:
+    """`suite` under another name, with `tasks` in place of its own."""
     content = {
         **suite.entry.model_dump(exclude={"task_distribution"}),
-        "name": f"{suite.name[:40]}-fresh-{seed}",
+        "name": name,
         "datasets": {
-            name: recipe for name, recipe in suite.entry.datasets.items() if recipe.minari is None
+            key: recipe for key, recipe in suite.entry.datasets.items() if recipe.minari is None
         },
-        "task": [{"id": number, **task} for number, task in enumerate(fresh)],
+        "task": [{"id": number, **task} for number, task in enumerate(tasks)],
     }
     return Suite(SuiteEntry.model_validate(content), suite.folder)

@@ -14,9 +14,12 @@ from metabench.evaluation.rows import Block, Row, sum_counts
 from metabench.leaderboard.method_card import strip_variant
 from metabench.leaderboard.records import find_records_folder, list_record_paths
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf, identify_block
+from metabench.leaderboard.submission.fresh_agree import (
+    collect_fresh_scores,
+    compare_with_fresh,
+)
 from metabench.leaderboard.submission.fresh_tasks import (
     act_fresh_supports,
-    compare_with_fresh,
     list_fresh_splits,
     make_fresh_suite,
 )
@@ -213,7 +216,7 @@ class Verifier:
     def _compare_fresh_tasks(
         self, policy: RecordedPolicy, suite: Suite, seed: int
     ) -> list[Verdict]:
-        """The scores in fresh tasks, compared with the published ones of the splits whose distribution is stated."""
+        """The scores where tasks cannot be known, compared with the published ones, of splits with a stated law."""
         fresh = make_fresh_suite(
             suite, seed, tuple(dict.fromkeys(("test", *list_fresh_splits(suite))))
         )
@@ -224,24 +227,25 @@ class Verifier:
         ]
         pairs = _list_pairs(blocks)
         logged = {
-            split: act_fresh_supports(fresh, split, max(choose_shot_counts(suite, split, track)))
+            split: act_fresh_supports(
+                fresh.suite, split, max(choose_shot_counts(suite, split, track))
+            )
             for split, track in pairs
             if track == "logged-shot"
         }
         ours = _collect_rows(
-            evaluate_recorded(policy, fresh, pairs, logged=logged, progress=self.progress)
+            evaluate_recorded(policy, fresh.suite, pairs, logged=logged, progress=self.progress)
         )
         return [
-            compare_with_fresh(
+            verdict
+            for block in blocks
+            for verdict in compare_with_fresh(
                 str(identify_block(block)),
-                block.rows,
-                suite,
-                ours[identify_block(block)],
-                fresh,
+                collect_fresh_scores(
+                    block.rows, suite, ours[identify_block(block)], fresh, block.split
+                ),
                 len(blocks),
             )
-            for block in blocks
-            if identify_block(block) in ours
         ]
 
 

@@ -69,5 +69,5 @@ def test_verification_says_what_it_found_and_why(run, real):
 def test_verification_in_fresh_tasks_fails_a_method_that_knows_the_published_one(run, real):
     status, printed = run("verify", real("memorising", 0), "--method", MEMORISING, "--no-isolate", "--fresh-tasks", "5")
     assert status == 1
-    assert printed.splitlines()[-1].startswith("  DIFFERS  test zero-shot, fresh tasks: published ")
+    assert printed.splitlines()[-1].startswith("  DIFFERS  test zero-shot, 20 fresh tasks: published ")
     assert "unknown method 'small': not installed; --method" in run("verify", real("small", 0), "--no-isolate")[1]

@@ -9,7 +9,8 @@ import pytest
 
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.submission import fresh_tasks
-from metabench.leaderboard.submission.fresh_tasks import compare_with_fresh, make_fresh_suite
+from metabench.leaderboard.submission.fresh_agree import collect_fresh_scores
+from metabench.leaderboard.submission.fresh_tasks import make_fresh_suite
 from metabench.suites import Suite, load_suite
 from metabench.suites.schema import SuiteEntry
 
@@ -22,23 +23,25 @@ def reach() -> Suite:
     suite = load_suite("reach")
     success = {"random": 0.1, "expert": 0.9}
     content = suite.entry.model_dump()
-    tasks = [{**task, "success": success} for task in content["task"]]
+    kept = suite.split("train") + suite.split("test")[:3]
+    tasks = [{**task.model_dump(), "success": success} for task in kept]
     content |= {"horizon": 90, "success": "last", "task": tasks}
     return dataclasses.replace(suite, entry=SuiteEntry.model_validate(content))
 
 
 def test_they_have_references_of_success_and_are_scored_by_it(reach: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh_tasks, "FRESH_TASKS", 3)
+    monkeypatch.setattr(fresh_tasks, "LEAST_FRESH", 3)
+    monkeypatch.setattr(fresh_tasks, "FRESH_A_TASK", 0)
     monkeypatch.setattr(fresh_tasks, "REFERENCE_EPISODES", 4)
     fresh = make_fresh_suite(reach, 7, ["test"])
-    tasks = fresh.split("test")
+    tasks = [fresh.suite.tasks[task] for task in fresh.fresh["test"]]
     assert len(tasks) == 3
+    assert len(fresh.moved["test"]) == len(fresh.published["test"]) == len(reach.split("test"))
     success = [task.success for task in tasks if task.success is not None]
     assert len(success) == 3
     assert all(0.0 <= each.random < each.expert <= 1.0 for each in success)
-    assert {4 * each.expert % 1 for each in success} == {
-        0.0
-    }  # shares of four episodes, not the placeholders' or others
+    # Shares of four episodes, not the placeholders' or others.
+    assert {4 * each.expert % 1 for each in success} == {0.0}
     assert all(task.reference.random < task.reference.expert for task in tasks)
 
     def act(suite: Suite, successes: int) -> list[Row]:
@@ -49,9 +52,8 @@ def test_they_have_references_of_success_and_are_scored_by_it(reach: Suite, monk
             for episode in range(10)
         ]
 
-    published = np.mean([100 * (0.5 - 0.1) / (0.9 - 0.1)])
-    ours = np.mean([100 * (0.5 - each.random) / (each.expert - each.random) for each in success])
-    verdict = compare_with_fresh("few-shot", act(reach, 5), reach, act(fresh, 5), fresh, 1)
-    assert f"published {published:.1f}" in verdict.text
-    assert f"about {ours:.1f} in 3 fresh tasks" in verdict.text
-    assert verdict.agrees is not compare_with_fresh("few-shot", act(reach, 9), reach, act(fresh, 1), fresh, 1).agrees
+    scores = collect_fresh_scores(act(reach, 5), reach, act(fresh.suite, 5), fresh, "test")
+    np.testing.assert_allclose(scores.published, 100 * (0.5 - 0.1) / (0.9 - 0.1))
+    np.testing.assert_allclose(scores.again, scores.published)
+    ours = [100 * (0.5 - each.random) / (each.expert - each.random) for each in success]
+    np.testing.assert_allclose(scores.fresh, ours)

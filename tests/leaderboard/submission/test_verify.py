@@ -9,7 +9,7 @@ from scipy import stats
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.rows import Row
 from metabench.leaderboard.scores.quotas import SuiteShelf
-from metabench.leaderboard.submission.fresh_tasks import FRESH_TASKS, make_fresh_suite
+from metabench.leaderboard.submission.fresh_tasks import LEAST_FRESH, make_fresh_suite
 from metabench.leaderboard.submission.rows_agree import compare_by_interval, compare_with_seeds, prediction_interval
 from metabench.leaderboard.submission.verify import Verifier
 from metabench.runs.isolation.isolated_policy import confinement_gaps
@@ -144,8 +144,8 @@ def test_a_policy_that_knows_the_published_task_fails_in_fresh_ones(verify, real
     """In a process of its own, as by default, which does not help: the goal is in what it saved."""
     (found,) = verify(real("memorising", 0), MEMORISING, isolate=True, fresh_seed=5)
     assert [verdict.agrees for verdict in found.verdicts] == [True, True, True, False]
-    assert found.verdicts[3].subject == "test zero-shot, fresh tasks"
-    assert "above [" in found.verdicts[3].text
+    assert found.verdicts[3].subject == "test zero-shot, 20 fresh tasks"
+    assert ", more than " in found.verdicts[3].text
 
 
 @pytest.mark.skipif(bool(confinement_gaps()), reason="this system cannot hide folders from a process")
@@ -162,12 +162,17 @@ def test_an_honest_policy_scores_alike_in_fresh_tasks(verify, real):
 
 
 def test_fresh_tasks_are_named_by_their_seed_and_have_references(public_tiny):
-    suite, again, other = (make_fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
-    tasks = suite.split("test")
+    made, again, other = (make_fresh_suite(public_tiny, seed, ["test"]) for seed in (1, 1, 2))
+    suite, (published,) = made.suite, public_tiny.split("test")
+    assert made == again
+    assert suite.tasks[made.published["test"][published.id]].parameters == published.parameters
+    (copy,) = [suite.tasks[task] for task in made.moved["test"].values()]
+    assert 0 < np.abs(np.subtract(copy.parameters["goal"], published.parameters["goal"])).max() <= 0.4
+    tasks = [suite.tasks[task] for task in made.fresh["test"]]
+    assert len(tasks) == LEAST_FRESH
+    assert {task.id for task in suite.split("test")} == {2, copy.id, *made.fresh["test"]}
     goals = np.array([task.parameters["goal"] for task in tasks])
-    assert len(tasks) == FRESH_TASKS
-    assert suite == again
-    assert not np.isin(goals, [task.parameters["goal"] for task in other.split("test")]).any()
+    assert not np.isin(goals, [other.suite.tasks[task].parameters["goal"] for task in other.fresh["test"]]).any()
     assert (np.abs(goals) <= 1).all()
     walked = 0.1 * np.arange(1, 21)[:, None]
     best = [-np.linalg.norm(np.maximum(np.abs(goal) - walked, 0), axis=1).sum() for goal in goals]

@@ -64,7 +64,7 @@ const rankOf = {
   split: (value) => place(["test", "test-far"], value),
   shots: Number,
   steps: Number,
-  predicted: (value) => place(["observations", "rewards"], value),
+  predicted: (value) => place(["rewards", "observations"], value),  // most suites hide the task in the reward
   dataset: (value) => place(["medium", "mixed", "expert", "replay", "random"], value),
   preset: (value) => place(PRESETS, value.split(",")[0]) + (value.includes(", protocol") ? PRESETS.length + 1 : 0),
 };

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import walk_stack
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
+from metabench.methods.requirements import require_method
 from metabench.system.plain_values import make_plain
 from metabench.system.source_code import digest_sources, find_foreign_sources
 
@@ -88,6 +90,8 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
         UnknownNameError: no such method, class or variant.
         MetabenchError: its import fails, its name is registered twice, or it is no method.
     """
+    if not isinstance(spec, str):
+        raise MetabenchError(f"expected the name of a method, found {spec!r:.80}")
     # Split at ".py:" first: a path may hold slashes, and what follows its class after a slash is the variant.
     path, is_file, rest = spec.partition(".py:")
     if is_file:
@@ -124,8 +128,19 @@ def load_method(
     method, variant = load_method_class(spec)
     presets = method.presets(suite)
     check_preset(method.name, preset, presets)
+    if not isinstance(presets[preset], method.config_class):
+        raise MetabenchError(
+            f"method {method.name!r}: expected preset {preset!r} to be a {method.config_class.__name__}, found "
+            f"{presets[preset]!r:.80}"
+        )
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
-    return method(configure(method.name, presets[preset], changes))
+    configuration = configure(method.name, presets[preset], changes)
+    try:
+        return method(configuration)
+    except Exception as error:  # foreign code may raise anything
+        raise MetabenchError(
+            f"method {method.name!r}: cannot be made of its configuration alone: {type(error).__name__}: {error}"
+        ) from error
 
 
 def find_method_sources(method: type[Method]) -> tuple[Path, ...]:
@@ -203,7 +218,7 @@ def _load_from_entry_point(name: str) -> type[Method]:
         raise MetabenchError(
             f"method {name!r}: its plugin {entry.origin} failed to load: {type(error).__name__}: {error}"
         ) from error
-    method = _require_method(found, f"method {name!r} ({entry.origin})")
+    method = require_method(found, f"method {name!r} ({entry.origin})")
     if method.name != name:
         raise MetabenchError(
             f"method {name!r} ({entry.origin}): expected its name to be {name!r}, found {method.name!r}"
@@ -222,7 +237,7 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
-    method = _require_method(getattr(module, attribute), f"{path}:{attribute}")
+    method = require_method(getattr(module, attribute), f"{path}:{attribute}")
     registered = find_registered_methods().get(method.name)
     if (registered is not None and registered.built_in) or method.name in PRESENT_NAMES:
         raise MetabenchError(
@@ -235,7 +250,14 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
 def _import_file(path: Path) -> ModuleType:
     # Named by its whole path: files of one name in two folders are two modules.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
+    name = f"metabench_file_{digest}"
+    importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
+    if any(frame.f_globals.get("__name__") == name for frame in importing):
+        raise MetabenchError(
+            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
+            '"__main__":`'
+        )
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -246,23 +268,6 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[module.__name__]
         raise MetabenchError(f"{path}: failed to load: {type(error).__name__}: {error}") from error
     return module
-
-
-def _require_method(found: Any, what: str) -> type[Method]:
-    from metabench.methods.contract import Method
-
-    if not isinstance(found, type) or not issubclass(found, Method):
-        raise MetabenchError(
-            f"{what}: expected a subclass of metabench.Method, found {found!r:.80}"
-        )
-    if not isinstance(getattr(found, "name", None), str):
-        raise MetabenchError(
-            f"{what}: expected a class attribute `name`, the method's name as a string"
-        )
-    missing = sorted(found.__abstractmethods__)
-    if missing:
-        raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")
-    return found
 
 
 def _name_distribution(point: EntryPoint) -> str:

@@ -47,6 +47,7 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
             invalid.
     """
+    request.check()
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
     chosen = {suite.folder: _choose_tracks(suite, request) for suite in suites}
     settings = [
@@ -58,8 +59,6 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         for suite in suites
         for spec in request.methods
     }
-    if any(seed < 0 for seed in request.seeds):
-        raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
     codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks, problem in settings:

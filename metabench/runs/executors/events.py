@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from metabench.runs.planned_cell import PlannedCell
     from metabench.runs.settings import Settings
 
-Kind: TypeAlias = Literal["started", "progress", "finished", "failed", "stopped"]
+Kind: TypeAlias = Literal["started", "progress", "finished", "failed", "stopped", "busy"]
+ENDS: tuple[Kind, ...] = ("finished", "failed", "stopped", "busy")
+"""With one of these a cell ends for this run; `busy`: another process has it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Event:
         done: of progress: updates or steps done.
         total: of progress: updates or steps in all; 0 if unknown.
         metrics: of progress: what was logged last.
-        message: one line: why the cell failed or where it stopped.
+        message: one line: why the cell failed, where it stopped or who has it.
     """
 
     index: int
@@ -47,6 +49,7 @@ class Outcome:
     skipped: tuple[int, ...]
     failed: tuple[int, ...]
     stopped: tuple[int, ...]
+    busy: tuple[int, ...] = ()
 
 
 class Executor(Protocol):

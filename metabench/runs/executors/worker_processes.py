@@ -7,16 +7,18 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, get_args
 
 from metabench.methods.registry import find_registered_methods
-from metabench.runs.executors.events import Event, Kind, Listener
+from metabench.runs.executors.events import ENDS, Event, Kind, Listener
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.planned_cell import PlannedCell
@@ -123,7 +125,8 @@ class Workers:
             self._run_cell,
         )
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
-        worker.process.start()
+        with _leave_program_out():
+            worker.process.start()
         theirs.close()
         self._workers[ours] = worker
         self._give_next(worker)
@@ -169,7 +172,7 @@ class Workers:
         if event.kind == "started":
             worker.watch = Watch(worker.process.pid, self._settings.limits)
         self._listener(event)
-        if event.kind in ("finished", "failed", "stopped"):
+        if event.kind in ENDS:
             self._give_next(worker)
 
     def _drop(self, worker: _Worker, message: str) -> None:
@@ -182,6 +185,17 @@ class Workers:
         self._lost(worker.index, message)
         if self._queue:
             self._start()
+
+
+@contextmanager
+def _leave_program_out() -> Iterator[None]:
+    """Processes are started meanwhile without this program's own file, which would be run in each of them again."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _end_worker(worker: _Worker) -> None:

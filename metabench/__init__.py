@@ -10,7 +10,6 @@ import sys
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -38,17 +37,20 @@ def _register_gymnasium_ids() -> None:
 
 
 class _AfterGymnasium(MetaPathFinder):
-    """Registers the suites' ids as soon as a program imports Gymnasium; metabench itself never imports it for that.
+    """Registers the suites' ids whenever a program imports Gymnasium; metabench itself never imports it for that.
 
     `gymnasium.make("metabench:...")` imports metabench for its ids: that does nothing where it was imported before.
+    Gymnasium itself has had no entry points for plugins since its version 1. This finder stays: programs look for
+    Gymnasium without importing it, or import it anew.
     """
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
         """Find Gymnasium as if this finder were not there, and register once it is whole."""
         if name != "gymnasium":
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((each for each in found if each is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
@@ -60,7 +62,6 @@ class _AfterGymnasium(MetaPathFinder):
         return spec
 
 
+sys.meta_path.insert(0, _AfterGymnasium())
 if "gymnasium" in sys.modules:
     _register_gymnasium_ids()
-else:
-    sys.meta_path.insert(0, _AfterGymnasium())

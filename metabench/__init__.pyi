@@ -28,6 +28,7 @@ from .envs import Teacher as Teacher
 from .errors import CancelledError as CancelledError
 from .errors import ClaimedError as ClaimedError
 from .errors import DataError as DataError
+from .errors import InvalidActionError as InvalidActionError
 from .errors import MetabenchError as MetabenchError
 from .errors import MethodError as MethodError
 from .errors import PolicyProcessError as PolicyProcessError
@@ -105,6 +106,7 @@ __all__ = [
     "HeatMap",
     "ImageStrip",
     "ImportOptions",
+    "InvalidActionError",
     "Leaderboard",
     "LeaderboardEntry",
     "LinePlot",

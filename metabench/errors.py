@@ -85,6 +85,14 @@ class SimulationError(MetabenchError):
         return type(self), (self.lane, self.step, self.parameters, self.task)
 
 
+class InvalidActionError(MetabenchError):
+    """An environment was given actions that its spaces do not have; the message says which, and what was expected."""
+
+
+class NoEnvironmentError(MetabenchError):
+    """Tasks that are known from recorded data only: they can be trained on and predicted, not acted in."""
+
+
 class CancelledError(MetabenchError):
     """The run was asked to stop; what had been checkpointed is kept."""
 

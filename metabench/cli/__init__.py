@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO, cast
 
 import typer
@@ -159,7 +160,7 @@ def _metabench(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
-    words = None if arguments is None else list(arguments)
+    words = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
     try:
         with redirect_stdout(cast("TextIO", PatientOutput(sys.stdout))):
             typer.main.get_command(app)(args=words, prog_name="metabench")
@@ -178,6 +179,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if problem is None:  # not the user's mistake: with its traceback
             raise
         _refuse(problem)
+
+
+def _expand_home(argument: str) -> str:
+    """`~/runs` and `--results=~/runs`, of which shells expand the first alone, with the user's home folder."""
+    option, equals, value = argument.partition("=")
+    if argument.startswith("~/"):
+        return str(Path(argument).expanduser())
+    if option.startswith("-") and value.startswith("~/"):
+        return f"{option}{equals}{Path(value).expanduser()}"
+    return argument
 
 
 def _refuse(error: MetabenchError) -> NoReturn:

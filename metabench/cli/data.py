@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metabench.cli.imports import app as import_app
-from metabench.cli.progress import show_progress
+from metabench.cli.progress import show_progress, watch_work
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import Suite, list_suites, load_suite
 
@@ -74,7 +74,7 @@ def build(
     console = Console()
     digests = {}
     for name in _choose_datasets(loaded, dataset):
-        with show_progress(console, f"{suite} {name}") as progress:
+        with watch_work(f"{suite} {name}") as progress:
             identity = build_data(loaded, name, force=force, download=download, progress=progress)
         digests[name] = identity.digest
         console.print(
@@ -148,13 +148,13 @@ def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
     for label, of in _NUMBERS.items():
         table.add_row(label, *(of(split) for split in splits))
     console.print(table)
+    for note in description.notes:
+        console.print(f"[yellow]note[/]    {note}", soft_wrap=True, highlight=False)
     console.print(f"digest  {description.digest}", soft_wrap=True)
     if description.expected not in (None, description.digest):
         console.print(f"[yellow]suite.toml names {description.expected}[/]", soft_wrap=True)
-    console.print(
-        f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}",
-        soft_wrap=True,
-    )
+    where = f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}"
+    console.print(where, soft_wrap=True)
 
 
 @app.command()

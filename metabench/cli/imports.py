@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from rich.console import Console
 
-from metabench.cli.progress import show_progress
+from metabench.cli.progress import watch_work
 
 if TYPE_CHECKING:
     from metabench.data.foreign.write_minari import Imported
@@ -39,6 +37,13 @@ ActionBound: TypeAlias = Annotated[
 NumActions: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="the number of discrete actions (default: the suite's)")
 ]
+Environment: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="the Gymnasium id of the environment that was logged, to act in: Hopper-v5; its time limit is the horizon",
+    ),
+]
 KeepLast: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -57,6 +62,7 @@ def d4rl(
     suite: SuiteOfData,
     task: Annotated[int, typer.Option(min=0, help="the task's id in the suite")],
     horizon: Horizon = None,
+    environment: Environment = None,
     dataset_id: MinariId = None,
     action_bound: ActionBound = None,
     num_actions: NumActions = None,
@@ -68,8 +74,17 @@ def d4rl(
     from metabench.data.foreign.d4rl import import_d4rl
     from metabench.data.foreign.options import ImportOptions
 
-    options = ImportOptions(suite, horizon, dataset_id, action_bound, num_actions, keep_last, force)
-    with _watch_import(file.name) as progress:
+    options = ImportOptions(
+        suite,
+        horizon,
+        dataset_id,
+        action_bound,
+        num_actions,
+        keep_last,
+        force,
+        environment=environment,
+    )
+    with watch_work(file.name) as progress:
         imported = import_d4rl(file, task, options, sha256=sha256, progress=progress)
     _print_imported([imported])
 
@@ -111,28 +126,12 @@ def meta_dt(
         action_scale,
         dataset,
     )
-    with _watch_import(folder.name) as progress:
+    with watch_work(folder.name) as progress:
         imported = import_meta_dt(folder, options, progress=progress)
     if suite in list_suites():
         _print_own_dataset(suite, dataset, imported)
     else:
         _print_imported(imported)
-
-
-@contextmanager
-def _watch_import(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar; afterwards, a line for each warning given meanwhile."""
-    # Afterwards: a line in between would tear the bar.
-    with (
-        warnings.catch_warnings(record=True) as caught,
-        show_progress(Console(), label) as progress,
-    ):
-        warnings.simplefilter("always", UserWarning)
-        yield progress
-    for warning in caught:
-        Console(stderr=True).print(
-            f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False
-        )
 
 
 def _print_own_dataset(suite: str, dataset: str, imported: Sequence[Imported]) -> None:

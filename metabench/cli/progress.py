@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -40,6 +41,21 @@ def show_progress(console: Console, label: str) -> Iterator[Callable[[str, int, 
             bar.update(task, completed=done)
 
         yield update
+
+
+@contextmanager
+def watch_work(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar; afterwards, a line for each warning given meanwhile: in between it would tear the bar."""
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        show_progress(Console(), label) as progress,
+    ):
+        warnings.simplefilter("always", UserWarning)
+        yield progress
+    for warning in caught:
+        Console(stderr=True).print(
+            f"[yellow]warning[/] {warning.message}", soft_wrap=True, highlight=False
+        )
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from metabench.cli.progress import watch_work
+
 app = typer.Typer(no_args_is_help=True, help="Make suites of recorded data, and archive versions.")
 
 
@@ -37,18 +39,33 @@ def from_minari(
             metavar="KEY", help="leave this entry of the observations out; may be repeated"
         ),
     ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="the Gymnasium id of tasks whose data names none: Hopper-v5"
+        ),
+    ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="fetch missing datasets (uses the network)")
+        bool,
+        typer.Option("--download", help="fetch missing or broken datasets (uses the network)"),
     ] = False,
 ) -> None:
     """Write a suite whose tasks are Minari datasets, after checking that their spaces and horizons agree."""
     from metabench.data.foreign.suite_from_minari import suite_from_minari
-    from metabench.errors import MetabenchError
+    from metabench.errors import MetabenchError, NoEnvironmentError
     from metabench.suites import load_suite
 
-    folder = suite_from_minari(
-        train, test, name=name, out=out, horizon=horizon, hide=hide or (), download=download
-    )
+    with watch_work("reading Minari datasets"):
+        folder = suite_from_minari(
+            train,
+            test,
+            name=name,
+            out=out,
+            horizon=horizon,
+            hide=hide or (),
+            environment=environment,
+            download=download,
+        )
     suite = load_suite(folder)
     dataset = next(iter(suite.entry.datasets))
     typer.echo(f"wrote {folder}: {len(suite.tasks)} tasks, horizon {suite.entry.horizon}")
@@ -57,7 +74,12 @@ def from_minari(
     try:
         suite.check_available()
     except MetabenchError as error:
-        typer.echo(f"it can be trained on, not evaluated in: {error}")
+        typer.echo(f"it can be trained on and predicted, not acted in: {error}")
+        if not isinstance(error, NoEnvironmentError):  # with what is missing it can be
+            return
+        typer.echo(
+            f"next: metabench run {argument} --dataset {dataset} --method kernel-model --preset tiny"
+        )
         return
     typer.echo(
         f"next: metabench run {argument} --dataset {dataset} --method bc,prompt-dt --preset tiny"

@@ -8,7 +8,7 @@ import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.making.build import DatasetIdentity, build_data, identify_data
-from metabench.data.storage.store import Store, open_store, store_exists
+from metabench.data.storage.store import Store, open_checked_store, open_store, store_exists
 from metabench.data.training_data import TrainingData
 from metabench.data.trajectories import BuildProgress
 from metabench.errors import DataError
@@ -76,7 +76,7 @@ def _open_or_build(
     suite.dataset(dataset)
     if build and not store_exists(suite, dataset):
         build_data(suite, dataset, progress=progress)
-    return open_store(suite, dataset)
+    return open_checked_store(suite, dataset)
 
 
 def _select_split(store: Store, suite: Suite, split: str) -> Columns:

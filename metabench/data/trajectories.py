@@ -128,6 +128,7 @@ class TrajectorySource:
         stage: what making them is called.
         algorithm: what acted, for Minari's metadata.
         description: what they are, for Minari's metadata.
+        notes: what was recorded and is left out of them, a line each.
     """
 
     parts: Iterable[Trajectories]
@@ -135,6 +136,7 @@ class TrajectorySource:
     stage: str
     algorithm: str
     description: str
+    notes: tuple[str, ...] = ()
 
 
 def join_acted(parts: Sequence[ActedEpisodes]) -> ActedEpisodes:

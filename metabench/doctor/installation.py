@@ -17,7 +17,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from metabench.system.home import home, minari_root
+from metabench.system.home import MINARI, home, minari_root
 
 GIB = 1 << 30
 NO_SPACE, LITTLE_SPACE = GIB, 5 * GIB
@@ -86,7 +86,8 @@ def examine_machine(results: Path) -> Iterator[Diagnosis]:
         _examine_torch,
         _examine_rendering,
         lambda: examine_folder("METABENCH_HOME", home()),
-        lambda: examine_folder("Minari datasets", minari_root()),
+        lambda: examine_folder("Minari datasets", minari_root(), library=True),
+        _examine_minari_variable,
         lambda: examine_folder("results", results),
         _examine_extras,
     )
@@ -189,25 +190,48 @@ def _examine_rendering() -> Iterator[Diagnosis]:
     )
 
 
-def examine_folder(what: str, folder: Path) -> Iterator[Diagnosis]:
-    """Whether it can be written to, has space, and keeps locks; it is not made if it is not there."""
+def _examine_minari_variable() -> Iterator[Diagnosis]:
+    """Minari takes it as it stands: what is no whole path leads it elsewhere."""
+    given = os.environ.get(MINARI)
+    if given is not None and str(minari_root()) != given:
+        yield Diagnosis(
+            "note",
+            "Minari datasets",
+            f"{MINARI} is {given!r}, which metabench takes for {minari_root()}; Minari takes it as it stands: write "
+            "the whole path",
+        )
+
+
+def examine_folder(what: str, folder: Path, *, library: bool = False) -> Iterator[Diagnosis]:
+    """Whether it can be written to, has space, and keeps locks; it is not made if it is not there.
+
+    Args:
+        what: what the folder is.
+        folder: where it is, or will be.
+        library: it serves as well if it is there and can be read.
+    """
     nearest = next(
         path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
     )
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        yield Diagnosis(
-            "wrong",
+    refused = Diagnosis(
+        "wrong",
+        what,
+        f"{folder}: cannot be written to; name another folder or change its permissions",
+    )
+    if library and nearest == folder.absolute() and os.access(nearest, os.R_OK | os.X_OK):
+        refused = Diagnosis(
+            "note",
             what,
-            f"{folder}: cannot be written to; name another folder or change its permissions",
+            f"{folder}: can be read, not written to: what is there is used, other data needs another folder",
         )
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        yield refused
         return
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=nearest) as place:
             locks = _holds_locks(Path(place) / "lock")
-    except OSError as error:
-        yield Diagnosis(
-            "wrong", what, f"{folder}: cannot be written to: {error.strerror}; name another folder"
-        )
+    except OSError:
+        yield refused
         return
     free = shutil.disk_usage(nearest).free
     place_words = f"{folder}, {free / GIB:.1f} GiB free"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
+
+ACTION_TOLERANCE = 1e-6
+"""Actions may be out of bounds by so much: the bounds are rounded to float32."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,34 @@ class Spaces:
         unit = (np.clip(np.asarray(features, np.float32), -1.0, 1.0) + 1.0) / 2.0
         return np.asarray(np.clip(low + unit * (high - low), low, high))
 
+    def find_action_problem(self, actions: Array, leading: tuple[int, ...] = ()) -> str | None:
+        """What is wrong with actions that somebody wants to be taken; None if nothing is.
+
+        Zeros are always taken: lanes that have ended are given null actions.
+
+        Args:
+            actions: expected are `(*leading, action_dim)` floats in bounds, or `leading` integers.
+            leading: the axes before an action's own: none for a single action, `(lanes,)` for those of all lanes.
+        """
+        shape = leading if self.discrete else (*leading, self.action_dim)
+        if actions.shape != shape or actions.dtype.kind not in ("iu" if self.discrete else "fiu"):
+            kind = "whole numbers" if self.discrete else "floats"
+            return (
+                f"expected {kind} of shape {shape}, found {actions.dtype} of shape {actions.shape}"
+            )
+        if self.discrete:
+            fits = (actions >= 0) & (actions < self.num_actions)
+            bounds = f"0 to {self.num_actions - 1}"
+        else:
+            low, high = self._taken
+            fits = (actions >= low) & (actions <= high)  # nothing that is not a number is
+            bounds = f"{list(self.action_low)} to {list(self.action_high)}"
+        if fits.all():
+            return None
+        lane = np.unravel_index(int(np.argmin(fits)), fits.shape)[: len(leading)]
+        where = f" in lane {lane[0]}" if lane else ""
+        return f"expected {bounds}, found {actions[lane].tolist()}{where}"
+
     def null_actions(self, lanes: int) -> Array:
         """The previous action at an episode's start: zeros, `(lanes, action_dim)` or `(lanes,)`."""
         if self.discrete:
@@ -96,6 +128,12 @@ class Spaces:
         low, high = self._bounds()
         draw = generator.random((*size, self.action_dim))
         return np.asarray(np.clip((low + draw * (high - low)).astype(np.float32), low, high))
+
+    @functools.cached_property
+    def _taken(self) -> tuple[Array, Array]:
+        """Bounds of what is taken, with room for rounding."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return np.minimum(low, 0.0) - ACTION_TOLERANCE, np.maximum(high, 0.0) + ACTION_TOLERANCE
 
     def _bounds(self) -> tuple[Array, Array]:
         return np.asarray(self.action_low, np.float32), np.asarray(self.action_high, np.float32)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, SimulationError
@@ -35,6 +35,8 @@ DONE, DIVERGED, FAILED = b"d", b"v", b"f"
 
 class WorkerLanes(BatchedEnvironment):
     """Every worker has the whole of every n-th lane; a lane's numbers do not depend on how many workers there are."""
+
+    __reduce__ = refuse_copy
 
     def __init__(
         self,

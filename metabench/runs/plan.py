@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import DataError, MetabenchError
+from metabench.errors import DataError, MetabenchError, NoEnvironmentError
 from metabench.evaluation.protocol import (
     PREDICTION,
     PROTOCOL,
@@ -49,8 +49,9 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
     """
     request.check()
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
+    chosen = {suite.folder: _choose_tracks(suite, request) for suite in suites}
     settings = [
-        (suite, dataset, suite.dataset(dataset).version, _choose_tracks(suite, request))
+        (suite, dataset, suite.dataset(dataset).version, *chosen[suite.folder])
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
     methods = {
@@ -58,16 +59,17 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         for suite in suites
         for spec in request.methods
     }
-    for suite, _, _, tracks in settings:
-        if any(track != PREDICTION for _, track in tracks):
-            suite.check_available()
     codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
-    for suite, dataset, version, tracks in settings:
+    for suite, dataset, version, tracks, problem in settings:
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             method = methods[suite.name, spec]
+            if problem is not None and not method.predicts:
+                raise problem
             own = _leave_out_predictions(tracks, method)
             digest, warnings = _look_up_data(suite, dataset, own)
+            if problem is not None:
+                warnings = (*warnings, f"only track {PREDICTION!r} is scored: {problem}")
             cell = Cell(
                 suite=suite.name,
                 suite_version=suite.entry.version,
@@ -139,12 +141,25 @@ def _leave_out_predictions(
     return acting
 
 
-def _choose_tracks(suite: Suite, request: RunRequest) -> tuple[tuple[str, str], ...]:
+def _choose_tracks(
+    suite: Suite, request: RunRequest
+) -> tuple[tuple[tuple[str, str], ...], NoEnvironmentError | None]:
+    """The tracks, and why nobody can act in the suite's tasks: where the user named no track, others are left."""
     if VALIDATION in (request.splits or ()) and set(request.splits or ()) != {VALIDATION}:
         raise MetabenchError(
             f"split {VALIDATION!r} is run alone: records of it are never ranked, those of {' and '.join(SPLITS)} are"
         )
-    return choose_tracks(suite, request.tracks, request.splits)
+    chosen = choose_tracks(suite, request.tracks, request.splits)
+    predicted = tuple(pair for pair in chosen if pair[1] == PREDICTION)
+    if chosen == predicted:
+        return chosen, None
+    try:
+        suite.check_available()
+    except NoEnvironmentError as problem:
+        if request.tracks is not None or not predicted:
+            raise
+        return predicted, problem
+    return chosen, None
 
 
 def covers(record: Record, planned: PlannedCell) -> bool:
@@ -230,11 +245,8 @@ def _look_for_record(planned: PlannedCell) -> PlannedCell:
     what = f"another {different[0].replace('_', ' ')}"
     if "protocol" in different:
         what = f"protocol {record.result.cell.protocol} where one of protocol {PROTOCOL} belongs"
-    return dataclasses.replace(
-        planned,
-        state="corrupt",
-        note=f"{path}: holds a record of {what}; delete it or use --overwrite",
-    )
+    note = f"{path}: holds a record of {what}; delete it or use --overwrite"
+    return dataclasses.replace(planned, state="corrupt", note=note)
 
 
 def _look_for_sibling(planned: PlannedCell) -> PlannedCell:

@@ -102,7 +102,7 @@ def _summarise(name: str) -> SuiteListing:
 
 
 def _read_summary(name: str, folder: Path) -> SuiteListing:
-    content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8"))
+    content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8-sig"))
     tasks = dict(Counter(task["split"] for task in content["task"]))
     datasets = {
         key: {

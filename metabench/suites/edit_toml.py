@@ -24,14 +24,14 @@ _TABLE = re.compile(r"^[ \t]*\[")
 _DIGEST = re.compile(r"^[ \t]*digest[ \t]*=")
 _REFERENCE = re.compile(r"^[ \t]*(reference|success)[ \t]*=")
 _HEADLINE = re.compile(r"^[ \t]*headline[ \t]*=")
-_VERSION = re.compile(r"^version[ \t]*=[ \t]*[0-9]+[ \t]*(#.*)?$")
-_ID = re.compile(r"^[ \t]*id[ \t]*=[ \t]*(\d+)[ \t]*(#.*)?$")
+_VERSION = re.compile(r"^version[ \t]*=[ \t]*[0-9]+[ \t]*(#.*)?\r?$")
+_ID = re.compile(r"^[ \t]*id[ \t]*=[ \t]*(\d+)[ \t]*(#.*)?\r?$")
 
 
 def write_digests(path: Path, digests: Mapping[str, str]) -> None:
     """Set `digest` in the table `[datasets.NAME]` of each name; raises `DataError` where there is no such table."""
     lines = _read(path).split("\n")
-    expected = tomllib.loads("\n".join(lines))
+    expected = _parse("\n".join(lines))
     for name, digest in digests.items():
         start, stop = _find_table(lines, f"[datasets.{name}]", path)
         line = f'digest = "{digest}"'
@@ -62,7 +62,7 @@ def write_references(
     Raises:
         DataError: a task has no line `reference`, or the suite would not be valid with these values; it stays as it is.
     """
-    expected = tomllib.loads(_read(path))
+    expected = _parse(_read(path))
     missing = {task: dict(kinds) for task, kinds in references.items()}
     written: list[str] = []
     task = -1
@@ -128,7 +128,7 @@ def archive_suite_version(suite: Suite) -> Path:
     try:
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(text.encode("utf-8"))
-        _replace(path, "\n".join(lines), {**tomllib.loads(text), "version": version + 1})
+        _replace(path, "\n".join(lines), {**_parse(text), "version": version + 1})
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
     return kept
@@ -136,6 +136,10 @@ def archive_suite_version(suite: Suite) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
+
+
+def _parse(text: str) -> dict[str, Any]:
+    return tomllib.loads(text.removeprefix("\ufeff"))  # the mark that some editors put first
 
 
 def _set_rule(lines: list[str], rule: str, path: Path) -> None:
@@ -163,7 +167,7 @@ def _find_table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
 
 def _replace(path: Path, text: str, expected: Mapping[str, Any]) -> None:
     """Replace the file if `text` says exactly what is `expected` of it."""
-    if tomllib.loads(text) != expected:
+    if _parse(text) != expected:
         raise DataError(
             f"{path}: is written in a way that cannot be edited line by line; edit it by hand"
         )

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 from metabench.suites.folders import archived_path, find_built_in_suites, list_archived_versions
 
 if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
+
+    from metabench.envs import BatchedEnvironment
     from metabench.envs.gymnasium.view import GymnasiumView
+    from metabench.suites.suite import Suite
 
 
 def name_gymnasium_id(suite: str, version: int) -> str:
@@ -23,18 +27,20 @@ def name_gymnasium_id(suite: str, version: int) -> str:
     return f"metabench/{name}-v{version}"
 
 
-def make_view(suite: str, task: int) -> GymnasiumView:
+def make_view(suite: str, task: int, render_mode: str | None = None) -> GymnasiumView:
     """A Gymnasium environment of task id `task` of any suite, plugins' included.
+
+    Time limits are Gymnasium's own: ids are registered with the suite's horizon, `gymnasium.make` takes another.
 
     Args:
         suite: its name, with a version (`point-robot-v1`) for an archived one.
         task: the task's id.
+        render_mode: `rgb_array`, or None for no pictures.
 
     Raises:
         UnknownNameError: no suite has this name.
-        MetabenchError: the suite has no such task.
+        MetabenchError: the suite has no such task, or no such pictures.
     """
-    from metabench.envs import load_family
     from metabench.envs.gymnasium.view import GymnasiumView
     from metabench.errors import MetabenchError
     from metabench.suites.registry import load_suite
@@ -44,14 +50,43 @@ def make_view(suite: str, task: int) -> GymnasiumView:
         raise MetabenchError(
             f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}"
         )
-    entry = loaded.entry
-    environment = load_family(entry.family, entry.spaces).environment(entry.horizon)
-    return GymnasiumView(environment, loaded.tasks[task].parameters)
+    return GymnasiumView(
+        make_environment(suite),
+        loaded.tasks[task].parameters,
+        render_mode=render_mode,
+        time_limit=False,
+        make_again=functools.partial(make_environment, suite),
+    )
 
 
-@functools.cache
+def make_environment(suite: str) -> BatchedEnvironment:
+    """A new simulator of any suite, archived versions included; `suite` and errors as of `make_view`."""
+    from metabench.envs import load_family
+    from metabench.suites.registry import load_suite
+
+    entry = load_suite(suite).entry
+    return load_family(entry.family, entry.spaces).environment(entry.horizon)
+
+
+def describe_view(suite: Suite, task: int) -> EnvSpec | None:
+    """What Minari keeps of an environment, so that it can be made again: that of a task, in this version of the suite.
+
+    It names where views are made: nobody need import metabench first. None for a suite that has no name but a folder.
+    """
+    from gymnasium.envs.registration import EnvSpec
+
+    if "/" in suite.argument:
+        return None
+    return EnvSpec(
+        name_gymnasium_id(suite.name, suite.entry.version),
+        entry_point=f"{__name__}:make_view",
+        max_episode_steps=suite.entry.horizon,
+        kwargs={"suite": suite.identity, "task": task},
+    )
+
+
 def register_ids() -> None:
-    """Register every built-in suite with Gymnasium, once a process.
+    """Register every built-in suite with Gymnasium, but for those that are registered.
 
     A suite whose suite.toml is broken gets no id: loading it by name says what is wrong.
     """
@@ -63,8 +98,10 @@ def register_ids() -> None:
             found = _read_version_and_horizon(path)
             if found is not None:
                 version, horizon = found
+                if (gymnasium_id := name_gymnasium_id(name, version)) in gymnasium.registry:
+                    continue
                 gymnasium.register(
-                    name_gymnasium_id(name, version),
+                    gymnasium_id,
                     entry_point=f"{__name__}:make_view",
                     max_episode_steps=horizon,
                     kwargs={"suite": name if path.name == "suite.toml" else f"{name}-v{version}"},
@@ -74,7 +111,7 @@ def register_ids() -> None:
 def _read_version_and_horizon(path: Path) -> tuple[int, int] | None:
     """From the lines before the first table alone: whole files with their tasks would take a second."""
     try:
-        head = tomllib.loads(path.read_text(encoding="utf-8").partition("\n[")[0])
+        head = tomllib.loads(path.read_text(encoding="utf-8-sig").partition("\n[")[0])
         return int(head["version"]), int(head["horizon"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

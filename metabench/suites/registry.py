@@ -34,8 +34,12 @@ def load_suite(name: str | Path) -> Suite:
     if isinstance(name, str) and "/" not in name:
         return load_named_suite(*split_version(name))
     try:
-        folder = Path(name).resolve()
-    except (OSError, ValueError) as error:  # a character that no path can have, a loop of links
+        folder = Path(name).expanduser().resolve()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # a character that no path can have, a loop of links, an unknown `~user`
         raise DataError(
             f"{str(name)!r:.80}: is no path: {error}; expected a suite's name or folder"
         ) from error

@@ -18,7 +18,7 @@ from metabench.envs import (
     load_family,
     read_blind,
 )
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.errors import MetabenchError, NoEnvironmentError, UnknownNameError
 from metabench.suites.folders import suite_folder
 from metabench.suites.headroom import is_one_task, measure_headroom, scale_score
 from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
@@ -153,14 +153,24 @@ class Suite:
         return self.family.environment(self.entry.horizon)
 
     def check_available(self) -> None:
-        """Raise `MetabenchError` if the environment of a scored task cannot be had here; training can do without."""
+        """Raise `MetabenchError` if the environment of a scored task cannot be had here; training can do without.
+
+        Raises:
+            NoEnvironmentError: it cannot be had anywhere, as the suite names none.
+            MetabenchError: it cannot be had here.
+        """
         family = self.family
         for task in self.entry.task:
             if task.split != "train":
                 try:
                     family.check_available(task.parameters, self.entry.horizon)
                 except MetabenchError as error:
-                    raise MetabenchError(f"suite {self.name}: task {task.id}: {error}") from error
+                    kind = (
+                        NoEnvironmentError
+                        if isinstance(error, NoEnvironmentError)
+                        else MetabenchError
+                    )
+                    raise kind(f"suite {self.name}: task {task.id}: {error}") from error
 
     @functools.cached_property
     def teachers_folder(self) -> Path:

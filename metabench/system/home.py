@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from metabench.errors import MetabenchError
+
+MINARI = "MINARI_DATASETS_PATH"
 
 
 def home() -> Path:
     """The folder of stores, checkpoints and policies: `$METABENCH_HOME`, by default `~/.cache/metabench`."""
-    given = os.environ.get("METABENCH_HOME")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "metabench"
+    return read_folder("METABENCH_HOME") or Path.home() / ".cache" / "metabench"
 
 
 def minari_root() -> Path:
     """The folder of all Minari datasets: `$MINARI_DATASETS_PATH`, by default `~/.minari/datasets`."""
-    given = os.environ.get("MINARI_DATASETS_PATH")
-    return Path(given) if given is not None else Path.home() / ".minari" / "datasets"
+    return read_folder(MINARI) or Path.home() / ".minari" / "datasets"
+
+
+def read_folder(variable: str) -> Path | None:
+    """The folder that an environment variable names, absolute and with `~` expanded; None if it is unset or empty.
+
+    Raises:
+        MetabenchError: it begins with `~` and a name that is no user's.
+    """
+    given = os.environ.get(variable)
+    if not given:
+        return None
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError as error:
+        raise MetabenchError(f"{variable}: {given!r} is no folder: {error}") from error
+
+
+@contextmanager
+def let_minari_use(root: Path) -> Iterator[None]:
+    """Let Minari's own functions work in `root` within: they take the variable as it stands, `~` and all."""
+    before = os.environ.get(MINARI)
+    os.environ[MINARI] = str(root)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MINARI]
+        else:
+            os.environ[MINARI] = before
 
 
 def source_root() -> Path:

@@ -10,9 +10,13 @@ from metabench.errors import DataError
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What the file holds; raises `DataError` naming it if it cannot be read or is not TOML."""
+    """What the file holds, with or without a byte-order mark before it.
+
+    Raises:
+        DataError: it cannot be read or is not TOML; names it.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from metabench import DataError
 from metabench.envs import load_family
 from metabench.envs.locomotion.random_parameters import BODIES
-from metabench.errors import SimulationError
+from metabench.errors import InvalidActionError, SimulationError
 from metabench.suites import datasets_folder, load_named_suite, read_suite
 
 pytestmark = pytest.mark.slow
@@ -166,26 +166,22 @@ def _log_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 diverging = pytest.mark.usefixtures("_log_elsewhere")
 
 
-@diverging
 @pytest.mark.parametrize("name", ["cheetah-vel", "cheetah-dir", "ant-dir", "hopper-param", "walker-param"])
-@pytest.mark.parametrize("step", [1, 2, 200])
-def test_an_action_that_is_no_number_ends_its_lane(name: str, step: int) -> None:
+@pytest.mark.parametrize("step", [1, 200])
+def test_an_action_that_is_no_number_is_refused_and_the_lanes_go_on(name: str, step: int) -> None:
     suite = load_suite_once(name)
-    environment = suite.environment()
+    environment, untouched = suite.environment(), suite.environment()
     tasks = [suite.tasks[task].parameters for task in (0, 1, 3)]
-    environment.reset(tasks, [0, 1, 2])
     still = np.zeros((3, suite.spaces.action_dim))
-    for _ in range(step - 1):
-        environment.step(still)
+    for each in (environment, untouched):
+        each.reset(tasks, [0, 1, 2])
+        for _ in range(step - 1):
+            each.step(still)
     broken = still.copy()
     broken[1, -1] = math.nan
-    with pytest.raises(SimulationError, match=rf"lane 1 diverged at step {step} in task \{{'") as caught:
+    with pytest.raises(InvalidActionError, match=r"expected \[-1.0, .*, nan\] in lane 1$"):
         environment.step(broken)
-    assert (caught.value.lane, caught.value.step) == (1, step)
-    assert str(next(iter(tasks[1].values())))[:20] in str(caught.value)
-    assert "\n" not in str(caught.value)
-    environment.reset(tasks, [0, 1, 2])
-    assert np.isfinite(environment.step(still).reward).all()
+    np.testing.assert_array_equal(environment.step(still).observation, untouched.step(still).observation)
 
 
 def damped(factor: float) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_a_goal_alone_leaves_the_place_of_the_puck_to_the_seed(name):
     generator = np.random.default_rng(0)
     for _ in range(100):
         actions = generator.uniform(-1, 1, (3, 4)).astype(np.float32)
-        actions[:, 2] -= 0.3  # downwards, where the puck is
+        actions[:, 2] = np.maximum(actions[:, 2] - 0.3, -1)  # downwards, where the puck is
         actions[2] = actions[0]
         step = lanes.step(actions)
         for lane, stock in enumerate(stocks):

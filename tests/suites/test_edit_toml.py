@@ -9,7 +9,7 @@ import pytest
 
 from metabench.errors import DataError
 from metabench.suites import load_suite
-from metabench.suites.edit_toml import write_digests, write_references
+from metabench.suites.edit_toml import archive_suite_version, write_digests, write_references
 
 DIGESTS = ("sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
@@ -115,3 +115,19 @@ def test_references_that_make_no_suite_are_refused_and_the_file_stays(path):
     with pytest.raises(DataError, match="success names a rule, but headline is not 'success'"):
         write_references(path, {}, "any")
     assert path.read_bytes() == before
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_are_read_and_kept(path):
+    plain = load_suite(path.parent)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    marked = load_suite(path.parent)
+    assert marked.entry == plain.entry
+    assert marked.digest == plain.digest
+    before = path.read_bytes()
+    write_digests(path, {"medium": DIGESTS[0]})
+    write_references(path, {0: {"reference": {"random": -30.0}}})
+    assert load_suite(path.parent).entry.task[0].reference.random == -30.0
+    assert load_suite(path.parent).entry.datasets["medium"].digest == DIGESTS[0]
+    assert path.read_bytes()[:40] == before[:40]
+    assert archive_suite_version(load_suite(path.parent)).read_bytes()[:3] == b"\xef\xbb\xbf"
+    assert load_suite(path.parent).entry.version == 2

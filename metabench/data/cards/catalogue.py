@@ -87,6 +87,7 @@ class Description(StrictModel):
     store: str
     minari: str
     minari_id: str
+    notes: tuple[str, ...] = ()
 
 
 def list_datasets(suite: Suite) -> tuple[DatasetState, ...]:
@@ -137,6 +138,7 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
         store=str(store.folder),
         minari=str(minari_folder(suite, dataset)),
         minari_id=minari_id(suite, dataset),
+        notes=manifest.notes,
     )
 
 

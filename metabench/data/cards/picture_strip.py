@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from metabench.data.cards.scene_painter import FINER, INK, ScenePainter, write_text
 from metabench.data.making.plan import plan_trajectories
 from metabench.data.storage.store import open_store
 from metabench.envs import BatchedEnvironment, Scene
 from metabench.envs.scene import root_moves
+from metabench.envs.scene_painter import FINER, INK, ScenePainter, write_text
 from metabench.errors import DataError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite

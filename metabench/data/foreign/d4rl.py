@@ -8,7 +8,6 @@ on. `flat_transitions` says where episodes end and what is kept of them. `infos`
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
 from metabench.errors import DataError
+from metabench.system.home import read_folder
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 OPTIONAL = ("timeouts", "next_observations")
@@ -80,17 +80,21 @@ def import_d4rl(
     path = _find_file(path)
     suite = options.load_suite_of_target()
     check_task(suite, task, path)
+    registered = options.look_up_environment()
     digest = _hash_file(path)
     if sha256 is not None and digest != sha256.lower().removeprefix("sha256:"):
         raise DataError(f"{path}: sha256: expected {sha256}, found {digest}")
     with _open_rows(path) as rows:
         horizon = options.horizon if suite is None else suite.spaces.horizon
+        if horizon is None and registered is not None:
+            horizon = registered.spec.max_episode_steps
         cut = rows.timeouts is None
         if cut and horizon is None:
             raise DataError(
-                f"{path}: timeouts: is missing: say after how many steps an episode ends (`--horizon`)"
+                f"{path}: timeouts: is missing: say after how many steps an episode ends (`--horizon`), or "
+                "of which environment it is (`--environment Hopper-v5`)"
             )
-        spaces = find_fitting_spaces(options, suite, rows, horizon or rows.count)
+        spaces = find_fitting_spaces(options, suite, rows, horizon or rows.count, registered)
         spans = find_episodes(rows, horizon, cut=cut, jumps_allowed=True, progress=progress)
         if horizon is None:
             spaces = replace(spaces, horizon=spans.longest)
@@ -99,6 +103,8 @@ def import_d4rl(
             rows.keys["actions"],
             rows.count,
             {"format": "d4rl", "file": path.name, "sha256": digest},
+            horizon=horizon,
+            environment=registered.spec if registered is not None else None,
         )
         with open_new_datasets(options, [task]) as datasets:
             imported = datasets.add(
@@ -111,8 +117,7 @@ def import_d4rl(
 def _find_file(path: Path) -> Path:
     if path.exists() or path.is_absolute():
         return path
-    given = os.environ.get("D4RL_DATASET_DIR")
-    folder = Path(given) if given else Path.home() / ".d4rl" / "datasets"
+    folder = read_folder("D4RL_DATASET_DIR") or Path.home() / ".d4rl" / "datasets"
     return folder / path if (folder / path).exists() else path
 
 

@@ -32,6 +32,7 @@ from metabench.data.foreign.write_minari import ForeignFile, Imported, open_new_
 from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array
 from metabench.errors import DataError
+from metabench.suites.gymnasium_ids import describe_view
 
 _FILE = re.compile(r"dataset_task_(0|[1-9]\d{0,5})\.pkl")
 
@@ -102,7 +103,15 @@ def import_meta_dt(
             spaces = find_fitting_spaces(options, suite, rows, horizon)
             spans = find_episodes(rows, horizon, cut=True, jumps_allowed=False)
             hint = " (of other units? `--action-scale`)"
-            source = ForeignFile(path, rows.keys["actions"], rows.count, descriptions[task], hint)
+            source = ForeignFile(
+                path,
+                rows.keys["actions"],
+                rows.count,
+                descriptions[task],
+                hint,
+                horizon,
+                None if suite is None else describe_view(suite, task),
+            )
             episodes = [
                 _scale_actions(episode, options.action_scale, rows)
                 for episode in read_episodes(rows, spans, options.keep_last)

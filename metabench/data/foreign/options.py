@@ -7,14 +7,33 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gymnasium.envs.registration import EnvSpec
+
 from metabench.data.foreign.flat_columns import FlatRows
-from metabench.envs import Spaces
+from metabench.envs import DeclaredSpaces, Spaces
+from metabench.envs.gymnasium.family import describe_registered
+from metabench.envs.gymnasium.spaces import declare_spaces
 from metabench.errors import DataError, MetabenchError
 from metabench.suites import Suite, list_suites, load_suite
 
 DEFAULT_ACTION_BOUND = 1.0
 
 _SUITE_NAME = re.compile(r"[a-z][a-z0-9-]{1,63}")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What Gymnasium knows of an environment.
+
+    Attributes:
+        name: its id, with the module that registers it.
+        spec: how it is made; `max_episode_steps` is its time limit.
+        declared: its spaces.
+    """
+
+    name: str
+    spec: EnvSpec
+    declared: DeclaredSpaces
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class ImportOptions:
         force: replace datasets that are there already.
         action_scale: what continuous actions are multiplied by to be in the suite's units.
         own_dataset: the name of the dataset that data of a suite's own tasks becomes.
+        environment: the Gymnasium id of the environment that was logged: its spaces and its time limit are the data's.
     """
 
     suite: str
@@ -44,6 +64,7 @@ class ImportOptions:
     force: bool = False
     action_scale: float = 1.0
     own_dataset: str = "released"
+    environment: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse impossible options with a `MetabenchError`."""
@@ -76,12 +97,32 @@ class ImportOptions:
         for given, name in (
             (self.action_bound, "action bound"),
             (self.num_actions, "number of actions"),
+            (self.environment, "environment"),
         ):
             if given is not None:
-                raise MetabenchError(
-                    f"{name} {given}: leave it out, {suite.identity} has spaces of its own"
-                )
+                raise MetabenchError(f"{name} {given}: leave it out, {suite.identity} has its own")
         return suite
+
+    def look_up_environment(self) -> Registered | None:
+        """What Gymnasium knows of the environment that was logged, if one is named.
+
+        Raises:
+            MetabenchError: it is not known here, or other options contradict it.
+        """
+        if self.environment is None:
+            return None
+        if self.action_bound is not None or self.num_actions is not None:
+            raise MetabenchError(
+                f"action bound, number of actions: leave them out, {self.environment!r} has its own"
+            )
+        spec, made = describe_registered(self.environment)
+        try:
+            declared = declare_spaces(made.observation_space, made.action_space)
+        except ValueError as error:
+            raise MetabenchError(f"environment {self.environment!r}: {error}") from error
+        finally:
+            made.close()
+        return Registered(self.environment, spec, declared)
 
     def name_dataset(self, task: int) -> str:
         """The Minari id of a task's dataset; raises `MetabenchError` if Minari does not take it as one."""
@@ -114,28 +155,35 @@ def check_task(suite: Suite | None, task: int, path: Path) -> None:
 
 
 def find_fitting_spaces(
-    options: ImportOptions, suite: Suite | None, rows: FlatRows, horizon: int
+    options: ImportOptions,
+    suite: Suite | None,
+    rows: FlatRows,
+    horizon: int,
+    registered: Registered | None = None,
 ) -> Spaces:
-    """The spaces of the dataset made of `rows`: those of `suite`, if there is one, which the columns must fit.
+    """The spaces of the dataset made of `rows`: those of `suite` or `registered`, if there is one, which they must fit.
 
     Raises:
         DataError: the columns do not fit, or their actions are discrete and nobody says how many there are.
     """
     path, keys = rows.path, rows.keys
-    if suite is None and not rows.discrete:
+    if suite is not None:
+        spaces, owner = suite.spaces, suite.identity
+    elif registered is not None:
+        spaces, owner = registered.declared.spaces(horizon), registered.name
+    elif not rows.discrete:
         bound = DEFAULT_ACTION_BOUND if options.action_bound is None else options.action_bound
         return Spaces(
             rows.observation_dim, horizon, (-bound,) * rows.action_dim, (bound,) * rows.action_dim
         )
-    if suite is None:
+    else:
         if options.num_actions is None:
             raise DataError(
                 f"{path}: {keys['actions']}: are whole numbers; say of how many (`--num-actions`)"
             )
         return Spaces(rows.observation_dim, horizon, num_actions=options.num_actions)
-    spaces = suite.spaces
     if rows.observation_dim != spaces.observation_dim:
-        expected = f"{spaces.observation_dim} numbers a row as {suite.identity} has"
+        expected = f"{spaces.observation_dim} numbers a row as {owner} has"
         raise DataError(
             f"{path}: {keys['observations']}: expected {expected}, found {rows.observation_dim}"
         )
@@ -145,6 +193,6 @@ def find_fitting_spaces(
         expected = "one whole number" if spaces.discrete else f"{spaces.action_dim} floats"
         found = "one whole number" if rows.discrete else f"{rows.action_dim} floats"
         raise DataError(
-            f"{path}: {keys['actions']}: expected {expected} a row as {suite.identity} has, found {found}"
+            f"{path}: {keys['actions']}: expected {expected} a row as {owner} has, found {found}"
         )
     return spaces

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from metabench.data.foreign.recorded_environment import find_environment
 from metabench.data.foreign.suite_text import Draft, DraftTask
-from metabench.data.making.recorded import OUT_OF_BOUNDS, measure_excess
-from metabench.data.storage.recorded_minari import RecordedDataset, open_recorded
+from metabench.data.making.recorded import Losses, measure_excess
+from metabench.data.storage.recorded_minari import RecordedDataset, read_or_download
 from metabench.envs import Array, DeclaredSpaces
+from metabench.envs.gymnasium.family import describe_registered
+from metabench.envs.gymnasium.spaces import check_declared, declare_spaces
 from metabench.errors import MetabenchError
 from metabench.suites import list_suites, load_suite
 from metabench.suites.schema import MINARI_ID
@@ -34,17 +38,26 @@ class _Content:
     Attributes:
         source: the dataset.
         rewards: of each episode, float32.
-        out_of_bounds: whether an action is.
+        excess: of each episode, by how much each action is out of bounds.
+        without_success: episodes that do not tell success.
     """
 
     source: RecordedDataset
     rewards: tuple[Array, ...]
-    out_of_bounds: bool
+    excess: tuple[Array, ...]
+    without_success: int
 
     @property
     def longest(self) -> int:
         """Steps of the longest episode."""
         return max(map(len, self.rewards))
+
+    def count_losses(self, horizon: int) -> Losses:
+        """What a suite of this horizon leaves out of it."""
+        return sum(
+            (Losses.count(len(each), each[:horizon], horizon) for each in self.excess),
+            Losses(),
+        )
 
 
 def suite_from_minari(
@@ -55,6 +68,7 @@ def suite_from_minari(
     out: Path | None = None,
     horizon: int | None = None,
     hide: Sequence[str] = (),
+    environment: str | None = None,
     download: bool = False,
 ) -> Path:
     """Write a suite whose tasks are the given Minari datasets; nothing is written if anything is wrong.
@@ -69,6 +83,7 @@ def suite_from_minari(
         out: the folder to write, whose name is the suite's; by default that name in the working directory.
         horizon: the suite's horizon; longer episodes are cut. By default the time limit that the datasets name, or the
             longest episode.
+        environment: the Gymnasium id of the tasks whose datasets name none that is known here: `Hopper-v5`.
         hide: entries of dictionary observations to leave out: `desired_goal`.
         download: fetch datasets that are not there.
 
@@ -77,7 +92,7 @@ def suite_from_minari(
 
     Raises:
         DataError: a dataset is missing, damaged, or differs from the others in spaces or horizon.
-        MetabenchError: too few ids, an id given twice, or a name that is taken or not one.
+        MetabenchError: too few ids, an id given twice, a name that is taken or not one, or no such environment.
     """
     names = [*train, *test]
     if len(train) < 2 or not test:
@@ -100,16 +115,45 @@ def suite_from_minari(
         raise MetabenchError(f"--out {folder}: expected a folder called like the suite, {chosen!r}")
     if folder.exists():
         raise MetabenchError(f"{folder} exists; choose another with --out, or remove it")
+    remedy = "add --download to fetch it"
     sources = [
-        open_recorded(each, download=download, remedy="add --download to fetch it")
+        read_or_download(each, lambda source: source, download=download, remedy=remedy)
         for each in names
     ]
     declared = _find_common_spaces(sources, hide)
-    contents = [_read(source, declared) for source in sources]
-    limit = horizon or _find_common_horizon(contents)
-    tasks = tuple(_draft_task(content, limit) for content in contents)
-    _write(folder, Draft(chosen, declared, tasks, len(train), limit))
+    registered = None if environment is None else _look_up_environment(environment, declared)
+    contents = [
+        read_or_download(each, functools.partial(_read, declared), download=download, remedy=remedy)
+        for each in names
+    ]
+    limit = horizon or _find_common_horizon(contents, registered)
+    tasks = tuple(_draft_task(content, limit, environment) for content in contents)
+    losses = tuple(content.count_losses(limit) for content in contents)
+    _write(folder, Draft(chosen, declared, tasks, len(train), limit, sum(losses, Losses())))
+    for content, lost in zip(contents, losses, strict=True):
+        _warn_of_losses(content, lost, limit)
     return folder
+
+
+def _look_up_environment(environment: str, declared: DeclaredSpaces) -> int | None:
+    """The time limit of the environment, which must have the datasets' spaces."""
+    spec, made = describe_registered(environment)
+    try:
+        check_declared(declared, made.observation_space, made.action_space)
+    except ValueError as error:
+        raise MetabenchError(f"--environment {environment}: {error}") from error
+    finally:
+        made.close()
+    return spec.max_episode_steps
+
+
+def _warn_of_losses(content: _Content, losses: Losses, horizon: int) -> None:
+    notes = losses.describe(horizon)
+    if 0 < content.without_success < len(content.rewards):
+        told = f"{content.without_success} of {len(content.rewards)} episodes do not tell success"
+        notes += (f"{told}: it is left out",)
+    for note in notes:
+        warnings.warn(f"Minari dataset {content.source.name!r}: {note}", stacklevel=3)
 
 
 def _choose_name(given: str | None, ids: Sequence[str]) -> str:
@@ -129,8 +173,6 @@ def _choose_name(given: str | None, ids: Sequence[str]) -> str:
 def _find_common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str]) -> DeclaredSpaces:
     """The spaces of the first dataset, which all others have to have as well."""
     from gymnasium.spaces import Dict
-
-    from metabench.envs.gymnasium.spaces import check_declared, declare_spaces
 
     first = sources[0]
     keys: list[str] = []
@@ -154,8 +196,8 @@ def _find_common_spaces(sources: Sequence[RecordedDataset], hide: Sequence[str])
     return declared
 
 
-def _find_common_horizon(contents: Sequence[_Content]) -> int:
-    """The time limit of all, or the longest episode where none names one."""
+def _find_common_horizon(contents: Sequence[_Content], registered: int | None) -> int:
+    """The time limit of all, or where none names one that of the environment, or the longest episode."""
     longest = max(content.longest for content in contents)
     known = [
         (content.source, limit)
@@ -163,7 +205,7 @@ def _find_common_horizon(contents: Sequence[_Content]) -> int:
         if (limit := _read_limit(content.source)) is not None
     ]
     if not known:
-        return longest
+        return registered or longest
     first, common = known[0]
     for other, limit in known:
         if limit != common:
@@ -184,20 +226,20 @@ def _read_limit(source: RecordedDataset) -> int | None:
     return None
 
 
-def _read(source: RecordedDataset, declared: DeclaredSpaces) -> _Content:
-    rewards, excess = [], 0.0
+def _read(declared: DeclaredSpaces, source: RecordedDataset) -> _Content:
+    rewards, excess, without_success = [], [], 0
     for episode in source.episodes(declared):
         rewards.append(episode.rewards)
-        excess = max(excess, measure_excess(episode.actions, declared))
-    return _Content(source, tuple(rewards), excess > OUT_OF_BOUNDS)
+        excess.append(measure_excess(episode.actions, declared))
+        without_success += episode.success is None
+    return _Content(source, tuple(rewards), tuple(excess), without_success)
 
 
-def _draft_task(content: _Content, horizon: int) -> DraftTask:
-    parameters, note = _find_environment(content.source)
-    reference = _find_reference(content, horizon)
-    return DraftTask(
-        content.source, parameters, note, reference, content.longest, content.out_of_bounds
-    )
+def _draft_task(content: _Content, horizon: int, environment: str | None) -> DraftTask:
+    parameters, note = find_environment(content.source)
+    if note is not None and environment is not None:
+        parameters, note = {"environment": environment}, None
+    return DraftTask(content.source, parameters, note, _find_reference(content, horizon))
 
 
 def _find_reference(content: _Content, horizon: int) -> tuple[float, float, str]:
@@ -219,38 +261,6 @@ def _find_reference(content: _Content, horizon: int) -> tuple[float, float, str]
             "give it ref_min_score and ref_max_score"
         )
     return low, high, "lowest and highest return in the dataset"
-
-
-def _find_environment(source: RecordedDataset) -> tuple[dict[str, Any], str | None]:
-    """The task's parameters from what the dataset says of its environment, if that is one registered here."""
-    from metabench.envs.gymnasium.family import find_registered_environment
-
-    spec = source.env_spec
-    without = {"recorded": source.name}
-    if not spec:
-        return without, "the dataset names no environment"
-    name, arguments = spec.get("id"), spec.get("kwargs") or {}
-    if spec.get("additional_wrappers"):
-        return (
-            without,
-            f"the dataset's environment {name!r} is wrapped, and wrappers are not applied here",
-        )
-    found = find_registered_environment(name, spec.get("entry_point"))
-    if found is None or not isinstance(arguments, dict):
-        return without, f"no environment {name!r} is registered here"
-    plain = {key: value for key, value in arguments.items() if key != "render_mode"}
-    if _holds_null(plain):
-        return (
-            without,
-            f"an argument of the dataset's environment {name!r} is null, which TOML cannot say",
-        )
-    return {"environment": found, "arguments": plain} if plain else {"environment": found}, None
-
-
-def _holds_null(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_null, value.values()))
-    return any(map(_holds_null, value)) if isinstance(value, list) else value is None
 
 
 def _write(folder: Path, draft: Draft) -> None:

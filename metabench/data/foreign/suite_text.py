@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from metabench.data.making.recorded import Losses
 from metabench.data.storage.recorded_minari import RecordedDataset
 from metabench.envs import DeclaredSpaces
 
@@ -27,16 +28,12 @@ class DraftTask:
         parameters: of the suite's task.
         note: why it has no environment, if it has none.
         reference: ends of the normalised score, and where they come from.
-        steps: length of its longest episode.
-        out_of_bounds: whether an action is.
     """
 
     source: RecordedDataset
     parameters: Mapping[str, Any]
     note: str | None
     reference: tuple[float, float, str]
-    steps: int
-    out_of_bounds: bool
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ class Draft:
         tasks: first the training tasks, then the test tasks.
         training: how many of them are training tasks.
         horizon: the suite's horizon.
+        losses: what of the recorded data is cut and clipped.
     """
 
     name: str
@@ -56,6 +54,7 @@ class Draft:
     tasks: tuple[DraftTask, ...]
     training: int
     horizon: int
+    losses: Losses
 
     @property
     def dataset(self) -> str:
@@ -74,8 +73,7 @@ class Draft:
 
     def write_toml(self) -> str:
         """The text of suite.toml."""
-        cut = any(task.steps > self.horizon for task in self.tasks)
-        clip = any(task.out_of_bounds for task in self.tasks)
+        notes = iter(self.losses.describe(self.horizon))
         lines = [
             "# Recorded tasks, each the Minari dataset named below, written by `metabench suite from-minari`.",
             "# All of it may be edited; `metabench describe` says whether it is still valid.",
@@ -105,8 +103,8 @@ class Draft:
             "",
             f"[datasets.{self.dataset}]",
             f"trajectories = {max(task.source.count for task in self.tasks)}  # at most so many a task",
-            *(["cut = true  # some episodes are longer than the horizon"] if cut else []),
-            *(["clip = true  # some actions are out of bounds"] if clip else []),
+            *([f"cut = true  # {next(notes)}"] if self.losses.cut else []),
+            *([f"clip = true  # {next(notes)}"] if self.losses.clipped else []),
             "",
             f"[datasets.{self.dataset}.minari]",
             *(

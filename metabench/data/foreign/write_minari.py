@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from metabench.data.foreign.flat_transitions import LoggedEpisode
 from metabench.data.foreign.options import ImportOptions
@@ -20,15 +21,16 @@ from metabench.data.trajectories import BuildProgress
 from metabench.envs import Array, Spaces
 from metabench.envs.gymnasium.view import action_space, observation_space
 from metabench.errors import DataError, MetabenchError
-from metabench.system.home import minari_root
+from metabench.system.home import let_minari_use, minari_root
 
 ACTION_TOLERANCE = 1e-6
 """Actions out of bounds by up to this much are clipped, by more refused: the protocol's rule for policies."""
 
 HORIZON_KEY = "horizon"
-"""Key of the horizon in the metadata of a written dataset; `SOURCE_KEY`: of what it was made from."""
+"""Key of the time limit in the metadata of a written dataset, where it is known."""
 
 SOURCE_KEY = "source"
+"""Key of what it was made from."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class ForeignFile:
         rows: its transitions.
         description: what the dataset's metadata says of it.
         hint_at_bounds: what to say behind the bounds of actions that are out of them.
+        horizon: after how many steps a time limit ends an episode, if that is known.
+        environment: how the environment that was logged is made, if that is known.
     """
 
     path: Path
@@ -71,6 +75,8 @@ class ForeignFile:
     rows: int
     description: Mapping[str, Any]
     hint_at_bounds: str = ""
+    horizon: int | None = None
+    environment: EnvSpec | None = None
 
 
 class NewDatasets:
@@ -102,6 +108,7 @@ class NewDatasets:
             folder / "data",
             observation_space=observation_space(spaces),
             action_space=action_space(spaces),
+            env_spec=source.environment,
             data_format="hdf5",
             jpeg_encoding=False,
         )
@@ -138,7 +145,7 @@ class NewDatasets:
                 "total_episodes": written,
                 "total_steps": steps,
                 "dataset_size": storage.get_size(),
-                HORIZON_KEY: spaces.horizon,
+                **({} if source.horizon is None else {HORIZON_KEY: source.horizon}),
                 SOURCE_KEY: {
                     **source.description,
                     "dropped": dropped,
@@ -235,5 +242,6 @@ def _describe_namespace(dataset_id: str, suite: str) -> None:
 
     namespace, _name, _version = parse_dataset_id(dataset_id)
     if namespace is not None:
-        with suppress(ValueError):  # it is there already
+        # ValueError: it is there already
+        with suppress(ValueError), let_minari_use(minari_root()):
             create_namespace(namespace, description=f"tasks of {suite}")

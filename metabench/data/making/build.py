@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from metabench.data.making.source import open_source
+from metabench.data.storage.locks import lock_folder
 from metabench.data.storage.manifest import Manifest, make_manifest
 from metabench.data.storage.minari_files import (
     MAIN_FILE,
@@ -19,12 +20,21 @@ from metabench.data.storage.minari_files import (
     set_manifest,
     write_minari,
 )
+from metabench.data.storage.owners import check_owner, claim_folder, release_folder
 from metabench.data.storage.places import minari_folder, minari_namespace, store_folder
-from metabench.data.storage.recipe import check_recipe, suggest_rebuild
-from metabench.data.storage.store import check_hashes, open_store, store_exists, write_store
+from metabench.data.storage.recipe import check_recipe, compute_recipe_digest, suggest_rebuild
+from metabench.data.storage.store import (
+    check_hashes,
+    open_checked_store,
+    open_store,
+    read_store_manifest,
+    store_exists,
+    write_store,
+)
 from metabench.data.trajectories import BuildProgress, hash_trajectories
 from metabench.errors import DataError
 from metabench.suites import Suite, load_suite
+from metabench.system.home import let_minari_use, minari_root
 from metabench.system.writing import writing
 
 
@@ -76,27 +86,53 @@ def build_data(
 
     Raises:
         UnknownNameError: no such suite or dataset.
-        DataError: what is there is damaged or made for something else; `force` replaces it. Or a Minari dataset that
-            it is made from is missing or not fit.
+        DataError: what is there is damaged or made for something else; `force` replaces it, unless it is the data of
+            another suite of this name. Or a Minari dataset that it is made from is missing or not fit.
         StorageError: the disk is full, read-only or fails; what was there before stays until the new data is whole.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite
     suite.dataset(dataset)
-    with lock_dataset(suite, dataset):
+    if not force and store_exists(
+        suite, dataset
+    ):  # a store is put in place whole: no lock, nothing is written
+        return _identify_store(suite, dataset)
+    stored, store = minari_folder(suite, dataset), store_folder(suite, dataset)
+    # Minari's folder may be a library that others keep: nothing is written there if what is wanted is there.
+    with lock_folder(store), lock_folder(stored, needed=force or not stored.exists()):
         if not force and store_exists(suite, dataset):
-            return identify_data(open_store(suite, dataset).header.manifest, suite, dataset)
-        stored, store = minari_folder(suite, dataset), store_folder(suite, dataset)
-        with _make_fresh_folder(stored) as minari_fresh, _make_fresh_folder(store) as store_fresh:
+            return _identify_store(suite, dataset)
+        with _make_fresh_folder(store) as store_fresh:
             if stored.exists() and not force:
                 manifest = _restore_store(stored, store_fresh, suite, dataset, progress)
             else:
-                manifest = _make_both(minari_fresh, store_fresh, suite, dataset, download, progress)
-                remove_folder(store)
-                remove_folder(stored)
-                os.replace(minari_fresh, stored)
+                _check_owners(suite, dataset)
+                with _make_fresh_folder(stored) as fresh:
+                    manifest = _make_both(fresh, store_fresh, suite, dataset, download, progress)
+                    remove_folder(store)
+                    remove_folder(stored)
+                    os.replace(fresh, stored)
+                claim_folder(stored, suite)
                 _describe_namespace(suite)
             os.replace(store_fresh, store)
+            claim_folder(store, suite)
         return identify_data(manifest, suite, dataset)
+
+
+def _identify_store(suite: Suite, dataset: str) -> DatasetIdentity:
+    return identify_data(open_checked_store(suite, dataset).header.manifest, suite, dataset)
+
+
+def _check_owners(suite: Suite, dataset: str) -> None:
+    """Raise `ClashError` if another suite's data would be lost; what both suites make alike is as good for either."""
+    wanted = compute_recipe_digest(suite, dataset)
+    store, stored = store_folder(suite, dataset), minari_folder(suite, dataset)
+    for folder, read in ((store, read_store_manifest), (stored, read_minari_manifest)):
+        try:
+            found = read(folder).recipe_digest
+        except DataError:  # not there, or damaged
+            found = None
+        if found != wanted:
+            check_owner(folder, suite)
 
 
 def verify_dataset(
@@ -127,24 +163,13 @@ def verify_dataset(
 def delete_dataset(suite: Suite, dataset: str) -> tuple[Path, ...]:
     """Remove a dataset's store and Minari files; returns the folders that were there."""
     folders = (store_folder(suite, dataset), minari_folder(suite, dataset))
-    with lock_dataset(suite, dataset):
+    with lock_folder(folders[0]), lock_folder(folders[1]):
+        _check_owners(suite, dataset)
         found = tuple(folder for folder in folders if folder.exists())
         for folder in found:
             remove_folder(folder)
+            release_folder(folder)
     return found
-
-
-@contextmanager
-def lock_dataset(suite: Suite, dataset: str) -> Iterator[None]:
-    """Hold the dataset's locks (one beside its Minari files, one beside its store), waiting for whoever has them."""
-    from filelock import FileLock
-
-    with ExitStack() as stack:
-        for folder in (minari_folder(suite, dataset), store_folder(suite, dataset)):
-            with writing(folder):
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FileLock(folder.with_name(f".{folder.name}.lock")))
-        yield
 
 
 def remove_folder(folder: Path) -> None:
@@ -186,7 +211,7 @@ def _make_both(
     source = open_source(suite, dataset, download=download, progress=progress)
     with writing(minari):
         trajectories = write_minari(minari, suite, dataset, source, progress)
-        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories))
+        manifest = make_manifest(suite, dataset, hash_trajectories(trajectories), source.notes)
         set_manifest(minari, manifest)
     if progress is not None:
         progress("making the store", 0, 1)
@@ -200,7 +225,7 @@ def _restore_store(
     """Fill the folder `store` from a Minari dataset built earlier; returns what that says of itself."""
     with suggest_rebuild(suite, dataset):
         manifest = read_minari_manifest(minari)
-        check_recipe(manifest.recipe_digest, suite, dataset, minari / METADATA_FILE)
+        check_recipe(manifest.recipe_digest, suite, dataset, minari / METADATA_FILE, minari)
         trajectories = read_minari(minari, progress)
         if hash_trajectories(trajectories) != manifest.digest:
             raise DataError(f"{minari / MAIN_FILE}: its arrays do not match the digest")
@@ -216,5 +241,6 @@ def _describe_namespace(suite: Suite) -> None:
     if not (
         minari_folder(suite, next(iter(suite.entry.datasets))).parent / NAMESPACE_METADATA_FILENAME
     ).exists():
-        with suppress(ValueError):  # another build has just created it
+        # ValueError: another build has just created it
+        with suppress(ValueError), let_minari_use(minari_root()):
             create_namespace(namespace, description=suite.entry.title)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metabench.data.columns import Columns
-from metabench.data.storage.recorded_minari import RecordedDataset, RecordedEpisode, open_recorded
+from metabench.data.storage.recorded_minari import (
+    RecordedDataset,
+    RecordedEpisode,
+    read_or_download,
+)
 from metabench.data.trajectories import BuildProgress, Trajectories, TrajectorySource
 from metabench.envs import Array, DeclaredSpaces
 from metabench.suites import DatasetEntry, Suite
@@ -37,26 +42,39 @@ def read_recorded(
     assert recipe.minari is not None
     remedy = f"run `metabench data build {suite.argument} --dataset {dataset} --download`, which uses the network"
     tasks = [task.id for task in suite.dataset_tasks(dataset)]
-    opened = [
-        open_recorded(recipe.minari[task], download=download, remedy=remedy) for task in tasks
-    ]
+    names = [recipe.minari[task] for task in tasks]
+    for name in names:  # before the first is read, which may take long
+        read_or_download(name, _ignore, download=download, remedy=remedy)
     chosen: list[list[RecordedEpisode]] = []
-    for number, each in enumerate(opened, start=1):
-        _check_spaces(each, declared)
-        chosen.append(list(_choose_episodes(each, declared, recipe, suite.entry.horizon)))
+    losses = Losses()
+    for number, name in enumerate(names, start=1):
+
+        def choose(source: RecordedDataset) -> tuple[list[RecordedEpisode], Losses]:
+            _check_spaces(source, declared)
+            return _choose_episodes(source, declared, recipe, suite.entry.horizon)
+
+        episodes, lost = read_or_download(name, choose, download=download, remedy=remedy)
+        chosen.append(episodes)
+        losses += lost
         if progress is not None:
             progress("reading Minari datasets", number, len(tasks))
-    successes = all(episode.success is not None for episodes in chosen for episode in episodes)
     count = sum(map(len, chosen))
+    without = sum(episode.success is None for episodes in chosen for episode in episodes)
+    notes = losses.describe(suite.entry.horizon)
+    if 0 < without < count:
+        notes += (f"success is left out: {without} of {count} episodes do not tell it",)
+    for note in notes:
+        warnings.warn(f"{dataset} of {suite.identity}: {note}", stacklevel=2)
     return TrajectorySource(
         parts=[
-            _join_task(task, episodes, successes)
+            _join_task(task, episodes, without == 0)
             for task, episodes in zip(tasks, chosen, strict=True)
         ],
         total=count,
         stage="storing",
-        algorithm=f"recorded in {', '.join(dict.fromkeys(each.name for each in opened))}",
+        algorithm=f"recorded in {', '.join(dict.fromkeys(names))}",
         description=f"{count} recorded trajectories",
+        notes=notes,
     )
 
 
@@ -82,34 +100,92 @@ def _check_spaces(source: RecordedDataset, declared: DeclaredSpaces) -> None:
         raise source.problem(error) from error
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What is not as it was recorded.
+
+    Attributes:
+        episodes: all that were looked at.
+        transitions: theirs.
+        cut_episodes: those longer than the horizon.
+        cut: transitions beyond it.
+        clipped: transitions whose action is out of bounds.
+        excess: by how much the worst is.
+    """
+
+    episodes: int = 0
+    transitions: int = 0
+    cut_episodes: int = 0
+    cut: int = 0
+    clipped: int = 0
+    excess: float = 0.0
+
+    @staticmethod
+    def count(steps: int, excess: Array, horizon: int) -> Losses:
+        """Those of one episode of so many steps; `excess` is of the actions that are kept of it."""
+        beyond = max(0, steps - horizon)
+        clipped = int((excess > OUT_OF_BOUNDS).sum())
+        return Losses(1, steps, int(beyond > 0), beyond, clipped, float(excess.max()))
+
+    def __add__(self, other: Losses) -> Losses:
+        """Of both."""
+        return Losses(
+            self.episodes + other.episodes,
+            self.transitions + other.transitions,
+            self.cut_episodes + other.cut_episodes,
+            self.cut + other.cut,
+            self.clipped + other.clipped,
+            max(self.excess, other.excess),
+        )
+
+    def describe(self, horizon: int) -> tuple[str, ...]:
+        """A line for each kind; none where nothing was lost."""
+        cut = (
+            f"{self.cut_episodes} of {self.episodes} episodes are longer than the horizon of {horizon}: {self.cut} of "
+            f"{self.transitions} transitions are cut off"
+        )
+        clipped = (
+            f"{self.clipped} of {self.transitions - self.cut} transitions have an action out of bounds, by up to "
+            f"{self.excess:.3g}: it is clipped"
+        )
+        return (cut,) * (self.cut > 0) + (clipped,) * (self.clipped > 0)
+
+
+def _ignore(source: RecordedDataset) -> None:
+    """Only that it opens matters."""
+    del source
+
+
 def _choose_episodes(
     source: RecordedDataset, declared: DeclaredSpaces, recipe: DatasetEntry, horizon: int
-) -> Iterator[RecordedEpisode]:
-    """The first episodes that pass the filter, at most as many as the recipe says."""
-    taken = 0
+) -> tuple[list[RecordedEpisode], Losses]:
+    """The first episodes that pass the filter, at most as many as the recipe says, and what they lost."""
+    chosen: list[RecordedEpisode] = []
+    losses = Losses()
     for episode in source.episodes(declared):
         if episode.steps > horizon and not recipe.cut:
             raise source.problem(
                 f"episode {episode.number} has {episode.steps} steps, more than the horizon of {horizon}; "
                 "set cut = true in suite.toml to cut such episodes"
             )
-        kept = _bring_into_bounds(source, episode.cut(horizon), declared, recipe.clip)
+        cut = episode.cut(horizon)
+        kept = _bring_into_bounds(source, cut, declared, recipe.clip)
         if recipe.filter is None or _passes_filter(source, kept, recipe.filter):
-            yield kept
-            taken += 1
-            if taken == recipe.trajectories:
-                return
-    if not taken:
+            excess = measure_excess(cut.actions, declared)
+            losses += Losses.count(episode.steps, excess, horizon)
+            chosen.append(kept)
+            if len(chosen) == recipe.trajectories:
+                break
+    if not chosen:
         raise source.problem(f"none of its {source.count} episodes passes the filter of suite.toml")
+    return chosen, losses
 
 
-def measure_excess(actions: Array, declared: DeclaredSpaces) -> float:
-    """By how much the worst of recorded actions is out of the declared bounds; 0 for discrete actions."""
-    return (
-        0.0
-        if declared.num_actions
-        else float(np.abs(_clip_actions(actions, declared) - actions).max())
-    )
+def measure_excess(actions: Array, declared: DeclaredSpaces) -> Array:
+    """`(T,)`: by how much recorded actions are out of the declared bounds; 0 for discrete actions."""
+    if declared.num_actions:
+        return np.zeros(len(actions))
+    return np.asarray(np.abs(_clip_actions(actions, declared) - actions).max(axis=1))
 
 
 def _clip_actions(actions: Array, declared: DeclaredSpaces) -> Array:
@@ -126,7 +202,7 @@ def _bring_into_bounds(
     """The episode with actions in bounds."""
     if declared.num_actions:
         return episode
-    excess = measure_excess(episode.actions, declared)
+    excess = float(measure_excess(episode.actions, declared).max())
     if excess > OUT_OF_BOUNDS and not clip:
         raise source.problem(
             f"episode {episode.number}: an action is out of bounds by {excess:.3g}; "

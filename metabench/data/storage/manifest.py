@@ -38,9 +38,12 @@ class Manifest(StrictModel):
     seed: int
     tasks: tuple[ManifestTask, ...]
     digest: str = Field(description="hash of the decoded arrays")
+    notes: tuple[str, ...] = Field(
+        default=(), description="what was recorded and is left out: cut, clipped, missing in some"
+    )
 
 
-def make_manifest(suite: Suite, dataset: str, digest: str) -> Manifest:
+def make_manifest(suite: Suite, dataset: str, digest: str, notes: tuple[str, ...] = ()) -> Manifest:
     """The manifest of `dataset` as the suite describes it today, with the digest of its arrays."""
     recipe = suite.dataset(dataset)
     return Manifest(
@@ -58,6 +61,7 @@ def make_manifest(suite: Suite, dataset: str, digest: str) -> Manifest:
             for task in suite.dataset_tasks(dataset)
         ),
         digest=digest,
+        notes=notes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from metabench.data.trajectories import (
 )
 from metabench.envs import Array, Spaces
 from metabench.errors import DataError
-from metabench.suites import Suite
+from metabench.suites import Suite, TaskEntry
+from metabench.suites.gymnasium_ids import describe_view
 
 METADATA_FILE = "data/metadata.json"
 MAIN_FILE = "data/main_data.hdf5"
@@ -38,6 +39,9 @@ def write_minari(
 ) -> Trajectories:
     """Write all trajectories of `source` into a new Minari dataset in `folder`, which must exist.
 
+    Its metadata is for those who have Minari alone: the environment is that of the first task (`recover_environment`
+    takes `task=7` for another), the ends of the score are the means over the tasks, and each task's own stand beside.
+
     Returns what has been written. `set_manifest` completes the dataset.
     """
     import minari
@@ -50,6 +54,7 @@ def write_minari(
         folder / "data",
         observation_space=observation_space,
         action_space=action_space,
+        env_spec=describe_view(suite, suite.dataset_tasks(dataset)[0].id),
         data_format="hdf5",
         jpeg_encoding=False,
     )
@@ -72,6 +77,7 @@ def write_minari(
             "total_episodes": file.episodes,
             "total_steps": file.steps,
             "dataset_size": storage.get_size(),
+            **_describe_scores(suite.dataset_tasks(dataset)),
         }
     )
     return join_trajectories(parts)
@@ -135,6 +141,18 @@ def _make_gymnasium_spaces(spaces: Spaces) -> tuple[Any, Any]:
     from metabench.envs.gymnasium.view import action_space, observation_space
 
     return observation_space(spaces), action_space(spaces)
+
+
+def _describe_scores(tasks: Sequence[TaskEntry]) -> dict[str, Any]:
+    """Returns that are 0 and 1 of Minari's normalised score, as they were when the data was made."""
+    ends = {str(task.id): (task.reference.random, task.reference.expert) for task in tasks}
+    low, high = np.mean(list(ends.values()), axis=0).tolist()
+    return {
+        "ref_min_score": low,
+        "ref_max_score": high,
+        "ref_scores_of_tasks": ends,
+        "requirements": ["metabench"],
+    }
 
 
 def _split_arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from metabench.data.storage.owners import ClashError, check_owner
 from metabench.data.trajectories import ACTION_DECIMALS
 from metabench.errors import DataError
 from metabench.suites import Suite
@@ -44,9 +45,18 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_recipe(digest: str, suite: Suite, dataset: str, path: Path) -> None:
-    """Raise `DataError` unless the data in `path`, of this recipe digest, is what `suite` asks for today."""
+def check_recipe(digest: str, suite: Suite, dataset: str, path: Path, folder: Path) -> None:
+    """Raise `DataError` unless the data of this recipe digest is what `suite` asks for today.
+
+    Args:
+        digest: of the recipe that it was made from.
+        suite: whose data it is to be.
+        dataset: the dataset's name.
+        path: the file that says so, in the dataset's folder or below.
+        folder: the dataset's folder.
+    """
     if digest != compute_recipe_digest(suite, dataset):
+        check_owner(folder, suite)
         raise DataError(
             f"{path}: made from other tasks, teachers, code or another recipe than {suite.identity} has now for "
             f"{dataset!r}"
@@ -58,6 +68,8 @@ def suggest_rebuild(suite: Suite, dataset: str) -> Iterator[None]:
     """Let every `DataError` raised within say how to make the data anew."""
     try:
         yield
+    except ClashError:
+        raise
     except DataError as error:
         raise DataError(
             f"{error}; run `metabench data build {suite.argument} --dataset {dataset} --force`"

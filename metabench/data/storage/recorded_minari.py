@@ -6,19 +6,24 @@ Nothing in them is run: an environment that a dataset describes is never made fr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from metabench.data.storage.download import download_minari
 from metabench.data.storage.hdf5_heaps import check_heaps
 from metabench.data.trajectories import CHUNK
 from metabench.envs import Array, DeclaredSpaces
+from metabench.envs.gymnasium.family import find_success
 from metabench.errors import DataError
 from metabench.system.home import minari_root
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,39 @@ class RecordedDataset:
             for episode in chunk:
                 try:
                     yield _decode_episode(episode, declared)
-                except (KeyError, TypeError, ValueError) as error:
-                    said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
-                    raise self.problem(f"episode {episode['id']}: {said}") from error
+                except KeyError as error:
+                    said = f"episode {episode['id']}: {error.args[0]!r} is missing"
+                    raise DamagedError(f"Minari dataset {self.name!r}: {said}") from error
+                except (TypeError, ValueError) as error:
+                    raise self.problem(f"episode {episode['id']}: {error}") from error
+
+
+class DamagedError(DataError):
+    """A dataset that is not whole: downloading may have been interrupted."""
+
+
+def read_or_download(
+    name: str, read: Callable[[RecordedDataset], Content], *, download: bool, remedy: str
+) -> Content:
+    """What `read` makes of the Minari dataset `name`; one that is not whole is downloaded again, if that is allowed.
+
+    Args:
+        name: its id.
+        read: reads what is needed of it.
+        download: fetch it with Minari if it is missing or not whole; without it nothing touches the network.
+        remedy: what to do if it is not there, for the error.
+
+    Raises:
+        DataError: as `open_recorded` and `read`.
+    """
+    try:
+        return read(open_recorded(name, download=download, remedy=remedy))
+    except DamagedError as error:
+        if not download:
+            raise DamagedError(f"{error}; {remedy}") from error
+        warnings.warn(f"{error}; it is downloaded again", stacklevel=2)
+        download_minari(name)
+    return read(open_recorded(name, download=False, remedy=remedy))
 
 
 def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
@@ -142,7 +177,7 @@ def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
     if not folder.is_dir():
         if not download:
             raise DataError(f"Minari dataset {name!r} is not in {minari_root()}; {remedy}")
-        _download(name)
+        download_minari(name)
     with _name_damage(name, folder):
         metadata = MinariStorage.read_raw_metadata(folder / "data")
         for key in ("observation_space", "action_space"):
@@ -166,17 +201,6 @@ def open_recorded(name: str, *, download: bool, remedy: str) -> RecordedDataset:
     return RecordedDataset(name, folder, metadata, storage)
 
 
-def _download(name: str) -> None:
-    import minari
-
-    try:
-        minari.download_dataset(name)
-    except Exception as error:
-        raise DataError(
-            f"Minari dataset {name!r} cannot be downloaded: {error or type(error).__name__}"
-        ) from error
-
-
 @contextmanager
 def _name_damage(name: str, folder: Path) -> Iterator[None]:
     """Turn whatever Minari or h5py raise on damaged content into a `DataError` that names dataset and folder."""
@@ -192,7 +216,7 @@ def _name_damage(name: str, folder: Path) -> Iterator[None]:
         AttributeError,
         ImportError,
     ) as error:
-        raise DataError(
+        raise DamagedError(
             f"Minari dataset {name!r}: cannot be read from {folder / 'data'}: {error or type(error).__name__}"
         ) from error
 
@@ -263,11 +287,14 @@ def _check_finite(key: str, values: Array, shape: tuple[int, ...]) -> Array:
 
 def _read_success(infos: dict[str, Any], steps: int) -> Array | None:
     """After each step; Minari's collector also stores one value for the reset, before the first step."""
-    if "success" not in infos:
+    key = find_success(infos)
+    if key is None:
         return None
-    success = np.asarray(infos["success"])
+    success = np.asarray(infos[key])
+    if success.shape[1:] == (1,):
+        success = success[:, 0]
     if success.shape not in ((steps,), (steps + 1,)) or success.dtype.kind not in "biuf":
         raise ValueError(
-            f"infos/success: expected {steps} truth values, found {success.dtype} {success.shape}"
+            f"infos/{key}: expected {steps} truth values, found {success.dtype} {success.shape}"
         )
     return success[-steps:].astype(bool)

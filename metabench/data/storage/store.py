@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -114,7 +115,7 @@ def open_store(suite: Suite, dataset: str) -> Store:
         )
     with suggest_rebuild(suite, dataset):
         header = _read_header(folder)
-        check_recipe(header.manifest.recipe_digest, suite, dataset, folder / HEADER_FILE)
+        check_recipe(header.manifest.recipe_digest, suite, dataset, folder / HEADER_FILE, folder)
         if header.spaces != suite.spaces:
             raise DataError(f"{folder / HEADER_FILE}: spaces: expected {suite.spaces}")
         arrays = {
@@ -131,14 +132,33 @@ def open_store(suite: Suite, dataset: str) -> Store:
     return Store(folder, header, trajectories)
 
 
+def open_checked_store(suite: Suite, dataset: str) -> Store:
+    """Open the store of `dataset` to use its numbers: its files' hashes as well are recomputed, once a process.
+
+    Raises:
+        DataError: as `open_store`, or a file's content is not what was written.
+    """
+    store = open_store(suite, dataset)
+    with suggest_rebuild(suite, dataset):
+        for column in store.header.columns.values():
+            path = store.folder / column.file
+            status = path.stat()
+            _check_hash(path, column.sha256, status.st_ino, status.st_mtime_ns)
+    return store
+
+
+def read_store_manifest(folder: Path) -> Manifest:
+    """What the store in `folder` says of itself; raises `DataError` if it is not there or damaged."""
+    return _read_header(folder).manifest
+
+
 def check_hashes(folder: Path) -> None:
     """Recompute the hash of every file of a store; raises `DataError` naming the first wrong one."""
     for column in _read_header(folder).columns.values():
         path = folder / column.file
         if not path.is_file():
             raise DataError(f"{path}: is missing")
-        if _hash_file(path) != column.sha256:
-            raise DataError(f"{path}: its content does not match the sha256 in {HEADER_FILE}")
+        _compare_hash(path, column.sha256)
 
 
 def _read_header(folder: Path) -> Header:
@@ -198,6 +218,18 @@ def _check_shapes(header: Header, trajectories: Trajectories, folder: Path) -> N
         tasks, [task.id for task in header.manifest.tasks]
     ).all():
         raise DataError(f"{folder / 'tasks.npy'}: not ascending ids of the dataset's tasks")
+
+
+@functools.cache
+def _check_hash(path: Path, expected: str, *state: int) -> None:
+    """As `_compare_hash`, once for each state of the file."""
+    del state
+    _compare_hash(path, expected)
+
+
+def _compare_hash(path: Path, expected: str) -> None:
+    if _hash_file(path) != expected:
+        raise DataError(f"{path}: its content does not match the sha256 in {HEADER_FILE}")
 
 
 def _hash_file(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 A task is an environment's id with arguments for its constructor. Time limits of the environment are taken off: an
 episode ends when its task says so or at the suite's horizon. The observation is flattened; of one that is a dictionary
-the suite names the entries that are shown. `info["success"]`, where the environment gives it, is the task's success.
+the suite names the entries that are shown. The task's success is what the environment's info calls `success`,
+`is_success` or `goal_achieved`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.family import NoTeacher, TaskFamily, Teacher
 from metabench.envs.spaces import Array, Spaces
-from metabench.errors import MetabenchError, SimulationError
+from metabench.errors import MetabenchError, NoEnvironmentError, SimulationError
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
 EXTRAS: Mapping[str, str] = {"gymnasium_robotics": "robotics"}
 """Packages of environments that an extra of metabench installs."""
@@ -34,6 +36,15 @@ _RESERVED = ("id", "max_episode_steps", "disable_env_checker", "render_mode", "e
 
 _LARGEST_SEED = 2**31
 """Seeds are below this: not every environment takes larger ones."""
+
+
+SUCCESS = ("success", "is_success", "goal_achieved")
+"""What environments call success in their infos; the first that is there counts."""
+
+
+def find_success(infos: Mapping[str, Any]) -> str | None:
+    """The key under which infos tell success; None if they do not."""
+    return next((key for key in SUCCESS if key in infos), None)
 
 
 def find_registered_environment(name: object, entry_point: object) -> str | None:
@@ -51,6 +62,44 @@ def find_registered_environment(name: object, entry_point: object) -> str | None
     return name if name in gymnasium.registry else None
 
 
+def describe_registered(environment: str) -> tuple[EnvSpec, gymnasium.Env[Any, Any]]:
+    """What Gymnasium knows of the id `environment`, time limit included, and one of them, to be looked at and closed.
+
+    Raises:
+        MetabenchError: it is no id, or cannot be made here.
+    """
+    if not _ID.fullmatch(environment):
+        raise MetabenchError(
+            f"environment {environment!r}: expected a Gymnasium id: 'Pendulum-v1' or 'module:Name-v0'"
+        )
+    made = _make_registered(environment)
+    assert made.spec is not None
+    return made.spec, made
+
+
+def _make_registered(environment: str, **arguments: Any) -> gymnasium.Env[Any, Any]:
+    """The environment of an id; raises `MetabenchError` if its package is missing or it cannot be made."""
+    import gymnasium
+
+    package = environment.partition(":")[0].partition(".")[0] if ":" in environment else ""
+    if package and importlib.util.find_spec(package) is None:
+        remedy = (
+            f"pip install 'metabench[{EXTRAS[package]}]'"
+            if package in EXTRAS
+            else "install its package"
+        )
+        raise MetabenchError(
+            f"environment {environment!r} needs the package {package!r}, which is missing; {remedy}"
+        )
+    try:
+        made: gymnasium.Env[Any, Any] = gymnasium.make(
+            environment, disable_env_checker=True, **arguments
+        )
+    except Exception as error:
+        raise MetabenchError(f"environment {environment!r} cannot be made: {error}") from error
+    return made
+
+
 class GymnasiumLanes(BatchedEnvironment):
     """One Gymnasium environment a lane, made anew at every reset, so that nothing is left of earlier episodes.
 
@@ -59,6 +108,8 @@ class GymnasiumLanes(BatchedEnvironment):
     """
 
     lanes_at_once = 100
+
+    __reduce__ = refuse_copy
 
     def __init__(self, family: GymnasiumFamily, horizon: int) -> None:
         """Make lanes as `family` does; they come with `reset`."""
@@ -96,9 +147,10 @@ class GymnasiumLanes(BatchedEnvironment):
                 raise SimulationError(lane, self._step, self._parameters[lane])
             self._observe(lane, observation)
             self._ended[lane] = terminated or truncated
-            if "success" in info:
+            key = find_success(info)
+            if key is not None:
                 has_success = True
-                success[lane] = bool(info["success"])
+                success[lane] = bool(info[key])
         return BatchStep(
             self._observation.copy(), reward, self._ended.copy(), success if has_success else None
         )
@@ -180,32 +232,16 @@ class GymnasiumFamily(TaskFamily):
         Raises:
             MetabenchError: there is none, it cannot be made, or it has other spaces than those declared.
         """
-        import gymnasium
-
         from metabench.envs.gymnasium.spaces import check_declared
 
         if "recorded" in parameters:
-            raise MetabenchError(
-                f"no environment: it is known only from the recorded data {parameters['recorded']!r}; "
-                "one can train on it, not act in it"
+            raise NoEnvironmentError(
+                f"no environment: it is known only from the recorded data {parameters['recorded']!r}; one can train on "
+                "it, not act in it; name one: `metabench suite from-minari ... --environment Hopper-v5`, or in "
+                'suite.toml parameters = { environment = "Hopper-v5" }'
             )
         environment, arguments = parameters["environment"], parameters.get("arguments", {})
-        package = environment.partition(":")[0].partition(".")[0] if ":" in environment else ""
-        if package and importlib.util.find_spec(package) is None:
-            remedy = (
-                f"pip install 'metabench[{EXTRAS[package]}]'"
-                if package in EXTRAS
-                else "install its package"
-            )
-            raise MetabenchError(
-                f"environment {environment!r} needs the package {package!r}, which is missing; {remedy}"
-            )
-        try:
-            made = gymnasium.make(
-                environment, max_episode_steps=-1, disable_env_checker=True, **arguments
-            )
-        except Exception as error:
-            raise MetabenchError(f"environment {environment!r} cannot be made: {error}") from error
+        made = _make_registered(environment, max_episode_steps=-1, **arguments)
         try:
             check_declared(self.declared, made.observation_space, made.action_space)
         except ValueError as error:

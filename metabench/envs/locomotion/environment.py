@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.locomotion.picture import is_seen_from_above, project_limbs
 from metabench.envs.locomotion.simulator import Body, LaneSimulator
 from metabench.envs.scene import Scene
@@ -19,6 +19,8 @@ from metabench.errors import SimulationError
 
 class LocomotionEnvironment(BatchedEnvironment):
     """Lanes of one body; episodes never end early unless a family's tasks say so."""
+
+    __reduce__ = refuse_copy
 
     def __init__(self, spaces: Spaces, body: Body, threads: int | None = None) -> None:
         """Compile the nominal model; lanes come with `reset`. For `threads` see `LaneSimulator`."""

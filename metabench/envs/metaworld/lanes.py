@@ -9,7 +9,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
+from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
 from metabench.envs.metaworld.task import make_spaces, task_key
 from metabench.envs.scene import Scene
@@ -24,6 +24,8 @@ class MetaWorldLanes(BatchedEnvironment):
     """
 
     lanes_at_once = 250
+
+    __reduce__ = refuse_copy
 
     def __init__(self, horizon: int) -> None:
         """Lanes come with `reset`."""

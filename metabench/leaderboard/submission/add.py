@@ -105,6 +105,6 @@ def add_records(
     for place, path in chosen.items():
         write_record(read_record(path), records / place)
     for name in cards:
-        text = (find_cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8")
+        text = (find_cards_folder(results) / f"{name}.toml").read_text(encoding="utf-8-sig")
         write_whole(find_cards_folder(records) / f"{name}.toml", text)
     return Addition(tuple(chosen), tuple(unchanged), (), tuple(cards))

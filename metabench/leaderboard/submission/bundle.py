@@ -136,7 +136,7 @@ def _fill_folder(
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
     for name in cards:
-        write_whole(folder / CARDS / f"{name}.toml", sources[name].read_text(encoding="utf-8"))
+        write_whole(folder / CARDS / f"{name}.toml", sources[name].read_text(encoding="utf-8-sig"))
 
 
 def _require_below(place: Path, source: Path) -> Path:

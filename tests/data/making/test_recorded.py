@@ -1,6 +1,7 @@
 """Datasets of a suite that come from Minari ids: what is stored is what was recorded."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,7 @@ def test_the_first_that_pass_the_filter_are_taken(walks: SimpleNamespace, tmp_pa
         folder = tmp_path / recipe.replace("\n", " ")
         folder.mkdir()
         trajectories = built(walks.suite(folder, recipe=recipe))
+        shutil.rmtree(folder)  # another suite of that name may have its data now
         return trajectories.seeds[trajectories.columns.tasks == 0].tolist()
 
     assert taken("trajectories = 2") == [0, 1]

@@ -13,7 +13,8 @@ import pytest
 
 from metabench.data.load import load_columns, load_data
 from metabench.data.making.build import build_data, verify_dataset
-from metabench.errors import DataError
+from metabench.errors import DataError, MetabenchError
+from metabench.runs.run import run
 from metabench.suites import Suite, load_suite
 
 REBUILD = "run `metabench data build tiny --dataset medium --force`"
@@ -109,6 +110,24 @@ def test_impossible_offsets_and_tasks_are_refused(suite, store, column, values):
     array[5] = values
     np.save(path, array)
     assert_refused(suite, path)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_one_wrong_bit_in_a_column_is_noticed_before_it_is_used(suite, store, column):
+    load_data(suite, "medium")
+    path = store / f"{column}.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert_refused(suite, path)
+
+
+def test_a_run_does_not_train_on_a_wrong_bit(suite, store, tmp_path):
+    content = bytearray((store / "rewards.npy").read_bytes())
+    content[200] ^= 4
+    (store / "rewards.npy").write_bytes(content)
+    with pytest.raises(MetabenchError, match=r"rewards\.npy: its content does not match"):
+        run(suite, "medium", ["bc"], preset="tiny", tracks=["zero-shot"], results=tmp_path)
 
 
 @pytest.mark.parametrize("column", COLUMNS)

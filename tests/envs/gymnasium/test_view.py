@@ -62,10 +62,23 @@ def test_archived_versions_keep_their_ids_and_tasks() -> None:
         metabench.suites.gymnasium_ids.make_view("point-robot-v1", 58)
 
 
-@pytest.mark.parametrize("first", ["metabench", "gymnasium"])
-def test_ids_are_there_in_whatever_order_both_are_imported(first: str) -> None:
-    second = {"metabench": "gymnasium", "gymnasium": "metabench"}[first]
-    program = f"import {first}, {second}, gymnasium; gymnasium.make('metabench:metabench/PointRobot-v2', task=3)"
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import metabench, gymnasium",
+        "import gymnasium, metabench",
+        "import gymnasium",
+        "from metabench import load_suite; load_suite('tiny'); import gymnasium",
+        "import metabench, importlib.util; importlib.util.find_spec('gymnasium'); import gymnasium",
+        "import minari, metabench, gymnasium",
+        "import metabench, gymnasium, sys\n"
+        "for name in list(sys.modules): name.startswith('gymnasium') and sys.modules.pop(name)\n"
+        "import gymnasium",
+    ],
+)
+def test_ids_are_there_in_whatever_order_both_are_imported(before: str) -> None:
+    program = f"{before}; gymnasium.make('metabench:metabench/PointRobot-v2', task=3)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

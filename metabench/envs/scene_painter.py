@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from metabench.envs import Array, Capsule, Circle, Scene
-from metabench.envs.scene import Colour, Point, Shape
+from metabench.envs.scene import Capsule, Circle, Colour, Point, Scene, Shape
+from metabench.envs.spaces import Array
 
 METRE = 62
 """Pixels of a metre where the scene does not say how much it shows."""

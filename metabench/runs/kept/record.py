@@ -130,6 +130,12 @@ def _check_moment(text: str) -> str:
     return text
 
 
+def _check_threads(count: int) -> int:  # not `ge=1`: the schema that others read by is frozen
+    if count < 1:
+        raise ValueError(f"expected a number from 1, found {count}")
+    return count
+
+
 Moment = Annotated[str, AfterValidator(_check_moment), Field(description="UTC, ISO 8601")]
 
 
@@ -161,7 +167,7 @@ class Provenance(StrictModel):
     resumed: int = Field(ge=0, description="how often the run was resumed from a checkpoint")
     device: str
     host: str = Field(description="processor, operating system")
-    threads: int = Field(ge=1)
+    threads: Annotated[int, AfterValidator(_check_threads)]
     packages: dict[str, str]
     git_revision: str | None
     git_dirty: bool | None

@@ -144,9 +144,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
 
 
 def test_a_run_that_waits_takes_the_cell_when_the_other_process_has_ended(place, expected):
-    cells = plan_cells(
-        RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=(0, 1), results=place / "results")
-    )
+    cells = plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=(0, 1), results=place / "results"))
     events: list[Event] = []
     with ExitStack() as others:
         others.enter_context(claim_cell(cells[0].cell))

@@ -16,7 +16,7 @@ from metabench.methods.given_methods import describe_given_method
 
 QUICK = {"preset": "tiny", "tracks": "zero-shot", "splits": "test", "threads": 1}
 
-SOURCE = '''
+SOURCE = """
 import numpy as np
 import metabench
 from metabench import Config, Method, Policy, load_state, save_state
@@ -52,7 +52,7 @@ class Still(Method):
 
     def load(self, folder, spaces):
         return StillPolicy(load_state(folder / "policy")["scale"])
-'''
+"""
 
 
 @pytest.fixture
@@ -90,9 +90,7 @@ def test_classes_and_instances_are_run_as_their_file_and_a_script_is_not_run_aga
 def test_a_number_of_seeds_generators_and_single_names_are_what_they_mean(place):
     told = []
     methods = (name for name in ["random"])
-    records = metabench.run(
-        "tiny", "medium", methods, seeds=2, results=str(place / "r"), progress=told.append, **QUICK
-    )
+    records = metabench.run("tiny", "medium", methods, seeds=2, results=str(place / "r"), progress=told.append, **QUICK)
     assert [record.result.cell.seed for record in records] == [0, 1]
     assert len(told) == 2
     again = metabench.run("tiny", "medium", "random", seeds=(seed for seed in (1, 0)), results=place / "r", **QUICK)

@@ -150,9 +150,7 @@ def _draw_scorable_tasks(
     )
 
 
-def _measure(
-    suite: Suite, drawn: Sequence[Mapping[str, Any]]
-) -> list[dict[str, dict[str, float]]]:
+def _measure(suite: Suite, drawn: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, float]]]:
     """The references in tasks with these parameters."""
     # A suite needs references, and training tasks, to be one; these are not used.
     kinds = ("reference",) if suite.entry.success is None else ("reference", "success")

@@ -11,8 +11,8 @@ from .data.load import load_data as load_data
 from .data.making.build import DatasetIdentity as DatasetIdentity
 from .data.making.build import build_data as build_data
 from .data.training_data import TrainingData as TrainingData
-from .data.training_data import Windows as Windows
 from .data.trajectories import BuildProgress as BuildProgress
+from .data.windows import Windows as Windows
 from .envs import Array as Array
 from .envs import BatchedEnvironment as BatchedEnvironment
 from .envs import BatchStep as BatchStep

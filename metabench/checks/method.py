@@ -14,6 +14,7 @@ from metabench.checks.finding import Finding, run_check
 from metabench.checks.method_policy import PolicyChecks
 from metabench.checks.method_training import TrainingChecks
 from metabench.methods.contract import Config, Method
+from metabench.methods.given_methods import name_method_class
 from metabench.methods.registry import load_method, load_method_class
 from metabench.suites import load_suite
 
@@ -24,9 +25,10 @@ NEEDED = ("trains", "acts")
 """Checks without which the later ones mean nothing."""
 
 
-def check_method(spec: str, *, preset: str = "tiny") -> list[Finding]:
-    """Run every check on the method `spec`; see `iterate_method_checks`."""
-    return list(iterate_method_checks(spec, preset=preset))
+def check_method(spec: str | type[Method], *, preset: str = "tiny") -> list[Finding]:
+    """Run every check on the method `spec`, a name or a class; see `iterate_method_checks`."""
+    name = spec if isinstance(spec, str) else name_method_class(spec)
+    return list(iterate_method_checks(name, preset=preset))
 
 
 def iterate_method_checks(spec: str, *, preset: str = "tiny") -> Iterator[Finding]:

@@ -168,6 +168,10 @@ def compare_actions(expected: Array, found: Array, tolerance: float) -> str | No
     if not (apart > tolerance).any():
         return None
     step, lane = np.argwhere(apart > tolerance)[0]
+    place = int(np.abs(expected[step, lane].astype(np.float64) - found[step, lane]).argmax())
+    one, other = float(expected[step, lane, place]), float(found[step, lane, place])
+    allowed = f", expected at most {tolerance:g}" if tolerance else ""
     return (
-        f"lane {lane}, step {step}: actions differ by {apart[step, lane]:.2g} (scaled to [-1, 1])"
+        f"lane {lane}, step {step}: actions differ by {apart[step, lane]:.3g}, {one:.7g} and {other:.7g} (scaled to "
+        f"[-1, 1]){allowed}"
     )

@@ -5,16 +5,20 @@ A verb reads what users type, calls the library and shows what came of it: nothi
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from metabench.errors import CancelledError, MetabenchError, UnknownNameError
+from metabench.cli.options import BUSY
+from metabench.cli.output import PatientOutput
+from metabench.errors import CancelledError, ClaimedError, MetabenchError, UnknownNameError
 
 
 class Verb(NamedTuple):
@@ -116,6 +120,11 @@ class _Verbs(TyperGroup):
         del ctx
         return _LazyCommand(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; raises `MetabenchError` if one is empty, as an unset variable of the shell leaves it."""
+        _refuse_empty(args)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that `args` begin with; raises `UnknownNameError`."""
         if args and not args[0].startswith("-") and args[0] not in VERBS:
@@ -151,14 +160,16 @@ def _metabench(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
+    words = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        typer.main.get_command(app)(
-            args=[_expand_home(each) for each in given], prog_name="metabench"
-        )
+        with redirect_stdout(cast("TextIO", PatientOutput(sys.stdout))):
+            typer.main.get_command(app)(args=words, prog_name="metabench")
     except CancelledError as error:
         typer.echo(f"interrupted: {_join_lines(error)}", err=True)
         sys.exit(130)
+    except ClaimedError as error:
+        typer.echo(f"busy: {_join_lines(error)}", err=True)
+        sys.exit(BUSY)
     except MetabenchError as error:
         _refuse(error)
     except Exception as error:
@@ -183,6 +194,18 @@ def _expand_home(argument: str) -> str:
 def _refuse(error: MetabenchError) -> NoReturn:
     typer.echo(f"error: {_join_lines(error)}", err=True)
     sys.exit(2)
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    for before, word in itertools.pairwise(("", *words)):
+        option, equals, value = word.partition("=")
+        if not word.strip():
+            place = before if before.startswith("-") else before and f"the word after {before!r}"
+            raise MetabenchError(
+                f"{place or 'the first word'}: expected a value, found an empty one"
+            )
+        if word.startswith("--") and equals and not value.strip():
+            raise MetabenchError(f"{option}: expected a value, found an empty one")
 
 
 def _join_lines(error: Exception) -> str:

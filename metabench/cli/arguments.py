@@ -9,10 +9,23 @@ from typing import Any
 from metabench.errors import MetabenchError
 
 
-def read_names(values: Iterable[str]) -> list[str]:
-    """Names given as several values or with commas, each once, in order: `["a,b", "c"]` are a, b, c."""
-    names = [name.strip() for value in values for name in value.split(",")]
-    return list(dict.fromkeys(name for name in names if name))
+def read_names(values: Iterable[str], what: str) -> list[str]:
+    """Names given as several values or with commas, each once, in order: `["a,b", "c"]` are a, b, c.
+
+    Args:
+        values: what was typed.
+        what: the option, for the message.
+
+    Raises:
+        MetabenchError: a name is empty: perhaps a variable of the shell was not set.
+    """
+    names: dict[str, None] = {}
+    for value in values:
+        for name in value.split(","):
+            if not name.strip():
+                raise MetabenchError(f"{what}: expected names, found an empty one in {value!r}")
+            names[name.strip()] = None
+    return list(names)
 
 
 def read_seeds(value: str) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metabench.cli.options import PUBLISHED, RecordFolders
+
 if TYPE_CHECKING:
     from metabench.leaderboard.export.text_tables import Sheet
 
@@ -31,14 +33,14 @@ _NAME_WIDTH = 10
 def compare(
     first: Annotated[
         str,
-        typer.Argument(metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET or METHOD#CONFIG"),
+        typer.Argument(
+            metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET, METHOD#CONFIG or METHOD#CODE"
+        ),
     ],
     second: Annotated[
         str, typer.Argument(metavar="B", help="the same; other presets must be written out")
     ],
-    records: Annotated[Path, typer.Option(help="a folder of records")] = Path(
-        "leaderboard/records"
-    ),
+    records: RecordFolders = None,
     suite: Annotated[
         list[str] | None, typer.Option(help="only these suites, and task by task")
     ] = None,
@@ -74,16 +76,20 @@ def compare(
     )
     from metabench.leaderboard.compare.export import check_form, export_comparison
     from metabench.leaderboard.compare.selection import Selection
-    from metabench.leaderboard.records import read_records
+    from metabench.leaderboard.records import read_folders
     from metabench.system.writing import write_whole
 
     check_form(form, "table")
-    suites = None if suite is None else tuple(read_names(suite))
-    tracks = None if track is None else tuple(read_names(track))
+    suites = None if suite is None else tuple(read_names(suite, "--suite"))
+    tracks = None if track is None else tuple(read_names(track, "--track"))
     counts = read_shots(shots)
     selection = Selection(suites, dataset, split, tracks, None if counts is None else tuple(counts))
     report = compare_methods(
-        (record for _, record in read_records(records)), first, second, selection, preset=preset
+        (record for _, record in read_folders(records or [PUBLISHED])),
+        first,
+        second,
+        selection,
+        preset=preset,
     )
     if form != "table":
         text = export_comparison(report, form)

@@ -73,8 +73,8 @@ def evaluate(
     if isolate:
         warn_of_gaps()
     folder, counts = find_policy(policy, suite), read_shots(shots)
-    tracks = None if track is None else read_names(track)
-    splits = None if split is None else read_names(split)
+    tracks = None if track is None else read_names(track, "--track")
+    splits = None if split is None else read_names(split, "--split")
     loaded, measured = evaluate_saved(
         folder,
         suite=suite,

@@ -9,16 +9,18 @@ import typer
 from rich.console import Console
 
 from metabench.cli import submissions
+from metabench.cli.options import PUBLISHED, RecordFolders
 
 app = typer.Typer(no_args_is_help=True, help="Build, check and export leaderboards from records.")
 
-Records = Annotated[Path, typer.Option("--records", help="the folder of records")]
-_PUBLISHED = Path("leaderboard/records")
+Records = Annotated[
+    Path, typer.Option("--records", "--results", help="the folder of records, or of results")
+]
 
 
 @app.command()
 def build(
-    records: Records = _PUBLISHED,
+    records: Records = PUBLISHED,
     output: Annotated[Path, typer.Option("--output", "-o", help="where the page goes")] = Path(
         "leaderboard"
     ),
@@ -41,13 +43,13 @@ def check(
         typer.Argument(
             metavar="[FOLDER]", help="a submission, or a folder of records", show_default=True
         ),
-    ] = _PUBLISHED,
+    ] = PUBLISHED,
     published: Annotated[
         Path,
         typer.Option(
             help="the published records: only these may be of an archived version of a suite"
         ),
-    ] = _PUBLISHED,
+    ] = PUBLISHED,
 ) -> None:
     """Check records against schema, digest, suite and quotas, and the methods' cards.
 
@@ -72,7 +74,7 @@ def add(
         Path,
         typer.Argument(metavar="RESULTS", help="a submission, a results folder, or one record"),
     ],
-    records: Records = _PUBLISHED,
+    records: Annotated[Path, typer.Option("--records", help="the published records")] = PUBLISHED,
     replace: Annotated[
         bool, typer.Option("--replace", help="let records take the place of older ones")
     ] = False,
@@ -107,7 +109,7 @@ def export(
             "--format", "-f", help="csv, json, latex, markdown, model-index or every-eval-ever"
         ),
     ] = "markdown",
-    records: Records = _PUBLISHED,
+    records: RecordFolders = None,
     suite: Annotated[str | None, typer.Option(help="only this suite")] = None,
     dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
     method: Annotated[
@@ -123,11 +125,11 @@ def export(
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""
     from metabench.leaderboard.export.formats import export_entries, select_entries
-    from metabench.leaderboard.records import read_records
+    from metabench.leaderboard.records import read_folders
     from metabench.leaderboard.scores.aggregate import aggregate
     from metabench.system.writing import write_whole
 
-    entries = aggregate(record for _, record in read_records(records))
+    entries = aggregate(record for _, record in read_folders(records or [PUBLISHED]))
     entries = select_entries(
         entries,
         suite=suite,

@@ -7,7 +7,19 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+BUSY = 3
+"""Exit status: nothing is wrong, but another process has what was asked for."""
+
 Results: TypeAlias = Annotated[Path, typer.Option(help="where records go")]
+PUBLISHED = Path("leaderboard/records")
+RecordFolders: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--records",
+        "--results",
+        help="a folder of records or results; may be repeated (default: leaderboard/records)",
+    ),
+]
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, help="threads a worker (default: cores divided by workers; ray, slurm: 1)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from metabench.cli.options import (
+    BUSY,
     Device,
     DryRun,
     Isolate,
@@ -27,6 +29,10 @@ from metabench.errors import CancelledError, MetabenchError
 
 if TYPE_CHECKING:
     from metabench.runs.planned_cell import PlannedCell
+
+
+_FOLDERS = re.compile(r"""(^|[=,"'\[ ])~?/(?:[^/,:="']*/)*""")
+"""The folders of a whole path: `/home/me/` of `/home/me/mine.py:Mine/variant`."""
 
 
 def run(
@@ -121,17 +127,33 @@ def run(
             metavar="FOLDER", help="write training curves and scores there for TensorBoard"
         ),
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="wait for cells that another process runs, to the end")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Train and evaluate methods on suites; one record a cell.
+    r"""Train and evaluate methods on suites; one record a cell.
 
     Finished cells are skipped, interrupted ones go on where they were; `metabench status` tells how far they are.
-    A sweep file names suites, datasets, methods, seeds, presets and overrides itself, in parts: metabench run FILE.toml
     A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
     With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
 
+    A sweep file (metabench run FILE.toml) says itself what to run, in parts, of which cells run in their order:
+
+    tracks = ["zero-shot"]                    # optional, of all parts
+
+    [\[part]]                                  # as many as you like
+    suites = ["point-robot", "./my-suite"]    # paths are relative to the file
+    datasets = ["medium"]
+    methods = ["bc", "my_method.py:MyMethod"]
+    seeds = 3                                 # how many, or which: [0, 3]
+    preset = "cpu"                            # or several: ["tiny", "cpu"]
+    overrides = { width = 64 }                # configuration keys and values
+    grid = { learning_rate = [0.001, 0.01] }  # every combination of these
+
     A method whose code fails before it says what it is, is left out, and the others are run.
-    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 130 interrupted.
+    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 3 another process
+    runs some, 130 stopped.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import catch_interrupt
@@ -151,16 +173,16 @@ def run(
         _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
         sweep = read_sweep(Path(suites[0]))
     else:
-        _check_names_given(dataset, method)
+        _check_names_given(read_names(suites, "SUITE"), dataset, method)
     request = RunRequest(
-        suites=read_names(suites),
-        datasets=read_names(dataset or []),
-        methods=read_names(method or []),
+        suites=read_names(suites, "SUITE"),
+        datasets=read_names(dataset or [], "--dataset"),
+        methods=read_names(method or [], "--method"),
         preset=preset or "cpu",
         seeds=read_seeds(seeds or "1"),
         overrides=read_overrides(set_ or []),
-        tracks=None if track is None else read_names(track),
-        splits=None if split is None else read_names(split),
+        tracks=None if track is None else read_names(track, "--track"),
+        splits=None if split is None else read_names(split, "--split"),
         results=results,
         overwrite=overwrite,
         executor=executor,
@@ -173,7 +195,8 @@ def run(
         isolate=isolate,
         limits=read_limits(time_limit, memory_limit),
         tensorboard=tensorboard,
-        command=_record_command(sys.argv),
+        wait=wait,
+        command=record_command(sys.argv),
     )
     engine = choose_executor(request)
 
@@ -220,17 +243,30 @@ def run(
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
         raise CancelledError(f"{command} goes on from here")
-    if outcome.failed or left_out:
-        raise typer.Exit(1 if outcome.failed else 2)
+    if outcome.failed:
+        raise typer.Exit(1)
+    if left_out or outcome.busy:
+        raise typer.Exit(2 if left_out else BUSY)
 
 
-def _check_names_given(dataset: list[str] | None, method: list[str] | None) -> None:
-    """Suites need datasets and methods beside them."""
-    for option, value in (("--dataset", dataset), ("--method", method)):
-        if not value:
-            raise MetabenchError(
-                f"{option}: expected at least one name (or a sweep file in place of the suites)"
-            )
+def _check_names_given(
+    suites: Sequence[str], dataset: list[str] | None, method: list[str] | None
+) -> None:
+    """Suites need datasets and methods beside them; what there is is told."""
+    from metabench.methods.registry import list_methods
+    from metabench.suites import load_suite
+
+    if not dataset:
+        known = [(name, load_suite(name).entry.datasets) for name in suites]
+        told = "; ".join(f"{name} has {', '.join(sorted(datasets))}" for name, datasets in known)
+        raise MetabenchError(
+            f"--dataset: expected at least one name (or a sweep file in place of the suites); {told}"
+        )
+    if not method:
+        raise MetabenchError(
+            "--method: expected at least one name (or a sweep file in place of the suites): "
+            f"{', '.join(list_methods())} or path/to/file.py:Class"
+        )
 
 
 def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
@@ -247,10 +283,10 @@ def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
             )
 
 
-def _record_command(arguments: Sequence[str]) -> str:
-    """What was typed, for the record, without the folder of the results: that is a place on one machine only."""
+def record_command(arguments: Sequence[str]) -> str:
+    """What was typed, for the record, without the folder of the results and other places on this machine."""
     kept = [Path(arguments[0]).name]
     for before, word in itertools.pairwise(arguments):
         if "--results" not in (before, word) and not word.startswith("--results="):
             kept.append(word)
-    return shlex.join(kept)
+    return shlex.join(_FOLDERS.sub(r"\1", word) for word in kept)

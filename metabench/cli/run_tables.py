@@ -90,14 +90,15 @@ def show_outcome(
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         print_note(f"failed: {cell.label}" + (f"; see {place}" if place.exists() else ""))
-    _say_counts(
-        {
-            "done": len(outcome.finished),
-            "skipped": len(outcome.skipped),
-            "failed": len(outcome.failed),
-            "stopped": len(outcome.stopped),
-        }
-    )
+    counts = {
+        "done": len(outcome.finished),
+        "skipped": len(outcome.skipped),
+        "failed": len(outcome.failed),
+        "stopped": len(outcome.stopped),
+    }
+    if outcome.busy:
+        counts["busy elsewhere (--wait waits for them)"] = len(outcome.busy)
+    _say_counts(counts)
 
 
 def _say_counts(counts: dict[str, int]) -> None:

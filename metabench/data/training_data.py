@@ -4,41 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from metabench.data.columns import Columns
 from metabench.data.episode import Episode
+from metabench.data.windows import Windows
 from metabench.envs import Array, Spaces
-
-
-@dataclass(frozen=True)
-class Windows:
-    """A batch of B windows of K steps, left-padded with zeros; every array is NumPy, or torch after `TrainingData.to`.
-
-    Attributes:
-        observations: `(B, K, observation_dim)` before each action.
-        next_observations: `(B, K, observation_dim)` after each action.
-        actions: `(B, K, action_dim)` features as `Spaces.action_features` gives them (one-hot if discrete).
-        rewards: `(B, K)`.
-        returns_to_go: `(B, K)` undiscounted sum of this and all later rewards of the episode.
-        timesteps: `(B, K)` int64, steps since the episode's start; 0 in padding.
-        mask: `(B, K)` bool, true at real steps.
-        tasks: `(B,)` int64 task of each window.
-        episodes: `(B,)` int64 episode of each window.
-    """
-
-    observations: Any
-    next_observations: Any
-    actions: Any
-    rewards: Any
-    returns_to_go: Any
-    timesteps: Any
-    mask: Any
-    tasks: Any
-    episodes: Any
 
 
 class TrainingData:
@@ -46,6 +19,13 @@ class TrainingData:
 
     `data.fitting` and `data.validation` part it, by task where the suite names validation tasks, else by trajectory:
     a method that chooses between models, or stops early, fits on the one and compares on the other.
+
+    Attributes:
+        spaces: observations, actions and horizon of the suite.
+        columns: all arrays as they are stored; read-only, and mapped from disk.
+        validation_tasks: the indices of the suite's validation tasks, of which `validation` is made; empty in a part.
+        device: where batches are torch tensors, see `to`; None: they are NumPy arrays.
+        suite_name: what `load_suite` knows the suite by; empty for data of no suite.
     """
 
     def __init__(
@@ -56,10 +36,7 @@ class TrainingData:
         device: Any = None,
         suite_name: str = "",
     ) -> None:
-        """Wrap `columns`; `validation_tasks` are indices into its tasks. See `to` for `device`.
-
-        `suite_name` is what `load_suite` knows the suite of the data by; empty for data of no suite.
-        """
+        """Wrap `columns`; `validation_tasks` are indices into its tasks."""
         self.suite_name = suite_name
         self.columns = columns
         self.spaces = spaces
@@ -90,6 +67,13 @@ class TrainingData:
     def action_features(self) -> Array:
         """`(N, action_dim)` float32: actions as networks read them."""
         return self.spaces.action_features(self.columns.actions)
+
+    @functools.cached_property
+    def terminated(self) -> Array:
+        """`(N,)` bool: whether the task itself ended the episode with this transition."""
+        ends = np.zeros(self.num_transitions, bool)
+        ends[self.columns.offsets[1:] - 1] = self.columns.terminated
+        return ends
 
     @functools.cached_property
     def returns_to_go(self) -> Array:
@@ -146,10 +130,7 @@ class TrainingData:
 
     @property
     def _held_out(self) -> Array:
-        """`(E,)` bool: the last of every ten trajectories of a task, so that all behaviours are among them.
-
-        Of fewer than ten, but more than one, it is the last.
-        """
+        """`(E,)` bool: every tenth trajectory of a task, for all behaviours; the last of fewer, if not alone."""
         first, count = self.task_offsets[:-1], np.diff(self.task_offsets)
         tasks = self.columns.tasks
         place = np.arange(self.num_episodes) - first[tasks]
@@ -163,7 +144,10 @@ class TrainingData:
         return TrainingData(columns, self.spaces, (), self.device, self.suite_name)
 
     def to(self, device: Any) -> TrainingData:
-        """The same data, its batches as torch tensors on `device`; arrays are copied there on first use."""
+        """The same data, its batches as torch tensors on `device`; arrays are copied there on first use.
+
+        Indices and generators stay NumPy's.
+        """
         return TrainingData(
             self.columns, self.spaces, self.validation_tasks, device, self.suite_name
         )
@@ -241,8 +225,30 @@ class TrainingData:
         index = self.columns.offsets[episodes][:, None] + timesteps
         return self._gather(index, timesteps, mask, episodes)
 
+    def sample_task_transitions(
+        self, generator: np.random.Generator, tasks: Array, count: int
+    ) -> Windows:
+        """Draw transitions of given tasks, such as a context and a batch of each.
+
+        Args:
+            generator: the randomness.
+            tasks: `(B,)` indices of tasks, from 0 to `num_tasks - 1`.
+            count: transitions of each, K.
+
+        Returns:
+            `(B, K)` single transitions, row i all of task `tasks[i]`, uniform over those with replacement; in the
+            fields of `Windows`, but for `tasks` and `episodes`, which are `(B, K)` as well.
+        """
+        bounds = self.columns.offsets[self.task_offsets]  # of each task's transitions
+        first, size = bounds[tasks][:, None], np.diff(bounds)[tasks][:, None]
+        drawn = (generator.random((len(tasks), count)) * size).astype(np.int64)
+        return self.transitions(first + np.minimum(drawn, size - 1))
+
     def transitions(self, index: Array) -> Windows:
-        """Single transitions by `(...,)` flat index, in the fields of `Windows` with that leading shape."""
+        """Single transitions by `(...,)` flat index, every field of `Windows` with that leading shape.
+
+        `data.transitions(generator.integers(data.num_transitions, size=256))` is a batch for temporal differences.
+        """
         episodes = self.transition_episodes[index]
         timesteps = index - self.columns.offsets[episodes]
         return self._gather(index, timesteps, np.ones(index.shape, bool), episodes)
@@ -259,6 +265,7 @@ class TrainingData:
             next_observations=take("observations", placed_before + 1, padding),
             actions=take("action_features", placed_index, padding),
             rewards=take("rewards", placed_index, padding),
+            terminated=take("terminated", placed_index, padding),
             returns_to_go=take("returns_to_go", placed_index, padding),
             timesteps=self._place(timesteps),
             mask=self._place(mask),
@@ -272,7 +279,7 @@ class TrainingData:
 
     def _take(self, name: str, index: Any, padding: Any) -> Any:
         """Rows `index` of a column, zero where `padding` (None: nowhere) is true."""
-        column = getattr(self.columns, name) if hasattr(self.columns, name) else getattr(self, name)
+        column = getattr(self if hasattr(type(self), name) else self.columns, name)
         if self.device is not None:
             if name not in self._on_device:
                 self._on_device[name] = self._place(np.array(column))

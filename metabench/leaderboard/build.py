@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from metabench.errors import DataError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.statistics import CONFIDENCE
 from metabench.evaluation.verdicts import SEEDS_FOR_A_VERDICT, TASKS_FOR_A_VERDICT
@@ -22,7 +23,7 @@ from metabench.leaderboard.predictions.boards import (
     note_predictions,
 )
 from metabench.leaderboard.predictions.table import format_predictions_as_csv
-from metabench.leaderboard.records import find_cards_folder, read_records
+from metabench.leaderboard.records import BUILT_FILE, find_cards_folder, read_records
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
 from metabench.leaderboard.scores.models import LeaderboardEntry
@@ -33,6 +34,15 @@ from metabench.leaderboard.scores.tables import Leaderboard, MethodDescription, 
 from metabench.leaderboard.suite_summary import summarise_suite
 from metabench.runs.kept.record import Record, digest_of
 from metabench.system.writing import write_whole, writing
+
+WRITTEN = (
+    BUILT_FILE,
+    "leaderboard.csv",
+    "predictions.csv",
+    "leaderboard.schema.json",
+    "record.schema.json",
+    "index.html",
+)
 
 ROWS = "rows"
 """Folder beside the page with one small script a record, loaded when a reader asks for it."""
@@ -47,9 +57,11 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
         shelf: the suites to score with; by default those of the registry.
 
     Raises:
-        DataError: there is no such folder, a record in it is not valid, or two are of one cell.
+        DataError: there is no such folder, a record in it is not valid, two are of one cell, or `output` holds
+            something else under a name that would be written.
         StorageError: the disk is full, read-only or fails; what `output` held before is as it was.
     """
+    _check_output(output)
     shelf = shelf or SuiteShelf()
     sources: list[Source] = []  # filled while `aggregate` reads the records, each of them once
     fresh = output / ".building"
@@ -65,16 +77,15 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
             names |= {each.contender.method for each in predicted if each.predictions}
             methods = describe_methods(names, cards)
             board = compile_leaderboard(entries, sources, shelf, methods, predicted)
-            for name, text in {
-                "leaderboard.json": board.model_dump_json(indent=1) + "\n",
-                "leaderboard.csv": format_as_csv(board.entries),
-                "predictions.csv": format_predictions_as_csv(board.predictions),
-                "leaderboard.schema.json": render_schema(
-                    Leaderboard.model_json_schema(mode="serialization")
-                ),
-                "record.schema.json": render_schema(Record.model_json_schema(mode="serialization")),
-                "index.html": render_page(board, _link_to_records(records, output)),
-            }.items():
+            texts = (
+                board.model_dump_json(indent=1) + "\n",
+                format_as_csv(board.entries),
+                format_predictions_as_csv(board.predictions),
+                render_schema(Leaderboard.model_json_schema(mode="serialization")),
+                render_schema(Record.model_json_schema(mode="serialization")),
+                render_page(board, _link_to_records(records, output)),
+            )
+            for name, text in zip(WRITTEN, texts, strict=True):
                 write_whole(fresh / name, text)
             _put_in_place(fresh, output)
         finally:
@@ -119,6 +130,23 @@ def render_schema(schema: dict[str, Any]) -> str:
     """A JSON Schema as text, naming its dialect."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps({**dialect, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _check_output(output: Path) -> None:
+    """Raise `DataError` if what would be written over is not what an earlier build wrote."""
+    taken = [name for name in (*WRITTEN, ROWS) if (output / name).exists()]
+    if not taken:
+        return
+    try:
+        board = json.loads((output / BUILT_FILE).read_bytes())
+        built = {"schema_version", "protocol", "entries", "sources"} <= set(board)
+    except (OSError, ValueError, TypeError, RecursionError):
+        built = False
+    if not built:
+        raise DataError(
+            f"{output}: holds {taken[0]}, but no {BUILT_FILE} of an earlier build; nothing is written over it: choose "
+            "another folder, or move it away"
+        )
 
 
 def _put_in_place(fresh: Path, output: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from metabench.errors import DataError, MetabenchError, key_and_problem
 from metabench.methods.former_names import PRESENT_NAMES
 from metabench.methods.registry import find_registered_methods, load_method_class
+from metabench.methods.requirements import NAME
 from metabench.system.toml_files import read_toml
 
 TO_DO = "TO DO"
@@ -36,8 +37,7 @@ class MethodCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
-        max_length=64,
+        pattern=f"^{NAME.pattern}$",
         description="the method's name, without variant",
     )
     summary: Annotated[str, Field(max_length=200, pattern=r"^[^\r\n]*\S[^\r\n]*$")] | None = Field(

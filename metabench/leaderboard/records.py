@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from metabench.evaluation.protocol import VALIDATION
 from metabench.leaderboard.scores.tables import Leaderboard
 from metabench.runs.kept.record import Record, read_record
 from metabench.runs.kept.record_file import is_record_name
+from metabench.system.home import list_files
 
 RECORDS, CARDS, POLICIES = "records", "methods", "policies"
 """Folders of a submission, the first two of a leaderboard as well: the records, a card for each method that is not
@@ -41,15 +42,16 @@ def list_record_paths(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds records")
-    built = {path.parent for path in folder.rglob(BUILT_FILE)}
-    return sorted(
+    files = list_files(folder)
+    built = {path.parent for path in files if path.name == BUILT_FILE}
+    return [
         path
-        for path in folder.rglob("*.json*")
+        for path in files
         if is_record_name(path.name)
         and path.parent not in built
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.relative_to(folder).parts[0] != VALIDATION
-    )
+    ]
 
 
 def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
@@ -65,6 +67,15 @@ def read_records(folder: Path) -> Iterator[tuple[Path, Record]]:
             raise DataError(
                 f"{error} (all findings: metabench leaderboard check {folder})"
             ) from error
+
+
+def read_folders(folders: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
+    """Read all records below several folders, those of an equal result once; raises as `read_records`."""
+    seen: dict[str, Path] = {}
+    for folder in folders:
+        for path, record in read_records(folder):
+            if seen.setdefault(record.digest, folder) == folder:
+                yield path, record
 
 
 def is_published(record: Record, published: Path | None) -> bool:

@@ -236,7 +236,8 @@ class Method(ABC):
             run: seed, device, log and checkpoints; `run.steps` gives resuming and cancellation as well.
 
         Returns:
-            The policy, ready to be saved and to act.
+            The policy, ready to be saved and to act. It may stay on `run.device`; it is saved, and what `load` makes
+            of the files is what acts and is scored.
 
         Raises:
             CancelledError: the run was asked to stop; `run.steps` raises it.
@@ -244,7 +245,10 @@ class Method(ABC):
 
     @abstractmethod
     def load(self, folder: Path, spaces: Spaces) -> Policy:
-        """Read back what `Policy.save` wrote; it acts as the saved one did, bit for bit.
+        """Read back what `Policy.save` wrote; it acts as the saved one did, bit for bit where both are on one device.
+
+        Here is decided where the policy acts: `load_state` gives tensors on the CPU, which every evaluator has, and
+        what a policy is given, and returns, are NumPy arrays anyway.
 
         Args:
             folder: what `Policy.save` was given.

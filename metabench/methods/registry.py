@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import walk_stack
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from metabench.errors import (
 from metabench.methods.configuring import configure
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
+from metabench.methods.requirements import require_method
 from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.source_code import digest_sources, find_foreign_sources, importing_from
 
@@ -96,6 +98,8 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
         MethodError: its import fails.
         MetabenchError: its name is registered twice, or it is no method.
     """
+    if not isinstance(spec, str):
+        raise MetabenchError(f"expected the name of a method, found {spec!r:.80}")
     # Split at ".py:" first: a path may hold slashes, and what follows its class after a slash is the variant.
     path, is_file, rest = spec.partition(".py:")
     if is_file:
@@ -132,8 +136,16 @@ def load_method(
     method, variant = load_method_class(spec)
     presets = method.presets(suite)
     check_preset(method.name, preset, presets)
+    if not isinstance(presets[preset], method.config_class):
+        raise MetabenchError(
+            f"method {method.name!r}: expected preset {preset!r} to be a {method.config_class.__name__}, found "
+            f"{presets[preset]!r:.80}"
+        )
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
-    return method(configure(method.name, presets[preset], changes))
+    configuration = configure(method.name, presets[preset], changes)
+    what = f"method {method.name!r}: cannot be made of its configuration alone"
+    with call_foreign(lambda error: MethodError(f"{what}: {name_raised(error)}")):
+        return method(configuration)
 
 
 def find_method_sources(method: type[Method]) -> tuple[Path, ...]:
@@ -213,7 +225,7 @@ def _load_from_entry_point(name: str) -> type[Method]:
     what = f"method {name!r}: its plugin {entry.origin}"
     with call_foreign(lambda error: MethodError(f"{what} failed to load: {name_raised(error)}")):
         found = point.load()
-    method = _require_method(found, f"method {name!r} ({entry.origin})")
+    method = require_method(found, f"method {name!r} ({entry.origin})")
     check_foreign_name(name, method.name)
     return method
 
@@ -229,7 +241,7 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
-    method = _require_method(getattr(module, attribute), f"{path}:{attribute}")
+    method = require_method(getattr(module, attribute), f"{path}:{attribute}")
     check_foreign_name(f"{path}:{attribute}", method.name)
     return method
 
@@ -259,40 +271,26 @@ def check_foreign_name(spec: str, name: str) -> None:
 def _import_file(path: Path) -> ModuleType:
     # Named by its whole path: files of one name in two folders are two modules.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    specification = importlib.util.spec_from_file_location(f"metabench_file_{digest}", path)
+    name = f"metabench_file_{digest}"
+    importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
+    if any(frame.f_globals.get("__name__") == name for frame in importing):
+        raise MetabenchError(
+            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
+            '"__main__":`'
+        )
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[module.__name__] = module  # dataclasses and pydantic look annotations up there
+    blamed = call_foreign(lambda each: MethodError(f"{path}: failed to load: {name_raised(each)}"))
     try:
-        with (
-            call_foreign(
-                lambda error: MethodError(f"{path}: failed to load: {name_raised(error)}")
-            ),
-            importing_from(path),
-        ):
+        with blamed, importing_from(path):
             specification.loader.exec_module(module)
     except BaseException:
         del sys.modules[module.__name__]
         raise
     return module
-
-
-def _require_method(found: Any, what: str) -> type[Method]:
-    from metabench.methods.contract import Method
-
-    if not isinstance(found, type) or not issubclass(found, Method):
-        raise MetabenchError(
-            f"{what}: expected a subclass of metabench.Method, found {found!r:.80}"
-        )
-    if not isinstance(getattr(found, "name", None), str):
-        raise MetabenchError(
-            f"{what}: expected a class attribute `name`, the method's name as a string"
-        )
-    missing = sorted(found.__abstractmethods__)
-    if missing:
-        raise MetabenchError(f"{what}: expected it to define {', '.join(missing)}")
-    return found
 
 
 def _name_distribution(point: EntryPoint) -> str:

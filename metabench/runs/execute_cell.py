@@ -64,26 +64,22 @@ def execute_cell(
         StorageError: checkpoints or the record cannot be written; found out before the training where possible.
         MetabenchError: a contract was broken.
     """
-    with claim_cell(planned.cell, settings.patience) as folder, torch_settings(settings.threads):
+    place, cell = planned.record_path, planned.cell
+    with (
+        claim_cell(cell, settings.patience, place, cancelled) as folder,
+        torch_settings(settings.threads),
+    ):
         if planned.overwrite:
-            begin_replacing(planned.record_path, folder)
-        elif planned.record_path.exists() and not is_replaced(planned.cell, planned.record_path):
-            record = read_record(planned.record_path)
-            if covers(record, planned):
-                return record
-        check_room(planned.record_path.parent)
+            begin_replacing(place, folder)
+        elif (
+            place.exists()
+            and not is_replaced(planned.cell, place)
+            and covers(record := read_record(place), planned)
+        ):
+            return record
+        check_room(place.parent)
         check_room(folder)
         return _Execution(planned, settings, folder, progress, cancelled).run()
-
-
-def begin_anew(planned: PlannedCell) -> None:
-    """Forget what attempts at a cell left; its record stays until the next one is there.
-
-    Raises:
-        ClaimedError: a process runs the cell.
-    """
-    with claim_cell(planned.cell) as folder:
-        begin_replacing(planned.record_path, folder)
 
 
 class _Execution:

@@ -49,6 +49,7 @@ def plan_cells(
         MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
             invalid.
     """
+    request.check()
     suites = [load_suite(suite) if isinstance(suite, str) else suite for suite in request.suites]
     chosen = {suite.folder: _choose_tracks(suite, request) for suite in suites}
     settings = [
@@ -63,8 +64,6 @@ def plan_cells(
             if leave_out is None:
                 raise
             leave_out(spec, error)
-    if any(seed < 0 for seed in request.seeds):
-        raise MetabenchError(f"seeds must be 0 or more, not {min(request.seeds)}")
     codes = {key: method.code for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks, problem in settings:

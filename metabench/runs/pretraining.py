@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metabench.errors import MetabenchError, UnknownNameError
+from metabench.errors import ClaimedError, MetabenchError, UnknownNameError
 from metabench.methods.configuring import configure
 from metabench.methods.contract import Config, Method
 from metabench.methods.registry import digest_method_code, list_methods, load_method_class
@@ -82,6 +84,7 @@ def pretrain(
     Raises:
         MetabenchError: `folder` holds something else.
         CancelledError: `cancelled` said so; the same call goes on.
+        ClaimedError: another process does the same.
     """
     clock: Clock
 
@@ -91,17 +94,18 @@ def pretrain(
             progress(stage, done, total, metrics)
 
     run = _begin(method, config, folder, seed, device, tick, cancelled)
-    clock = Clock(folder / CLOCK)
-    try:
-        with torch_settings(threads):
-            weights = method.pretrain(config, run)
-    finally:
-        clock.write()
-    identity = {"method": method.name, "config": config.model_dump(mode="json")}
-    measured = {"seconds": clock.seconds} if clock.complete else {}
-    save_state({**identity, **measured, **weights}, folder / WEIGHTS)
-    write_whole(folder / CURVE, "".join(json.dumps(row) + "\n" for row in run.curve))
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    with _hold(folder):
+        clock = Clock(folder / CLOCK)
+        try:
+            with torch_settings(threads):
+                weights = method.pretrain(config, run)
+        finally:
+            clock.write()
+        identity = {"method": method.name, "config": config.model_dump(mode="json")}
+        measured = {"seconds": clock.seconds} if clock.complete else {}
+        save_state({**identity, **measured, **weights}, folder / WEIGHTS)
+        write_whole(folder / CURVE, "".join(json.dumps(row) + "\n" for row in run.curve))
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return folder / WEIGHTS
 
 
@@ -118,7 +122,7 @@ def reproduce(
 ) -> Sequence[Mapping[str, Any]]:
     """Repeat the paper's experiment; its table is also written to `rows.json` in `folder`. See `pretrain`."""
     run = _begin(method, config, folder, seed, device, progress, cancelled)
-    with torch_settings(threads):
+    with _hold(folder), torch_settings(threads):
         rows = [dict(row) for row in method.reproduce(config, run)]
     write_whole(folder / ROWS, json.dumps(rows, indent=1) + "\n")
     return rows
@@ -163,9 +167,21 @@ def _begin(
         raise MetabenchError(
             f"{folder}: expected a new or an empty folder, or one that the same command began"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(asked, indent=1) + "\n")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(asked, indent=1) + "\n")
     return TrainingRun(seed, device, folder / CHECKPOINTS, progress=progress, cancelled=cancelled)
+
+
+@contextmanager
+def _hold(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder that has begun; raises `ClaimedError` if one does."""
+    with (folder / STARTED).open("rb") as file:  # the lock goes when the file is closed
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ClaimedError(f"{folder}: another process is training in it") from error
+        yield
 
 
 def _difference(found: Any, asked: Mapping[str, Any]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from metabench.errors import MetabenchError
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.suites import Suite
 
@@ -35,6 +37,7 @@ class RunRequest:
         threads: torch's threads a cell; None is the executor's default.
         isolate: let policies act in processes of their own.
         limits: what a cell may take.
+        wait: wait for cells that other processes run.
         tensorboard: folder for training curves and scores; None writes none.
         command: what the user typed, for the record.
     """
@@ -58,5 +61,34 @@ class RunRequest:
     threads: int | None = None
     isolate: bool = False
     limits: Limits = NO_LIMITS
+    wait: bool = False
     tensorboard: Path | None = None
     command: str = ""
+
+    def check(self) -> None:
+        """Raise `MetabenchError`, naming the argument, unless every value is one of its kind and nothing is empty."""
+        for argument in ("suites", "datasets", "methods", "seeds", "tracks", "splits"):
+            values = getattr(self, argument)
+            if values is not None and not values:
+                raise MetabenchError(f"{argument}: expected at least one, found none")
+        for argument in ("datasets", "methods", "tracks", "splits"):
+            for value in getattr(self, argument) or ():
+                if not isinstance(value, str) or not value:
+                    raise MetabenchError(f"{argument}: expected names, found {value!r:.80}")
+        for argument, least in (("workers", 1), ("threads", 1), ("cells_per_gpu", 1)):
+            value = getattr(self, argument)
+            if value is not None and not _is_whole(value, least):
+                raise MetabenchError(
+                    f"{argument}: expected a whole number from {least}, found {value!r:.80}"
+                )
+        for seed in self.seeds:
+            if not _is_whole(seed, 0):
+                raise MetabenchError(f"seeds: expected whole numbers from 0, found {seed!r:.80}")
+        if not isinstance(self.overrides, Mapping):
+            raise MetabenchError(
+                f"overrides: expected configuration keys and values, found {self.overrides!r:.80}"
+            )
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from metabench.errors import MetabenchError, MethodError
+from metabench.errors import ClaimedError, MetabenchError, MethodError
+from metabench.methods.contract import Method
+from metabench.methods.given_methods import describe_given_method
 from metabench.runs.executors.choice import choose_executor
-from metabench.runs.executors.events import Event, Executor
+from metabench.runs.executors.events import ENDS, Event, Executor
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.executors.worker_processes import runs_foreign_code
 from metabench.runs.kept.record import Record, read_record
-from metabench.runs.plan import plan_cells
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings
-from metabench.suites import Suite
+from metabench.runs.sweep import plan_in_turn
+from metabench.suites import Suite, load_suite
+
+GivenMethod: TypeAlias = str | type[Method] | Method
 
 
 def run(
     suite: Suite | str,
     dataset: str,
-    methods: Sequence[str],
+    methods: Iterable[GivenMethod] | GivenMethod,
     *,
     preset: str = "cpu",
-    seeds: Sequence[int] = (0,),
+    seeds: Iterable[int] | int = (0,),
     overrides: Mapping[str, Any] | None = None,
-    tracks: Sequence[str] | None = None,
-    splits: Sequence[str] | None = None,
+    tracks: Iterable[str] | str | None = None,
+    splits: Iterable[str] | str | None = None,
     results: Path | str = "results",
     workers: int = 1,
     threads: int | None = None,
     device: str = "cpu",
+    wait: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> list[Record]:
     """Train each method on a dataset once a seed, evaluate what it trained, and keep one record a cell.
@@ -43,18 +50,22 @@ def run(
     Args:
         suite: a suite, its name or folder.
         dataset: the dataset's name: `medium`.
-        methods: what `load_method` takes: names, `name/variant`, `path/to/file.py:Class`.
+        methods: names, `name/variant`, `path/to/file.py:Class`; or classes of an importable file, or instances of such,
+            which keep their configuration. Their cells run in other processes, so that it is the file that is read
+            and identifies them: a class of a notebook needs one (`%%writefile my_method.py`).
         preset: a preset of every method.
-        seeds: training seeds.
+        seeds: training seeds; a number is how many: 3 is 0, 1, 2.
         overrides: configuration keys and values for every method.
         tracks: only these tracks; None takes all that the suite has.
         splits: only these splits; None takes all that are ranked. `validation`, alone, is for choosing between
             configurations: its steps are counted, and its records are kept apart and never ranked.
         results: the folder that keeps the records.
         workers: cells at once, each in a process of its own, as are cells of methods that do not ship with metabench.
-            Processes are spawned: a script needs an `if __name__ == "__main__"` guard for them, a notebook does not.
+            A script that holds a method's class itself is imported for it: then what it runs has to stand under
+            `if __name__ == "__main__":`. No other script needs that.
         threads: torch's threads a cell; None shares the cores out. The last bits of results depend on it.
         device: where to train: `cpu`, `cuda`, `cuda:1`.
+        wait: for cells that another process runs; without, they are an error once the others have been run.
         progress: told a line for every cell that ends: `print`.
 
     Returns:
@@ -62,47 +73,96 @@ def run(
 
     Raises:
         UnknownNameError: no such suite, dataset, method, variant, preset, track, split or configuration key.
+        MetabenchError: an argument is none of its kind, or no other process can find a class.
+        ClaimedError: another process runs a cell; none failed.
         MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
     """
+    suite = load_suite(suite) if isinstance(suite, str | Path) else suite
+    if not isinstance(suite, Suite):
+        raise MetabenchError(f"suite: expected a suite or the name of one, found {suite!r:.80}")
+    described = [
+        describe_given_method(method, preset, suite.name)
+        for method in _list_values(methods, "methods")
+    ]
     request = RunRequest(
         suites=[suite],
         datasets=[dataset],
-        methods=[methods] if isinstance(methods, str) else methods,
+        methods=[spec for spec, _ in described],
         preset=preset,
-        seeds=seeds,
+        seeds=_list_seeds(seeds),
         overrides=overrides or {},
-        tracks=tracks,
-        splits=splits,
-        results=Path(results).expanduser(),
+        tracks=None if tracks is None else _list_values(tracks, "tracks"),
+        splits=None if splits is None else _list_values(splits, "splits"),
+        results=_read_folder(results),
         workers=workers,
         threads=threads,
         device=device,
+        wait=wait,
     )
+    request.check()
+    if progress is not None and not callable(progress):
+        raise MetabenchError(
+            f"progress: expected what can be called with a line (print), found {progress!r:.80}"
+        )
+    requests = [
+        replace(request, methods=[spec], overrides={**own, **request.overrides})
+        for spec, own in described
+    ]
     executor = choose_executor(request)
     left_out: dict[str, MethodError] = {}
 
     def leave_out(method: str, error: MethodError) -> None:
         left_out[method] = error
 
-    planned = plan_cells(request, leave_out)
+    planned = plan_in_turn(requests, leave_out)
     if prepare_data(planned):
-        planned = plan_cells(request, leave_out)
+        planned = plan_in_turn(requests, leave_out)
     failures: dict[int, str] = {}
+    busy: dict[int, str] = {}
 
     def hear(event: Event) -> None:
         if event.kind == "failed":
             failures[event.index] = event.message
-        if progress is not None and event.kind in ("finished", "failed"):
+        if event.kind == "busy":
+            busy[event.index] = event.message
+        if progress is not None and event.kind in ENDS:
             progress(f"{planned[event.index].label}: {event.kind}")
 
-    run_cells(planned, make_settings(request, executor, planned), executor=executor, listener=hear)
+    settings = make_settings(request, executor, planned)
+    outcome = run_cells(planned, settings, executor=executor, listener=hear)
     for index, message in sorted(failures.items()):
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
     for error in left_out.values():
         raise error
+    for index in outcome.busy:
+        raise ClaimedError(f"{planned[index].label}: {busy[index]}")
     return [read_record(cell.record_path) for cell in planned]
+
+
+def _list_seeds(seeds: Iterable[int] | int) -> Sequence[int]:
+    if isinstance(seeds, Integral) and not isinstance(seeds, bool):
+        return range(int(seeds))
+    return _list_values(seeds, "seeds")
+
+
+def _read_folder(results: Path | str) -> Path:
+    if not isinstance(results, str | Path) or not str(results):
+        raise MetabenchError(f"results: expected a folder, found {results!r:.80}")
+    return Path(results).expanduser()
+
+
+def _list_values(values: Any, argument: str) -> tuple[Any, ...]:
+    """`values` that may be a single one or may be passed only once, as a tuple."""
+    if isinstance(values, str | type | Method):
+        return (values,)
+    try:
+        return tuple(values)
+    except TypeError as error:
+        raise MetabenchError(
+            f"{argument}: expected several values, found {values!r:.80}"
+        ) from error
 
 
 def make_settings(
@@ -115,6 +175,7 @@ def make_settings(
         command=request.command,
         isolate=request.isolate,
         limits=request.limits,
+        wait=request.wait,
         separate=runs_foreign_code(planned),
         tensorboard=request.tensorboard,
     )

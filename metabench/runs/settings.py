@@ -22,6 +22,7 @@ class Settings:
         limits: what a cell may take, in this attempt; a cell that takes more is ended and has failed.
         separate: run cells in processes of their own even with one worker, as limits do: some of their code is foreign.
         patience: seconds to wait for another process that runs the same cell.
+        wait: wait for such processes to the end, when nothing else is left to do.
         tensorboard: folder for training curves and scores, a folder a cell below it; None writes none.
     """
 
@@ -33,4 +34,5 @@ class Settings:
     limits: Limits = NO_LIMITS
     separate: bool = False
     patience: float = PATIENCE
+    wait: bool = False
     tensorboard: Path | None = None

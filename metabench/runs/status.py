@@ -22,6 +22,7 @@ from metabench.runs.kept.record_file import (
 )
 from metabench.runs.kept.run_folder import list_begun_cells
 from metabench.runs.planned_cell import PlannedCell
+from metabench.system.home import list_files
 
 CellState: TypeAlias = Literal["done", "running", "interrupted", "failed", "corrupt", "left"]
 
@@ -63,7 +64,7 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             f"{results}: no such folder; expected one that holds records, or a sweep file (sweep.toml)"
         )
     found: dict[Path, CellStatus] = {}
-    for path in sorted(results.rglob("*.json*")):
+    for path in list_files(results):
         parts = path.relative_to(results).parts
         if parts[0] == VALIDATION:
             parts = parts[1:]
@@ -121,8 +122,10 @@ def _describe_record(path: Path, place: Path, label: str) -> CellStatus:
         content = json.loads(read_json(path))
         cell = Cell.model_validate(content["result"]["cell"])
         expected = cell.first_folder if content["schema_version"] == 1 else cell.folder
-    except (DataError, ValueError, KeyError, TypeError, RecursionError):
-        return CellStatus(label, "done", path)
+    except DataError as error:
+        return CellStatus(label, "corrupt", path, reason=str(error))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return CellStatus(label, "corrupt", path, reason=f"{path}: is no whole record")
     if expected == strip_suffix(place):
         return CellStatus(label, "done", path, count_seconds(content) or 0.0)
     reason = f"{path}: holds a record of protocol {cell.protocol} that belongs at {expected}"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from metabench.errors import DataError, MethodError, first_problem
 from metabench.runs.kept.record import Cell
@@ -25,9 +33,36 @@ class SweepPart(BaseModel):
     suites: tuple[str, ...] = Field(min_length=1)
     datasets: tuple[str, ...] = Field(min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(min_length=1)
-    preset: str = "cpu"
+    seeds: tuple[int, ...] = Field(min_length=1, description="which, or how many: 3 is 0, 1, 2")
+    preset: tuple[str, ...] = Field(default=("cpu",), min_length=1, description="one or several")
     overrides: dict[str, Any] = Field(default={}, description="configuration keys and values")
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        default={}, description="keys with several values each: cells for every combination"
+    )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_seeds(cls, given: Any) -> Any:
+        return range(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _take_one(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _say_once(self) -> Self:
+        both = sorted(self.grid.keys() & self.overrides.keys())
+        if both:
+            raise ValueError(f"grid: {both[0]} stands in overrides as well")
+        return self
+
+    def list_settings(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each preset with each combination of overrides, the last key of the grid changing first."""
+        for preset, values in itertools.product(
+            self.preset, itertools.product(*self.grid.values())
+        ):
+            yield preset, {**self.overrides, **dict(zip(self.grid, values, strict=True))}
 
 
 class Sweep(BaseModel):
@@ -56,19 +91,30 @@ def plan_sweep(
     Raises:
         MetabenchError: as `plan_cells`.
     """
-    cells: dict[Cell, PlannedCell] = {}
-    for part in sweep.part:
-        asked = replace(
+    requests = [
+        replace(
             request,
             suites=part.suites,
             datasets=part.datasets,
             methods=part.methods,
-            preset=part.preset,
+            preset=preset,
             seeds=part.seeds,
-            overrides=part.overrides,
+            overrides=overrides,
             tracks=sweep.tracks,
         )
-        for cell in plan_cells(asked, leave_out):
+        for part in sweep.part
+        for preset, overrides in part.list_settings()
+    ]
+    return plan_in_turn(requests, leave_out)
+
+
+def plan_in_turn(
+    requests: Iterable[RunRequest], leave_out: Callable[[str, MethodError], None] | None = None
+) -> tuple[PlannedCell, ...]:
+    """Plan the cells of several requests, each cell once; `leave_out` and errors are those of `plan_cells`."""
+    cells: dict[Cell, PlannedCell] = {}
+    for request in requests:
+        for cell in plan_cells(request, leave_out):
             cells.setdefault(cell.cell, cell)
     check_names(cells.values())
     return tuple(cells.values())
@@ -80,8 +126,22 @@ def is_sweep_file(name: str) -> bool:
 
 
 def read_sweep(path: Path) -> Sweep:
-    """Read a sweep file; raises `DataError` naming file, key and expectation."""
+    """Read a sweep file, whose paths are relative to it; raises `DataError` naming file, key and expectation."""
     try:
-        return Sweep.model_validate(read_toml(path))
+        sweep = Sweep.model_validate(read_toml(path))
     except ValidationError as error:
         raise DataError(f"{path}: {first_problem(error)}") from error
+    parts = (
+        part.model_copy(
+            update={
+                "suites": tuple(
+                    f"{path.parent / name}/" if "/" in name else name for name in part.suites
+                ),
+                "methods": tuple(
+                    str(path.parent / name) if ".py:" in name else name for name in part.methods
+                ),
+            }
+        )
+        for part in sweep.part
+    )
+    return sweep.model_copy(update={"part": tuple(parts)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +12,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import MetabenchError
-from metabench.suites.folders import list_archived_versions, list_suites, suite_folder
+from metabench.suites.folders import (
+    imported_folder,
+    list_archived_versions,
+    list_suites,
+    suite_folder,
+)
 from metabench.suites.headroom import is_one_task, measure_headroom
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ class SuiteListing:
         title: its title.
         internal: it is for tests.
         tasks: number of tasks by split.
-        datasets: name to recipe of each dataset, as written in suite.toml.
+        datasets: name to recipe of each dataset, those of suite.toml and those that were imported here.
         archived: its earlier versions that are kept.
         headroom: what knowing the task is worth on the test tasks; None where it was not measured.
         problem: why it cannot be used, in one line; None where nothing was found.
@@ -92,7 +98,7 @@ def _summarise(name: str) -> SuiteListing:
     except MetabenchError as error:
         return SuiteListing(name, 0, "", False, {}, {}, problem=str(error))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
-        return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(folder))
+        return SuiteListing(name, 0, "", False, {}, {}, problem=_find_problem(name, folder))
 
 
 def _read_summary(name: str, folder: Path) -> SuiteListing:
@@ -106,7 +112,10 @@ def _read_summary(name: str, folder: Path) -> SuiteListing:
             if "minari" in recipe
             else {behaviour: float(share) for behaviour, share in recipe["behaviours"].items()},
         }
-        for key, recipe in content["datasets"].items()
+        for key, recipe in {
+            **_read_imported(f"{name}-v{content['version']}"),
+            **content["datasets"],
+        }.items()
     }
     return SuiteListing(
         name=name,
@@ -120,6 +129,13 @@ def _read_summary(name: str, folder: Path) -> SuiteListing:
     )
 
 
+def _read_imported(identity: str) -> Mapping[str, Any]:
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(imported_folder(identity).glob("*.json"))
+    }
+
+
 def _read_headroom(content: Mapping[str, Any]) -> float | None:
     """Of the test tasks, as `Suite.headroom`."""
     one = is_one_task([task["parameters"] for task in content["task"]])
@@ -131,12 +147,12 @@ def _read_headroom(content: Mapping[str, Any]) -> float | None:
     )
 
 
-def _find_problem(folder: Path) -> str:
-    """What validation says of a suite.toml that cannot even be listed."""
-    from metabench.suites.registry import read_suite
+def _find_problem(name: str, folder: Path) -> str:
+    """What validation says of a suite.toml, or an imported dataset, that cannot even be listed."""
+    from metabench.suites.registry import load_named_suite
 
     try:
-        read_suite(folder)
+        load_named_suite(name)
     except MetabenchError as error:
         return str(error)
     return f"{folder / 'suite.toml'}: cannot be listed"

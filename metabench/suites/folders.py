@@ -11,7 +11,7 @@ from pathlib import Path
 
 from metabench.errors import DataError, MetabenchError, UnknownNameError
 from metabench.system.foreign import call_foreign, name_raised
-from metabench.system.home import source_root
+from metabench.system.home import home, source_root
 
 ENTRY_POINT_GROUP = "metabench.suites"
 """A plugin's entry point names a suite and points at the folder of its suite.toml (a `Path` or a string)."""
@@ -106,3 +106,8 @@ def list_archived_versions(folder: Path) -> tuple[int, ...]:
     """The archived versions of the suite in `folder`, oldest first."""
     names = (_ARCHIVED.fullmatch(path.name) for path in (folder / ARCHIVE).glob("v*.toml"))
     return tuple(sorted(int(found[1]) for found in names if found))
+
+
+def imported_folder(identity: str) -> Path:
+    """Where the entries of datasets lie that were imported here for a suite of this name and version."""
+    return home() / "imported" / identity

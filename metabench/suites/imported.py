@@ -10,15 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from metabench.errors import DataError, first_problem
+from metabench.suites.folders import imported_folder
 from metabench.suites.schema import DatasetEntry, SuiteEntry
 from metabench.suites.suite import Suite
-from metabench.system.home import home
 from metabench.system.writing import write_whole
 
 
 def imported_path(suite: Suite, dataset: str) -> Path:
     """The file of an imported dataset's entry; those of another version of the suite lie elsewhere."""
-    return _find_folder(suite) / f"{dataset}.json"
+    return imported_folder(suite.identity) / f"{dataset}.json"
 
 
 def add_imported(suite: Suite) -> Suite:
@@ -28,7 +28,7 @@ def add_imported(suite: Suite) -> Suite:
         DataError: an entry is damaged, or does not fit the suite's tasks; names the file.
     """
     datasets: dict[str, DatasetEntry] = {}
-    for path in sorted(_find_folder(suite).glob("*.json")):
+    for path in sorted(imported_folder(suite.identity).glob("*.json")):
         if path.stem in suite.entry.datasets:
             continue
         with_it = {**suite.entry.datasets, path.stem: _read_entry(path)}
@@ -53,10 +53,6 @@ def write_imported(suite: Suite, dataset: str, entry: DatasetEntry) -> None:
     """
     path = imported_path(suite, dataset)
     write_whole(path, entry.model_dump_json(indent=1, exclude_defaults=True) + "\n")
-
-
-def _find_folder(suite: Suite) -> Path:
-    return home() / "imported" / suite.identity
 
 
 def _read_entry(path: Path) -> DatasetEntry:

@@ -1,4 +1,4 @@
-"""Folders that the user chooses, and the one that metabench runs from."""
+"""Folders that the user chooses, what lies in them, and the one that metabench runs from."""
 
 from __future__ import annotations
 
@@ -54,3 +54,18 @@ def let_minari_use(root: Path) -> Iterator[None]:
 def source_root() -> Path:
     """The folder that holds the package: the root of a checkout, or `site-packages` once installed."""
     return Path(__file__).parents[2]
+
+
+def list_files(folder: Path) -> list[Path]:
+    """All files below `folder`, sorted; links to folders are followed, and no folder is read twice."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a loop, or a second way to the same files
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += [path for name in names if (path := Path(place, name)).is_file()]
+    return sorted(found)

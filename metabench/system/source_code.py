@@ -11,6 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from metabench.errors import MetabenchError
+from metabench.system.home import list_files
 
 OWN_PACKAGES = frozenset({"metabench", "metabench_baselines"})
 """Their code is known by metabench's version and revision; no other is."""
@@ -152,10 +153,8 @@ def list_code_files(place: Path) -> list[Path]:
     """The files of code of a file or package, sorted by their names there."""
     if not place.is_dir():
         return [place]
-    files = (path for path in place.rglob("*") if path.name.endswith(_CODE_SUFFIXES))
-    return sorted(
-        (path for path in files if path.is_file()), key=lambda path: path.relative_to(place).parts
-    )
+    files = (path for path in list_files(place) if path.name.endswith(_CODE_SUFFIXES))
+    return sorted(files, key=lambda path: path.relative_to(place).parts)
 
 
 def _is_own(each: type) -> bool:

@@ -1,5 +1,6 @@
 """The conformance check: every broken promise is found, and the check that is meant for it says so."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,22 @@ TITLES_THAT_MAY_FOLLOW = {
 }
 
 
+ADDS_UP = """
+def reset(self, groups, seeds, old=SoundPolicy.reset):
+    old(self, groups, seeds)
+    self.hidden = np.zeros((len(groups), 64), np.float32)
+    self.into = np.random.default_rng(0).normal(size=(self.spaces.observation_dim, 64)).astype(np.float32)
+    self.out = np.random.default_rng(1).normal(size=(64, self.spaces.action_dim)).astype(np.float32)
+def features(self, step):
+    # Sums of thousands in float32: what rounding leaves depends on the size of the products.
+    self.hidden = self.hidden + 3000 * (step.observation @ self.into) + {leak}
+    return np.tanh(self.hidden @ self.out / 3000)
+SoundPolicy.reset, SoundPolicy.features = reset, features
+Sound.discrete_actions = False
+"""
+"""A memory that adds up, honest or with a leak between lanes."""
+
+
 def write(folder: Path, breaks: str = "") -> str:
     (folder / "sound.py").write_text(SOUND + breaks)
     return f"{folder}/sound.py:Sound"
@@ -168,6 +185,20 @@ def test_a_sound_method_passes_every_check(tmp_path: Path, tiny_copied: Path) ->
     assert titles == [finding.title for finding in findings if finding.suite == "tiny-discrete"]
     assert {"resumes", "curve", "damage", "test-far logged-shot"} <= set(titles)
     assert set(BREAKS) - {finding.title for finding in findings} == set()
+
+
+def test_rounding_of_float32_is_no_broken_promise_and_a_leak_is_shown_in_numbers(
+    tmp_path: Path, tiny_built: Path
+) -> None:
+    honest = check_method(write(tmp_path, ADDS_UP.format(leak="0")))
+    assert not [finding for finding in honest if not finding.passed]
+    leaking = check_method(write(tmp_path, ADDS_UP.format(leak="30 * step.observation.mean()")))
+    (found,) = (finding.problem for finding in leaking if finding.title == "lanes")
+    assert re.fullmatch(
+        r"lane \d+ alone, as lane 0, step \d+: actions differ by 0\.\d+, -?[\d.]+ and -?[\d.]+ \(scaled to "
+        r"\[-1, 1\]\), expected at most 0\.001",
+        found,
+    )
 
 
 @pytest.mark.parametrize("title", BREAKS)

@@ -8,6 +8,7 @@ import pytest
 
 from metabench.cli import main
 from metabench.suites import datasets_folder, load_suite
+from metabench.suites.imported import imported_path, write_imported
 
 
 @pytest.fixture
@@ -54,6 +55,19 @@ def test_the_json_list_agrees_with_the_validated_suites(command: object) -> None
         assert (row["version"], row["trajectories"]) == (entry.version, entry.trajectories)
         assert row["behaviours"] == entry.behaviours
     assert set(json.loads(command("list", "methods", "--json")[1])) == {"methods"}
+
+
+def test_imported_datasets_stand_beside_those_of_their_suite(command: object) -> None:
+    suite = load_suite("tiny")
+    write_imported(suite, "found", suite.dataset("random"))
+    rows = json.loads(command("list", "--json", "--all")[1])
+    (tiny,) = (row for row in rows["suites"] if row["name"] == "tiny")
+    assert set(tiny["datasets"]) == {*suite.entry.datasets, "found"} == set(load_suite("tiny").entry.datasets)
+    assert [row["dataset"] for row in rows["datasets"] if row["suite"] == "tiny"].count("found") == 1
+    imported_path(suite, "found").write_text("{")
+    rows = json.loads(command("list", "suites", "--json", "--all")[1])["suites"]
+    (problem,) = (row["problem"] for row in rows if row["problem"])
+    assert "found.json: cannot be read" in problem and "import it again or delete it" in problem
 
 
 def test_a_broken_suite_is_listed_with_its_problem(

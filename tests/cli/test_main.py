@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
 
-from metabench.cli import VERBS
+from metabench.cli import VERBS, main
 
 HEAVY = ("torch", "transformers", "metaworld", "mujoco", "minari", "scipy", "gymnasium")
 
@@ -20,6 +21,26 @@ def test_help_and_list_import_nothing_heavy(arguments):
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.slow
+def test_who_reads_may_go_and_the_cells_are_run_to_their_end(place):
+    words = "run tiny -d medium -m random --preset tiny --seeds 2 --threads 1 --track zero-shot"
+    program = f"{sys.executable} -m metabench {words} | head -1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "tiny medium random seed 0: started\n"
+    assert len(list((place / "results").rglob("*.json.gz"))) == 2
+
+
+def test_characters_that_the_output_does_not_know_are_replaced(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--help"])
+    sys.stdout.flush()
+    assert not ended.value.code
+    assert b"Usage: metabench run" in raw.getvalue() and b"?" in raw.getvalue()
 
 
 def test_help_names_every_verb(command):
@@ -44,6 +65,21 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["run", "tiny", "-d", ""], "error: -d: expected a value, found an empty one\n"),
+        (["run", "tiny", "--results="], "error: --results: expected a value, found an empty one\n"),
+        (["run", "tiny", "--preset", " "], "error: --preset: expected a value, found an empty one\n"),
+        (["describe", ""], "error: the word after 'describe': expected a value, found an empty one\n"),
+        ([""], "error: the first word: expected a value, found an empty one\n"),
+        (
+            ["run", "tiny", "-d", "medium", "-m", "bc,"],
+            "error: --method: expected names, found an empty one in 'bc,'\n",
+        ),
+        (["compare", "a", "b", "--track", ","], "error: --track: expected names, found an empty one in ','\n"),
+        (
+            ["run", "tiny", "-m", "bc"],
+            "error: --dataset: expected at least one name (or a sweep file in place of the suites); tiny has expert, "
+            "medium, mixed, random, replay\n",
+        ),
         (["rn"], "error: unknown verb 'rn'; did you mean 'run'?\n"),
         (["run", "tyni", "-d", "medium", "-m", "random"], "error: unknown suite 'tyni'; did you mean 'tiny'?\n"),
         (

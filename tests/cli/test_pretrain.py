@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 
@@ -95,6 +96,15 @@ def test_a_folder_holds_one_pretraining(command, dice, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     assert "expected a new or an empty folder" in command("pretrain", dice, "--out", "full").err
+
+
+def test_a_folder_in_which_another_process_trains_is_busy(command, dice, tmp_path):
+    assert command("pretrain", dice, "--out", "a").status == 0
+    with (tmp_path / "a" / "started.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = command("pretrain", dice, "--out", "a")
+        assert (ended.status, ended.err) == (3, "busy: a: another process is training in it\n")
+    assert command("pretrain", dice, "--out", "a").status == 0
 
 
 def test_a_table_is_reproduced_with_options_for_keys(command, dice, tmp_path):

@@ -11,7 +11,11 @@ import time
 
 import pytest
 
+from metabench.cli.run import record_command
 from metabench.runs.kept.record import read_record
+from metabench.runs.kept.run_folder import claim_cell
+from metabench.runs.plan import plan_cells
+from metabench.runs.request import RunRequest
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +53,23 @@ def test_the_vertical_path(command, place, monkeypatch):
     assert {path: path.read_bytes() for path in records(place)} == before
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("/home/me/mine.py:Mine/wide,bc", "mine.py:Mine/wide,bc"),
+        ("--method=/home/me/mine.py:Mine", "--method=mine.py:Mine"),
+        ("~/suites/own", "own"),
+        ("mine.py:Mine,/x/theirs.py:Theirs", "mine.py:Mine,theirs.py:Theirs"),
+        ('weights="/home/me/w"', "'weights=\"w\"'"),
+        ("./mine.py:Mine", "./mine.py:Mine"),
+        ("meta-dt/no_context", "meta-dt/no_context"),
+        ("10.0.0.1:6379", "10.0.0.1:6379"),
+    ],
+)
+def test_the_command_in_a_record_names_no_folder_of_this_machine(typed, kept):
+    assert record_command(["/opt/bin/metabench", "run", typed, "--results", "/r"]) == f"metabench run {kept}"
+
+
 def test_a_dry_run_only_shows_what_would_be_done(command, place):
     ended = command("run", "tiny", "-d", "medium", "-m", f"random,{SMALL}", "--dry-run", "--seeds", "0,3")
     assert ended.status == 0
@@ -66,6 +87,17 @@ def test_overrides_reach_the_configuration_and_its_digest(command, place):
     assert result.configuration == {"updates": 3, "learning_rate": 0.05}
     assert result.overrides == {"updates": 3}
     assert {(block.split, block.track) for block in result.blocks} == {("test", "zero-shot"), ("test-far", "zero-shot")}
+
+
+def test_a_cell_that_another_process_runs_is_no_failure_of_this_command(command, place):
+    arguments = ("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny", "--track", "zero-shot")
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], ["random"], preset="tiny"))
+    with claim_cell(cell.cell):
+        ended = command(*arguments, "--results", "mine")
+    assert ended.status == 3
+    assert "cells: 0 done, 0 skipped, 0 failed, 0 stopped, 1 busy elsewhere (--wait waits for them)" in ended.out
+    assert "random seed 0: busy: another process is running this cell" in ended.out
+    assert command(*arguments, "--results", "mine", "--wait").status == 0
 
 
 def test_a_failing_method_is_named_and_the_status_says_so(command, place, monkeypatch):

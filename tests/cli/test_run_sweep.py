@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from metabench.runs.kept.record_file import read_json
+from metabench.runs.sweep import read_sweep
+from metabench.suites import load_suite
 
 SWEEP = """
 [[part]]
@@ -55,6 +58,61 @@ def test_a_sweep_runs_its_cells_in_order_each_once(command, place):
         assert command("status", target).out.splitlines()[-1].startswith("cells: 5 done; ")
 
 
+GRID = """
+[[part]]
+suites = ["./own/tiny"]
+datasets = ["medium"]
+methods = ["methods/mine.py:Small"]
+seeds = 2
+preset = ["tiny", "cpu"]
+overrides = { updates = 1 }
+grid = { learning_rate = [0.1, 0.2] }
+"""
+
+
+def test_lists_make_grids_and_paths_are_relative_to_the_file(command, place, monkeypatch):
+    folder = place / "sweeps"
+    (folder / "methods").mkdir(parents=True)
+    shutil.copy(place / "small_methods.py", folder / "methods" / "mine.py")
+    shutil.copytree(load_suite("tiny").folder, folder / "own" / "tiny")
+    (folder / "grid.toml").write_text(GRID)
+    for here, named in ((folder, "grid.toml"), (place, "sweeps/grid.toml")):
+        monkeypatch.chdir(here)
+        ended = command("run", named, "--dry-run")
+        assert ended.status == 0, ended.err
+        assert ended.out.endswith("cells: 8 waiting, 0 finished, 0 corrupt\n")
+    parts = read_sweep(folder / "grid.toml").part
+    assert list(parts[0].list_settings()) == [
+        (preset, {"updates": 1, "learning_rate": rate}) for preset in ("tiny", "cpu") for rate in (0.1, 0.2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[0.1, 0.2]", "[]", "part.0.grid.learning_rate: Tuple should have at least 1 item"),
+        ("[0.1, 0.2]", "0.1", "part.0.grid.learning_rate: Input should be a valid tuple"),
+        ("learning_rate = [", "updates = [", "part.0: grid: updates stands in overrides as well"),
+        ("seeds = 2", "seeds = 0", "part.0.seeds: Tuple should have at least 1 item"),
+        ('["tiny", "cpu"]', "[]", "part.0.preset: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_named(command, place, old, new, expected):
+    (place / "grid.toml").write_text(GRID.replace(old, new))
+    ended = command("run", "grid.toml")
+    assert ended.status == 2
+    assert ended.err.startswith(f"error: grid.toml: {expected}")
+
+
+def test_the_example_of_the_help_is_a_sweep(command, place):
+    text = command("run", "--help").out
+    example = text[text.index("tracks = [") : text.index("Exit status")]
+    (place / "sweep.toml").write_text(example)
+    (part,) = read_sweep(place / "sweep.toml").part
+    assert part.methods == ("bc", str(place / "my_method.py:MyMethod"))
+    assert len(list(part.list_settings())) == 2
+
+
 def test_tracks_hold_for_the_whole_file(command, place):
     (place / "sweep.toml").write_text('tracks = ["zero-shot"]\n' + SWEEP[: SWEEP.index("[[part]]", 20)])
     assert command("run", "sweep.toml", "--threads", "1").status == 0
@@ -81,8 +139,8 @@ def test_a_sweep_file_stands_alone(command, place):
             f"error: {option} is for suites; the sweep file sweep.toml says itself what to run\n",
         )
     assert "expected one sweep file or names of suites" in command("run", "sweep.toml", "tiny").err
-    assert command("run", "tiny", "-d", "medium").err == (
-        "error: --method: expected at least one name (or a sweep file in place of the suites)\n"
+    assert command("run", "tiny", "-d", "medium").err.startswith(
+        "error: --method: expected at least one name (or a sweep file in place of the suites): bc, blind, "
     )
 
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from metabench import load_records
 from metabench.runs.kept.run_folder import claim_cell
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
@@ -108,6 +109,28 @@ def test_a_damaged_record_is_named(command, place):
     cells = list(read(command, "sweep.toml").values())
     assert [cell["state"] for cell in cells] == ["corrupt", "left"]
     assert str(path.relative_to(place)) in cells[0]["reason"]
+
+
+def test_what_is_no_whole_record_is_not_done(command, place):
+    assert command("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny", "--seeds", "3").status == 0
+    paths = sorted((place / "results").rglob("*.json.gz"))
+    paths[0].write_bytes(b"")
+    paths[1].write_bytes(paths[1].read_bytes()[:-40])
+    cells = list(read(command, "results").values())
+    assert [cell["state"] for cell in cells] == ["corrupt", "corrupt", "done"]
+    assert "is no whole record" in cells[0]["reason"]
+    assert "is cut short" in cells[1]["reason"]
+
+
+def test_linked_folders_are_looked_into_once(command, place):
+    assert command("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny").status == 0
+    (place / "elsewhere").mkdir()
+    (place / "results" / "tiny-v1").rename(place / "elsewhere" / "tiny-v1")
+    (place / "results" / "tiny-v1").symlink_to(place / "elsewhere" / "tiny-v1")
+    (place / "elsewhere" / "tiny-v1" / "loop").symlink_to(place / "results")
+    assert [cell["state"] for cell in read(command, "results").values()] == ["done"]
+    (record,) = load_records(place / "results")
+    assert record.result.cell.method == "random"
 
 
 def test_a_folder_that_is_not_there_is_named(command, place):

@@ -15,7 +15,8 @@ from metabench.envs import Spaces
 
 CONTINUOUS = Spaces(3, 12, action_low=(-1.0, 0.0), action_high=(1.0, 0.5))
 DISCRETE = Spaces(3, 12, num_actions=4)
-FIELDS = ("observations", "next_observations", "actions", "rewards", "returns_to_go", "timesteps", "mask", "tasks")
+FIELDS = ("observations", "next_observations", "actions", "rewards", "terminated", "returns_to_go", "timesteps", "mask")
+FIELDS += ("tasks",)
 
 
 def make_data(lengths_per_task: list[list[int]], discrete: bool, seed: int = 0) -> tuple[TrainingData, list[dict]]:
@@ -52,6 +53,7 @@ def plain_window(episode: dict, start: int, length: int, stop: int, spaces: Spac
         "next_observations": np.zeros((length, 3)),
         "actions": np.zeros((length, spaces.action_dim)),
         "rewards": np.zeros(length),
+        "terminated": np.zeros(length, bool),
         "returns_to_go": np.zeros(length),
         "timesteps": np.zeros(length, int),
         "mask": np.zeros(length, bool),
@@ -68,6 +70,7 @@ def plain_window(episode: dict, start: int, length: int, stop: int, spaces: Spac
             window["actions"][place] = 2 * (action - low) / (high - low) - 1
         window["rewards"][place] = episode["rewards"][step]
         window["returns_to_go"][place] = sum(float(reward) for reward in episode["rewards"][step:])
+        window["terminated"][place] = episode["terminated"] and step == len(episode["rewards"]) - 1
         window["timesteps"][place] = step
         window["mask"][place] = True
     return window
@@ -122,11 +125,32 @@ def test_transitions_are_windows_of_one_step(lengths, discrete, seed):
     starts = index - data.columns.offsets[episodes]
     windows = data.windows(episodes.ravel(), starts.ravel(), 1)
     for single in (data.transitions(index), data.to("cpu").transitions(index)):
-        for field in ("observations", "next_observations", "actions", "rewards", "returns_to_go", "timesteps", "mask"):
+        for field in FIELDS[:-1]:
             values, expected = np.asarray(getattr(single, field)), getattr(windows, field)
             assert values.shape[:2] == (3, 5)
             np.testing.assert_array_equal(values.reshape(expected[:, 0].shape), expected[:, 0], err_msg=field)
         np.testing.assert_array_equal(np.asarray(single.tasks), data.columns.tasks[episodes])
+
+
+@few
+@given(ragged, st.integers(0, 10_000))
+def test_a_batch_by_task_holds_transitions_of_these_tasks_alone(lengths, seed):
+    data, _ = make_data(lengths, False, seed)
+    tasks = np.random.default_rng(seed).integers(data.num_tasks, size=4)
+    batch = data.sample_task_transitions(np.random.default_rng(seed), tasks, 6)
+    assert batch.observations.shape == (4, 6, 3) and batch.mask.all()
+    assert (batch.tasks == tasks[:, None]).all()
+    again = data.to("cpu").sample_task_transitions(np.random.default_rng(seed), tasks, 6)
+    np.testing.assert_array_equal(again.rewards, batch.rewards)
+
+
+def test_a_batch_by_task_reaches_every_transition_of_a_task_about_equally():
+    data, _ = make_data([[2], [3, 1], [5]], False)
+    batch = data.sample_task_transitions(np.random.default_rng(0), np.array([1]), 4000)
+    places = data.columns.offsets[batch.episodes] + batch.timesteps
+    values, counts = np.unique(places, return_counts=True)
+    assert values.tolist() == [2, 3, 4, 5]
+    assert np.abs(counts / 4000 - 1 / 4).max() < 0.03
 
 
 @few

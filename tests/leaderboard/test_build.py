@@ -66,6 +66,25 @@ def test_rebuilding_removes_rows_of_records_that_are_gone(make, write, tmp_path)
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["index.html", "rows/mine.js", "leaderboard.json", "predictions.csv"])
+def test_nothing_of_somebody_else_is_written_over(make, write, tmp_path, name):
+    write([make(seed=0)], tmp_path / "records")
+    site = tmp_path / "site"
+    (site / name).parent.mkdir(parents=True)
+    (site / name).write_text('{"mine": 1}')
+    with pytest.raises(DataError, match=f"site: holds {name.partition('/')[0]}, but no leaderboard.json of an earlier"):
+        build_leaderboard(tmp_path / "records", site)
+    assert contents(site) == {name: b'{"mine": 1}'}
+
+
+def test_a_folder_that_holds_other_things_is_built_into(make, write, tmp_path):
+    write([make(seed=0)], tmp_path / "records")
+    (tmp_path / "notes.txt").write_text("mine")
+    for _ in range(2):
+        build_leaderboard(tmp_path / "records", tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_a_broken_record_stops_the_build_and_leaves_what_was_there(built, make, write, tmp_path):
     (path,) = write([make()], tmp_path / "records")
     build_leaderboard(tmp_path / "records", tmp_path)

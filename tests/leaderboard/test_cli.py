@@ -1,8 +1,11 @@
 """The verbs, as a user types them."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
+from metabench.cli import main
 from metabench.cli.leaderboard import app
 
 
@@ -38,6 +41,19 @@ def test_add_refuses_with_the_reason(run, make, write, tmp_path):
     assert refused.exit_code == 1
     assert "is for tests and not part of leaderboards" in refused.output
     assert not (tmp_path / "leaderboard").exists()
+
+
+def test_several_folders_are_read_as_one_and_may_be_called_results(run, make, write, tmp_path, capsys):
+    own, published = make("bc", suite="point-robot"), make("meta-dt", suite="point-robot")
+    write([own], tmp_path / "mine")
+    write([own, published], tmp_path / "theirs")  # an equal record counts once
+    printed = run("export", "--results", "mine", "--records", "theirs", "--split", "test", "--track", "zero-shot")
+    assert [printed.output.count(f"| {name} |") for name in ("bc", "meta-dt")] == [1, 1]
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "bc", "meta-dt", "--records", "mine", "--results", "theirs", "-f", "json"])
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["comparisons"]
+    assert run("build", "--results", "theirs", "-o", "page").output == "2 records, 2 rows -> page/index.html\n"
 
 
 def test_export_prints_or_writes(run, make, write, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metabench import MetabenchError, load_method
+from metabench import MetabenchError, check_method, load_method
 from metabench.methods import registry
 from metabench.methods.configuring import find_overrides
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
@@ -175,6 +175,18 @@ def test_what_is_no_method_is_refused(site: Path, name: str, value: str, problem
     install(site, "stranger", {name: value})
     with pytest.raises(MetabenchError, match=problem):
         load_method(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["my ridge", "ridge@2", "ridge#1", "a/b", "süß", "..", ".ridge", "a\0b", "", "x" * 65, 3]
+)
+def test_a_name_that_no_folder_or_command_could_bear_is_refused(site: Path, name: object) -> None:
+    (site / "named.py").write_text(f"{PLUGIN}\nclass Named(Odd):\n    name = {name!r}\n")
+    (site / "varied.py").write_text(f"{PLUGIN}\nclass Varied(Odd):\n    variants = {{{name!r}: {{}}}}\n")
+    for spec in (f"{site}/named.py:Named", f"{site}/varied.py:Varied"):
+        for use in (load_method, check_method):
+            with pytest.raises(MetabenchError, match=r"expected at most 64 letters|the method's name as a string"):
+                use(spec)
 
 
 def test_a_budget_that_a_method_lacks_is_told_with_the_nearest(site: Path) -> None:

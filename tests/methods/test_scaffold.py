@@ -1,5 +1,6 @@
 """`metabench new method`: what it writes is a package that works."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metabench import MetabenchError, TrainingRun, evaluate, load_data, load_method, load_suite
+from metabench import MetabenchError, TrainingData, TrainingRun, Windows, evaluate, load_data, load_method, load_suite
 from metabench.checks.method import check_method
 from metabench.methods.registry import find_registered_methods
 from metabench.methods.scaffold import write_plugin
@@ -53,6 +54,14 @@ def test_its_files_name_it(plugin: Path) -> None:
     assert project["project"]["entry-points"]["metabench.methods"] == {"my-method": "my_method:MyMethod"}
     assert 'check_method("my-method")' in (plugin / "tests/test_method.py").read_text()
     assert not [path for path in plugin.rglob("*") if path.is_file() and "$" in path.read_text()]
+
+
+def test_what_its_readme_says_there_is_exists(plugin: Path) -> None:
+    data = set(re.findall(r"`data\.([a-z_]+)", (plugin / "README.md").read_text()))
+    assert {"transitions", "sample_task_transitions", "validation_tasks", "spaces", "columns"} <= data
+    documented = f"{TrainingData.__doc__}"
+    assert not [name for name in data if not hasattr(TrainingData, name) and f" {name}: " not in documented]
+    assert "terminated: `(B, K)`" in f"{Windows.__doc__}"
 
 
 @pytest.mark.parametrize("name", ["My-Method", "my_method", "-x", "x-", "1x", "", "a b", "../x"])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from metabench.cli import main
 from metabench.data.making.build import build_data
-from metabench.errors import ClaimedError, StorageError
+from metabench.errors import CancelledError, ClaimedError, StorageError
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event
 from metabench.runs.executors.run_cells import run_cells
@@ -126,15 +129,41 @@ def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
     with claim_cell(first.cell):
         events: list[Event] = []
         outcome = run_cells([first, second], SETTINGS, listener=events.append)
-        assert (outcome.finished, outcome.failed) == ((1,), (0,))
-        (message,) = (event.message for event in events if event.kind == "failed")
-        assert "process 4711 on far-away is running it; `metabench status` tells how far it is" in message
+        assert (outcome.finished, outcome.failed, outcome.busy) == ((1,), (), (0,))
+        (message,) = (event.message for event in events if event.kind == "busy")
+        assert message == "process 4711 on far-away is running this cell; `metabench status` tells how far it is"
+        elsewhere = dataclasses.replace(first, results=place / "elsewhere")
+        with pytest.raises(ClaimedError, match=f"is running this cell for {first.record_path};"):
+            execute_cell(elsewhere, SETTINGS, quiet)
         assert not first.failure_path.exists()
         assert inspect_planned_cells([first])[0].state == "running"
         with pytest.raises(ClaimedError):
             execute_cell(first, SETTINGS, quiet)
     assert run(first) == ("finished", "")
     assert read_record(first.record_path).result == expected.result
+
+
+def test_a_run_that_waits_takes_the_cell_when_the_other_process_has_ended(place, expected):
+    cells = plan_cells(RunRequest(["tiny"], ["medium"], [f"{METHODS}:Small"], seeds=(0, 1), results=place / "results"))
+    events: list[Event] = []
+    with ExitStack() as others:
+        others.enter_context(claim_cell(cells[0].cell))
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            if event.stage.startswith("waiting"):
+                assert events[-2] == Event(1, "finished")  # all else is done first
+                others.close()
+
+        outcome = run_cells(cells, dataclasses.replace(SETTINGS, wait=True, patience=0.0), listener=hear)
+    assert (outcome.finished, outcome.busy) == ((0, 1), ())
+    assert read_record(cells[0].record_path).result == expected.result
+
+
+def test_waiting_can_be_cancelled(place):
+    cell = plan(place / "results")
+    with claim_cell(cell.cell), pytest.raises(CancelledError, match="stopped while another process is running"):
+        execute_cell(cell, dataclasses.replace(SETTINGS, patience=math.inf), quiet, lambda: True)
 
 
 def _run_seeds(folder: Path, seeds: tuple[int, ...]) -> None:

@@ -58,7 +58,7 @@ def test_the_same_cell_is_planned_once(place, small):
         ({"preset": "cpus"}, "unknown preset of method random 'cpus'; did you mean 'cpu'"),
         ({"tracks": ["fewshot"]}, "unknown track 'fewshot'; did you mean 'few-shot'"),
         ({"overrides": {"lr": 1}}, "unknown configuration key of method random 'lr'"),
-        ({"seeds": (-1,)}, "seeds must be 0 or more"),
+        ({"seeds": (-1,)}, "seeds: expected whole numbers from 0, found -1"),
     ],
 )
 def test_wrong_names_are_refused_before_any_work(folders, changes, expected):
@@ -131,7 +131,7 @@ def test_data_unlike_the_published_is_warned_of(place, small, tmp_path):
 
 
 def test_what_users_type_is_read():
-    assert read_names(["a,b", " c ", "a"]) == ["a", "b", "c"]
+    assert read_names(["a,b", " c ", "a"], "--x") == ["a", "b", "c"]
     assert read_seeds("3") == (0, 1, 2)
     assert read_seeds("0,4,2") == (0, 4, 2)
     assert read_seeds("3,") == (3,)

@@ -57,7 +57,8 @@ def compare_methods(
 
     Args:
         records: of any methods; each is read once and let go.
-        first: `METHOD[/VARIANT][#CONFIG][@PRESET]`; CONFIG is the beginning of a configuration's digest.
+        first: `METHOD[/VARIANT][#CONFIG][#CODE][@PRESET]`; CONFIG and CODE are beginnings of digests: of the
+            configuration, and of the method's code where it does not come with metabench.
         second: the same. Presets differ only if both are written out.
         selection: which comparisons are wanted; by default the headline shots of all tracks, split `test`.
         preset: what both have where none is written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -33,25 +34,25 @@ class MethodQuery:
     Attributes:
         text: as it was written.
         method: the name in records, `name` or `name/variant`.
-        config: what its configuration's digest begins with; empty for any.
+        marks: what the digest of its configuration, or that of its code, begins with; none for any.
         preset: its preset; None for any.
     """
 
     text: str
     method: str
-    config: str = ""
+    marks: tuple[str, ...] = ()
     preset: str | None = None
 
     @classmethod
     def parse(cls, text: str, preset: str | None = None) -> MethodQuery:
-        """Read `METHOD[/VARIANT][#CONFIG][@PRESET]`; `preset` is meant where none is written."""
+        """Read `METHOD[/VARIANT][#CONFIG][#CODE][@PRESET]`; `preset` is meant where none is written."""
         rest, _, own = text.partition("@")
-        method, _, config = rest.partition("#")
+        method, *marks = rest.split("#")
         if not method:
             raise MetabenchError(
-                f"{text!r}: expected METHOD, METHOD/VARIANT, METHOD#CONFIG or METHOD@PRESET"
+                f"{text!r}: expected METHOD, METHOD/VARIANT, METHOD#CONFIG, METHOD#CODE or METHOD@PRESET"
             )
-        return cls(text, method, config, own or preset)
+        return cls(text, method, tuple(mark for mark in marks if mark), own or preset)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_queries(first: str, second: str, preset: str | None) -> tuple[MethodQue
     one, two = MethodQuery.parse(first, preset), MethodQuery.parse(second, preset)
     if preset is None:  # `bc@cpu dt` means `bc@cpu dt@cpu`
         one, two = MethodQuery.parse(first, two.preset), MethodQuery.parse(second, one.preset)
-    if (one.method, one.config, one.preset) == (two.method, two.config, two.preset):
+    if (one.method, one.marks, one.preset) == (two.method, two.marks, two.preset):
         raise MetabenchError(
             f"{first} and {second} are the same: expected two methods, configurations or presets"
         )
@@ -138,14 +139,16 @@ def choose_groups(
             raise UnknownNameError(
                 f"preset in the records of {asked.method}", asked.preset, presets
             )
-    if asked.config:
-        digests = {_shorten_config(group) for group in found}
+    for mark in asked.marks:
+        digests = {digest[:8] for group in found for digest in _list_digests(group)} - {"none"}
         found = [
-            group for group in found if group.contender.config_digest[7:].startswith(asked.config)
+            group
+            for group in found
+            if any(digest.startswith(mark) for digest in _list_digests(group))
         ]
         if not found:
             raise UnknownNameError(
-                f"configuration in the records of {asked.method}", asked.config, digests
+                f"configuration or code in the records of {asked.method}", mark, digests
             )
     alternatives: dict[tuple[str | int, ...], list[ContenderScores]] = {}
     for group in found:
@@ -166,11 +169,16 @@ def _choose_configuration(
     newest = max(group.contender.method_version for group in plain)
     left = [group for group in plain if group.contender.method_version == newest]
     if len(left) > 1:
+        digests = [_list_digests(group) for group in left]
+        several = [len({each[place] for each in digests}) > 1 for place in range(2)]
         names = ", ".join(
-            f"{asked.method}#{_shorten_config(group)} ({group.label})" for group in left
+            "#".join([asked.method, *(each[:8] for each in itertools.compress(own, several))])
+            + f" ({group.label})"
+            for group, own in zip(left, digests, strict=True)
         )
+        kinds = " and ".join(itertools.compress(("configurations", "codes"), several))
         raise MetabenchError(
-            f"{asked.text} stands for several configurations in {left[0].contender.suite}: {names}"
+            f"{asked.text} stands for several {kinds} in {left[0].contender.suite}: {names}"
         )
     return left[0]
 
@@ -200,5 +208,7 @@ def _take_setting(group: ContenderScores) -> tuple[str, int, str, str, int, str,
     return own.suite, own.suite_version, own.suite_digest, *data, own.protocol
 
 
-def _shorten_config(group: ContenderScores) -> str:
-    return group.contender.config_digest[7:15]
+def _list_digests(group: ContenderScores) -> tuple[str, str]:
+    """Of its configuration and of its code, without the name of the hash; the latter `none` for what has none."""
+    own = group.contender
+    return own.config_digest[7:], "none" if own.method_code is None else own.method_code[7:]

@@ -68,8 +68,9 @@ def format_sheets_as_markdown(sheets: Iterable[Sheet]) -> str:
 def format_sheets_as_latex(sheets: Iterable[Sheet]) -> str:
     """Tables for the package booktabs, as narrow as a column of two on a page; notes become comments."""
     parts = []
-    for sheet in sheets:
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
+    for place, sheet in enumerate(sheets):
+        lines = [r"\clearpage"] if place and place % _LATEX_FLOATS == 0 else []
+        lines += [r"\begin{table}", r"\centering", rf"\caption{{{_escape(sheet.title, _LATEX)}}}"]
         columns = sheet.alignment.replace("p", f"p{{{_NAMES_WIDTH}}}")
         lines += [r"\scriptsize", r"\setlength{\tabcolsep}{1.5pt}"]
         lines += [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule"]
@@ -104,6 +105,9 @@ def format_half_width(estimate: Estimate | None, digits: int = 1) -> str:
         text += f" ± {(high - low) / 2:.{digits}f}"
     return text.replace("-", "−")
 
+
+_LATEX_FLOATS = 16
+"""Tables before those that wait for a place are printed: LaTeX holds 18 at most in its first form."""
 
 _NAMES_WIDTH = r"\dimexpr\columnwidth-196pt\relax"
 """What the other columns of a board leave, at their widest: 37 of the 234 points of a column of two on a page."""

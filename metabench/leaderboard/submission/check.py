@@ -34,11 +34,13 @@ from metabench.leaderboard.scores.quotas import (
     identify_block,
 )
 from metabench.leaderboard.submission.possible_numbers import RecordLimits, check_counts
+from metabench.leaderboard.submission.possible_provenance import check_provenance
 from metabench.leaderboard.submission.readme import MARK, render_readme
 from metabench.methods.former_names import PRESENT_NAMES
+from metabench.methods.requirements import NAME
 from metabench.runs.kept.record import Cell, Record, Result, digest_of, read_record
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?")
+_NAME = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 
 
 @dataclass
@@ -82,6 +84,7 @@ class RecordChecker:
             )
         if cell.config_digest != digest_of(record.result.configuration):
             found.append("config_digest: does not match the configuration")
+        found += check_provenance(record.provenance)
         found += self._check_method(record)
         quotas = self.shelf.find_quotas(cell.suite, cell.suite_version)
         if isinstance(quotas, str):

@@ -85,12 +85,13 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> FreshSui
             raise MetabenchError(
                 f"suite {suite.name}: suite.toml states no task_distribution.{split} to draw fresh tasks from"
             )
+    stated = {str(name): laws for name, laws in (suite.entry.task_distribution or {}).items()}
     entries = _list_kept_tasks(suite)
     published: dict[str, dict[int, int]] = {}
     moved: dict[str, dict[int, int]] = {}
     fresh: dict[str, tuple[int, ...]] = {}
     for split in splits:
-        laws, tasks = (suite.entry.task_distribution or {})[split], suite.split(split)
+        laws, tasks = stated[split], suite.split(split)
         generator = np.random.default_rng(derive_seed("fresh", suite.identity, split, seed))
         published[split] = {task.id: len(entries) + i for i, task in enumerate(tasks)}
         entries += [task.model_dump(exclude={"id"}) for task in tasks]
@@ -149,9 +150,7 @@ def _draw_scorable_tasks(
     )
 
 
-def _measure(
-    suite: Suite, drawn: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Mapping[str, float]]]:
+def _measure(suite: Suite, drawn: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, float]]]:
     """The references in tasks with these parameters."""
     # A suite needs references, and training tasks, to be one; these are not used.
     kinds = ("reference",) if suite.entry.success is None else ("reference", "success")

@@ -120,14 +120,11 @@ class Verifier:
                 f"{path}: provenance.threads: expected 1 to {MOST_THREADS}, found {record.provenance.threads}"
             )
         with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-            folder, digest, device = (
-                Path(scratch) / POLICY,
-                None,
-                None,
-            )  # the last two only where it is trained again
+            folder = Path(scratch) / POLICY
+            digest = device = None  # unless it is trained again
             if self.retrain:
                 device = self.device or record.provenance.device.partition(" ")[0]
-                digest = retrain(record, suite, spec, folder, device=device, confined=self.isolate)
+                digest = retrain(record, suite, spec, folder, device, confined=self.isolate)
             else:
                 folder = find_saved_policy(record, policies)
             policy = RecordedPolicy(

@@ -16,7 +16,7 @@ from metabench.system.foreign import copy_plain
 
 
 def retrain(
-    record: Record, suite: Suite, spec: str, folder: Path, *, device: str, confined: bool = True
+    record: Record, suite: Suite, spec: str, folder: Path, device: str, *, confined: bool = True
 ) -> str:
     """Train with the record's configuration, seed, dataset and threads; the policy is saved in `folder`.
 

@@ -105,7 +105,7 @@ def run_cell(
     except CancelledError as error:
         listener(Event(index, "stopped", message=str(error)))
     except ClaimedError as error:  # it is the other process that tells of this cell's failures
-        listener(Event(index, "failed", message=str(error)))
+        listener(Event(index, "busy", message=str(error)))
     except Exception as error:  # a method may raise anything: this cell fails, the others go on
         told = explain_storage_error(error) or error
         message = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from metabench.runs.executors.events import Event, Executor, Kind, Listener, Outcome
+from metabench.runs.executors.events import ENDS, Event, Executor, Kind, Listener, Outcome
 from metabench.runs.executors.local import LocalExecutor
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
@@ -52,6 +54,11 @@ def run_cells(
         if cell.state == "corrupt":
             heard(Event(index, "failed", message=cell.note))
     executor.run(planned, waiting, settings, heard, cancelled)
+    busy = [index for index in waiting if kinds.get(index) == "busy"]
+    if settings.wait and busy:
+        for index in busy:
+            heard(Event(index, "progress", "waiting for the process that has it"))
+        executor.run(planned, busy, replace(settings, patience=math.inf), heard, cancelled)
     ended = {
         index: kinds.get(index, "stopped")
         for index, cell in enumerate(planned)
@@ -61,5 +68,8 @@ def run_cells(
         finished=tuple(index for index, kind in ended.items() if kind == "finished"),
         skipped=tuple(index for index, cell in enumerate(planned) if cell.state == "finished"),
         failed=tuple(index for index, kind in ended.items() if kind == "failed"),
-        stopped=tuple(index for index, kind in ended.items() if kind not in ("finished", "failed")),
+        stopped=tuple(
+            index for index, kind in ended.items() if kind == "stopped" or kind not in ENDS
+        ),
+        busy=tuple(index for index, kind in ended.items() if kind == "busy"),
     )

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from metabench.errors import MetabenchError
-from metabench.runs.execute_cell import begin_anew
+from metabench.errors import ClaimedError, MetabenchError
 from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.local import write_failure
 from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.kept.progress import read_progress
-from metabench.runs.kept.run_folder import run_folder
+from metabench.runs.kept.run_folder import begin_replacing, claim_cell, run_folder
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.home import home, minari_root
@@ -61,7 +60,7 @@ class Ending:
         message: one line: why.
     """
 
-    kind: Literal["finished", "failed", "stopped", "lost"]
+    kind: Literal["finished", "failed", "stopped", "busy", "lost"]
     message: str = ""
 
 
@@ -113,7 +112,9 @@ def run_job(job: Job) -> Ending:
     except MetabenchError as error:  # the device, of which the machine that planned knows nothing
         write_failure(job.planned, str(error), "")
         return Ending("failed", str(error))
-    return Ending(last.kind if last.kind in ("finished", "failed") else "stopped", last.message)
+    return Ending(
+        last.kind if last.kind in ("finished", "failed", "busy") else "stopped", last.message
+    )
 
 
 def run_jobs(
@@ -126,9 +127,16 @@ def run_jobs(
     poll_seconds: float = 1.0,
 ) -> None:
     """Let an engine run the cells of the indices in `waiting`, and follow them by what they write."""
+    free = []
     for index in waiting:
-        if planned[index].overwrite:
-            begin_anew(planned[index])
+        try:
+            if planned[index].overwrite:
+                with claim_cell(planned[index].cell) as folder:
+                    begin_replacing(planned[index].record_path, folder)
+            free.append(index)
+        except ClaimedError as error:
+            listener(Event(index, "busy", message=str(error)))
+    waiting = free
     with _keep_wanted_files(planned[index].results for index in waiting) as files:
         jobs = {
             index: _make_job(planned[index], settings, files[planned[index].results])

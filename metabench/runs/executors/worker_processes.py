@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import gc
-import json
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, get_args
+from types import ModuleType
+from typing import Any
 
 from metabench.methods.registry import is_built_in
-from metabench.runs.executors.events import Event, Kind, Listener
+from metabench.runs.executors.events import ENDS, Event, Listener, decode_event, encode_event
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.planned_cell import PlannedCell
@@ -133,7 +134,8 @@ class Workers:
             scratch,
         )
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
-        worker.process.start()
+        with _leave_program_out():
+            worker.process.start()
         theirs.close()
         self._workers[ours] = worker
         self._give_next(worker)
@@ -165,7 +167,7 @@ class Workers:
         *lines, rest = (bytes(worker.heard) + said).split(b"\n")
         worker.heard = bytearray(rest)
         for line in lines:
-            event = _decode_event(line, worker.index)
+            event = decode_event(line, worker.index)
             if event is None:
                 self._drop(worker, "the worker process sent what is no event")
                 return
@@ -191,7 +193,7 @@ class Workers:
         if event.kind == "started":
             worker.watch = Watch(worker.process.pid, self._settings.limits)
         self._listener(event)
-        if event.kind in ("finished", "failed", "stopped"):
+        if event.kind in ENDS:
             self._give_next(worker)
 
     def _drop(self, worker: _Worker, message: str) -> None:
@@ -203,6 +205,17 @@ class Workers:
             self._lost(worker.index, message)
         if self._queue:
             self._start()
+
+
+@contextmanager
+def _leave_program_out() -> Iterator[None]:
+    """Processes are started meanwhile without this program's own file, which would be run in each of them again."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _end_worker(worker: _Worker) -> None:
@@ -224,27 +237,6 @@ def _read_available(connection: Connection) -> bytes:
         return os.read(connection.fileno(), 1 << 16)
     except OSError:
         return b""
-
-
-def _encode_event(event: Event) -> bytes:
-    plain = replace(event, metrics={name: float(value) for name, value in event.metrics.items()})
-    return json.dumps(asdict(plain)).encode()
-
-
-def _decode_event(line: bytes, index: int | None) -> Event | None:
-    """The event of a line about cell `index`; None if it is none."""
-    try:
-        content = json.loads(line)
-        event = Event(**content)
-        known = event.index == index and event.kind in get_args(Kind)
-        numbers = {str(name): float(value) for name, value in event.metrics.items()}
-        return (
-            replace(event, done=int(event.done), total=int(event.total), metrics=numbers)
-            if known
-            else None
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
 
 
 def _run_worker(
@@ -277,7 +269,7 @@ def _run_worker(
             return
         last = now
         # JSON by hand instead of `connection.send`: this side must never unpickle what a worker's code sends.
-        line = memoryview(_encode_event(event) + b"\n")
+        line = memoryview(encode_event(event) + b"\n")
         with suppress(OSError):
             while line:
                 line = line[os.write(connection.fileno(), line) :]

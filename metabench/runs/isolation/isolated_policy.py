@@ -3,14 +3,14 @@
 The process is a new interpreter, not a fork. Its environment variables, arguments, working directory and open files
 name no suite and no task; what it is shown and what it answers passes through shared memory and a connection of fixed
 messages, and nothing that it sends is unpickled. On Linux it runs in namespaces of its own: it sees no other process,
-reads nobody's memory, reaches no network, and whatever it starts ends with it. `confinement_gaps` says what of this
-the system at hand does not grant.
+reads nobody's memory, reaches no network, writes nowhere but in a temporary folder that goes with it, and whatever it
+starts ends with it. `confinement_gaps` says what of this the system at hand does not grant.
 
 What it does not prevent: a plugin may know the suite, whose data it was trained on, and read the published suite.toml,
 or have kept what it read there in its weights; the seeds of the protocol's reset noise are public, so that a first
 observation may name a task. Against that helps scoring it in tasks that did not exist when it was trained. It can read
 the files that its user can, but for the folders hidden from it, and is told where the evaluator imports packages from.
-And a process that trains a method runs the method's code: only an evaluator that did not train it is out of its reach.
+A process that trains a method runs the method's code as well: `train_isolated` keeps that out of the evaluator's.
 """
 
 from __future__ import annotations

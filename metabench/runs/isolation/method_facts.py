@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from metabench.errors import MetabenchError, MethodError, first_problem
 from metabench.methods.configuring import find_overrides
@@ -22,6 +22,7 @@ from metabench.methods.registry import (
     is_built_in,
     load_method,
 )
+from metabench.methods.requirements import NAME
 from metabench.runs.isolation.channel import DESCRIBE
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.process import make_scratch, name_for_process, start_policy_process
@@ -49,7 +50,7 @@ class MethodFacts(StrictModel):
         pretraining_seconds: how long its pretraining took.
     """
 
-    name: str
+    name: str = Field(pattern=rf"^{NAME.pattern}$")
     version: int
     privileged: bool
     discrete_actions: bool

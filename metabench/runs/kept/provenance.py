@@ -30,6 +30,10 @@ PACKAGES = (
 """Packages whose versions a record names, beside Python's."""
 
 
+LONGEST_TEXT = 2000
+"""Characters of a text that a record may be published with; none of the first 329 has 200."""
+
+
 @dataclass(frozen=True)
 class Timings:
     """Wall-clock seconds of a cell's parts, over all attempts that finished.
@@ -77,7 +81,7 @@ def make_provenance(
         packages=package_versions(),
         git_revision=revision,
         git_dirty=dirty,
-        command=command,
+        command=command[:LONGEST_TEXT],
         warnings=tuple(warnings),
         foreign_code=tuple(foreign_code),
     )

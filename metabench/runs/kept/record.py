@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from metabench.errors import DataError, first_problem
 from metabench.evaluation.prediction.sums import PredictionCost, Predictions
@@ -118,10 +119,30 @@ class ForeignCode(StrictModel):
     dependencies: dict[str, str] = Field(description="versions of the packages that it imports")
 
 
+def _check_moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min
+    # In one form, so that as texts they are in their order.
+    if moment.utcoffset() != timedelta(0) or moment.isoformat(timespec="seconds") != text:
+        raise ValueError(f"expected a moment as 2026-01-31T12:00:00+00:00, found {text!r:.60}")
+    return text
+
+
+def _check_threads(count: int) -> int:  # not `ge=1`: the schema that others read by is frozen
+    if count < 1:
+        raise ValueError(f"expected a number from 1, found {count}")
+    return count
+
+
+Moment = Annotated[str, AfterValidator(_check_moment), Field(description="UTC, ISO 8601")]
+
+
 class Provenance(StrictModel):
     """How the result came about; differs from run to run."""
 
-    created: str = Field(description="UTC, ISO 8601")
+    created: Moment
     seconds_training: float = Field(ge=0)
     seconds_pretraining: float | None = Field(
         default=None,
@@ -146,7 +167,7 @@ class Provenance(StrictModel):
     resumed: int = Field(ge=0, description="how often the run was resumed from a checkpoint")
     device: str
     host: str = Field(description="processor, operating system")
-    threads: int
+    threads: Annotated[int, AfterValidator(_check_threads)]
     packages: dict[str, str]
     git_revision: str | None
     git_dirty: bool | None

@@ -6,11 +6,12 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metabench.errors import ClaimedError
+from metabench.errors import CancelledError, ClaimedError
 from metabench.runs.kept.progress import FILE, CellProgress, read_progress
 from metabench.runs.kept.record import Cell, digest_of
 from metabench.system.home import home
@@ -18,6 +19,9 @@ from metabench.system.writing import check_room, write_whole, writing
 
 PATIENCE = 1.0
 """Seconds to wait for a cell's lock: `is_claimed` holds it for a moment."""
+
+ASKING = 1.0
+"""Seconds between two questions whether to go on waiting."""
 
 REPLACES = "replaces.json"
 """Says in a run folder which record, as it was then, the run is to replace: until then that one counts for nothing."""
@@ -86,14 +90,22 @@ def _hash_file(path: Path) -> str | None:
 
 
 @contextmanager
-def claim_cell(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
+def claim_cell(
+    cell: Cell,
+    patience: float = PATIENCE,
+    record: Path | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Path]:
     """Hold a cell's run folder, which the caller removes when the cell is finished.
 
     Args:
         cell: the cell.
         patience: seconds to wait for whoever holds it.
+        record: where its record will go; whoever holds it may write another one.
+        cancelled: asked now and then; true ends the waiting.
 
     Raises:
+        CancelledError: `cancelled` said so.
         ClaimedError: another process holds it.
         StorageError: `home()` cannot be written to.
     """
@@ -102,15 +114,18 @@ def claim_cell(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
     folder = run_folder(cell)
     check_room(folder.parent)
     file = lock_path(folder)
-    lock = FileLock(file, timeout=patience)
-    try:
-        with writing(file):
-            lock.acquire()
-    except Timeout as error:
-        raise ClaimedError(
-            f"cell {cell.path}: {_name_holder(folder)} is running it; `metabench status` tells how far it is, and the "
-            "same command takes what it has done when it has ended"
-        ) from error
+    lock, end = FileLock(file), time.monotonic() + patience
+    while not lock.is_locked:
+        try:
+            with writing(file):
+                lock.acquire(timeout=min(ASKING, max(0.0, end - time.monotonic())))
+        except Timeout as error:
+            if cancelled():
+                raise CancelledError(f"stopped while {_name_holder(folder, record)}") from error
+            if time.monotonic() >= end:
+                raise ClaimedError(
+                    f"{_name_holder(folder, record)}; `metabench status` tells how far it is"
+                ) from error
     try:
         yield folder
     finally:
@@ -119,9 +134,11 @@ def claim_cell(cell: Cell, patience: float = PATIENCE) -> Iterator[Path]:
         lock.release()
 
 
-def _name_holder(folder: Path) -> str:
-    """Who holds a run folder, as far as it says so itself."""
+def _name_holder(folder: Path, record: Path | None) -> str:
+    """Who holds a run folder and for what, as far as it says so itself."""
     progress = read_progress(folder)
-    return (
-        "another process" if progress is None else f"process {progress.process} on {progress.host}"
-    )
+    if progress is None:
+        return "another process is running this cell"
+    other = record is not None and progress.record != record.resolve()
+    goal = f" for {progress.record}" if other else ""
+    return f"process {progress.process} on {progress.host} is running this cell{goal}"

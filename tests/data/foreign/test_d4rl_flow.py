@@ -128,7 +128,9 @@ def test_an_environment_that_does_not_fit_is_refused(command: Callable[..., str]
             "data", "import", "d4rl", str(files[0]), "--suite", "hopper-d4rl", "--task", "0", *options, fails=True
         )
 
-    assert "observations: expected 17 numbers a row as Walker2d-v5 has, found 11" in attempt("--environment", "Walker2d-v5")
+    assert "observations: expected 17 numbers a row as Walker2d-v5 has, found 11" in attempt(
+        "--environment", "Walker2d-v5"
+    )
     assert "environment 'Hoper-v5' cannot be made" in attempt("--environment", "Hoper-v5")
     assert "environment 'a b': expected a Gymnasium id" in attempt("--environment", "a b")
     assert "leave them out" in attempt("--environment", "Hopper-v5", "--action-bound", "2")

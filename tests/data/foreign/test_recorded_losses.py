@@ -147,7 +147,7 @@ def test_wrappers_that_only_look_on_are_left_out(
     names = [f"swing/{letter}-v0" for letter in "abc"]
     for each in names:
         record_wrapped(record, each, wrap)
-    with pytest.warns(UserWarning, match=f"'swing/a-v0': its environment's wrapper {name} only looks on: it is left out"):
+    with pytest.warns(UserWarning, match=f"'swing/a-v0': its environment's wrapper {name} only looks on"):
         folder = suite_from_minari(names[:2], names[2:], name="swing", out=tmp_path / "swing")
     suite = load_suite(folder)
     assert [task.parameters for task in suite.tasks] == [{"environment": "Pendulum-v1"}] * 3
@@ -160,7 +160,8 @@ def scale(env: gymnasium.Env) -> gymnasium.Env:
 
 def counterfeit(env: gymnasium.Env) -> gymnasium.Env:
     """Called as one that looks on, and from elsewhere."""
-    return type("Monitor", (gymnasium.RewardWrapper,), {"__module__": "mine.wrappers", "reward": lambda _, r: r / 2})(env)
+    content = {"__module__": "mine.wrappers", "reward": lambda _, reward: reward / 2}
+    return type("Monitor", (gymnasium.RewardWrapper,), content)(env)
 
 
 @pytest.mark.parametrize(("wrap", "name"), [(scale, "RescaleAction"), (counterfeit, "Monitor")])

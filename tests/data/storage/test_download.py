@@ -92,7 +92,7 @@ def test_a_suite_is_made_of_them_as_well(walks: SimpleNamespace, remote: list[st
     walks.record_all()
     BROKEN["half the numbers"](minari_root() / walks.names[2] / "data")
     arguments = (walks.names[:2], walks.names[2:])
-    with pytest.raises(DataError, match="'walks/c-v0': cannot be read .*; add --download to fetch it"):
+    with pytest.raises(DataError, match=r"'walks/c-v0': cannot be read .*; add --download to fetch it"):
         suite_from_minari(*arguments, name="again", out=tmp_path / "again")
     with pytest.warns(UserWarning, match="'walks/c-v0'.* it is downloaded again"):
         suite_from_minari(*arguments, name="again", out=tmp_path / "again", download=True)

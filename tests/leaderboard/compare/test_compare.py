@@ -162,6 +162,22 @@ def test_a_name_is_the_presets_own_configuration_unless_another_is_written(make)
         compare_methods(twins, "bc", "x")
 
 
+def test_a_method_that_stands_in_two_codes_is_chosen_by_its_code(make):
+    codes = ["sha256:" + digit * 64 for digit in "ab"]
+    records = [make("mine", 0, cell={"method_code": code}) for code in codes]
+    with pytest.raises(MetabenchError, match=r"mine stands for several codes in tiny: mine#a{8} \(.*\), mine#b{8} \("):
+        compare_methods([*records, make("bc")], "mine", "bc")
+    found = compare_methods(records, "mine#bbb", "mine#aaaa").comparisons[0]
+    assert (found.first.label, found.second.label) == ("mine [code bbbbbbbb]", "mine [code aaaaaaaa]")
+    with pytest.raises(MetabenchError, match="unknown configuration or code in the records of mine 'ccc'"):
+        compare_methods(records, "mine#ccc", "mine#aaa")
+    other = {"configuration": {"layers": 1}, "overrides": {"layers": 1}}
+    records += [make("mine", 0, cell={"method_code": code}, **other) for code in codes]
+    own, config = (records[place].result.cell.config_digest[7:12] for place in (0, -1))
+    both = compare_methods(records, f"mine#{config}#aaa", f"mine#{own}#bbb").comparisons[0]
+    assert (both.first.label, both.second.label) == ("mine (layers=1) [code aaaaaaaa]", "mine [code bbbbbbbb]")
+
+
 def test_the_newest_version_of_a_method_is_meant(make):
     records = [make("bc", cell={"method_version": version}) for version in (1, 2)]
     found = compare_methods([*records, make("x")], "bc", "x")
@@ -173,7 +189,7 @@ def test_the_newest_version_of_a_method_is_meant(make):
     [
         ("meta-d", {}, "unknown method 'meta-d'; did you mean 'meta-dt'"),
         ("bc@paper", {}, "unknown preset in the records of bc 'paper'; known: cpu"),
-        ("bc#zz", {}, "unknown configuration in the records of bc 'zz'"),
+        ("bc#zz", {}, "unknown configuration or code in the records of bc 'zz'"),
         ("bc", {"suites": ("point-robo",)}, "did you mean 'point-robot'"),
         ("bc", {"dataset": "mediun"}, "did you mean 'medium'"),
         ("bc", {"tracks": ("few-shots",)}, "did you mean 'few-shot'"),

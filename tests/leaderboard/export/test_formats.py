@@ -9,6 +9,7 @@ from rich.console import Console
 from metabench.cli.tables import print_tables
 from metabench.errors import UnknownNameError
 from metabench.leaderboard.export.formats import export_entries, select_entries
+from metabench.leaderboard.export.text_tables import Sheet, format_sheets_as_latex
 from metabench.leaderboard.scores.aggregate import aggregate
 
 
@@ -97,3 +98,10 @@ def test_latex_halves_intervals_and_sets_names_in_what_is_left(entries):
     assert cells[:3] == ["(1)", "bc", rf"{entry.headline.mean:.1f} $\pm$ {(high - low) / 2:.1f}"]
     assert cells[3:] == [f"{entry.worst_task.score.mean:.1f}", "--", "--", "2"]
     assert r"p{\dimexpr\columnwidth-196pt\relax}" in text
+
+
+def test_many_tables_of_latex_do_not_wait_for_a_place_all_at_once():
+    sheet = Sheet("title", ("name",), "l", (("bc",),), ())
+    text = format_sheets_as_latex([sheet] * 40)
+    waiting = [part.count(r"\begin{table}") for part in text.split(r"\clearpage")]
+    assert waiting == [16, 16, 8]

@@ -1,6 +1,7 @@
 """Exports for other catalogues: what their formats ask for, stated here anew."""
 
 import json
+import time
 
 import jsonschema
 import pytest
@@ -102,6 +103,17 @@ def test_a_log_of_every_eval_ever_for_each_method_and_preset(entries):
     results = [result for log in logs for result in log["evaluation_results"]]
     assert sorted(result["score_details"]["score"] for result in results) == numbers(entries)
     assert len({result["evaluation_result_id"] for result in results}) == len(results)
+
+
+def test_it_is_the_same_in_every_time_zone(entries, monkeypatch):
+    texts = set()
+    for zone in ("UTC", "Asia/Kolkata", "America/Los_Angeles"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        texts.add(export_entries(entries, "every-eval-ever"))
+    monkeypatch.undo()
+    time.tzset()
+    assert len(texts) == 1
 
 
 def test_its_intervals_are_the_entries_and_name_their_unit(entries):

@@ -8,7 +8,7 @@ from metabench.errors import DataError
 from metabench.leaderboard.submission.add import add_records
 from metabench.leaderboard.submission.check import check_records
 from metabench.runs.kept.record import read_record, write_record
-from metabench.runs.kept.record_file import read_json
+from metabench.runs.kept.record_file import compress, read_json
 
 
 @pytest.fixture
@@ -136,6 +136,30 @@ def test_files_that_are_no_records_are_named_each(make, write, folder):
     assert len(found) == len(broken)
     assert {line.split(":")[0] for line in found} == set(broken)
     assert any("tampered.json: " in line and "digest does not match" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("created", "yesterday", "created: expected a moment as 2026-01-31T12:00:00+00:00, found 'yesterday'"),
+        ("created", "2026-01-31T12:00:00", "provenance.created: expected a moment as"),
+        ("created", "2026-01-31T12:00:00+05:30", "provenance.created: expected a moment as"),
+        ("threads", -5, "provenance.threads: expected a number from 1, found -5"),
+        ("seconds_training", -1.0, "provenance.seconds_training: Input should be greater than"),
+        ("git_revision", "f" * 100_000, "provenance.git_revision: expected at most 2000 characters, found 100000"),
+        ("git_revision", "<b>main</b>", "git_revision: expected the hash of a revision, found '<b>main</b>'"),
+        ("packages", {"numpy": "x" * 3000}, "provenance.packages.numpy: expected at most 2000 characters, found 3000"),
+        ("packages", {"x" * 3000: "1"}, "provenance.packages: a key: expected at most 2000 characters, found 3000"),
+        ("warnings", ["w" * 3000], "provenance.warnings.0: expected at most 2000 characters, found 3000"),
+    ],
+)
+def test_provenance_is_held_to_what_can_be_shown(make, write, folder, key, value, expected):
+    (path,) = write([point_robot(make)], folder)
+    content = json.loads(read_json(path))
+    content["provenance"][key] = value
+    path.write_bytes(compress(content))
+    (found,) = check_records(folder)
+    assert expected in found
 
 
 def test_misplaced_and_repeated_cells_are_found(make, write, folder):

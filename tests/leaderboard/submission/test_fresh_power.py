@@ -91,9 +91,8 @@ def test_frauds_are_found_and_honest_policies_are_not(spreads: list[Spread], tas
         100 * find(spreads, tasks, falls).mean()
         for falls in ((FRAUD, FRAUD, FRAUD), (0.0, FRAUD, FRAUD), (0.0, 0.0, FRAUD))
     )
-    print(
-        f"{tasks} tasks: false alarms {100 * BLOCKS * alarms.mean():.1f} % a record at most; frauds of {FRAUD:.0f} "
-        f"points found: who knows seeds or order {by_seeds:.0f} %, tasks {by_task:.0f} %, goes to the nearest {nearest:.0f} %"
-    )
+    print(f"{tasks} tasks: false alarms {100 * BLOCKS * alarms.mean():.1f} % a record at most")
+    print(f"frauds of {FRAUD:.0f} points found: who knows seeds or order {by_seeds:.0f} %, tasks {by_task:.0f} %,")
+    print(f"goes to the nearest task {nearest:.0f} %")
     assert stats.binomtest(int(alarms.sum()), len(alarms), 0.05 / BLOCKS, alternative="greater").pvalue > 0.01
     assert min(by_seeds, by_task, nearest) >= 90.0

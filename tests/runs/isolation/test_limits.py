@@ -38,18 +38,17 @@ def run(cells, settings, workers=1):
 def test_misdeeds_in_training_cost_their_cell_only(place, monkeypatch):
     heartbeat = place / "heartbeat"
     monkeypatch.setenv("HEARTBEAT", str(heartbeat))
-    failing = ("ExitsTraining", "GarblesTraining", "GrowsTraining", "QuitsTraining", "StopsTraining")
+    failing = ("ExitsTraining", "GarblesTraining", "GrowsTraining", "StopsTraining")
     names = (*failing, "ForksTraining", "ComesBackTraining", "StaysTraining", "Good")
     cells = plan(place / "results", *names)
     outcome, messages = run(cells, Settings(limits=Limits(memory_bytes=1 << 30)), workers=2)
-    assert outcome.finished == (5, 6, 7, 8)
-    assert outcome.failed == (0, 1, 2, 3, 4)
+    assert outcome.finished == (4, 5, 6, 7)
+    assert outcome.failed == (0, 1, 2, 3)
     assert messages[0] == "the worker process ended with status 0"
     assert messages[1] == "the worker process sent what is no event"
     assert messages[2].startswith("used ")
     assert messages[2].endswith(" GiB of memory, more than its limit of 1 GiB")
-    assert messages[3] == "method 'quitstraining' raised SystemExit: enough"
-    assert messages[4] == "method 'stopstraining' raised KeyboardInterrupt"
+    assert messages[3] == "method 'stopstraining' raised KeyboardInterrupt"
     for index, message in messages.items():
         assert json.loads(cells[index].failure_path.read_text())["error"] == message
     written = heartbeat.stat().st_size

@@ -136,6 +136,7 @@ def run(
 
     Finished cells are skipped, interrupted ones go on where they were; `metabench status` tells how far they are.
     A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
+    A method whose code fails before it says what it is, is left out, and the others are run.
     With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
 
     A sweep file (metabench run FILE.toml) says itself what to run, in parts, of which cells run in their order:
@@ -151,7 +152,6 @@ def run(
     overrides = { width = 64 }                # configuration keys and values
     grid = { learning_rate = [0.001, 0.01] }  # every combination of these
 
-    A method whose code fails before it says what it is, is left out, and the others are run.
     Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 3 another process
     runs some, 130 stopped.
     """

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from traceback import walk_stack
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from metabench.errors import (
@@ -25,7 +20,7 @@ from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
 from metabench.methods.requirements import require_method
 from metabench.system.foreign import call_foreign, name_raised
-from metabench.system.source_code import digest_sources, find_foreign_sources, importing_from
+from metabench.system.source_code import digest_sources, find_foreign_sources, import_file
 
 if TYPE_CHECKING:
     from metabench.methods.contract import Method
@@ -233,7 +228,7 @@ def _load_from_entry_point(name: str) -> type[Method]:
 def _load_from_file(path: Path, attribute: str) -> type[Method]:
     if not path.is_file():
         raise MetabenchError(f"{path}: no such file; expected path/to/file.py:Class")
-    module = _import_file(path)
+    module = import_file(path)
     if not attribute or not hasattr(module, attribute):
         classes = [
             name
@@ -266,31 +261,6 @@ def check_foreign_name(spec: str, name: str) -> None:
         raise MetabenchError(
             f"method {expected!r} ({origin}): expected its name to be {expected!r}, found {name!r}"
         )
-
-
-def _import_file(path: Path) -> ModuleType:
-    # Named by its whole path: files of one name in two folders are two modules.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    name = f"metabench_file_{digest}"
-    importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
-    if any(frame.f_globals.get("__name__") == name for frame in importing):
-        raise MetabenchError(
-            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
-            '"__main__":`'
-        )
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = module  # dataclasses and pydantic look annotations up there
-    blamed = call_foreign(lambda each: MethodError(f"{path}: failed to load: {name_raised(each)}"))
-    try:
-        with blamed, importing_from(path):
-            specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[module.__name__]
-        raise
-    return module
 
 
 def _name_distribution(point: EntryPoint) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from traceback import walk_stack
+from types import ModuleType
 
-from metabench.errors import MetabenchError
+from metabench.errors import MetabenchError, MethodError
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.home import list_files
 
 OWN_PACKAGES = frozenset({"metabench", "metabench_baselines"})
@@ -77,8 +81,43 @@ def digest_sources(places: Sequence[Path]) -> str | None:
     return "sha256:" + digest.hexdigest()
 
 
+def name_module(path: Path) -> str:
+    """What the file of a method is imported as: by its whole path, as files of one name in two folders are two.
+
+    Raises:
+        MetabenchError: it is being imported right now, by whoever asks.
+    """
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    name = f"metabench_file_{digest}"
+    importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
+    if any(frame.f_globals.get("__name__") == name for frame in importing):
+        raise MetabenchError(
+            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
+            '"__main__":`'
+        )
+    return name
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module that a file of foreign code is; raises `MethodError` if its import fails."""
+    name = name_module(path)
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module  # dataclasses and pydantic look annotations up there
+    blamed = call_foreign(lambda each: MethodError(f"{path}: failed to load: {name_raised(each)}"))
+    try:
+        with blamed, _importing_from(path):
+            specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    return module
+
+
 @contextmanager
-def importing_from(file: Path) -> Iterator[None]:
+def _importing_from(file: Path) -> Iterator[None]:
     """While entered, modules are looked for beside `file` first, as Python does for the script that it runs.
 
     Afterwards they are looked for there last, for what the code imports later: others keep their names.

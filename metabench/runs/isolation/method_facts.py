@@ -27,7 +27,7 @@ from metabench.runs.isolation.channel import DESCRIBE
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
 from metabench.runs.isolation.process import make_scratch, name_for_process, start_policy_process
 from metabench.system.plain_values import make_plain
-from metabench.system.source_code import digest_sources, find_package_source
+from metabench.system.source_code import digest_sources, find_package_source, name_module
 from metabench.system.strict_model import StrictModel
 
 PATIENCE = 300.0
@@ -176,6 +176,9 @@ def _find_own_source(spec: str) -> Path:
     file = Path(path + ".py")
     if not file.is_file():
         raise MetabenchError(f"{file}: no such file; expected path/to/file.py:Class")
+    name_module(
+        file
+    )  # a file that asks for its own method at import would start a process that does so, too
     return file.resolve()
 
 

@@ -13,7 +13,6 @@ from metabench.data.making.build import build_data
 from metabench.data.storage.store import open_store
 from metabench.suites import load_suite
 
-
 WITHOUT_METABENCH = """
 import sys
 import minari, numpy as np

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from metabench.system.foreign import call_foreign, name_raised
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -37,14 +39,20 @@ class Finding:
         return self.problem is None
 
 
+class _RaisedError(Exception):
+    """What a check raised, in words."""
+
+
 def run_check(
     suite: str, title: str, expected: str, check: Callable[[], str | Remark | None]
 ) -> Finding:
     """Run `check`, which returns the problem, a remark or None; what it raises is a problem as well."""
     try:
-        found = check()
-    except Exception as error:  # a plugin may raise anything: that is a finding, too
-        found = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        # A plugin may raise anything: that is a finding, too.
+        with call_foreign(lambda error: _RaisedError(name_raised(error))):
+            found = check()
+    except _RaisedError as error:
+        found = str(error)
     if isinstance(found, Remark):
         return Finding(suite, title, expected, None, found.text)
     return Finding(suite, title, expected, found)

@@ -71,7 +71,8 @@ class PolicyChecks:
         )
         yield (
             "saves",
-            "at least a folder, with nothing but readable .safetensors and .json files",
+            "at least a folder, with nothing but readable .safetensors and .json files "
+            "(what the numbers in an array mean, such as a pickle, cannot be seen)",
             self._check_saves,
         )
         yield "loads", "a saved and loaded policy acts the same, exactly", self._check_loads

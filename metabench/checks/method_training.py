@@ -40,7 +40,7 @@ class TrainingChecks:
         self.suite = suite
         self.policy: Policy | None = None
         self._spec, self._preset, self._scratch = spec, preset, scratch
-        self.name = name_method(spec, self.make_method())
+        self.name = name_method(spec, self.make_method().name)
         self.privileged = self.make_method().privileged
         self._data = load_data(suite, DATASET)
         self.script = script_logged_lanes(suite, self._data)

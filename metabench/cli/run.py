@@ -151,7 +151,9 @@ def run(
     overrides = { width = 64 }                # configuration keys and values
     grid = { learning_rate = [0.001, 0.01] }  # every combination of these
 
-    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong, 3 another process runs some, 130 stopped.
+    A method whose code fails before it says what it is, is left out, and the others are run.
+    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 3 another process
+    runs some, 130 stopped.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import catch_interrupt
@@ -198,18 +200,29 @@ def run(
     )
     engine = choose_executor(request)
 
+    left_out: dict[str, str] = {}
+
+    def leave_out(method: str, error: MetabenchError) -> None:
+        if method not in left_out:
+            left_out[method] = " ".join(str(error).split())
+            print_note(f"error: {left_out[method]}")
+
     def plan() -> Sequence[PlannedCell]:
-        return plan_cells(request) if sweep is None else plan_sweep(sweep, request)
+        if sweep is not None:
+            return plan_sweep(sweep, request, leave_out)
+        return plan_cells(request, leave_out)
 
     console = Console()
     planned = plan()
+    if left_out and not planned:
+        raise typer.Exit(2)
     settings = make_settings(request, engine, planned)
     engine.check(settings)
     if tensorboard is not None:
         check_tensorboard()
     if dry_run:
         show_plan(planned, results, workers or 1, console)
-        return
+        raise typer.Exit(2 if left_out else 0)
     with make_display(console, lambda: planned) as display:
         if prepare_data(planned, display.show_building):
             planned = plan()
@@ -230,8 +243,10 @@ def run(
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
         raise CancelledError(f"{command} goes on from here")
-    if outcome.failed or outcome.busy:
-        raise typer.Exit(1 if outcome.failed else BUSY)
+    if outcome.failed:
+        raise typer.Exit(1)
+    if left_out or outcome.busy:
+        raise typer.Exit(2 if left_out else BUSY)
 
 
 def _check_names_given(

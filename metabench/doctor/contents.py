@@ -11,10 +11,15 @@ from metabench.data.storage.store import check_hashes
 from metabench.doctor.installation import GIB, Diagnosis, shorten_to_line
 from metabench.errors import MetabenchError
 from metabench.methods.registry import find_registered_methods, load_method_class
+from metabench.runs.isolation.limits import Limits
+from metabench.runs.isolation.method_facts import find_facts
 from metabench.runs.kept.run_folder import list_begun_cells
 from metabench.suites import Suite, load_suite
 from metabench.suites.catalogue import list_suite_summaries
 from metabench.system.home import home
+
+IMPORTING = Limits(seconds=120.0)
+"""What a plugin's import may take."""
 
 
 def examine_contents() -> Iterator[Diagnosis]:
@@ -79,7 +84,10 @@ def _examine_methods() -> Iterator[Diagnosis]:
     sound = 0
     for name, method in registered.items():
         try:
-            load_method_class(name)
+            if method.built_in:
+                load_method_class(name)
+            else:  # its import may do anything
+                find_facts(name, "cpu", [], {}, IMPORTING)
             sound += 1
         except MetabenchError as error:
             advice = "reinstall metabench" if method.built_in else "repair or uninstall its package"

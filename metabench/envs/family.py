@@ -18,6 +18,7 @@ from metabench.envs.blind import BlindScripts
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, UnknownNameError
+from metabench.system.foreign import call_foreign, name_raised
 
 FAMILIES: Mapping[str, str] = {
     "ant-dir": "metabench.envs.locomotion.families:AntDirFamily",
@@ -248,13 +249,9 @@ def _load_plugin_family(name: str) -> Any:
         raise MetabenchError(
             f"task family {name!r} is registered twice: by {values}; uninstall one of them"
         )
-    try:
+    what = f"task family {name!r}: its plugin {values}"
+    with call_foreign(lambda error: MetabenchError(f"{what} failed to load: {name_raised(error)}")):
         found = plugins[name][0].load()
-    except Exception as error:  # a plugin's import may raise anything
-        problem = f"{type(error).__name__}: {error}"
-        raise MetabenchError(
-            f"task family {name!r}: its plugin {values} failed to load: {problem}"
-        ) from error
     if not isinstance(found, type) or not issubclass(found, TaskFamily):
         raise MetabenchError(
             f"task family {name!r} ({values}): expected a subclass of metabench.TaskFamily"

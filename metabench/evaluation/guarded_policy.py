@@ -13,6 +13,7 @@ import numpy as np
 from metabench.envs import Array, Spaces
 from metabench.errors import MethodError, PolicyProcessError
 from metabench.methods.contract import Episode, Policy, Prediction, Step
+from metabench.system.foreign import name_raised
 
 TOLERANCE = 1e-6
 """Actions out of bounds by no more than this are clipped, by more they are errors."""
@@ -53,7 +54,7 @@ class GuardedPolicy:
         """
         try:
             return bool(self._policy.predicts)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._make_error("predicts", error) from error
 
     def reset(
@@ -74,12 +75,12 @@ class GuardedPolicy:
         """
         try:
             self._policy.reset(list(groups), list(seeds))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._make_error("reset", error) from error
         if revealed is not None:
             try:
                 self._policy.reveal([copy.deepcopy(dict(task)) for task in revealed])
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise self._make_error("reveal", error) from error
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
@@ -91,7 +92,7 @@ class GuardedPolicy:
         start = time.perf_counter()
         try:
             self._policy.adapt(given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._make_error("adapt", error) from error
         self.seconds_adapting += time.perf_counter() - start
         self.adapt_calls += 1
@@ -108,7 +109,7 @@ class GuardedPolicy:
         start = time.perf_counter()
         try:
             chosen = self._policy.act(step)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._make_error(f"act at step {timestep}", error) from error
         self.seconds_acting += time.perf_counter() - start
         self.act_calls += 1
@@ -124,7 +125,7 @@ class GuardedPolicy:
         start = time.perf_counter()
         try:
             said = self._policy.predict(given, actions.copy())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._make_error("predict", error) from error
         self.seconds_predicting += time.perf_counter() - start
         self.predict_calls += 1
@@ -184,11 +185,9 @@ class GuardedPolicy:
         # Clipped after rounding to float32, which could carry an action beyond its bound again.
         return np.clip(finite, self._low.astype(np.float32), self._high.astype(np.float32))
 
-    def _make_error(self, call: str, error: Exception) -> MethodError:
+    def _make_error(self, call: str, error: BaseException) -> MethodError:
         what = (
-            str(error)
-            if isinstance(error, PolicyProcessError)
-            else f"raised {type(error).__name__}: {error}"
+            str(error) if isinstance(error, PolicyProcessError) else f"raised {name_raised(error)}"
         )
         return MethodError(f"method {self.name!r}: {call} {what}")
 

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import MetabenchError
+from metabench.methods.configuring import find_overrides
 from metabench.methods.contract import Method
-from metabench.methods.registry import (
-    ENTRY_POINT_GROUP,
-    find_overrides,
-    find_registered_methods,
-)
+from metabench.methods.registry import ENTRY_POINT_GROUP, find_registered_methods
 
 
 def name_method_class(method: object) -> str:

@@ -13,15 +13,22 @@ from traceback import walk_stack
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from metabench.errors import MetabenchError, UnknownNameError, key_and_problem
+from metabench.errors import (
+    DataError,
+    MetabenchError,
+    MethodError,
+    UnknownNameError,
+    first_problem,
+)
+from metabench.methods.configuring import configure
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
 from metabench.methods.presets import check_preset
 from metabench.methods.requirements import require_method
-from metabench.system.plain_values import make_plain
-from metabench.system.source_code import digest_sources, find_foreign_sources
+from metabench.system.foreign import call_foreign, name_raised
+from metabench.system.source_code import digest_sources, find_foreign_sources, importing_from
 
 if TYPE_CHECKING:
-    from metabench.methods.contract import Config, Method
+    from metabench.methods.contract import Method
 
 ENTRY_POINT_GROUP = "metabench.methods"
 """An entry point names a method and points at its class: `my-method = "my_method:MyMethod"`."""
@@ -88,7 +95,8 @@ def load_method_class(spec: str) -> tuple[type[Method], str | None]:
 
     Raises:
         UnknownNameError: no such method, class or variant.
-        MetabenchError: its import fails, its name is registered twice, or it is no method.
+        MethodError: its import fails.
+        MetabenchError: its name is registered twice, or it is no method.
     """
     if not isinstance(spec, str):
         raise MetabenchError(f"expected the name of a method, found {spec!r:.80}")
@@ -135,12 +143,9 @@ def load_method(
         )
     changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
     configuration = configure(method.name, presets[preset], changes)
-    try:
+    what = f"method {method.name!r}: cannot be made of its configuration alone"
+    with call_foreign(lambda error: MethodError(f"{what}: {name_raised(error)}")):
         return method(configuration)
-    except Exception as error:  # foreign code may raise anything
-        raise MetabenchError(
-            f"method {method.name!r}: cannot be made of its configuration alone: {type(error).__name__}: {error}"
-        ) from error
 
 
 def find_method_sources(method: type[Method]) -> tuple[Path, ...]:
@@ -167,62 +172,61 @@ def check_method_code(method: type[Method], expected: str | None) -> None:
         )
 
 
-def name_method(spec: str, method: Method) -> str:
-    """The name of `method`, loaded from `spec`, in records and tables: `meta-dt`, `meta-dt/no_context`."""
-    variant = spec.rpartition(".py:")[2].partition("/")[2]
-    return f"{method.name}/{variant}" if variant else method.name
+def configure_method(
+    spec: str, configuration: Mapping[str, Any], code: str | None = None
+) -> Method:
+    """The method of `spec` with a full configuration; the variant that `spec` may name is in it.
 
+    Args:
+        spec: what `load_method` takes.
+        configuration: all keys and values.
+        code: the hash of the code that it must be of; None takes any.
 
-def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
-    """The configuration keys of `method` that differ from its `preset` for `suite`, with their values as JSON."""
-    presets = type(method).presets(suite)
-    check_preset(method.name, preset, presets)
-    usual = presets[preset].model_dump(mode="json")
-    return {
-        key: value
-        for key, value in method.config.model_dump(mode="json").items()
-        if value != usual[key]
-    }
-
-
-def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
-    """`preset` of the method `name` with some keys changed; raises `UnknownNameError` or `MetabenchError`."""
+    Raises:
+        DataError: the method does not take this configuration.
+        MetabenchError: it cannot be had, or is of other code.
+    """
     from pydantic import ValidationError
 
-    keys = type(preset).model_fields
-    for key in changes:
-        if key not in keys:
-            raise UnknownNameError(f"configuration key of method {name}", key, keys)
-    if not changes:
-        return preset
-    changes = {key: make_plain(value, f"method {name!r}: {key}") for key, value in changes.items()}
-    try:  # validated anew: `model_copy(update=...)` would take any value
-        return type(preset).model_validate({**preset.model_dump(), **changes})
+    found, _ = load_method_class(spec)
+    check_method_code(found, code)
+    try:
+        return found(found.config_class.model_validate(configuration))
     except ValidationError as error:
-        key, problem = key_and_problem(error)
-        what = f"configuration key {key!r}" if key else "configuration"
-        raise MetabenchError(f"method {name!r}: {what}: {problem}") from error
+        problem = first_problem(error, "(whole configuration)")
+        raise DataError(f"method {spec!r}: the configuration does not fit it: {problem}") from error
 
 
-def _load_from_entry_point(name: str) -> type[Method]:
+def name_method(spec: str, name: str) -> str:
+    """The method called `name`, loaded from `spec`, in records and tables: `meta-dt`, `meta-dt/no_context`."""
+    variant = spec.rpartition(".py:")[2].partition("/")[2]
+    return f"{name}/{variant}" if variant else name
+
+
+def find_entry_point(name: str) -> EntryPoint:
+    """Where the installed method `name` is; nothing is imported.
+
+    Raises:
+        UnknownNameError: no such method.
+        MetabenchError: its name is registered twice, or has changed.
+    """
     registered = find_registered_methods()
     refuse_former_name(name, registered)
     if name not in registered:
         raise UnknownNameError("method", name, registered)
-    entry = registered[name]
-    if entry.conflict:
-        raise MetabenchError(f"{entry.conflict}; uninstall one of them")
-    try:
-        found = entry.points[0].load()
-    except Exception as error:  # a plugin's import may raise anything
-        raise MetabenchError(
-            f"method {name!r}: its plugin {entry.origin} failed to load: {type(error).__name__}: {error}"
-        ) from error
+    if registered[name].conflict:
+        raise MetabenchError(f"{registered[name].conflict}; uninstall one of them")
+    return registered[name].points[0]
+
+
+def _load_from_entry_point(name: str) -> type[Method]:
+    point = find_entry_point(name)
+    entry = find_registered_methods()[name]
+    what = f"method {name!r}: its plugin {entry.origin}"
+    with call_foreign(lambda error: MethodError(f"{what} failed to load: {name_raised(error)}")):
+        found = point.load()
     method = require_method(found, f"method {name!r} ({entry.origin})")
-    if method.name != name:
-        raise MetabenchError(
-            f"method {name!r} ({entry.origin}): expected its name to be {name!r}, found {method.name!r}"
-        )
+    check_foreign_name(name, method.name)
     return method
 
 
@@ -238,13 +242,30 @@ def _load_from_file(path: Path, attribute: str) -> type[Method]:
         ]
         raise UnknownNameError(f"class of {path}", attribute, classes)
     method = require_method(getattr(module, attribute), f"{path}:{attribute}")
-    registered = find_registered_methods().get(method.name)
-    if (registered is not None and registered.built_in) or method.name in PRESENT_NAMES:
-        raise MetabenchError(
-            f"{path}:{attribute}: its name {method.name!r} is that of a method of metabench; expected another, such as "
-            f"{'my-' + method.name!r}"
-        )
+    check_foreign_name(f"{path}:{attribute}", method.name)
     return method
+
+
+def is_built_in(spec: str) -> bool:
+    """Whether `spec` names a method that comes with metabench; nothing is imported."""
+    registered = find_registered_methods().get(spec.partition("/")[0])
+    return ".py:" not in spec and registered is not None and registered.built_in
+
+
+def check_foreign_name(spec: str, name: str) -> None:
+    """Raise `MetabenchError` if the method of `spec`, which does not come with metabench, may not be called `name`."""
+    if ".py:" in spec:
+        registered = find_registered_methods().get(name)
+        if (registered is not None and registered.built_in) or name in PRESENT_NAMES:
+            raise MetabenchError(
+                f"{spec}: its name {name!r} is that of a method of metabench; expected another, such as "
+                f"{'my-' + name!r}"
+            )
+    elif name != (expected := spec.partition("/")[0]):
+        origin = find_registered_methods()[expected].origin
+        raise MetabenchError(
+            f"method {expected!r} ({origin}): expected its name to be {expected!r}, found {name!r}"
+        )
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -262,11 +283,13 @@ def _import_file(path: Path) -> ModuleType:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[module.__name__] = module  # dataclasses and pydantic look annotations up there
+    blamed = call_foreign(lambda each: MethodError(f"{path}: failed to load: {name_raised(each)}"))
     try:
-        specification.loader.exec_module(module)
-    except Exception as error:  # a file's import may raise anything
+        with blamed, importing_from(path):
+            specification.loader.exec_module(module)
+    except BaseException:
         del sys.modules[module.__name__]
-        raise MetabenchError(f"{path}: failed to load: {type(error).__name__}: {error}") from error
+        raise
     return module
 
 

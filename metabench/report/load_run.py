@@ -9,7 +9,7 @@ from typing import Any
 
 from metabench.errors import DataError, MetabenchError
 from metabench.leaderboard.records import list_record_paths
-from metabench.methods.registry import find_overrides
+from metabench.methods.configuring import find_overrides
 from metabench.runs.kept.record import Cell, Record, read_record
 from metabench.runs.kept.record_file import FAILED_SUFFIX, SUFFIX, strip_suffix
 from metabench.runs.kept.saved_policy import FACTS, Training, read_training

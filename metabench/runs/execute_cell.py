@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from metabench.data.load import load_data
 from metabench.errors import CancelledError, DataError, MethodError
 from metabench.evaluation.evaluate import evaluate
 from metabench.evaluation.independence import choose_replay
 from metabench.evaluation.prediction.measure import evaluate_predictions
 from metabench.evaluation.protocol import PREDICTION
 from metabench.evaluation.rows import sum_counts
-from metabench.evaluation.task_code_probe import probe_task_codes
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import find_overrides, load_method
-from metabench.methods.training_run import TrainingProgress, TrainingRun
+from metabench.methods.registry import is_built_in, load_method
+from metabench.methods.training_run import TrainingProgress
 from metabench.runs.isolation.isolated_policy import open_isolated
-from metabench.runs.kept.clock import Clock
+from metabench.runs.isolation.method_facts import read_facts, refuse_privileged
+from metabench.runs.kept.earlier_record import covers
 from metabench.runs.kept.finished_track import FinishedTrack, keep_track, read_track
 from metabench.runs.kept.foreign_code import find_foreign_code
 from metabench.runs.kept.provenance import Timings, make_provenance
@@ -43,14 +39,13 @@ from metabench.runs.kept.saved_policy import (
     load_trained_policy,
     policy_folder,
     read_training,
-    save_trained,
 )
-from metabench.runs.plan import covers
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.runs.tensorboard import CurveWriter
+from metabench.runs.training.train_cell import train_cell
 from metabench.suites import Suite, load_suite
-from metabench.system.plain_values import make_plain, name_numbers
+from metabench.system.foreign import remove_folder
 from metabench.system.torch_settings import torch_settings
 from metabench.system.writing import check_room
 
@@ -105,17 +100,22 @@ class _Execution:
         self.cancelled = cancelled
         self.curves = CurveWriter(settings.tensorboard, planned.cell)
         self.suite: Suite = load_suite(planned.suite_folder)
-        self.method: Method = load_method(
-            planned.spec,
-            preset=planned.cell.preset,
-            suite=planned.cell.suite,
-            overrides=planned.overrides,
-        )
-        if digest_of(self.method.config.model_dump(mode="json")) != planned.cell.config_digest:
-            raise MethodError(
-                f"method {planned.cell.method!r}: its configuration changed after the cell was planned"
+        self.apart = settings.isolate and not is_built_in(planned.spec)
+        self.method: Method | None = None
+        cell = planned.cell
+        self.facts = planned.facts
+        if self.apart:  # then its code is never imported here
+            refuse_privileged(self.facts)
+        else:
+            self.method = load_method(
+                planned.spec, preset=cell.preset, suite=cell.suite, overrides=planned.overrides
             )
-        self.foreign_code = find_foreign_code(planned.cell, type(self.method), self.suite)
+            self.facts = read_facts(self.method, cell.preset, cell.suite)
+        if digest_of(self.facts.configuration) != cell.config_digest:
+            raise MethodError(
+                f"method {cell.method!r}: its configuration changed after the cell was planned"
+            )
+        self.foreign_code = find_foreign_code(cell, self.facts.sources, self.suite)
 
     def run(self) -> Record:
         """Do what is left of the cell."""
@@ -133,7 +133,7 @@ class _Execution:
             copy_trained(trained, policy_folder(self.planned.cell))
         write_record(record, self.planned.record_path)
         self.planned.failure_path.unlink(missing_ok=True)
-        shutil.rmtree(self.folder)
+        remove_folder(self.folder)
         return record
 
     def _train_or_find(self) -> tuple[Path, Training]:
@@ -148,60 +148,19 @@ class _Execution:
                     return folder, training
         # Evaluations of a policy that is gone or damaged must not be taken for those of the one trained now.
         shutil.rmtree(self.folder / "evaluated", ignore_errors=True)
-        return candidates[0], self._train(candidates[0])
-
-    def _train(self, folder: Path) -> Training:
-        cell, clock = self.planned.cell, Clock(self.folder / "clock.json")
-        data = load_data(self.suite, cell.dataset, build=False)
-
-        def progress(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
-            clock.tick()
-            self.curves.follow(run.curve)
-            self.progress(f"training: {stage}", done, total, metrics)
-
-        run = TrainingRun(
-            cell.seed,
-            self.settings.device,
-            self.folder / "checkpoints",
-            self.settings.checkpoint_seconds,
-            progress,
+        training = train_cell(
+            self.planned,
+            self.settings,
+            self.suite,
+            self.method,
+            self.facts,
+            self.folder,
+            candidates[0],
+            self.progress,
             self.cancelled,
+            self.curves.follow,
         )
-        self.progress("training", 0, 0, {})
-        try:
-            policy = self.method.train(data, run)
-        finally:
-            clock.write()
-        if not isinstance(policy, Policy):
-            raise MethodError(
-                f"method {cell.method!r}: train must return a Policy, not {type(policy).__name__}"
-            )
-        probe = probe_task_codes(policy, self.suite, cell.dataset)
-        summary = run.summary if probe is None else {**run.summary, "task_probe": probe}
-        try:
-            training = Training(
-                cell=cell,
-                spec=self.planned.spec,
-                overrides=dict(self.planned.overrides),
-                configuration=self.method.config.model_dump(mode="json"),
-                parameters=policy.parameter_count(),
-                training_tasks=data.num_tasks,
-                curve=tuple(name_numbers(run.curve)),
-                summary=name_numbers(make_plain(summary, "run.summary")),
-                seconds=clock.seconds,
-                resumed=clock.attempts - 1,
-                device=self.settings.device,
-                threads=self.settings.threads,
-                warnings=clock.warnings,
-            )
-            json.dumps(training.model_dump(mode="json"), allow_nan=False)
-        except (ValidationError, ValueError, TypeError) as error:
-            first = " ".join(str(error).split())
-            raise MethodError(
-                f"method {cell.method!r}: training logged what a record cannot hold: {first:.300}"
-            ) from error
-        save_trained(policy, training, folder)
-        return read_training(folder)
+        return candidates[0], training
 
     def _find_or_measure_track(self, trained: Path, split: str, track: str) -> FinishedTrack:
         """One track's evaluation of the policy as it was saved, from an earlier attempt if that finished it."""
@@ -236,7 +195,7 @@ class _Execution:
                 track,
                 split=split,
                 seed=self.planned.cell.seed,
-                privileged=self.method.privileged,
+                privileged=self.facts.privileged,
                 name=self.planned.cell.method,
                 replays=[replayed[2]] if replayed[:2] == (split, track) else (),
                 progress=progress,
@@ -247,15 +206,14 @@ class _Execution:
 
     def _open_policy(self, trained: Path) -> AbstractContextManager[Policy]:
         """The saved policy: here, or in a process of its own."""
-        if not self.settings.isolate or self.method.privileged:
+        if self.method is not None and (not self.settings.isolate or self.facts.privileged):
             return nullcontext(load_trained_policy(self.method, trained, self.suite.spaces))
-        configuration = self.method.config.model_dump(mode="json")
         return open_isolated(
             self.planned.spec,
             trained / POLICY,
             self.suite.spaces,
             self.settings.limits,
-            configuration=configuration,
+            configuration=self.facts.configuration,
             code=self.planned.cell.method_code,
         )
 
@@ -263,9 +221,9 @@ class _Execution:
         cell = self.planned.cell
         result = Result(
             cell=cell,
-            configuration=self.method.config.model_dump(mode="json"),
-            overrides=find_overrides(self.method, cell.preset, cell.suite),
-            privileged=self.method.privileged,
+            configuration=self.facts.configuration,
+            overrides=self.facts.overrides,
+            privileged=self.facts.privileged,
             parameters=training.parameters,
             training_tasks=training.training_tasks,
             curve=training.curve,
@@ -278,7 +236,7 @@ class _Execution:
             else None,
         )
         timings = Timings(
-            pretraining=self.method.pretraining_seconds(),
+            pretraining=self.facts.pretraining_seconds,
             training=training.seconds,
             evaluating=sum(track.seconds_evaluating for track in tracks),
             stages=[stage for track in tracks for stage in track.stages],

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
 from metabench.data.storage.store import store_exists
-from metabench.errors import DataError, MetabenchError, NoEnvironmentError
+from metabench.errors import MetabenchError, MethodError, NoEnvironmentError
 from metabench.evaluation.protocol import (
     PREDICTION,
     PROTOCOL,
     SPLITS,
     SUPPORT_DATASET,
-    TRACKS,
     VALIDATION,
     choose_tracks,
     list_behaviours,
 )
-from metabench.methods.contract import Method
-from metabench.methods.registry import digest_method_code, load_method, name_method
-from metabench.runs.kept.record import Cell, Record, digest_of, read_record
-from metabench.runs.kept.run_folder import is_replaced, list_begun_cells
+from metabench.methods.registry import is_built_in, name_method
+from metabench.runs.isolation.method_facts import MethodFacts, find_facts, refuse_privileged
+from metabench.runs.kept.earlier_record import UNKNOWN_DIGEST, look_for_record
+from metabench.runs.kept.record import Cell, digest_of
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.request import RunRequest
 from metabench.suites import Suite, load_suite
 from metabench.system.plain_values import make_plain
 
-CODE = frozenset({"method_version", "method_code", "suite_code"})
-"""What of a cell is another once code was edited."""
 
-UNKNOWN_DIGEST = "unknown"
-"""Dataset digest of a cell that was planned without building its data."""
-
-
-def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
+def plan_cells(
+    request: RunRequest, leave_out: Callable[[str, MethodError], None] | None = None
+) -> tuple[PlannedCell, ...]:
     """Plan a cell for each suite, dataset, method and seed; nothing is built, written or run.
+
+    Methods that do not come with metabench are imported in processes of their own, which tell what they are.
 
     Where data is not built yet, its digest is the one in suite.toml, or `UNKNOWN_DIGEST`. Once `prepare_data` has built
     it, plan again: on another machine another digest may have come out, and the cells are others.
 
+    Args:
+        request: what is wanted.
+        leave_out: told of a method whose code fails before it says what it is, and why; it is planned without. None
+            plans nothing then.
+
     Raises:
+        MethodError: a method's code failed.
         UnknownNameError: no such suite, dataset, method, variant, preset, track or configuration key.
         MetabenchError: a method cannot act in a suite, a suite's environment cannot be had here, or a name or value is
             invalid.
@@ -54,15 +56,20 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
         (suite, dataset, suite.dataset(dataset).version, *chosen[suite.folder])
         for suite, dataset in itertools.product(suites, request.datasets)
     ]
-    methods = {
-        (suite.name, spec): _load_fitting_method(suite, spec, request)
-        for suite in suites
-        for spec in request.methods
-    }
-    codes = {key: digest_method_code(type(method)) for key, method in methods.items()}
+    methods: dict[tuple[str, str], MethodFacts] = {}
+    for spec in request.methods:
+        try:
+            methods |= _find_fitting_methods(suites, spec, request)
+        except MethodError as error:
+            if leave_out is None:
+                raise
+            leave_out(spec, error)
+    codes = {key: method.code for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
     for suite, dataset, version, tracks, problem in settings:
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
+            if (suite.name, spec) not in methods:
+                continue
             method = methods[suite.name, spec]
             if problem is not None and not method.predicts:
                 raise problem
@@ -77,10 +84,10 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 dataset=dataset,
                 dataset_version=version,
                 dataset_digest=digest,
-                method=name_method(spec, method),
+                method=name_method(spec, method.name),
                 method_version=method.version,
                 preset=request.preset,
-                config_digest=digest_of(method.config.model_dump(mode="json")),
+                config_digest=digest_of(method.configuration),
                 seed=seed,
                 protocol=PROTOCOL,
                 method_code=codes[suite.name, spec],
@@ -90,13 +97,14 @@ def plan_cells(request: RunRequest) -> tuple[PlannedCell, ...]:
                 cell=cell,
                 suite_folder=suite.folder,
                 spec=spec,
+                facts=method,
                 overrides={key: make_plain(value, key) for key, value in request.overrides.items()},
                 tracks=own,
                 results=request.results,
                 overwrite=request.overwrite,
                 warnings=warnings,
             )
-            planned.setdefault(cell, fresh if request.overwrite else _look_for_record(fresh))
+            planned.setdefault(cell, fresh if request.overwrite else look_for_record(fresh))
     check_names(planned.values())
     return tuple(planned.values())
 
@@ -127,7 +135,7 @@ def datasets_needed(
 
 
 def _leave_out_predictions(
-    tracks: tuple[tuple[str, str], ...], method: Method
+    tracks: tuple[tuple[str, str], ...], method: MethodFacts
 ) -> tuple[tuple[str, str], ...]:
     """The tracks of a method: one without a world model has nothing to predict by."""
     if method.predicts:
@@ -162,26 +170,28 @@ def _choose_tracks(
     return chosen, None
 
 
-def covers(record: Record, planned: PlannedCell) -> bool:
-    """Whether `record` is of this very cell and has all its tracks."""
-    missing = set(planned.tracks) - _tracks_of(record)
-    if record.result.predictions == ():  # it was asked, and its policy predicts nothing
-        missing = {pair for pair in missing if pair[1] != PREDICTION}
-    return record.result.cell == planned.cell and not missing
-
-
-def _load_fitting_method(suite: Suite, spec: str, request: RunRequest) -> Method:
-    """The method of a cell, configured; raises `MetabenchError` if it cannot act in the suite."""
-    method = load_method(spec, preset=request.preset, suite=suite.name, overrides=request.overrides)
-    if suite.spaces.discrete and not method.discrete_actions:
-        raise MetabenchError(
-            f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no discrete actions"
-        )
-    if not suite.spaces.discrete and not method.continuous_actions:
-        raise MetabenchError(
-            f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no continuous actions"
-        )
-    return method
+def _find_fitting_methods(
+    suites: Sequence[Suite], spec: str, request: RunRequest
+) -> dict[tuple[str, str], MethodFacts]:
+    """A method, configured for each suite; raises `MetabenchError` if it cannot act in one of them."""
+    found = find_facts(
+        spec,
+        request.preset,
+        [suite.name for suite in suites],
+        request.overrides,
+        request.limits,
+        confined=request.isolate,
+    )
+    for suite, method in zip(suites, found, strict=True):
+        if request.isolate and not is_built_in(spec):
+            refuse_privileged(method)
+        discrete = suite.spaces.discrete
+        if not (method.discrete_actions if discrete else method.continuous_actions):
+            kind = "discrete" if discrete else "continuous"
+            raise MetabenchError(
+                f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no {kind} actions"
+            )
+    return {(suite.name, spec): method for suite, method in zip(suites, found, strict=True)}
 
 
 def _look_up_data(
@@ -204,94 +214,3 @@ def _identify_data(suite: Suite, dataset: str) -> DatasetIdentity:
         return read_dataset_identity(suite, dataset)
     recipe = suite.dataset(dataset)
     return DatasetIdentity(recipe.version, recipe.digest or UNKNOWN_DIGEST, recipe.digest)
-
-
-def _tracks_of(record: Record) -> set[tuple[str, str]]:
-    result = record.result
-    predicted = {(each.split, PREDICTION) for each in result.predictions or ()}
-    return {(block.split, block.track) for block in result.blocks} | predicted
-
-
-def _look_for_record(planned: PlannedCell) -> PlannedCell:
-    """What the results folder says of a cell."""
-    path = planned.record_path
-    if planned.cell.dataset_digest == UNKNOWN_DIGEST:
-        return dataclasses.replace(planned, note="its data is not built yet")
-    if is_replaced(planned.cell, path):
-        return dataclasses.replace(planned, note="goes on with the run that replaces its record")
-    if not path.exists():
-        return _look_for_sibling(dataclasses.replace(planned, note=_tell_of_other_code(planned)))
-    try:
-        record = read_record(path)
-    except DataError as error:
-        return dataclasses.replace(
-            planned, state="corrupt", note=f"{error}; delete it or use --overwrite"
-        )
-    if covers(record, planned):
-        return dataclasses.replace(planned, state="finished")
-    if record.result.cell == planned.cell:
-        tracks = sorted(
-            _tracks_of(record) | set(planned.tracks),
-            key=lambda pair: (
-                pair[1] == PREDICTION,
-                (*SPLITS, VALIDATION).index(pair[0]),
-                (*TRACKS, PREDICTION).index(pair[1]),
-            ),
-        )
-        return dataclasses.replace(
-            planned, tracks=tuple(tracks), extends=True, note="adds tracks to its record"
-        )
-    different = _find_differences(record.result.cell, planned.cell)
-    what = f"another {different[0].replace('_', ' ')}"
-    if "protocol" in different:
-        what = f"protocol {record.result.cell.protocol} where one of protocol {PROTOCOL} belongs"
-    note = f"{path}: holds a record of {what}; delete it or use --overwrite"
-    return dataclasses.replace(planned, state="corrupt", note=note)
-
-
-def _look_for_sibling(planned: PlannedCell) -> PlannedCell:
-    """Whether the same cell has acted in validation tasks, or in test tasks: it need not be trained again."""
-    results = planned.results if planned.develops else planned.results / VALIDATION
-    try:
-        record = read_record(results / planned.cell.path)
-    except DataError:  # there is none, or a damaged one: then it is trained
-        return planned
-    if record.result.cell != planned.cell:
-        return planned
-    acted = "test" if planned.develops else VALIDATION
-    return dataclasses.replace(
-        planned,
-        extends=True,
-        note=f"its policy has acted in {acted} tasks; it is not trained again",
-    )
-
-
-def _tell_of_other_code(planned: PlannedCell) -> str:
-    """What an interrupted attempt or a record was of, if only the code was another; empty if there is none."""
-    cell = planned.cell
-    for progress, _ in list_begun_cells():
-        if changed := _name_changed_code(progress.cell, cell):
-            return f"begins anew: its {changed} changed since it was interrupted"
-    if cell.method_code is None and cell.suite_code is None:
-        return ""  # versions of built-in methods are told by their records' places
-    beside = planned.record_path.parent.parent
-    for path in sorted(beside.glob(f"{cell.preset}-*/{planned.record_path.name}")):
-        try:
-            changed = _name_changed_code(read_record(path).result.cell, cell)
-        except DataError:
-            continue
-        if changed:
-            return f"another cell than {path.parent.name}: its {changed} changed since"
-    return ""
-
-
-def _name_changed_code(old: Cell, new: Cell) -> str:
-    """`method code and suite code`, if nothing else differs; else empty."""
-    different = _find_differences(old, new)
-    if not different or not set(different) <= CODE:
-        return ""
-    return " and ".join(key.replace("_", " ") for key in different)
-
-
-def _find_differences(old: Cell, new: Cell) -> list[str]:
-    return [key for key in Cell.model_fields if getattr(old, key) != getattr(new, key)]

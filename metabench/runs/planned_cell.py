@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metabench.evaluation.protocol import VALIDATION
+from metabench.runs.isolation.method_facts import MethodFacts
 from metabench.runs.kept.record import Cell
 from metabench.runs.kept.record_file import FAILED_SUFFIX
 
@@ -22,6 +23,7 @@ class PlannedCell:
         cell: the cell's identity.
         suite_folder: the folder of its suite.toml.
         spec: what `load_method` takes.
+        facts: what its method says of itself.
         overrides: configuration keys and values on top of preset and variant.
         tracks: the (split, track) to evaluate.
         results: the results folder; the record goes to `record_path` below it.
@@ -37,6 +39,7 @@ class PlannedCell:
     cell: Cell
     suite_folder: Path
     spec: str
+    facts: MethodFacts
     overrides: Mapping[str, Any]
     tracks: tuple[tuple[str, str], ...]
     results: Path

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import ClaimedError, MetabenchError, UnknownNameError
+from metabench.methods.configuring import configure
 from metabench.methods.contract import Config, Method
-from metabench.methods.registry import (
-    configure,
-    digest_method_code,
-    list_methods,
-    load_method_class,
-)
+from metabench.methods.registry import digest_method_code, list_methods, load_method_class
 from metabench.methods.state_files import save_state
 from metabench.methods.training_run import TrainingProgress, TrainingRun
 from metabench.runs.kept.clock import Clock

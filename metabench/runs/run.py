@@ -8,7 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metabench.errors import ClaimedError, MetabenchError
+from metabench.errors import ClaimedError, MetabenchError, MethodError
 from metabench.methods.contract import Method
 from metabench.methods.given_methods import describe_given_method
 from metabench.runs.executors.choice import choose_executor
@@ -109,9 +109,14 @@ def run(
         for spec, own in described
     ]
     executor = choose_executor(request)
-    planned = plan_in_turn(requests)
+    left_out: dict[str, MethodError] = {}
+
+    def leave_out(method: str, error: MethodError) -> None:
+        left_out[method] = error
+
+    planned = plan_in_turn(requests, leave_out)
     if prepare_data(planned):
-        planned = plan_in_turn(requests)
+        planned = plan_in_turn(requests, leave_out)
     failures: dict[int, str] = {}
     busy: dict[int, str] = {}
 
@@ -129,6 +134,8 @@ def run(
         cell = planned[index]
         place = cell.record_path if cell.state == "corrupt" else cell.failure_path
         raise MetabenchError(f"{cell.label}: failed: {message}; see {place}")
+    for error in left_out.values():
+        raise error
     for index in outcome.busy:
         raise ClaimedError(f"{planned[index].label}: {busy[index]}")
     return [read_record(cell.record_path) for cell in planned]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from metabench.errors import DataError, first_problem
+from metabench.errors import DataError, MethodError, first_problem
 from metabench.runs.kept.record import Cell
 from metabench.runs.plan import check_names, plan_cells
 from metabench.runs.planned_cell import PlannedCell
@@ -76,17 +76,22 @@ class Sweep(BaseModel):
     part: tuple[SweepPart, ...] = Field(min_length=1)
 
 
-def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
+def plan_sweep(
+    sweep: Sweep,
+    request: RunRequest,
+    leave_out: Callable[[str, MethodError], None] | None = None,
+) -> tuple[PlannedCell, ...]:
     """Plan all cells of a sweep; names of every part are checked before anything runs.
 
     Args:
         sweep: names suites, datasets, methods, seeds, presets, overrides and tracks.
         request: all else: results, whether to overwrite.
+        leave_out: as `plan_cells` has it.
 
     Raises:
         MetabenchError: as `plan_cells`.
     """
-    return plan_in_turn(
+    requests = [
         replace(
             request,
             suites=part.suites,
@@ -99,14 +104,17 @@ def plan_sweep(sweep: Sweep, request: RunRequest) -> tuple[PlannedCell, ...]:
         )
         for part in sweep.part
         for preset, overrides in part.list_settings()
-    )
+    ]
+    return plan_in_turn(requests, leave_out)
 
 
-def plan_in_turn(requests: Iterable[RunRequest]) -> tuple[PlannedCell, ...]:
-    """Plan the cells of several requests, each cell once; raises as `plan_cells`."""
+def plan_in_turn(
+    requests: Iterable[RunRequest], leave_out: Callable[[str, MethodError], None] | None = None
+) -> tuple[PlannedCell, ...]:
+    """Plan the cells of several requests, each cell once; `leave_out` and errors are those of `plan_cells`."""
     cells: dict[Cell, PlannedCell] = {}
     for request in requests:
-        for cell in plan_cells(request):
+        for cell in plan_cells(request, leave_out):
             cells.setdefault(cell.cell, cell)
     check_names(cells.values())
     return tuple(cells.values())

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from metabench.errors import DataError, MetabenchError, UnknownNameError
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.home import home, source_root
 
 ENTRY_POINT_GROUP = "metabench.suites"
@@ -91,12 +92,9 @@ def suite_folder(name: str) -> Path:
             f"suite {name!r} is registered twice: by {values}; uninstall one of them"
         )
     (point,) = plugins[name]
-    try:
+    what = f"suite {name!r}: its plugin {point.value}"
+    with call_foreign(lambda error: MetabenchError(f"{what} failed to load: {name_raised(error)}")):
         return Path(point.load())
-    except Exception as error:
-        raise MetabenchError(
-            f"suite {name!r}: its plugin {point.value} failed to load: {error}"
-        ) from error
 
 
 def archived_path(folder: Path, version: int) -> Path:

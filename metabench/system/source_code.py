@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -22,8 +24,8 @@ _CODE_SUFFIXES = (".py", *EXTENSION_SUFFIXES)
 def find_foreign_sources(classes: Iterable[type]) -> tuple[Path, ...]:
     """Where the code of `classes` and of what they inherit from lies, as far as it is not metabench's own.
 
-    A place is a file, or the folder of a package. Of base classes, those that are installed count as dependencies and
-    are left out, as is the standard library.
+    A place is a file, or the folder of a package; a file's neighbours that it imports are places, too. Of base
+    classes, those that are installed count as dependencies and are left out, as is the standard library.
 
     Raises:
         MetabenchError: the source of one of `classes` is in no file.
@@ -31,12 +33,12 @@ def find_foreign_sources(classes: Iterable[type]) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for each in classes:
         if not _is_own(each):
-            found.setdefault(_find_source(each))
+            found.update(dict.fromkeys(_with_neighbours(_find_source(each))))
         for base in each.__mro__[1:]:
             if not _is_own(base) and (file := _find_module_file(base)) is not None:
                 place = _find_package(file)
                 if not _is_installed(place):
-                    found.setdefault(place)
+                    found.update(dict.fromkeys(_with_neighbours(place)))
     return tuple(found)
 
 
@@ -73,6 +75,78 @@ def digest_sources(places: Sequence[Path]) -> str | None:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
         digest.update(b"\1")
     return "sha256:" + digest.hexdigest()
+
+
+@contextmanager
+def importing_from(file: Path) -> Iterator[None]:
+    """While entered, modules are looked for beside `file` first, as Python does for the script that it runs.
+
+    Afterwards they are looked for there last, for what the code imports later: others keep their names.
+    """
+    folder = file.resolve().parent
+    _forget_namesakes(folder)
+    with suppress(ValueError):
+        sys.path.remove(str(folder))
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(str(folder))
+        sys.path.append(str(folder))
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Of the modules imported from beside other files, forget those whose names mean files of `folder` now."""
+    for name in {path.name.partition(".")[0] for path in folder.iterdir()} & set(sys.modules):
+        own, file = _find_neighbour(folder, name), getattr(sys.modules[name], "__file__", None)
+        if own is None or file is None or name in {*sys.stdlib_module_names, *OWN_PACKAGES}:
+            continue
+        if (
+            name != "__main__"
+            and not _is_installed(Path(file))
+            and own not in Path(file, "_").parents
+        ):
+            for each in [each for each in sys.modules if each.partition(".")[0] == name]:
+                del sys.modules[each]
+
+
+def _find_neighbour(folder: Path, name: str) -> Path | None:
+    """The file or package that `import name` finds in a folder; None if there is none."""
+    if (folder / name / "__init__.py").is_file():
+        return folder / name
+    return next(
+        (path for end in _CODE_SUFFIXES if (path := folder / f"{name}{end}").is_file()), None
+    )
+
+
+def _with_neighbours(place: Path) -> list[Path]:
+    """A place, and what its code imports from beside it, and so on; a package's folder holds all that is its own."""
+    found = [place]
+    if place.is_dir() or _is_installed(place):
+        return found
+    for each in found:  # it grows meanwhile
+        for name in sorted(set(list_imports(each))):
+            own = _find_neighbour(place.parent, name)
+            if own is not None and own not in found and not _is_installed(own):
+                found.append(own)
+    return found
+
+
+def list_imports(place: Path) -> Iterator[str]:
+    """The packages that code names in its imports."""
+    for path in list_code_files(place):
+        if path.suffix != ".py":
+            continue
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            continue  # a file that is never imported may be anything
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
 
 
 def list_code_files(place: Path) -> list[Path]:

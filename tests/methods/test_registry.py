@@ -8,8 +8,9 @@ import pytest
 
 from metabench import MetabenchError, check_method, load_method
 from metabench.methods import registry
+from metabench.methods.configuring import find_overrides
 from metabench.methods.former_names import PRESENT_NAMES, refuse_former_name
-from metabench.methods.registry import find_overrides, find_registered_methods, list_methods, name_method
+from metabench.methods.registry import find_registered_methods, list_methods, name_method
 from metabench.methods.scaffold import write_plugin
 
 BUILT_IN = {"random", "teacher", "bc", "prompt-dt", "meta-dt", "meta-dt-plus"}
@@ -86,7 +87,7 @@ def test_a_plugin_is_found_configured_and_labelled(site: Path) -> None:
     method = load_method("odd/wide", preset="tiny", overrides={"rates": [1, 2]})
     assert method.config.model_dump() == {"width": 64, "rates": (1.0, 2.0)}
     assert find_overrides(method, "tiny", "point-robot") == {"width": 64, "rates": [1.0, 2.0]}
-    assert name_method("odd/wide", method) == "odd/wide"
+    assert name_method("odd/wide", method.name) == "odd/wide"
     assert load_method("odd/wide", overrides={"width": "32"}).config.width == 32
     assert find_registered_methods()["odd"].origin == "odd_plugin:Odd (stranger)"
     assert find_overrides(load_method("odd"), "cpu", "tiny") == {}
@@ -218,8 +219,8 @@ def test_a_mistake_gets_one_line_with_what_was_expected(site: Path, spec: str, o
 def test_unpublished_code_is_loaded_by_path(site: Path) -> None:
     method = load_method(f"{site}/odd_plugin.py:Odd/wide")
     assert method.config.width == 64
-    assert name_method(f"{site}/odd_plugin.py:Odd/wide", method) == "odd/wide"
-    assert name_method(f"{site}/odd_plugin.py:Odd", method) == "odd"
+    assert name_method(f"{site}/odd_plugin.py:Odd/wide", method.name) == "odd/wide"
+    assert name_method(f"{site}/odd_plugin.py:Odd", method.name) == "odd"
 
 
 @pytest.mark.parametrize(

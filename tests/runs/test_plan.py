@@ -14,8 +14,9 @@ from metabench.data.storage.store import store_exists
 from metabench.errors import MetabenchError, UnknownNameError
 from metabench.evaluation.protocol import PROTOCOL
 from metabench.runs.executors.run_cells import run_cells
+from metabench.runs.kept.earlier_record import UNKNOWN_DIGEST
 from metabench.runs.kept.record import digest_of, make_record, read_record, write_record
-from metabench.runs.plan import UNKNOWN_DIGEST, plan_cells
+from metabench.runs.plan import plan_cells
 from metabench.runs.prepare import prepare_data
 from metabench.runs.request import RunRequest
 from metabench.runs.settings import Settings

@@ -124,7 +124,7 @@ class Verifier:
             digest = device = None  # unless it is trained again
             if self.retrain:
                 device = self.device or record.provenance.device.partition(" ")[0]
-                digest = retrain(record, suite, spec, folder, device=device)
+                digest = retrain(record, suite, spec, folder, device, confined=self.isolate)
             else:
                 folder = find_saved_policy(record, policies)
             policy = RecordedPolicy(

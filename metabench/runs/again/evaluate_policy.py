@@ -19,8 +19,9 @@ from metabench.evaluation.protocol import (
     choose_tracks,
     list_behaviours,
 )
-from metabench.runs.isolation.isolated_policy import ask_configuration, open_isolated
+from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
+from metabench.runs.isolation.method_facts import find_facts
 from metabench.runs.kept.record import digest_of
 from metabench.runs.kept.saved_policy import (
     POLICY,
@@ -164,9 +165,10 @@ def _make_opener(
         return lambda: nullcontext(load_trained_policy(method, folder, spaces)), method.privileged
     cell, configuration = training.cell, training.configuration
     if configuration is None:
-        configuration = ask_configuration(
-            training.spec, cell.preset, cell.suite, training.overrides
+        (facts,) = find_facts(
+            training.spec, cell.preset, [cell.suite], training.overrides, confined=True
         )
+        configuration = facts.configuration
         if digest_of(configuration) != cell.config_digest:
             raise DataError(
                 f"method {training.spec!r}: preset {cell.preset!r} has changed since this policy was trained"

@@ -17,9 +17,9 @@ from metabench.evaluation.logged_supports import Supports
 from metabench.evaluation.prediction.measure import PredictionEvaluation, evaluate_predictions
 from metabench.evaluation.protocol import SUPPORT_DATASET, list_behaviours
 from metabench.methods.contract import Method, Policy
+from metabench.methods.registry import configure_method
 from metabench.runs.isolation.isolated_policy import open_isolated
 from metabench.runs.kept.record import Record
-from metabench.runs.kept.saved_policy import configure_method
 from metabench.suites import Suite
 from metabench.system.torch_settings import torch_settings
 

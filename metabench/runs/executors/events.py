@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from metabench.runs.planned_cell import PlannedCell
@@ -74,3 +75,25 @@ class Executor(Protocol):
     ) -> None:
         """Run the cells of the indices in `waiting`; every one that was begun ends with an event."""
         ...
+
+
+def encode_event(event: Event) -> bytes:
+    """An event as JSON, for another process."""
+    plain = replace(event, metrics={name: float(value) for name, value in event.metrics.items()})
+    return json.dumps(asdict(plain)).encode()
+
+
+def decode_event(line: bytes, index: int | None) -> Event | None:
+    """The event of a line about cell `index`; None if it is none."""
+    try:
+        content = json.loads(line)
+        event = Event(**content)
+        known = event.index == index and event.kind in get_args(Kind)
+        numbers = {str(name): float(value) for name, value in event.metrics.items()}
+        return (
+            replace(event, done=int(event.done), total=int(event.total), metrics=numbers)
+            if known
+            else None
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from metabench.errors import CancelledError, ClaimedError, MetabenchError, StorageError
+from metabench.errors import (
+    CancelledError,
+    ClaimedError,
+    MetabenchError,
+    MethodError,
+    StorageError,
+)
 from metabench.runs.execute_cell import execute_cell
 from metabench.runs.executors.events import Event, Listener
 from metabench.runs.executors.worker_processes import Workers
@@ -18,6 +24,7 @@ from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
+from metabench.system.foreign import call_foreign, name_raised
 from metabench.system.writing import explain_storage_error, write_whole
 
 
@@ -93,15 +100,13 @@ def run_cell(
     listener(Event(index, "started"))
     file = ProgressFile(planned.cell, planned.record_path, run_folder(planned.cell))
     try:
-        execute_cell(planned, settings, progress, cancelled)
+        with call_foreign(lambda error: _explain_end(planned, error)):
+            execute_cell(planned, settings, progress, cancelled)
     except CancelledError as error:
         listener(Event(index, "stopped", message=str(error)))
     except ClaimedError as error:  # it is the other process that tells of this cell's failures
         listener(Event(index, "busy", message=str(error)))
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a method may raise anything: this cell fails, the others go on
+    except Exception as error:  # a method may raise anything: this cell fails, the others go on
         told = explain_storage_error(error) or error
         message = (
             str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
@@ -110,6 +115,13 @@ def run_cell(
         listener(Event(index, "failed", message=" ".join(message.split())))
     else:
         listener(Event(index, "finished"))
+
+
+def _explain_end(planned: PlannedCell, error: BaseException) -> Exception:
+    """Itself; or, of what is no fault but an end of the program, the fault that it is of the method's."""
+    if isinstance(error, Exception):
+        return error
+    return MethodError(f"method {planned.cell.method!r} raised {name_raised(error)}")
 
 
 def check_device(device: str) -> None:

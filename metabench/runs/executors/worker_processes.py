@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import gc
-import json
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
-from metabench.methods.registry import find_registered_methods
-from metabench.runs.executors.events import ENDS, Event, Kind, Listener
+from metabench.methods.registry import is_built_in
+from metabench.runs.executors.events import ENDS, Event, Listener, decode_event, encode_event
 from metabench.runs.isolation.confinement import adopt_orphans
 from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
+from metabench.system.foreign import remove_folder
 
 POLL_SECONDS = 0.2
 """How often it is asked whether to stop, and whether the workers live and keep to their limits."""
 
 LONGEST_EVENT = 1 << 20
 """Bytes of an event; the code that runs in a worker is not trusted to be brief."""
+
+LEAVING_SECONDS = 5.0
+"""How long a worker may take to end once it is let go: a plugin may have left a thread that never does."""
 
 _ENDING_SECONDS = 1.0
 
@@ -38,19 +43,21 @@ RunCell = Callable[[int, PlannedCell, Settings, Listener, Callable[[], bool]], N
 
 def runs_foreign_code(planned: Iterable[PlannedCell]) -> bool:
     """Whether any of the cells that wait is of a method that does not ship with metabench."""
-    known = find_registered_methods()
-    names = {cell.spec.partition("/")[0] for cell in planned if cell.state == "waiting"}
-    return any(name not in known or not known[name].built_in for name in names)
+    waiting = {cell.spec for cell in planned if cell.state == "waiting"}
+    return not all(map(is_built_in, waiting))
 
 
 @dataclass
 class _Worker:
-    """A process, and what is known of it."""
+    """A process, and what is known of it: its cell, the method that it runs, when it was let go."""
 
     process: Any
     connection: Connection
     device: str
+    scratch: Path
     index: int | None = None
+    spec: str | None = None
+    leaving: float | None = None
     watch: Watch | None = None
     heard: bytearray = field(default_factory=bytearray)
 
@@ -115,7 +122,8 @@ class Workers:
 
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
-        worker = _Worker(None, ours, self._devices.pop(0))
+        scratch = Path(tempfile.mkdtemp(prefix="metabench-worker-"))
+        worker = _Worker(None, ours, self._devices.pop(0), scratch)
         settings = replace(self._settings, device=worker.device)
         arguments = (
             theirs,
@@ -123,6 +131,7 @@ class Workers:
             settings,
             count_available_cores(self._count),
             self._run_cell,
+            scratch,
         )
         worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
         with _leave_program_out():
@@ -133,11 +142,21 @@ class Workers:
 
     def _give_next(self, worker: _Worker) -> None:
         """Give a free worker its next cell, or let it go."""
-        worker.index, worker.watch = (self._queue.popleft() if self._queue else None), None
+        worker.watch, worker.index = None, None
+        if self._queue and self._may_run(worker, self._planned[self._queue[0]]):
+            worker.index = self._queue.popleft()
+            worker.spec = self._planned[worker.index].spec
+        else:
+            worker.leaving = time.monotonic()
         with suppress(OSError):  # a dead worker is found out soon
             worker.connection.send(
                 None if worker.index is None else (worker.index, self._planned[worker.index])
             )
+
+    def _may_run(self, worker: _Worker, cell: PlannedCell) -> bool:
+        """What foreign code left in a worker, nobody else shall find there."""
+        known = worker.spec
+        return known is None or known == cell.spec or self._settings.isolate or is_built_in(known)
 
     def _attend(self, worker: _Worker, ready: bool) -> None:
         """Hear what a worker has to say, and see whether it should go on."""
@@ -148,7 +167,7 @@ class Workers:
         *lines, rest = (bytes(worker.heard) + said).split(b"\n")
         worker.heard = bytearray(rest)
         for line in lines:
-            event = _decode_event(line, worker.index)
+            event = decode_event(line, worker.index)
             if event is None:
                 self._drop(worker, "the worker process sent what is no event")
                 return
@@ -156,6 +175,8 @@ class Workers:
         excess = None if worker.watch is None else worker.watch.excess()
         if excess is not None:
             self._drop(worker, excess)
+        elif worker.leaving and time.monotonic() - worker.leaving > LEAVING_SECONDS:
+            self._drop(worker, "")
         elif len(worker.heard) > LONGEST_EVENT:
             self._drop(worker, "the worker process sent what is no event")
         elif (dead and not ready) or (ready and not said):
@@ -180,9 +201,8 @@ class Workers:
         _end_worker(worker)
         del self._workers[worker.connection]
         self._devices.insert(0, worker.device)  # the worker that takes its place gets its GPU
-        if worker.index is None:
-            return
-        self._lost(worker.index, message)
+        if worker.index is not None:
+            self._lost(worker.index, message)
         if self._queue:
             self._start()
 
@@ -208,6 +228,7 @@ def _end_worker(worker: _Worker) -> None:
         )  # its session: what a worker that died by itself left
     worker.process.join()
     worker.connection.close()
+    remove_folder(worker.scratch)
 
 
 def _read_available(connection: Connection) -> bytes:
@@ -218,48 +239,37 @@ def _read_available(connection: Connection) -> bytes:
         return b""
 
 
-def _encode_event(event: Event) -> bytes:
-    plain = replace(event, metrics={name: float(value) for name, value in event.metrics.items()})
-    return json.dumps(asdict(plain)).encode()
-
-
-def _decode_event(line: bytes, index: int | None) -> Event | None:
-    """The event of a line about cell `index`; None if it is none."""
-    try:
-        content = json.loads(line)
-        event = Event(**content)
-        known = event.index == index and event.kind in get_args(Kind)
-        numbers = {str(name): float(value) for name, value in event.metrics.items()}
-        return (
-            replace(event, done=int(event.done), total=int(event.total), metrics=numbers)
-            if known
-            else None
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
-
-
 def _run_worker(
-    connection: Connection, stop: Any, settings: Settings, cores: int, run_cell: RunCell
+    connection: Connection,
+    stop: Any,
+    settings: Settings,
+    cores: int,
+    run_cell: RunCell,
+    scratch: Path,
 ) -> None:
     """A worker process: run the cells it is sent, report their events."""
+    os.environ["TMPDIR"] = tempfile.tempdir = str(
+        scratch
+    )  # what it leaves there, its parent removes
     os.environ["OMP_NUM_THREADS"] = str(
         cores
     )  # by itself, each worker's simulator would take all cores
     os.setsid()
     adopt_orphans()
     os.dup2(2, 1)  # what methods print is not what the command prints
-    parent = os.getppid()
+    parent, own = os.getppid(), os.getpid()
     last = 0.0
 
     def tell(event: Event) -> None:
         nonlocal last
+        if os.getpid() != own:  # foreign code forked, and here its other process came back
+            os._exit(1)
         now = time.monotonic()
         if event.kind == "progress" and event.done < event.total and now - last < POLL_SECONDS / 2:
             return
         last = now
         # JSON by hand instead of `connection.send`: this side must never unpickle what a worker's code sends.
-        line = memoryview(_encode_event(event) + b"\n")
+        line = memoryview(encode_event(event) + b"\n")
         with suppress(OSError):
             while line:
                 line = line[os.write(connection.fileno(), line) :]

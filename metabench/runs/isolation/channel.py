@@ -11,13 +11,18 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-HIDE, CONFIGURE, LOAD, RESET, ADAPT, ACT, PREDICT = b"h", b"c", b"l", b"r", b"s", b"a", b"p"
+CONFINE, DESCRIBE, TRAIN, LOAD, RESET = b"h", b"c", b"t", b"l", b"r"
+ADAPT, ACT, PREDICT = b"s", b"a", b"p"
 """What the evaluator asks for."""
 
-DONE, FAILED, REFUSED = b"d", b"f", b"x"
-"""What the process answers: done; the policy raised; the folder or the actions are not what they should be."""
+DONE, FAILED, REFUSED, BROKEN = b"d", b"f", b"x", b"b"
+"""What the process answers: done; the foreign code raised; what it was given or what it did is not what it should be;
+the foreign code failed otherwise, as the text says."""
 
-LARGEST_ANSWER = 1 << 16
+PROGRESS, CANCELLED = b"g", b"k"
+"""What it says while it trains, and when it was asked to stop."""
+
+LARGEST_ANSWER = 1 << 20
 """Bytes of an answer's JSON; the process is not trusted to be brief."""
 
 SLICE_SECONDS = 0.1

@@ -2,7 +2,8 @@
 
 In a user namespace of its own a process can trace no process outside, so that it reads neither their memory nor their
 environment or open files (`/proc/PID/mem`, `environ`, `fd`). In process and mount namespaces of its own it does not
-even see them, nor their command lines. In an empty network namespace it reaches no other machine.
+even see them, nor their command lines, and it can write nowhere but where it may. In an empty network namespace it
+reaches no other machine.
 
 Standard library only: this runs before anything else is imported.
 """
@@ -12,35 +13,39 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+
+from metabench.runs.isolation.mounts import (
+    hide,
+    list_listening,
+    make_private,
+    make_read_only,
+    show_own_processes,
+)
 
 _NEW_MOUNTS, _NEW_HOSTNAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PROCESSES, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 _ALL = _NEW_USER | _NEW_PROCESSES | _NEW_MOUNTS | _NEW_NETWORK | _NEW_IPC | _NEW_HOSTNAME
-_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS, _RECURSIVE, _PRIVATE = (
-    1,
-    2,
-    4,
-    8,
-    0x4000,
-    0x40000,
-)
 _GET_DUMPABLE, _SET_DUMPABLE, _DROP_BOUND, _SET_SUBREAPER, _NO_NEW_PRIVILEGES = 3, 4, 24, 36, 38
 _CAPABILITY_VERSION = 0x20080522
 
 LINUX = sys.platform == "linux"
 
-OTHER_SYSTEM = "only Linux can keep a policy's process from other processes of the same user and from the network"
+OTHER_SYSTEM = "only Linux can keep a policy's process from other processes and files of its user, and from the network"
 NO_NAMESPACES = (
     "this system grants no user namespaces: a policy's process can see and signal other processes of the same user, "
-    "read the memory of those other than the evaluator, and use the network"
+    "read the memory of those other than the evaluator, write that user's files, and use the network"
 )
 PROCESSES_SEEN = (
     "this system grants no process namespaces: a policy's process can see and signal other processes of the same user, "
-    "and use the network"
+    "write that user's files, and use the network"
+)
+FILES_WRITTEN = (
+    "this system grants no read-only mounts: a policy's process can write its user's files"
 )
 COMMANDS_SEEN = "this system grants no view of /proc: a policy's process can see the command lines of other processes"
 
@@ -78,22 +83,43 @@ class Separation(Enum):
     """Process, mount and network namespaces as well: it sees nobody, and ending it ends all that it started."""
 
 
-def leave_namespaces() -> Separation:
-    """Move this process, of one thread, into new namespaces as far as the system allows; the next fork is inside."""
+@dataclass(frozen=True)
+class Room:
+    """What a confined process has of the file system; it can read what its user can, but for what is hidden.
+
+    Attributes:
+        scratch: the folder for its temporary files; where it has mounts of its own, they are gone with it.
+        writable: other folders that it may write to.
+        hidden: folders that it finds empty.
+    """
+
+    scratch: Path
+    writable: Sequence[Path] = ()
+    hidden: Sequence[Path] = ()
+
+
+def leave_namespaces() -> tuple[Separation, list[Path]]:
+    """Move this process, of one thread, into new namespaces as far as the system allows; the next fork is inside.
+
+    Returns:
+        As far as that is, and the files that programs outside listen at.
+    """
+    listening = list_listening() if LINUX else []
     if LINUX:
         for kinds, separation in ((_ALL, Separation.ALL), (_NEW_USER, Separation.USER)):
             if _can_separate(kinds):
                 _unshare(kinds)
-                return separation
-    return Separation.NOTHING
+                return separation, listening
+    return Separation.NOTHING, listening
 
 
-def confine(separation: Separation, hidden: Iterable[Path]) -> list[str]:
+def confine(separation: Separation, listening: Sequence[Path], room: Room) -> list[str]:
     """In the process forked after `leave_namespaces`: show it only itself, and give up what could undo that.
 
     Args:
         separation: what `leave_namespaces` returned.
-        hidden: folders to show as empty.
+        listening: what else it returned.
+        room: where it may write, and what it must not see.
 
     Returns:
         What could not be prevented, a line each.
@@ -104,19 +130,17 @@ def confine(separation: Separation, hidden: Iterable[Path]) -> list[str]:
     if not LINUX:
         gaps = [OTHER_SYSTEM]
     elif separation is Separation.ALL:
-        # Private first: whatever is mounted from here on must not appear in the evaluator's own tree.
-        _mount("none", Path("/"), None, _RECURSIVE | _PRIVATE)
+        make_private()
+        gaps = [] if show_own_processes() else [COMMANDS_SEEN]
+        hide(room.hidden)
         try:
-            _mount("proc", Path("/proc"), "proc", _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
-            gaps = []
-        except OSError:  # a container that masks parts of /proc allows no other view of it
-            gaps = [COMMANDS_SEEN]
+            make_read_only(room.scratch, room.writable, listening)
+        except OSError:
+            gaps.append(FILES_WRITTEN)
     else:
         gaps = [PROCESSES_SEEN if separation is Separation.USER else NO_NAMESPACES]
-    for folder in hidden:
-        if separation is not Separation.ALL:
-            raise OSError("this system grants no mount namespace")
-        _mount("none", folder, "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
+    if room.hidden and separation is not Separation.ALL:
+        raise OSError("this system grants no mount namespace")
     if LINUX:
         give_up_capabilities()
     return gaps
@@ -158,15 +182,6 @@ def _unshare(kinds: int) -> None:
     (own / "setgroups").write_text("deny", encoding="ascii")
     (own / "uid_map").write_text(f"{user} {user} 1", encoding="ascii")
     (own / "gid_map").write_text(f"{group} {group} 1", encoding="ascii")
-
-
-def _mount(source: str, target: Path, kind: str | None, flags: int) -> None:
-    encoded = None if kind is None else kind.encode()
-    if (
-        _libc().mount(source.encode(), os.fsencode(target), encoded, ctypes.c_ulong(flags), None)
-        != 0
-    ):
-        raise _error(f"mount {target}")
 
 
 def _prctl(option: int, value: int) -> None:

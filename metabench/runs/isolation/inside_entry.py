@@ -1,7 +1,7 @@
 """The program that a policy's own process runs: it gives up what it does not need, and only then imports the policy.
 
-Started by `open` with numbers of open files as arguments: the connection, the shared memory, and a
-pipe that closes when the evaluator ends. It forks once, to be inside its new namespaces; the first process holds
+Started with numbers of open files as arguments: the connection, the shared memory, and a pipe that closes when the
+evaluator ends; and with `confined` or `free`. It forks once, to be inside its new namespaces; the first process holds
 nothing, waits, and makes sure that nothing is left over.
 """
 
@@ -32,25 +32,32 @@ def main() -> NoReturn:
     connection, arrays, lifeline = (int(number) for number in sys.argv[1:4])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     adopt_orphans()
-    separation = leave_namespaces()
+    separated = leave_namespaces() if sys.argv[4] == "confined" else None
     child = os.fork()
     if child == 0:
         os.close(lifeline)
-        _serve(Channel(socket.socket(fileno=connection)), arrays, separation)
+        _serve(Channel(socket.socket(fileno=connection)), arrays, separated)
     os.close(connection)
     os.close(arrays)
     _supervise(child, lifeline)
 
 
-def _serve(channel: Channel, arrays: int, separation: Separation) -> NoReturn:
+def _serve(
+    channel: Channel, arrays: int, separated: tuple[Separation, list[Path]] | None
+) -> NoReturn:
     from metabench.runs.isolation.channel import DONE, REFUSED
-    from metabench.runs.isolation.confinement import confine
+    from metabench.runs.isolation.confinement import Room, confine
 
     status = 1
     try:
         _, content = channel.receive()
         try:
-            gaps = confine(separation, [Path(folder) for folder in content["hidden"]])
+            room = Room(
+                Path(content["scratch"]),
+                [Path(folder) for folder in content["writable"]],
+                [Path(folder) for folder in content["hidden"]],
+            )
+            gaps = [] if separated is None else confine(*separated, room)
         except OSError as error:
             channel.send(REFUSED, str(error))
             os._exit(1)
@@ -63,8 +70,6 @@ def _serve(channel: Channel, arrays: int, separation: Separation) -> NoReturn:
         status = 0
     except EOFError:
         status = 0  # the evaluator has what it wanted
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         os._exit(status & 0xFF)  # waits for no thread that the policy left
 

@@ -1,38 +1,43 @@
-"""Inside a policy's own process: load the policy, then do what the evaluator asks."""
+"""Inside a process of foreign code: tell of a method, train it, or load its policy and do what the evaluator asks."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Mapping
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from metabench.envs import Spaces
-from metabench.errors import DataError, MetabenchError, first_problem
+from metabench.errors import (
+    CancelledError,
+    MetabenchError,
+    MethodError,
+)
 from metabench.evaluation.guarded_policy import (
     PREDICTED,
     find_form_problem,
     find_prediction_problem,
 )
 from metabench.methods.contract import Episode, Policy, Step
-from metabench.methods.registry import check_method_code, load_method, load_method_class
+from metabench.methods.registry import configure_method, load_method, load_method_class
 from metabench.runs.isolation.channel import (
     ACT,
     ADAPT,
-    CONFIGURE,
+    BROKEN,
+    CANCELLED,
+    DESCRIBE,
     DONE,
     FAILED,
     PREDICT,
     REFUSED,
     RESET,
+    TRAIN,
     Channel,
 )
+from metabench.runs.isolation.method_facts import read_facts
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
     FUTURE,
@@ -43,48 +48,79 @@ from metabench.runs.isolation.shared_arrays import (
     lay_out_step,
     lay_out_support,
 )
+from metabench.system.foreign import name_raised
+from metabench.system.torch_settings import set_torch_when_imported
 
 LONGEST_MESSAGE = 4000
 """Characters of an error that are passed on."""
 
 
 def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]) -> None:
-    """Tell a method's configuration; or load a policy, and answer until the evaluator closes the connection.
+    """Do the one thing; or load a policy, and answer until the evaluator closes the connection.
 
     Args:
         channel: the connection.
         arrays: number of the open file of the shared memory.
-        kind: `CONFIGURE` or `LOAD`.
-        content: which method, and for `LOAD` which policy.
+        kind: `DESCRIBE`, `TRAIN` or `LOAD`.
+        content: which method, and what of it.
     """
-    try:
-        if kind == CONFIGURE:
-            channel.send(DONE, _configuration(content))
-            return
-        spaces = _spaces(content["spaces"])
-        policy, facts = _load(content, spaces)
-    except MetabenchError as error:
-        channel.send(REFUSED, str(error)[:LONGEST_MESSAGE])
-        return
-    except Exception as error:  # a plugin may raise anything
-        channel.send(FAILED, _line(error))
-        return
-    channel.send(DONE, facts)
-    served = _Served(policy, spaces, SharedArrays(arrays))
-    answers: dict[bytes, Callable[[Any], Any]] = {
-        RESET: served.reset,
-        ADAPT: served.adapt,
-        ACT: served.act,
-        PREDICT: served.predict,
-    }
-    while True:
-        kind, asked = channel.receive()
+    own = os.getpid()
+
+    def answer(do: Callable[[], Any], explain: Callable[[BaseException], bytes]) -> bool:
+        """Send what came of it; whether it was done."""
         try:
-            answer = answers[kind](asked)  # text is a problem
-        except Exception as error:
-            channel.send(FAILED, _line(error))
-        else:
-            channel.send(REFUSED if isinstance(answer, str) else DONE, answer)
+            said = DONE, do()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a plugin may raise anything
+            kind = explain(error)
+            text = name_raised(error) if kind == FAILED else str(error)
+            said = kind, text[:LONGEST_MESSAGE]
+        if os.getpid() != own:  # the foreign code forked, and here the other one came back
+            os._exit(1)
+        channel.send(*said)
+        return said[0] == DONE
+
+    if kind == DESCRIBE:
+        answer(lambda: _describe(content), _explain_setting_up)
+    elif kind == TRAIN:
+        from metabench.runs.training.inside_train import train
+
+        answer(lambda: train(channel, SharedArrays(arrays), content), _explain_setting_up)
+    else:
+        spaces, loaded = _spaces(content["spaces"]), list[Policy]()
+
+        def load() -> dict[str, Any]:
+            policy, facts = _load(content, spaces)
+            loaded.append(policy)
+            return facts
+
+        if not answer(load, _explain_setting_up):
+            return
+        served = _Served(loaded[0], spaces, SharedArrays(arrays))
+        calls: dict[bytes, Callable[[Any], Any]] = {
+            RESET: served.reset,
+            ADAPT: served.adapt,
+            ACT: served.act,
+            PREDICT: served.predict,
+        }
+        while True:
+            kind, asked = channel.receive()
+            answer(
+                partial(calls[kind], asked),
+                lambda error: REFUSED if isinstance(error, _MalformedError) else FAILED,
+            )
+
+
+def _explain_setting_up(error: BaseException) -> bytes:
+    """What to answer with where a method is imported, trained or loaded."""
+    if isinstance(error, CancelledError):
+        return CANCELLED
+    if isinstance(error, MetabenchError):
+        return BROKEN if isinstance(error, MethodError) else REFUSED
+    return FAILED
+
+
+class _MalformedError(Exception):
+    """What a policy returned has a wrong type or shape."""
 
 
 class _Served:
@@ -115,15 +151,15 @@ class _Served:
         self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
         self._policy.adapt(support)
 
-    def act(self, content: None) -> str | None:
+    def act(self, content: None) -> None:
         del content
         chosen = self._policy.act(Step(**{name: self._step[name].copy() for name in STEP_ARRAYS}))
         problem = find_form_problem(chosen, self._lanes, self._spaces)
-        if problem is None:
-            np.copyto(self._step[ACTION], chosen, casting="unsafe")
-        return problem
+        if problem is not None:
+            raise _MalformedError(problem)
+        np.copyto(self._step[ACTION], chosen, casting="unsafe")
 
-    def predict(self, content: Mapping[str, Any]) -> str | list[str]:
+    def predict(self, content: Mapping[str, Any]) -> list[str]:
         """The names of the arrays that the policy told."""
         lengths, steps = content["lengths"], content["steps"]
         views = self._arrays.views(lay_out_prediction(self._spaces, lengths, steps))
@@ -131,13 +167,14 @@ class _Served:
             _copy_episode(shared, False, False) for shared in episode_arrays(views, len(lengths))
         ]
         said = self._policy.predict(prefix, views[FUTURE].copy())
-        problem = find_prediction_problem(said, len(lengths), steps, self._spaces)
-        if problem is None:
-            told = [name for name in PREDICTED if getattr(said, name) is not None]
-            for name in told:
-                np.copyto(views[name], getattr(said, name), casting="unsafe")
         self._step = self._arrays.views(lay_out_step(self._spaces, self._lanes))
-        return told if problem is None else problem
+        problem = find_prediction_problem(said, len(lengths), steps, self._spaces)
+        if problem is not None:
+            raise _MalformedError(problem)
+        told = [name for name in PREDICTED if getattr(said, name) is not None]
+        for name in told:
+            np.copyto(views[name], getattr(said, name), casting="unsafe")
+        return told
 
 
 def _copy_episode(shared: Mapping[str, Any], terminated: bool, truncated: bool) -> Episode:
@@ -145,32 +182,25 @@ def _copy_episode(shared: Mapping[str, Any], terminated: bool, truncated: bool) 
     return Episode(**copies, terminated=terminated, truncated=truncated)
 
 
-def _configuration(content: Mapping[str, Any]) -> dict[str, Any]:
-    method = load_method(
-        content["method"],
-        preset=content["preset"],
-        suite=content["suite"],
-        overrides=content["overrides"],
-    )
-    return method.config.model_dump(mode="json")
+def _describe(content: Mapping[str, Any]) -> dict[str, Any]:
+    preset, found = content["preset"], []
+    load_method_class(content["method"])  # also where it is to be described for no suite
+    for suite in content["suites"]:
+        method = load_method(
+            content["method"], preset=preset, suite=suite, overrides=content["overrides"]
+        )
+        found.append(read_facts(method, preset, suite).model_dump_json())
+    return {"facts": found}
 
 
 def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str, Any]]:
     """The policy, and what the evaluator should know of it."""
     if content["torch"] is not None:
-        sys.meta_path.insert(0, _TorchSettings(*content["torch"]))
+        set_torch_when_imported(*content["torch"])
     if content["configuration"] is None:
         method = load_method(content["method"])
     else:
-        found, _ = load_method_class(content["method"])
-        check_method_code(found, content["code"])
-        try:
-            method = found(found.config_class.model_validate(content["configuration"]))
-        except ValidationError as error:
-            problem = first_problem(error, "(whole configuration)")
-            raise DataError(
-                f"method {found.name!r}: the configuration does not fit it: {problem}"
-            ) from error
+        method = configure_method(content["method"], content["configuration"], content["code"])
     policy = method.load(Path(content["folder"]), spaces)
     if not isinstance(policy, Policy):
         raise TypeError(f"load must return a Policy, not {type(policy).__name__}")
@@ -184,34 +214,3 @@ def _load(content: Mapping[str, Any], spaces: Spaces) -> tuple[Policy, dict[str,
 def _spaces(declared: Mapping[str, Any]) -> Spaces:
     bounds = {key: tuple(declared[key]) for key in ("action_low", "action_high")}
     return Spaces(**{**declared, **bounds})
-
-
-class _TorchSettings(MetaPathFinder):
-    """Makes torch compute as in the evaluator's process, as soon as the policy imports it, if it does."""
-
-    def __init__(self, threads: int, deterministic: bool) -> None:
-        self._threads = threads
-        self._deterministic = deterministic
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        del path, target
-        if name != "torch":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            execute = loader.exec_module
-
-            def execute_and_set(torch: Any) -> None:
-                execute(torch)
-                torch.set_num_threads(self._threads)
-                torch.use_deterministic_algorithms(self._deterministic, warn_only=True)
-                torch.utils.deterministic.fill_uninitialized_memory = False
-
-            loader.exec_module = execute_and_set
-        return spec
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]

@@ -3,21 +3,19 @@
 The process is a new interpreter, not a fork. Its environment variables, arguments, working directory and open files
 name no suite and no task; what it is shown and what it answers passes through shared memory and a connection of fixed
 messages, and nothing that it sends is unpickled. On Linux it runs in namespaces of its own: it sees no other process,
-reads nobody's memory, reaches no network, and whatever it starts ends with it. `confinement_gaps` says what of this
-the system at hand does not grant.
+reads nobody's memory, reaches no network, writes nowhere but in a temporary folder that goes with it, and whatever it
+starts ends with it. `confinement_gaps` says what of this the system at hand does not grant.
 
 What it does not prevent: a plugin may know the suite, whose data it was trained on, and read the published suite.toml,
 or have kept what it read there in its weights; the seeds of the protocol's reset noise are public, so that a first
 observation may name a task. Against that helps scoring it in tasks that did not exist when it was trained. It can read
 the files that its user can, but for the folders hidden from it, and is told where the evaluator imports packages from.
-And a process that trains a method runs the method's code: only an evaluator that did not train it is out of its reach.
+A process that trains a method runs the method's code as well: `train_isolated` keeps that out of the evaluator's.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -30,10 +28,15 @@ from metabench.envs import Array, Spaces
 from metabench.errors import DataError, MethodError
 from metabench.evaluation.guarded_policy import PREDICTED
 from metabench.methods.contract import Episode, Policy, Prediction, Step
-from metabench.runs.isolation.channel import ACT, ADAPT, CONFIGURE, LOAD, PREDICT, RESET
+from metabench.runs.isolation.channel import ACT, ADAPT, LOAD, PREDICT, RESET
 from metabench.runs.isolation.confinement import unreadable
 from metabench.runs.isolation.limits import NO_LIMITS, Limits
-from metabench.runs.isolation.process import PolicyProcess, start_policy_process
+from metabench.runs.isolation.process import (
+    PolicyProcess,
+    make_scratch,
+    name_for_process,
+    start_policy_process,
+)
 from metabench.runs.isolation.shared_arrays import (
     ACTION,
     EPISODE_ARRAYS,
@@ -44,6 +47,7 @@ from metabench.runs.isolation.shared_arrays import (
     lay_out_step,
     lay_out_support,
 )
+from metabench.system.foreign import copy_plain
 
 
 @contextmanager
@@ -80,23 +84,24 @@ def open_isolated(
         MetabenchError: the process cannot be had, or a folder cannot be hidden from it.
     """
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(_scratch()))
-        copy = scratch / "policy"
+        place = stack.enter_context(make_scratch())
+        copy, scratch = place / "policy", place / "own"
+        scratch.mkdir()
         try:
-            shutil.copytree(folder, copy)
-        except (OSError, shutil.Error) as error:
+            copy_plain(folder, copy)
+        except OSError as error:
             raise DataError(
                 f"{folder}: cannot be read; expected the folder that a policy was saved in"
             ) from error
         stack.enter_context(unreadable())
-        process = stack.enter_context(start_policy_process(scratch, limits, hidden))
+        process = stack.enter_context(start_policy_process(scratch, limits, hidden=hidden))
         content = {
-            **_method(method),
+            **name_for_process(method),
             "configuration": None if configuration is None else dict(configuration),
             "code": code,
             "folder": str(copy),
             "spaces": asdict(spaces),
-            "torch": _torch_settings(),
+            "torch": read_torch_settings(),
         }
         try:
             facts = process.describe(LOAD, content, f"method {method!r}: load")
@@ -116,34 +121,9 @@ def open_isolated(
         )
 
 
-def ask_configuration(
-    method: str, preset: str, suite: str, overrides: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The whole configuration of a method, for `open_isolated`, without importing its code here.
-
-    Args:
-        method: what `load_method` takes.
-        preset: name of one of its presets.
-        suite: name of the suite that it is configured for; the process that acts is not told.
-        overrides: configuration keys and values.
-
-    Raises:
-        DataError: no such method, preset or key, or a value is invalid.
-        MethodError: the method's code raised something, or its process failed.
-    """
-    with _scratch() as name, start_policy_process(Path(name), NO_LIMITS, ()) as process:
-        content = {
-            **_method(method),
-            "preset": preset,
-            "suite": suite,
-            "overrides": dict(overrides),
-        }
-        return dict(process.describe(CONFIGURE, content, f"method {method!r}: its configuration"))
-
-
 def confinement_gaps() -> tuple[str, ...]:
     """What this system does not let an isolated policy be kept from, a line each; empty where nothing is missing."""
-    with _scratch() as name, start_policy_process(Path(name), NO_LIMITS, ()) as process:
+    with make_scratch() as scratch, start_policy_process(scratch, NO_LIMITS) as process:
         return process.gaps
 
 
@@ -225,7 +205,7 @@ class IsolatedPolicy(Policy):
 
     def save(self, folder: Path) -> None:
         """Copy what the policy was loaded from."""
-        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        copy_plain(self._folder, folder)
 
     def parameter_count(self) -> int:
         """Number of trained parameters that acting uses, as the policy says."""
@@ -239,18 +219,7 @@ def _share_episodes(episodes: Sequence[Episode], views: Mapping[str, Array]) -> 
             np.copyto(arrays[name], getattr(episode, name), casting="same_kind")
 
 
-def _method(method: str) -> dict[str, Any]:
-    """How to import `method` from any working directory."""
-    path, is_file, rest = method.partition(".py:")
-    return {
-        "path": [
-            str(Path(entry).absolute()) if Path(entry).exists() else entry for entry in sys.path
-        ],
-        "method": f"{Path(path).absolute()}{is_file}{rest}" if is_file else method,
-    }
-
-
-def _torch_settings() -> tuple[int, bool] | None:
+def read_torch_settings() -> tuple[int, bool] | None:
     """Threads, and whether algorithms are deterministic; None if torch is not in use here."""
     torch: Any = sys.modules.get("torch")
     return (
@@ -258,8 +227,3 @@ def _torch_settings() -> tuple[int, bool] | None:
         if torch is None
         else (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
     )
-
-
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for a policy's process, whose name says nothing."""
-    return tempfile.TemporaryDirectory(prefix="metabench-policy-")

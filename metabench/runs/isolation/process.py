@@ -7,17 +7,27 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from metabench.errors import DataError, MetabenchError, MethodError, PolicyProcessError
+from metabench.errors import (
+    CancelledError,
+    DataError,
+    MetabenchError,
+    MethodError,
+    PolicyProcessError,
+)
 from metabench.runs.isolation.channel import (
+    BROKEN,
+    CANCELLED,
+    CONFINE,
     DONE,
     FAILED,
-    HIDE,
     LARGEST_ANSWER,
+    PROGRESS,
     REFUSED,
     Channel,
     Garbled,
@@ -42,14 +52,24 @@ _ENDING_SECONDS = 5.0
 
 @contextmanager
 def start_policy_process(
-    scratch: Path, limits: Limits, hidden: Sequence[Path]
+    scratch: Path,
+    limits: Limits,
+    *,
+    hidden: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    variables: Mapping[str, str] | None = None,
+    confined: bool = True,
 ) -> Iterator[PolicyProcess]:
-    """A confined process that waits for a policy to load; ended, with all that it started, on leaving.
+    """A process that waits to be told which foreign code to import; ended, with all that it started, on leaving.
 
     Args:
         scratch: its working directory, home and place for temporary files.
         limits: what it may take from now on.
         hidden: folders that it finds empty.
+        writable: folders that it may write to, beside `scratch`.
+        variables: environment variables that it is given beside `VARIABLES`.
+        confined: keep it from the rest of the system; else it may do what its user may, and finds what it would find
+            here.
 
     Raises:
         MetabenchError: the process cannot be had, or a folder cannot be hidden from it.
@@ -60,23 +80,32 @@ def start_policy_process(
     try:
         with theirs:
             passed = (theirs.fileno(), arrays.descriptor, reading)
+            kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+            apart = {**kept, "HOME": str(scratch), "TMPDIR": str(scratch), **(variables or {})}
             process = subprocess.Popen(
                 # -I: neither the working folder nor PYTHON* variables nor the user's site-packages are imported from.
-                [sys.executable, "-I", str(PROGRAM), *map(str, passed)],
+                [
+                    sys.executable,
+                    "-I",
+                    str(PROGRAM),
+                    *map(str, passed),
+                    "confined" if confined else "free",
+                ],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=scratch,
-                env={
-                    **{name: os.environ[name] for name in VARIABLES if name in os.environ},
-                    "HOME": str(scratch),
-                    "TMPDIR": str(scratch),
-                },
+                cwd=scratch if confined else None,
+                env=apart if confined else None,
                 start_new_session=True,  # one signal ends it with all that it started
             )
         try:
-            yield PolicyProcess(process, ours, arrays, limits, hidden)
+            room = {
+                "scratch": str(scratch.resolve()),
+                "writable": [str(folder.resolve()) for folder in writable],
+                "hidden": [str(folder.resolve()) for folder in hidden],
+            }
+            yield PolicyProcess(process, ours, arrays, limits, room)
         finally:
             _end(process)
     finally:
@@ -100,17 +129,15 @@ class PolicyProcess:
         connection: socket.socket,
         arrays: SharedArrays,
         limits: Limits,
-        hidden: Sequence[Path],
+        room: Mapping[str, Any],
     ) -> None:
-        """Wait until the process is confined."""
+        """Wait until the process is confined to its room, where it is to be."""
         self.arrays = arrays
         self._process = process
         self._channel = Channel(connection, self._check)
         self._watch = Watch(process.pid, limits)
         try:
-            kind, content = self._ask(
-                HIDE, {"hidden": [str(folder.resolve()) for folder in hidden]}
-            )
+            kind, content = self._ask(CONFINE, room)
         except PolicyProcessError as error:
             raise MetabenchError(
                 f"a policy's own process could not be started: it {error}"
@@ -121,13 +148,20 @@ class PolicyProcess:
             )
         self.gaps = tuple(str(line) for line in content)
 
-    def describe(self, kind: bytes, content: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-        """Let the process import a method: `CONFIGURE`, or `LOAD` to load a policy as well.
+    def describe(
+        self,
+        kind: bytes,
+        content: Mapping[str, Any],
+        label: str,
+        hear: Callable[[Any], None] = lambda told: None,
+    ) -> Mapping[str, Any]:
+        """Let the process import a method: to `DESCRIBE` it, to `TRAIN` it, or to `LOAD` a policy.
 
         Args:
-            kind: which of the two.
-            content: the method, and what to load.
+            kind: which of them.
+            content: the method, and what to do with it.
             label: what errors call it.
+            hear: told of progress.
 
         Returns:
             What the process says of it; never to be trusted.
@@ -135,13 +169,18 @@ class PolicyProcess:
         Raises:
             DataError: the process refuses the method or what it is to load.
             MethodError: the method raised something else, or the process failed.
+            CancelledError: it was asked to stop, and did.
         """
         try:
-            kind, answer = self._ask(kind, content)
+            kind, answer = self._ask(kind, content, hear)
         except PolicyProcessError as error:
             raise MethodError(f"{label} {error}") from error
         if kind == REFUSED:
             raise DataError(_printable(answer))
+        if kind == BROKEN:
+            raise MethodError(_printable(answer))
+        if kind == CANCELLED:
+            raise CancelledError(_printable(answer))
         if kind == FAILED:
             raise MethodError(f"{label} raised {_printable(answer)}")
         return answer if isinstance(answer, dict) else {}
@@ -162,13 +201,18 @@ class PolicyProcess:
             raise PolicyProcessError(f"failed: {_printable(answer)}")
         return answer
 
-    def _ask(self, kind: bytes, content: Any) -> tuple[bytes, Any]:
+    def _ask(
+        self, kind: bytes, content: Any, hear: Callable[[Any], None] = lambda told: None
+    ) -> tuple[bytes, Any]:
         """Send a message and wait for its answer, within the limits."""
         try:
             self._check()  # a policy that answers quickly keeps to its limits, too
             self._channel.send(kind, content)
-            kind, answer = self._channel.receive(LARGEST_ANSWER)
-            if kind not in (DONE, FAILED, REFUSED):
+            while (said := self._channel.receive(LARGEST_ANSWER))[0] == PROGRESS:
+                self._check()
+                hear(said[1])
+            kind, answer = said
+            if kind not in (DONE, FAILED, REFUSED, BROKEN, CANCELLED):
                 raise Garbled
         except EOFError as error:
             raise PolicyProcessError(self._ending()) from error
@@ -212,3 +256,21 @@ def _printable(text: Any) -> str:
     return " ".join(
         "".join(letter if letter.isprintable() else " " for letter in str(text)).split()
     )
+
+
+@contextmanager
+def make_scratch() -> Iterator[Path]:
+    """A folder for a process of foreign code, whose name says nothing; gone afterwards, whatever was put there."""
+    with tempfile.TemporaryDirectory(prefix="metabench-policy-") as name:
+        yield Path(name)
+
+
+def name_for_process(method: str) -> dict[str, Any]:
+    """How to import `method` from any working directory."""
+    path, is_file, rest = method.partition(".py:")
+    return {
+        "path": [
+            str(Path(entry).absolute()) if Path(entry).exists() else entry for entry in sys.path
+        ],
+        "method": f"{Path(path).absolute()}{is_file}{rest}" if is_file else method,
+    }

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from metabench.errors import MethodError
-from metabench.methods.contract import Method
-from metabench.methods.registry import find_method_sources
 from metabench.runs.kept.provenance import git_state
 from metabench.runs.kept.record import Cell, ForeignCode
 from metabench.suites import Suite
-from metabench.system.source_code import OWN_PACKAGES, digest_sources, list_code_files
+from metabench.system.source_code import OWN_PACKAGES, digest_sources, list_imports
 
 Role: TypeAlias = Literal["method", "suite"]
 
 
-def find_foreign_code(cell: Cell, method: type[Method], suite: Suite) -> tuple[ForeignCode, ...]:
+def find_foreign_code(cell: Cell, method: Sequence[Path], suite: Suite) -> tuple[ForeignCode, ...]:
     """What a cell's record says of code that does not come with metabench.
+
+    Args:
+        cell: the cell.
+        method: where its method's code lies; empty if that comes with metabench.
+        suite: its suite.
 
     Raises:
         MethodError: it is not the code that the cell was planned with.
     """
     found = []
-    parts: tuple[tuple[Role, tuple[Path, ...], str | None], ...] = (
-        ("method", find_method_sources(method), cell.method_code),
+    parts: tuple[tuple[Role, Sequence[Path], str | None], ...] = (
+        ("method", method, cell.method_code),
         ("suite", suite.sources, cell.suite_code),
     )
     for role, places, expected in parts:
@@ -48,7 +50,7 @@ def describe_foreign_code(role: Role, places: Sequence[Path], digest: str) -> Fo
     first, known = places[0], packages_distributions()
     distribution = known.get(first.stem if first.is_file() else first.name, [None])[0]
     revision, dirty = git_state(_find_checkout(first))
-    imported = {name for place in places for name in _list_imports(place)}
+    imported = {name for place in places for name in list_imports(place)}
     own = {place.stem if place.is_file() else place.name for place in places}
     needed = {
         name
@@ -78,19 +80,3 @@ def _find_version(distribution: str | None) -> str | None:
         return None if distribution is None else version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def _list_imports(place: Path) -> Iterator[str]:
-    """The packages that code names in its imports."""
-    for path in list_code_files(place):
-        if path.suffix != ".py":
-            continue
-        try:
-            tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue  # a file that is never imported may be anything
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                yield node.module.partition(".")[0]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metabench.envs import Spaces
 from metabench.errors import DataError, MetabenchError, first_problem
 from metabench.methods.contract import Method, Policy
-from metabench.methods.registry import check_method_code, load_method, load_method_class
+from metabench.methods.registry import check_method_code, configure_method, load_method
 from metabench.runs.kept.record import Cell, digest_of
 from metabench.suites import Suite, load_named_suite, load_suite
+from metabench.system.foreign import copy_plain
 from metabench.system.home import home
 from metabench.system.writing import writing
 
@@ -88,29 +89,6 @@ class Training(BaseModel):
         return method
 
 
-def configure_method(
-    spec: str, configuration: Mapping[str, Any], code: str | None = None
-) -> Method:
-    """The method of `spec` with a full configuration; the variant that `spec` may name is in it.
-
-    Args:
-        spec: what `load_method` takes.
-        configuration: all keys and values.
-        code: the hash of the code that it must be of; None takes any.
-
-    Raises:
-        DataError: the method does not take this configuration.
-        MetabenchError: it cannot be had, or is of other code.
-    """
-    found, _ = load_method_class(spec)
-    check_method_code(found, code)
-    try:
-        return found(found.config_class.model_validate(configuration))
-    except ValidationError as error:
-        problem = first_problem(error, "(whole configuration)")
-        raise DataError(f"method {spec!r}: the configuration does not fit it: {problem}") from error
-
-
 def policy_folder(cell: Cell) -> Path:
     """Where the policy of a finished cell is kept: as its record's path, below `home()/policies`."""
     return home() / "policies" / cell.folder
@@ -118,9 +96,24 @@ def policy_folder(cell: Cell) -> Path:
 
 def save_trained(policy: Policy, training: Training, folder: Path) -> None:
     """Write policy and facts, with the hashes of the policy's files, into `folder`; see `copy_trained`."""
+    _write_trained(policy.save, training, folder)
+
+
+def take_trained(saved: Path, training: Training, folder: Path) -> None:
+    """Do as `save_trained` with a policy that was saved elsewhere, by a process that is not trusted.
+
+    Raises:
+        DataError: something in `saved` is neither a plain file nor a folder.
+    """
+    _write_trained(lambda fresh: copy_plain(saved, fresh), training, folder)
+
+
+def _write_trained(
+    write_policy: Callable[[Path], object], training: Training, folder: Path
+) -> None:
     with _replacing(folder) as fresh:
         (fresh / POLICY).mkdir()
-        policy.save(fresh / POLICY)
+        write_policy(fresh / POLICY)
         facts = training.model_copy(update={"files": _hashes(fresh / POLICY)}).model_dump(
             mode="json", exclude={"digest"}
         )
@@ -135,7 +128,7 @@ def copy_trained(source: Path, folder: Path) -> None:
         StorageError: the disk is full, read-only or fails; what was in `folder` is as it was.
     """
     with _replacing(folder) as fresh:
-        shutil.copytree(source, fresh, dirs_exist_ok=True)
+        copy_plain(source, fresh)
 
 
 def read_training(folder: Path) -> Training:

@@ -1,16 +1,14 @@
-"""Methods that do to their evaluator whatever a plugin could; each policy does one misdeed when it first acts.
-
-What the spy looks for is kept masked, so that it is not in the spy's own memory unless it got there from elsewhere.
-"""
+"""Methods that do to their evaluator whatever a plugin could; each policy does one misdeed when it first acts."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
+import fcntl
 import json
 import os
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from metabench import Method, Policy
-
-MASK = bytes(byte ^ 0x5A for byte in range(256))
 
 
 class Quiet(Policy):
@@ -94,68 +90,10 @@ def misdeed_in_training(function):
     return type(name, (Good,), {"name": name.lower(), "misbehave": function, "__module__": __name__})
 
 
-def places(needles, evaluator):
-    """Where any of the masked needles is to be found from here, by name of the place; `evaluator` is a process."""
-
-    def holds(data):
-        masked = bytes(data).translate(MASK)
-        return any(needle in masked for needle in needles)
-
-    found = set()
-
-    def look(place, read):
-        try:
-            if holds(read()):
-                found.add(place)
-        except (OSError, ValueError, OverflowError):
-            pass
-
-    look("environment", lambda: repr(dict(os.environ)).encode())
-    look("arguments", lambda: repr([sys.argv, sys.orig_argv]).encode())
-    look("working directory", lambda: str(Path.cwd()).encode())
-    for thing in gc.get_objects():
-        if type(thing) not in (dict, list, tuple, set):  # asking for more would run code of what is found
-            continue
-        for item in [*thing, *thing.values()] if type(thing) is dict else list(thing):
-            if type(item) is str:
-                look("objects", item.encode)
-            elif type(item) is float:
-                look("objects", np.float64(item).tobytes)
-            elif type(item) is np.ndarray and item.dtype.kind == "f":
-                look("objects", item.astype(np.float64).tobytes)
-    for descriptor in Path("/proc/self/fd").iterdir():
-        look("open files", lambda file=descriptor: str(file.readlink()).encode())
-        look("open files", lambda file=descriptor: os.pread(int(file.name), 1 << 24, 0))
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            own = int(process.name) == os.getpid()
-            for name in ("cmdline", "environ"):
-                look(f"own {name}" if own else f"other {name}", (process / name).read_bytes)
-            if own or int(process.name) in (os.getppid(), evaluator):
-                for data in memory(process):
-                    look("own memory" if own else "other memory", lambda data=data: data)
-    return sorted(found)
-
-
-def memory(process):
-    """The writable memory of a process, piece by piece."""
-    try:
-        lines = (process / "maps").read_text().splitlines()
-        file = (process / "mem").open("rb", buffering=0)
-    except OSError:
-        return
-    with file:
-        for line in lines:
-            start, stop = (int(number, 16) for number in line.split()[0].split("-"))
-            if line.split()[1].startswith("rw"):
-                try:
-                    yield os.pread(file.fileno(), stop - start, start)
-                except (OSError, OverflowError):
-                    continue
-
-
 @misdeed
 def Spies(self):
+    from spying import places
+
     found = places([bytes.fromhex(needle) for needle in self.notes["needles"]], self.notes["evaluator"])
     if found:
         raise RuntimeError(f"found in: {', '.join(found)}")
@@ -256,7 +194,20 @@ def fork(heartbeat):
 
 @misdeed
 def Forks(self):
-    fork(self.notes["heartbeat"])
+    """Two processes that want to live on, as in `fork`; each holds a lock, since it may write nothing."""
+    reading, writing = os.pipe()
+    for leaves in (False, True):
+        if os.fork() == 0:
+            if leaves:
+                os.setsid()
+                if os.fork():
+                    os._exit(0)
+            lock = os.open(self.notes["lock"], os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            os.write(writing, b"x")
+            time.sleep(3600)
+    for _ in range(2):
+        os.read(reading, 1)
     os._exit(0)
 
 
@@ -278,6 +229,23 @@ def ExitsTraining(self):
 @misdeed_in_training
 def QuitsTraining(self):
     sys.exit("enough")
+
+
+@misdeed_in_training
+def StopsTraining(self):
+    raise KeyboardInterrupt
+
+
+@misdeed_in_training
+def StaysTraining(self):
+    """A thread that Python waits for; and then it trains as it should."""
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+
+
+@misdeed_in_training
+def ComesBackTraining(self):
+    """Twice, and each goes on as if it were alone."""
+    os.fork()
 
 
 @misdeed_in_training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from metabench import DataError, MethodError, evaluate, load_method, load_suite
 from metabench.errors import PolicyProcessError
 from metabench.methods.contract import Episode, Step
 from metabench.runs.isolation.confinement import LINUX
-from metabench.runs.isolation.isolated_policy import ask_configuration, confinement_gaps, open_isolated
+from metabench.runs.isolation.isolated_policy import confinement_gaps, open_isolated
 from metabench.runs.isolation.limits import Limits
+from metabench.runs.isolation.method_facts import find_facts
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,6 @@ def saved(tmp_path: Path) -> Path:
     (hidden / "tasks.toml").write_text("a task")
     notes = {
         "needles": [masked(SECRET_NAME.encode()), masked(struct.pack("<d", SECRET_GOAL)), masked(b"0.73649182736455")],
-        "heartbeat": str(tmp_path / "heartbeat"),
         "hidden": str(hidden),
         "evaluator": os.getpid(),
     }
@@ -184,7 +184,7 @@ def find_secrets(saved, suite):
     assert re.search(r"found in: .*environment.*objects.*own memory.*working directory", here.stderr), here.stderr
     needles = json.loads((saved / "notes.json").read_text())["needles"]
     script = (
-        "import sys, hostile_plugin; print(hostile_plugin.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
+        "import sys, spying; print(spying.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
     )
     plain = subprocess.run([sys.executable, "-c", script, *needles], cwd=PLUGIN.parent, capture_output=True, text=True)
     assert re.search("other cmdline.*other environ", plain.stdout), plain.stderr
@@ -209,7 +209,7 @@ def test_there_is_no_way_out(saved, suite):
     [
         ("Hangs", Limits(seconds=5.0), "act at step 0 ran longer than its limit of 5 s"),
         ("Exits", Limits(), "act at step 0 ended its process with exit status 0"),
-        ("Quits", Limits(), "act at step 0 ended its process with exit status 3"),
+        ("Quits", Limits(), "act at step 0 raised SystemExit: 3"),
         ("Crashes", Limits(), "act at step 0 was ended by signal SIGSEGV"),
         ("Raises", Limits(), r"act at step 0 raised ValueError: not \[31mtoday"),
         ("Garbles", Limits(), "act at step 0 answered with what is no answer"),
@@ -229,13 +229,13 @@ def test_some_misdeeds_do_nothing(saved, suite, name, capfd):
 
 
 def test_what_it_started_ends_with_it(saved, suite):
-    heartbeat = Path(json.loads((saved / "notes.json").read_text())["heartbeat"])
+    lock = saved / "lock"
+    lock.touch()
+    note(saved, lock=str(lock))
     with pytest.raises(MethodError, match="ended its process with exit status 0"):
         alone("Forks", saved, suite)
-    written = heartbeat.stat().st_size
-    assert written > 0
-    time.sleep(0.3)
-    assert heartbeat.stat().st_size == written
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever lived on would hold it
 
 
 def test_a_failed_process_stays_failed(saved, suite):
@@ -268,9 +268,11 @@ def test_what_cannot_be_opened_is_named(saved, suite, tmp_path):
         opened("bc", saved, configuration={"nonsense": 1})
 
 
-def test_a_configuration_is_told_without_importing_the_method(monkeypatch):
-    changed = ask_configuration("bc", "tiny", "tiny", {"width": 8})
-    assert changed == load_method("bc", preset="tiny", overrides={"width": 8}).config.model_dump(mode="json")
+def test_a_method_is_described_without_importing_it():
     before = set(sys.modules)
-    assert ask_configuration(f"{PLUGIN}:Good", "tiny", "tiny", {}) == {}
+    for confined in (False, True):
+        first, second = find_facts(f"{PLUGIN}:Good", "tiny", ["tiny", "tiny-discrete"], {}, confined=confined)
+        assert first == second
+        assert (first.name, first.version, first.privileged, first.configuration) == ("good", 1, False, {})
+        assert {path.name for path in first.sources} == {PLUGIN.name, "spying.py"}  # and what it imports from there
     assert not [name for name in set(sys.modules) - before if name.startswith("metabench_file_")]

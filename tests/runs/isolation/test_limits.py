@@ -38,16 +38,17 @@ def run(cells, settings, workers=1):
 def test_misdeeds_in_training_cost_their_cell_only(place, monkeypatch):
     heartbeat = place / "heartbeat"
     monkeypatch.setenv("HEARTBEAT", str(heartbeat))
-    names = ("ExitsTraining", "GarblesTraining", "GrowsTraining", "QuitsTraining", "ForksTraining", "Good")
+    failing = ("ExitsTraining", "GarblesTraining", "GrowsTraining", "StopsTraining")
+    names = (*failing, "ForksTraining", "ComesBackTraining", "StaysTraining", "Good")
     cells = plan(place / "results", *names)
     outcome, messages = run(cells, Settings(limits=Limits(memory_bytes=1 << 30)), workers=2)
-    assert outcome.finished == (4, 5)
+    assert outcome.finished == (4, 5, 6, 7)
     assert outcome.failed == (0, 1, 2, 3)
     assert messages[0] == "the worker process ended with status 0"
     assert messages[1] == "the worker process sent what is no event"
     assert messages[2].startswith("used ")
     assert messages[2].endswith(" GiB of memory, more than its limit of 1 GiB")
-    assert messages[3] == "SystemExit: enough"
+    assert messages[3] == "method 'stopstraining' raised KeyboardInterrupt"
     for index, message in messages.items():
         assert json.loads(cells[index].failure_path.read_text())["error"] == message
     written = heartbeat.stat().st_size
@@ -62,7 +63,7 @@ def test_a_cell_that_takes_too_long_is_ended_even_with_one_worker(place):
 
 def test_leaving_by_exit_is_a_failure_of_the_cell_in_this_process_too(place):
     outcome, messages = run(plan(place / "results", "QuitsTraining", "Good"), Settings())
-    assert (outcome.finished, messages) == ((1,), {0: "SystemExit: enough"})
+    assert (outcome.finished, messages) == ((1,), {0: "method 'quitstraining' raised SystemExit: enough"})
 
 
 def test_isolated_evaluation_changes_no_result(place):

@@ -42,7 +42,10 @@ def test_a_file_finds_its_neighbours_as_if_it_were_run(tmp_path: Path) -> None:
     assert [method.load(tmp_path, None) for method in loaded] == [("first", "later"), ("second", "later")]
     assert len(set(digests)) == 2
     assert {path.name for path in find_method_sources(type(method))} == {
-        "near.py", "neighbour.py", "pack", "later_neighbour.py"
+        "near.py",
+        "neighbour.py",
+        "pack",
+        "later_neighbour.py",
     }
 
 

@@ -183,9 +183,7 @@ def find_secrets(saved, suite):
     here = subprocess.run(evaluator, capture_output=True, text=True)  # a new one: this one has much to look through
     assert re.search(r"found in: .*environment.*objects.*own memory.*working directory", here.stderr), here.stderr
     needles = json.loads((saved / "notes.json").read_text())["needles"]
-    script = (
-        "import sys, spying; print(spying.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
-    )
+    script = "import sys, spying; print(spying.places([bytes.fromhex(part) for part in sys.argv[1:]], 0))"
     plain = subprocess.run([sys.executable, "-c", script, *needles], cwd=PLUGIN.parent, capture_output=True, text=True)
     assert re.search("other cmdline.*other environ", plain.stdout), plain.stderr
     if confinement_gaps():

@@ -34,6 +34,7 @@ from metabench.runs.isolation.channel import (
 )
 from metabench.runs.isolation.limits import Limits, Watch, end_with_all_below
 from metabench.runs.isolation.shared_arrays import SharedArrays
+from metabench.system.foreign import remove_folder
 
 PROGRAM = Path(__file__).with_name("inside_entry.py")
 VARIABLES = (
@@ -96,7 +97,7 @@ def start_policy_process(
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=scratch if confined else None,
-                env=apart if confined else None,
+                env=apart if confined else {**os.environ, "TMPDIR": str(scratch)},
                 start_new_session=True,  # one signal ends it with all that it started
             )
         try:
@@ -261,8 +262,11 @@ def _printable(text: Any) -> str:
 @contextmanager
 def make_scratch() -> Iterator[Path]:
     """A folder for a process of foreign code, whose name says nothing; gone afterwards, whatever was put there."""
-    with tempfile.TemporaryDirectory(prefix="metabench-policy-") as name:
-        yield Path(name)
+    folder = Path(tempfile.mkdtemp(prefix="metabench-policy-"))
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
 
 
 def name_for_process(method: str) -> dict[str, Any]:

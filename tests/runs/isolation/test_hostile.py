@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sysconfig
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,9 +89,11 @@ def test_a_pickle_in_an_array_passes_the_check_and_harms_nobody(tmp_path):
     assert {"/".join(path.parts[-2:]) for path in reading} == OF_THEIR_OWN
 
 
-def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd):
-    plugins = place / "plugins"
+def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd, monkeypatch):
+    plugins, temporary = place / "plugins", place / "tmp"
     plugins.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     watched = [str(place / "results"), str(place / "home"), str(place / "home" / "runs"), str(place / "home/policies")]
     ending = {
         "exits-importing": {"at_import": "os._exit(0)"},
@@ -104,7 +107,7 @@ def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd):
     specs["mischief"] = write_plugin(plugins, "mischief", watched, **everywhere)
     specs["honest"] = write_plugin(plugins, "honest")
     outside = [Path(sysconfig.get_path("purelib")), Path(metabench.__file__).parent, plugins]
-    before, rooms = list_files(*outside), set(Path("/tmp").iterdir())
+    before = list_files(*outside)
 
     assert run(place, *specs.values(), "random") == 1
 
@@ -128,7 +131,8 @@ def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd):
     assert rows["mischief"] == rows["honest"]
 
     assert list_files(*outside) == before
-    assert not [path for path in Path("/tmp").iterdir() if path not in rooms and "metabench" in path.name]
+    assert not list(temporary.iterdir())
+    assert not [*Path("/tmp").glob("left-*"), *Path("/tmp").glob("link-*")]
     assert not [path for path in place.rglob("*") if path.name.startswith(("left-", "link-", "deep", "scratch"))]
     assert not list(Path("/").glob("l*-*"))
     assert not [each for each in psutil.process_iter(["cmdline"]) if "mischief" in (each.info["cmdline"] or [])]

@@ -256,7 +256,7 @@ def test_no_width_cuts_the_table_or_hides_the_ranked_interval(site, browser, wid
 
 def test_cells_are_right_or_wrong(write, tmp_path, browser):
     page, board = build([make_predicting("oswm-plus", 0, error=0.2, cells=True)], write, tmp_path)
-    browser.open(page, "#view=prediction")
+    browser.open(page, "#view=prediction&predicted=observations")
     assert "observations are right or wrong" in browser.texts("#about li")
     assert browser.texts("#about .answer") == ["oswm-plus is alone: nothing to compare it with."]
     error = find_standings(board, 5, predicted="observations", shots=3)["oswm-plus"].error.mean

@@ -89,6 +89,7 @@ def test_a_pickle_in_an_array_passes_the_check_and_harms_nobody(tmp_path):
     assert {"/".join(path.parts[-2:]) for path in reading} == OF_THEIR_OWN
 
 
+@pytest.mark.walk  # a dozen plugins, each in processes of its own, some of which must be waited for
 def test_each_costs_its_own_cell_and_nothing_stays_behind(place, capfd, monkeypatch):
     plugins, temporary = place / "plugins", place / "tmp"
     plugins.mkdir()

@@ -28,6 +28,9 @@ def read_names(values: Iterable[str], what: str) -> list[str]:
     return list(names)
 
 
+MOST_SEEDS = 10_000
+
+
 def read_seeds(value: str) -> tuple[int, ...]:
     """A number of seeds (`5` is 0 to 4) or an explicit list (`0,3,4`; `3,` is seed 3 alone).
 
@@ -38,12 +41,12 @@ def read_seeds(value: str) -> tuple[int, ...]:
         numbers = [int(part) for part in value.split(",") if part.strip()]
     except ValueError:
         numbers = []
-    if "," not in value and numbers and numbers[0] > 0:
+    if "," not in value and numbers and 0 < numbers[0] <= MOST_SEEDS:
         return tuple(range(numbers[0]))
     if "," in value and numbers and min(numbers) >= 0:
         return tuple(dict.fromkeys(numbers))
     raise MetabenchError(
-        f"--seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found {value!r}"
+        f"--seeds: expected a number of seeds (5, at most {MOST_SEEDS}) or a list of seeds (0,3,4), found {value!r}"
     )
 
 

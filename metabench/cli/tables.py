@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _Key = tuple[str | int, ...]
 
+MOST_INTERVALS = 3
+"""Columns with intervals that fit in 80 characters; of more shot counts the headline's alone has one."""
+
 
 def print_tables(entries: Iterable[LeaderboardEntry], console: Console) -> None:
     """Print one table a suite, dataset, protocol, preset, split and track, best method first.
@@ -78,10 +81,10 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
     gap = (
         "\n" if len(shots) > 1 else " "
     )  # several columns of intervals would not fit beside each other
+    with_interval = set(shots) if len(shots) <= MOST_INTERVALS else {chosen}
     for count in shots:
-        table.add_column(
-            _make_heading(f"{unit} [95 %]", count, first.track), justify="right", no_wrap=True
-        )
+        heading = f"{unit} [95 %]" if count in with_interval else unit
+        table.add_column(_make_heading(heading, count, first.track), justify="right", no_wrap=True)
     table.add_column(_make_heading("return", chosen, first.track), justify="right", no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     standings = {
@@ -93,14 +96,16 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
         label = Text(labels[entry.id])
         if entry.privileged:
             label.append(" privileged", style="italic")
-        scores = [found.get((entry.id, count)) for count in shots]
+        scores = []
+        for count in shots:
+            each = found.get((entry.id, count))
+            score, _, interval = format_interval(each.headline if each else None).partition(" [")
+            shown = interval and count in with_interval
+            scores.append(Text(f"{score}{gap}[{interval}" if shown else score))
         table.add_row(
             format_rank(standings[entry.id]),
             label,
-            *(
-                Text(format_interval(each.headline if each else None).replace(" [", gap + "["))
-                for each in scores
-            ),
+            *scores,
             "–" if entry.mean_return is None else f"{entry.mean_return.mean:.2f}",
             str(len(entry.seeds)),
             style="" if has_place(entry) else "dim",

@@ -72,7 +72,9 @@ def plan_cells(
                 continue
             method = methods[suite.name, spec]
             if problem is not None and not method.predicts:
-                raise problem
+                raise NoEnvironmentError(
+                    f"method {method.name!r} does not predict, and nobody can act in these tasks: {problem}"
+                ) from problem
             own = _leave_out_predictions(tracks, method)
             digest, warnings = _look_up_data(suite, dataset, own)
             if problem is not None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from metabench.errors import MetabenchError
 
-MINARI = "MINARI_DATASETS_PATH"
+HOME, MINARI = "METABENCH_HOME", "MINARI_DATASETS_PATH"
 
 
 def home() -> Path:
     """The folder of stores, checkpoints and policies: `$METABENCH_HOME`, by default `~/.cache/metabench`."""
-    return read_folder("METABENCH_HOME") or Path.home() / ".cache" / "metabench"
+    return read_folder(HOME) or Path.home() / ".cache" / "metabench"
 
 
 def minari_root() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 import types
@@ -85,6 +86,22 @@ def test_classes_and_instances_are_run_as_their_file_and_a_script_is_not_run_aga
     (same,) = metabench.run("tiny", "medium", "own_methods.py:Still", overrides={"scale": 2.0}, **QUICK)
     assert same == second
     assert {path: path.read_bytes() for path in (place / "results").rglob("*.gz")} == written
+
+
+@pytest.mark.slow
+def test_a_method_that_changes_the_folder_leaves_its_record_where_it_was_asked_for(
+    own, place, tmp_path_factory, monkeypatch
+):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (place / "moving.py").write_text(
+        "import os\nfrom own_methods import *\n\n\nclass Moving(Still):\n    name = 'moving'\n\n"
+        f"    def train(self, data, run):\n        os.chdir({str(elsewhere)!r})\n"
+        "        return super().train(data, run)\n"
+    )
+    monkeypatch.setenv("METABENCH_HOME", os.path.relpath(os.environ["METABENCH_HOME"]))
+    (record,) = metabench.run("tiny", "medium", "moving.py:Moving", results="here", **QUICK)
+    assert (place / "here" / record.path).exists()
+    assert not list(elsewhere.rglob("0.json.gz"))
 
 
 def test_a_number_of_seeds_generators_and_single_names_are_what_they_mean(place):

@@ -150,8 +150,5 @@ def test_quotas_are_the_protocols(name: str) -> None:
     suite = load_suite(name)
     quota, short = suite.entry.evaluation, suite.entry.horizon <= 50
     assert quota.few_shot == ((1, 3, 5, 20) if short else (1, 3, 5))
-    if suite.entry.version == 1:  # not yet made for protocol 2
-        assert name == "pick-place"
-        return
     few_tasks = len(suite.split("test")) < 5 and not short
     assert (quota.episodes, quota.supports) == ((20, 4) if few_tasks else (5, 5) if short else (2, 2))

@@ -9,9 +9,6 @@ import pytest
 from metabench.suites import load_suite
 
 ONE_ENVIRONMENT = ("reach", "sweep", "door-lock", "push", "pick-place")
-FIRST_VERSION = ("pick-place",)
-"""Not yet made for protocol 2: five test tasks, five episodes each."""
-
 SUITES = (*ONE_ENVIRONMENT, "ml10", "ml45")
 
 
@@ -35,7 +32,7 @@ def test_no_test_goal_is_a_training_goal(name):
 @pytest.mark.parametrize(
     ("name", "environments", "train_goals", "test_goals"),
     [
-        *((name, 1, 15, 5 if name in FIRST_VERSION else 20) for name in ONE_ENVIRONMENT),
+        *((name, 1, 15, 20) for name in ONE_ENVIRONMENT),
         ("ml10", 10, 10, 5),
         ("ml45", 45, 10, 5),
     ],
@@ -50,8 +47,7 @@ def test_splits_have_the_sizes_of_the_field(name, environments, train_goals, tes
     if environments > 1:
         assert len(set(test)) == 5
         assert not set(train) & set(test)
-    quota = 5 if name in FIRST_VERSION else 2
-    assert suite.entry.evaluation.episodes == suite.entry.evaluation.supports == quota
+    assert suite.entry.evaluation.episodes == suite.entry.evaluation.supports == 2
     assert suite.entry.horizon == 500 and suite.entry.headline == "success"
 
 

@@ -28,7 +28,9 @@ def lock_folder(folder: Path, *, needed: bool = True) -> Iterator[None]:
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             # Who may write the folder may take its lock: a lock of its first user's alone would keep all others out.
-            mode = folder.parent.stat().st_mode & 0o666
+            mode = (
+                folder.parent.stat().st_mode & 0o666 | 0o600
+            )  # its owner's in any case: it must be opened
             lock = FileLock(folder.with_name(f".{folder.name}.lock"), mode=mode)
             lock.acquire()
     except StorageError:

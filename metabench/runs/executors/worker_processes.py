@@ -26,6 +26,7 @@ from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
 from metabench.system.foreign import remove_folder
+from metabench.system.home import HOME, MINARI, home, minari_root
 
 POLL_SECONDS = 0.2
 """How often it is asked whether to stop, and whether the workers live and keep to their limits."""
@@ -150,7 +151,9 @@ class Workers:
             worker.leaving = time.monotonic()
         with suppress(OSError):  # a dead worker is found out soon
             worker.connection.send(
-                None if worker.index is None else (worker.index, self._planned[worker.index])
+                None
+                if worker.index is None
+                else (worker.index, _make_whole(self._planned[worker.index]))
             )
 
     def _may_run(self, worker: _Worker, cell: PlannedCell) -> bool:
@@ -239,6 +242,11 @@ def _read_available(connection: Connection) -> bytes:
         return b""
 
 
+def _make_whole(cell: PlannedCell) -> PlannedCell:
+    """The cell with whole paths: foreign code may change the folder that others begin at."""
+    return replace(cell, results=cell.results.absolute(), suite_folder=cell.suite_folder.absolute())
+
+
 def _run_worker(
     connection: Connection,
     stop: Any,
@@ -254,6 +262,8 @@ def _run_worker(
     os.environ["OMP_NUM_THREADS"] = str(
         cores
     )  # by itself, each worker's simulator would take all cores
+    # Whole paths, as those of its cells: see `_make_whole`.
+    os.environ.update({HOME: str(home()), MINARI: str(minari_root())})
     os.setsid()
     adopt_orphans()
     os.dup2(2, 1)  # what methods print is not what the command prints

@@ -37,6 +37,10 @@ def test_recorded_tasks_without_an_environment_are_predicted(
     request = RunRequest([suite], ["medium"], ["ridge-model"], "tiny", results=tmp_path, tracks=["prediction"])
     with pytest.raises(MetabenchError, match="no environment"):
         plan_cells(replace(request, tracks=["zero-shot"]))
+    with pytest.raises(
+        MetabenchError, match=r"'random' does not predict, and nobody can act in these tasks: .*recorded"
+    ):
+        plan_cells(replace(request, methods=["random"], tracks=None))
     build_data(suite, "medium")
     (planned,) = plan_cells(request)
     predictions = execute_cell(planned, Settings(), lambda *told: None).result.predictions

@@ -48,7 +48,9 @@ def test_doctor_does_not_call_it_wrong(library: Path) -> None:
     assert finding.level == "wrong"
 
 
-@pytest.mark.parametrize(("mode", "lock"), [(0o777, 0o666), (0o775, 0o664), (0o755, 0o644), (0o700, 0o600)])
+@pytest.mark.parametrize(
+    ("mode", "lock"), [(0o777, 0o666), (0o775, 0o664), (0o755, 0o644), (0o700, 0o600), (0o555, 0o644)]
+)
 def test_who_may_write_a_folder_may_take_its_locks(folders: Path, mode: int, lock: int) -> None:
     place = folders / "minari" / "metabench" / "tiny"
     place.mkdir(parents=True)

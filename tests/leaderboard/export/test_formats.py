@@ -11,6 +11,7 @@ from metabench.errors import UnknownNameError
 from metabench.leaderboard.export.formats import export_entries, select_entries
 from metabench.leaderboard.export.text_tables import Sheet, format_sheets_as_latex
 from metabench.leaderboard.scores.aggregate import aggregate
+from metabench.leaderboard.scores.models import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,18 @@ def print_entries(entries, width=80):
     console = Console(file=io.StringIO(), width=width)
     print_tables(entries, console)
     return console.file.getvalue()
+
+
+def test_names_and_the_headline_stand_in_80_columns_whatever_the_shots(entries):
+    few_shot = select_entries(entries, split="test", track="few-shot", shots=3)
+    wide = {"headline": Estimate(mean=-100.7, interval=(-100.8, -100.6))}
+    several = [entry.model_copy(update={"shots": shots, **wide}) for entry in few_shot for shots in (1, 3, 5, 20)]
+    lines = print_entries(several).splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines if "(1)" in line or "(2)" in line]
+    assert [row[1] for row in rows] == ["bc", "meta-dt"]
+    assert all(row[2:6] == ["-100.7"] * 4 for row in rows)
+    assert sum("[-100.8, -100.6]" in line for line in lines) == len(few_shot)
 
 
 def test_markdown_is_best_first_and_marks_the_privileged(entries):

@@ -72,8 +72,10 @@ def find_registered_methods() -> dict[str, RegisteredMethod]:
     registered = {}
     for name in sorted(found):
         points = tuple(found[name].values())
-        own = tuple(point for point in points if _name_distribution(point) == OWN_DISTRIBUTION)
-        registered[name] = RegisteredMethod(name, own or points)
+        if len(points) > 1:  # only then: a distribution's name takes a reading of all its metadata
+            own = tuple(point for point in points if _name_distribution(point) == OWN_DISTRIBUTION)
+            points = own or points
+        registered[name] = RegisteredMethod(name, points)
     return registered
 
 
@@ -205,21 +207,24 @@ def find_entry_point(name: str) -> EntryPoint:
         UnknownNameError: no such method.
         MetabenchError: its name is registered twice, or has changed.
     """
+    return _find_registered(name).points[0]
+
+
+def _find_registered(name: str) -> RegisteredMethod:
     registered = find_registered_methods()
     refuse_former_name(name, registered)
     if name not in registered:
         raise UnknownNameError("method", name, registered)
     if registered[name].conflict:
         raise MetabenchError(f"{registered[name].conflict}; uninstall one of them")
-    return registered[name].points[0]
+    return registered[name]
 
 
 def _load_from_entry_point(name: str) -> type[Method]:
-    point = find_entry_point(name)
-    entry = find_registered_methods()[name]
+    entry = _find_registered(name)
     what = f"method {name!r}: its plugin {entry.origin}"
     with call_foreign(lambda error: MethodError(f"{what} failed to load: {name_raised(error)}")):
-        found = point.load()
+        found = entry.points[0].load()
     method = require_method(found, f"method {name!r} ({entry.origin})")
     check_foreign_name(name, method.name)
     return method

@@ -6,13 +6,16 @@ import shutil
 import signal
 import stat
 import subprocess
+import sysconfig
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import metabench
 from metabench.errors import DataError
 
 MOST_PARTS = 64
@@ -41,9 +44,19 @@ def call_foreign(make_error: Callable[[BaseException], Exception]) -> Iterator[N
 
 
 def name_raised(error: BaseException) -> str:
-    """What was raised, for one line: `ValueError: no such key`, `SystemExit: 2`."""
+    """What was raised, for one line, and where: `ValueError: no such key (ridge.py, line 7)`."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + _say_place(error)
+
+
+def _say_place(error: BaseException) -> str:
+    """The last line of the user's own code that led to it; empty if there is none."""
+    others = [Path(metabench.__file__).parent, *map(Path, sysconfig.get_paths().values())]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.suffix == ".py" and not any(other in path.parents for other in others):
+            return f" ({path.name}, line {frame.lineno})"
+    return ""
 
 
 @contextmanager

@@ -138,7 +138,9 @@ def main(arguments: Sequence[str]) -> int:
         from metabench.data.making.build import build_data
         from metabench.suites import load_suite
 
-        build_data(load_suite("tiny"), "medium")
+        tiny = load_suite("tiny")
+        for dataset in tiny.entry.datasets:  # predictions are of all behaviours
+            build_data(tiny, dataset)
         for number, method in enumerate(methods):
             kills = given.kills * (number + 1) // len(methods) - given.kills * number // len(methods)
             generator = np.random.default_rng([given.seed, number])

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 PLUGIN = Path(__file__).with_name("hostile_plugin.py")
+PLACE = r" \(hostile_plugin\.py, line \d+\)"
 SECRET_NAME = "whispered-valley"
 SECRET_GOAL = 0.7364918273645501
 
@@ -207,9 +208,9 @@ def test_there_is_no_way_out(saved, suite):
     [
         ("Hangs", Limits(seconds=5.0), "act at step 0 ran longer than its limit of 5 s"),
         ("Exits", Limits(), "act at step 0 ended its process with exit status 0"),
-        ("Quits", Limits(), "act at step 0 raised SystemExit: 3"),
+        ("Quits", Limits(), rf"act at step 0 raised SystemExit: 3{PLACE}"),
         ("Crashes", Limits(), "act at step 0 was ended by signal SIGSEGV"),
-        ("Raises", Limits(), r"act at step 0 raised ValueError: not \[31mtoday"),
+        ("Raises", Limits(), rf"act at step 0 raised ValueError: not \[31mtoday{PLACE}"),
         ("Garbles", Limits(), "act at step 0 answered with what is no answer"),
         ("Grows", Limits(memory_bytes=1 << 30), "act at step 0 used .* GiB of memory, more than its limit of 1 GiB"),
         ("Lies", Limits(), "act at step 1 failed: act must return a NumPy array, not list"),

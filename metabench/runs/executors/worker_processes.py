@@ -150,11 +150,9 @@ class Workers:
         else:
             worker.leaving = time.monotonic()
         with suppress(OSError):  # a dead worker is found out soon
-            worker.connection.send(
-                None
-                if worker.index is None
-                else (worker.index, _make_whole(self._planned[worker.index]))
-            )
+            place = worker.index
+            task = None if place is None else (place, _make_whole(self._planned[place]))
+            worker.connection.send(task)
 
     def _may_run(self, worker: _Worker, cell: PlannedCell) -> bool:
         """What foreign code left in a worker, nobody else shall find there."""

@@ -278,7 +278,8 @@ def test_what_predict_raises_is_named():
     def say(prefix, actions):
         raise RuntimeError("no idea")
 
-    with pytest.raises(MethodError, match=r"^method 'wrong': predict raised RuntimeError: no idea \(test_measure.py, line \d+\)$"):
+    raised = r"^method 'wrong': predict raised RuntimeError: no idea \(test_measure.py, line \d+\)$"
+    with pytest.raises(MethodError, match=raised):
         evaluate_predictions(World(say), "tiny", name="wrong")
 
 

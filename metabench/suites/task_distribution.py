@@ -111,13 +111,15 @@ class Law(StrictModel):
         return values.tolist()
 
     def move(self, value: Any, share: float, factor: float, generator: np.random.Generator) -> Any:
-        """A value near `value`: so large a share of the way to one that is drawn; values of `choice` stay.
+        """A value near `value`; values of `choice` stay, and so does a sign.
 
-        Along the logarithm for `log_uniform`, along the circle for `circle`; a sign stays.
+        What was drawn by the law and is moved is of the law again: a move beyond a bound is reflected there. Were it
+        drawn towards the middle instead, copies would be easier or harder as a whole.
 
         Args:
             value: as suite.toml holds it.
-            share: of the way, 0 to 1.
+            share: at most this share of the law's width either way (of its logarithm's for `log_uniform`, of half the
+                circle for `circle`), 0 to 1.
             factor: what `times` multiplied `value` by.
             generator: the only randomness.
 
@@ -128,7 +130,7 @@ class Law(StrictModel):
             return value
         if self.circle is not None:
             angle = math.atan2(value[1], value[0])
-            way = generator.uniform(-math.pi, math.pi)  # to a point drawn, the shorter way round
+            way = generator.uniform(-math.pi, math.pi)
             return [self.circle * turn(angle + share * way) for turn in (math.cos, math.sin)]
         start = np.asarray(value, np.float64) / factor
         moved = self._move_numbers(start, share, generator)
@@ -144,13 +146,14 @@ class Law(StrictModel):
         return moved.tolist()
 
     def _move_numbers(self, start: Any, share: float, generator: np.random.Generator) -> Any:
-        sign, size = np.sign(start), np.abs(start)
-        drawn = self._draw_numbers(generator)
+        low, high = self._make_bounds()
+        signed = self.either_sign or self.log_uniform is not None
+        sign, place = (np.sign(start), np.abs(start)) if signed else (1.0, start)
         if self.log_uniform is not None:
-            return sign * size ** (1 - share) * np.abs(drawn) ** share
-        if self.either_sign:
-            return sign * (size + share * (np.abs(drawn) - size))
-        return start + share * (drawn - start)
+            low, high, place = np.log(low), np.log(high), np.log(place)
+        moved = place + share * (high - low) * generator.uniform(-1.0, 1.0, np.shape(place))
+        moved = high - np.abs(high - (low + np.abs(moved - low)))
+        return sign * (np.exp(moved) if self.log_uniform is not None else moved)
 
     def _make_bounds(self) -> tuple[Any, Any]:
         low, high = self.uniform or self.log_uniform or (0.0, 0.0)
@@ -229,7 +232,7 @@ def move_task(
     Args:
         alternatives: what suite.toml states for the task's split.
         parameters: the task's.
-        share: of the way to a drawn task, 0 to 1.
+        share: of each law's width, see `Law.move`.
         generator: the only randomness.
 
     Raises:

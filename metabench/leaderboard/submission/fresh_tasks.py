@@ -30,7 +30,7 @@ LEAST_FRESH = 20
 """Fresh tasks of a split that has few published ones."""
 
 MOVED_SHARE = 0.2
-"""How far a copy is moved: the share of the way to another task of the law."""
+"""How far a copy is moved at most: the share of the width of each parameter's law, either way."""
 
 REFERENCE_EPISODES = 100
 """Episodes a task and behaviour that the references of tasks are averaged over."""

@@ -101,7 +101,7 @@ def test_the_version_is_told(command):
         ),
         (
             ["run", "tiny", "-d", "medium", "-m", "bc", "--seeds", "some"],
-            "error: --seeds: expected a number of seeds (5) or a list of seeds (0,3,4), found 'some'\n",
+            "error: --seeds: expected a number of seeds (5, at most 10000) or a list of seeds (0,3,4), found 'some'\n",
         ),
     ],
 )

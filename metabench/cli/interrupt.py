@@ -11,8 +11,7 @@ from types import FrameType
 
 @contextmanager
 def catch_interrupt(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """While entered, the first Ctrl-C or SIGTERM only makes the yielded function true; the second ends
-    the program.
+    """While entered, the first Ctrl-C or SIGTERM only makes the yielded function true; the second ends all.
 
     Args:
         asked: called once, at the first of them.

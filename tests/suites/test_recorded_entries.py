@@ -72,7 +72,7 @@ def test_a_task_is_mapped_to_a_minari_dataset(tmp_path: Path) -> None:
         ("behaviours = { random = 1.0 }\nfilter = { min_steps = 1 }", "datasets.medium: filter is for recorded"),
         ("behaviours = { recorded = 1.0 }", "datasets.medium.behaviours: unknown behaviour 'recorded'"),
         ("behaviours = { expert = 1.0 }", "datasets.medium.behaviours: unknown behaviour 'expert'"),
-        ("", "datasets.medium.behaviours: Field required"),
+        ("", "datasets.medium.behaviours: this key is missing"),
         (MINARI + "\nfilter = { best = 3 }", "datasets.medium.filter.best: .*not permitted"),
         (MINARI + "\nfilter = { min_return = nan }", "datasets.medium.filter.min_return: .*finite"),
     ],

@@ -68,7 +68,7 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
 @pytest.mark.parametrize(
     ("path", "value", "key", "expected"),
     [
-        (("horizon",), ..., "horizon", "Field required"),
+        (("horizon",), ..., "horizon", "this key is missing"),
         (("horizon",), "twenty", "horizon", "valid integer.*'twenty'"),
         (("horizon",), 0, "horizon", "greater than or equal to 1"),
         (("format",), 2, "format", "1"),
@@ -97,7 +97,7 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
         (("task", 0, "parameters", "goal"), [0.0, math.nan], "task.0.parameters", "finite"),
         (("task", 0, "parameters", "goal"), [0.0], "task.0.parameters", "two numbers"),
         (("task", 0, "parameters", "speed"), 1.0, "task.0.parameters", "exactly 'goal'"),
-        (("task", 3, "reference"), ..., "task.3.reference", "Field required"),
+        (("task", 3, "reference"), ..., "task.3.reference", "this key is missing"),
         (("task", 3, "reference", "expert"), -99.0, "task.3.reference", "above random"),
         (("task", 3, "reference", "expert"), math.inf, "task.3.reference.expert", "finite"),
     ],

@@ -83,7 +83,7 @@ def test_alternatives_take_turns_and_later_parameters_see_earlier_ones() -> None
         ({"uniform": [0.0, 1.0], "shape": [2], "times": ["a"]}, "times goes with a single number"),
         ({"uniform": [[0.0], [1.0]], "apart": {"first": [0], "second": [1], "least": 1.0}}, "expected positions in"),
         ({"uniform": [0.0, math.nan]}, "finite number"),
-        ({"gauss": [0.0, 1.0]}, "there is no such key"),
+        ({"gauss": [0.0, 1.0]}, "Extra inputs are not permitted"),
     ],
 )
 def test_a_wrong_law_is_named(law: dict, expected: str) -> None:

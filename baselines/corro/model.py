@@ -39,7 +39,9 @@ class OutcomeGenerator(nn.Module):
         code = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         error = (self.decoder(torch.cat([asked, code], -1)) - outcome).square()
         divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(-1) / 2
-        return error[:, :-1].mean() + error[:, -1].mean() + divergence_weight * divergence.mean()
+        change_error, reward_error = error[:, :-1].mean(), error[:, -1].mean()
+        loss: Tensor = change_error + reward_error + divergence_weight * divergence.mean()
+        return loss
 
     @torch.no_grad()
     def draw(self, asked: Tensor) -> Tensor:

@@ -76,4 +76,5 @@ class InformationObjective(EncoderObjective):
         others = embeddings.roll(shift, dims=1)
         own_error = (embeddings - mean).square() / variance
         other_error = (others - mean).square() / variance
-        return (other_error - own_error).sum(-1).mean() / 2
+        information: Tensor = (other_error - own_error).sum(-1).mean() / 2
+        return information

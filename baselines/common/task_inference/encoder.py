@@ -59,7 +59,7 @@ class Scales(nn.Module):
         within = torch.ones(len(change), dtype=torch.bool)
         within[torch.as_tensor(last[:-1])] = False  # from one episode's end to the next one's start
         self.get_buffer("change").copy_(_floor(change[within].std(0)))
-        rewards = torch.as_tensor(columns.rewards, dtype=torch.float32)
+        rewards = torch.tensor(columns.rewards, dtype=torch.float32)
         self.get_buffer("reward").copy_(_floor(rewards.std()))
 
     def scale_observation(self, observation: Tensor) -> Tensor:
@@ -117,7 +117,10 @@ class ContextEncoder(nn.Module):
 
     def embed(self, context: Context) -> Tensor:
         """`(B, N, code_dim)` embeddings."""
-        return self(context.observations, context.actions, context.rewards, context.changes)
+        embeddings: Tensor = self(
+            context.observations, context.actions, context.rewards, context.changes
+        )
+        return embeddings
 
 
 def average(embeddings: Tensor, weights: Tensor) -> Tensor:

@@ -80,7 +80,10 @@ class MapPolicy(BlindPolicy):
         actions = len(MOVES)
         self._draws = np.stack([each.random(self._horizon) for each in generators])
         self._actions = np.stack(
-            [each.permutation(actions) if self._dealt else np.arange(actions) for each in generators]
+            [
+                each.permutation(actions) if self._dealt else np.arange(actions)
+                for each in generators
+            ]
         )
         self._timestep = 0
 

@@ -22,7 +22,7 @@ class GridTeacher(Teacher):
 
         Args:
             horizon: steps of an episode.
-            mistakes: by behaviour, weakest first, the probability of a uniformly random action instead of the right one.
+            mistakes: by behaviour, weakest first, the probability of a random action instead of the right one.
         """
         self._spaces = make_spaces(horizon)
         self._mistakes = mistakes

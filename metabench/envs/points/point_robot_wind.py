@@ -93,13 +93,11 @@ class Spring(StrictModel):
     lean: tuple[float, float] = Field(description="added to every move: against the mean wind")
 
 
-def propose_springs(
-    training: Sequence[TaskParameters], horizon: int
-) -> dict[str, dict[str, Any]]:
+def propose_springs(training: Sequence[TaskParameters], horizon: int) -> dict[str, dict[str, Any]]:
     """Springs of many strengths, leaning against the mean wind of the training tasks.
 
-    A spring of strength k comes to rest wind / k beside its goal, and swings without end from 2 on. It is near the best:
-    what the wind does shows in the position alone, as a distance from the goal that stays.
+    A spring of strength k comes to rest wind / k beside its goal, and swings without end from 2 on. It is near the
+    best: what the wind does shows in the position, as a distance from the goal that stays.
     """
     del horizon
     _, winds = read_winds(training)

@@ -17,7 +17,7 @@ MAX_MOVE = 0.1
 """Largest move on each axis in one step."""
 
 ReadTasks = Callable[[Sequence[TaskParameters]], tuple[Array, Array]]
-"""From the lanes' tasks to goals and winds, `(lanes, 2)` float64 each; a wind is added to the position in every step."""
+"""From the lanes' tasks to goals and winds, `(lanes, 2)` float64 each; winds are added to positions in every step."""
 
 
 def make_spaces(horizon: int) -> Spaces:

@@ -133,9 +133,7 @@ def test_no_blind_policy_of_sparse_is_much_better_than_the_shipped_walk() -> Non
     places = places[np.abs(np.linalg.norm(places, axis=1) - 1) < 0.2]
     distances = np.sqrt(((places[:, None] - goals) ** 2).sum(axis=2))
     worth = (np.maximum(0.2 - distances, 0) / 0.2 / best).mean(axis=1)
-    limit = sum(
-        worth[np.abs(places).max(axis=1) <= 0.1 * step + 1e-9].max(initial=0.0) for step in range(1, 21)
-    )
+    limit = sum(worth[np.abs(places).max(axis=1) <= 0.1 * step + 1e-9].max(initial=0.0) for step in range(1, 21))
     environment, blind = suite.environment(), suite.blind()
     observation = environment.reset([{"angle": angle} for angle in angles.tolist()], [0] * len(angles))
     blind.reset([0] * len(angles))

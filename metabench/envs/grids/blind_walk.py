@@ -44,7 +44,7 @@ def measure_worth(horizon: int) -> Array:
     """
     distances = np.abs(list_cells() - CENTRE).sum(axis=1)
     expert = horizon - np.maximum(distances, 1) + 1
-    return 1.0 / (expert - _measure_visits(horizon)) / len(distances)
+    return np.asarray(1.0 / (expert - _measure_visits(horizon)) / len(distances))
 
 
 def find_best_walk(worth: Array, horizon: int) -> Array:
@@ -65,7 +65,7 @@ def find_best_walk(worth: Array, horizon: int) -> Array:
 def _measure_visits(horizon: int) -> Array:
     """`(81,)`: how many of `horizon` uniformly random steps from the middle end in each cell, in the mean."""
     ways = number_cells(walk(list_cells()[:, None], np.arange(len(MOVES))))
-    here = np.zeros(len(ways))
+    here: Array = np.zeros(len(ways))
     here[number_cells(np.array(CENTRE))] = 1.0
     visits = np.zeros(len(ways))
     for _ in range(horizon):

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.scene import MOVING, STILL, Circle, Colour, Polyline, Scene, make_rectangle
+from metabench.envs.scene import (
+    MOVING,
+    STILL,
+    Circle,
+    Colour,
+    Polyline,
+    Scene,
+    Shape,
+    make_rectangle,
+)
 from metabench.envs.spaces import Array, Spaces
 
 SIZE = 9
@@ -29,7 +38,7 @@ STAY, UP, RIGHT, DOWN, LEFT = range(len(MOVES))
 
 def walk(cells: Array, moves: Array) -> Array:
     """The cells, `(..., 2)`, after `moves`, `(...,)` of 0 to 4; whoever walks into the edge stays."""
-    return np.clip(cells + MOVES[moves], 0, SIZE - 1)
+    return np.asarray(np.clip(cells + MOVES[moves], 0, SIZE - 1))
 
 
 def list_cells() -> Array:
@@ -98,11 +107,11 @@ class GridEnvironment(BatchedEnvironment):
         edges = [number - 0.5 for number in range(SIZE + 1)]
         lines = [Polyline(((edge, edges[0]), (edge, edges[-1])), STILL) for edge in edges]
         lines += [Polyline(((edges[0], edge), (edges[-1], edge)), STILL) for edge in edges]
-        filled = [
+        filled: list[Shape] = [
             make_rectangle((float(cell[0]), float(cell[1])), 1.0, 1.0, colour)
             for cell, colour in marked
         ]
         x, y = self._cell[lane].tolist()
         walker = Circle((float(x), float(y)), 0.35, MOVING)
         shapes = (*filled, *lines, walker)
-        return Scene("above", middle, shapes, width=(SIZE + 1.0) * 4 / 3, marks=False)
+        return Scene("above", middle, shapes, width=SIZE + 1.0, marks=False)

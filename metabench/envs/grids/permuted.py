@@ -106,7 +106,7 @@ class PermutedFamily(TaskFamily):
 
     def task_vector(self, parameters: TaskParameters) -> Array:
         """One-hot moves, `(25,)`: moves are names, and of two orders those are near that share many."""
-        return np.eye(len(MOVES))[np.array(parameters["moves"])].ravel()
+        return np.asarray(np.eye(len(MOVES))[np.array(parameters["moves"])].ravel())
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """From nothing to the shortest way, its last step included, and staying."""

@@ -118,4 +118,4 @@ class WalkPolicy(BlindPolicy):
         """`(lanes, 2)` float64."""
         here = np.asarray(observation, np.float64)
         nearest = np.linalg.norm(here[:, None] - self._places, axis=2).argmin(axis=1)
-        return np.clip(self._next[nearest] - here, -MAX_MOVE, MAX_MOVE)
+        return np.asarray(np.clip(self._next[nearest] - here, -MAX_MOVE, MAX_MOVE))

@@ -50,7 +50,7 @@ class PointRobotSparseFamily(TaskFamily):
     def check_parameters(self, parameters: TaskParameters) -> None:
         """A task is exactly one angle of the upper half circle."""
         angle = parameters.get("angle")
-        if set(parameters) != {"angle"} or type(angle) not in (int, float):
+        if set(parameters) != {"angle"} or angle is None or type(angle) not in (int, float):
             raise ValueError("expected exactly 'angle', a number")
         if not 0 <= angle <= math.pi:
             raise ValueError(f"angle must be from 0 to pi, not {angle!r}")

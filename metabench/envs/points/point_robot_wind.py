@@ -131,6 +131,5 @@ class SpringPolicy(BlindPolicy):
     def act(self, observation: Array) -> Array:
         """`(lanes, 2)` float64."""
         away = np.array(GOAL) - np.asarray(observation, np.float64)
-        return np.clip(
-            self._spring.stiffness * away + np.array(self._spring.lean), -MAX_MOVE, MAX_MOVE
-        )
+        move = self._spring.stiffness * away + np.array(self._spring.lean)
+        return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE))

@@ -76,7 +76,7 @@ def test_batched_equals_a_plain_loop_until_each_lane_ends(name: str) -> None:
     assert (ended > 20) == (name == "key-to-door")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.sampled_from(ROOMS), st.data())
 def test_a_lane_alone_is_what_it_is_among_others_and_stays_in_the_room(name: str, data: st.DataObject) -> None:
     suite = LOADED[name]

@@ -12,7 +12,7 @@ import numpy as np
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
 from metabench.envs.scene import (
     MOVING,
-    STILL,
+    WALL,
     Circle,
     Colour,
     Polyline,
@@ -105,8 +105,8 @@ class GridEnvironment(BatchedEnvironment):
         """The room from above, some cells of a colour of their own, the walker as a disc."""
         middle = float(CENTRE[0]), float(CENTRE[1])
         edges = [number - 0.5 for number in range(SIZE + 1)]
-        lines = [Polyline(((edge, edges[0]), (edge, edges[-1])), STILL) for edge in edges]
-        lines += [Polyline(((edges[0], edge), (edges[-1], edge)), STILL) for edge in edges]
+        lines = [Polyline(((edge, edges[0]), (edge, edges[-1])), WALL) for edge in edges]
+        lines += [Polyline(((edges[0], edge), (edges[-1], edge)), WALL) for edge in edges]
         filled: list[Shape] = [
             make_rectangle((float(cell[0]), float(cell[1])), 1.0, 1.0, colour)
             for cell, colour in marked

@@ -104,7 +104,7 @@ def test_the_headline_dataset_of_point_robot_has_a_published_digest():
 @pytest.mark.parametrize(
     ("name", "dataset"),
     list_published(
-        *("point-robot", "point-robot-sparse", "point-robot-wind", "darkroom", "key-to-door"),
+        *("point-robot", "point-robot-sparse", "darkroom"),
         *("grid-world", "simple-env", "cartpole", "mountain-car", "pendulum"),
     ),
 )

@@ -104,7 +104,7 @@ def test_the_shipped_map_of_permuted_is_at_the_top_of_its_climb() -> None:
     value, gradient = measure_return(chances, ORDERS, 50)
     in_turn = np.eye(5)[[sum(divmod(number, 9)) % 2 for number in range(81)]]
     assert measure_return(in_turn, ORDERS, 50)[0] == pytest.approx(35 * 12 / 120)
-    assert value > 1.4 * 35 * 12 / 120
+    assert value > 1.7 * 35 * 12 / 120
     # Which actions a cell takes cannot be bettered: none that it leaves out is better than those it has.
     for row, slopes in zip(chances, gradient, strict=True):
         assert slopes.max() - (row * slopes).sum() < 0.02

@@ -101,23 +101,52 @@ class PolicyProcessError(MetabenchError):
     """What went wrong in a policy's own process; the message goes on from the call: `raised ValueError: ...`."""
 
 
+PROBLEMS: Mapping[str, str] = {
+    "missing": "this key is missing",
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "dict_type": "expected keys and values",
+    "model_type": "expected keys and values",
+    "model_attributes_type": "expected keys and values",
+    "string_type": "expected a text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "too_short": "expected at least {min_length} of them, found {actual_length}",
+    "too_long": "expected at most {max_length} of them, found {actual_length}",
+    "literal_error": "expected {expected}",
+}
+"""Plain words for what pydantic finds, by its name for it; its own words otherwise."""
+
+
 def key_and_problem(error: ValidationError) -> tuple[str, str]:
     """The first thing that pydantic found wrong.
 
     Returns:
         The key (`task.3.parameters`), empty if it is the content as a whole; and what is wrong there, with what was
-        found where the problem does not say it: `Input should be greater than 0, found -1`.
+        found where the problem does not say it: `expected more than 0, found -1`.
     """
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    tells = first["type"] in ("missing", "value_error", "json_invalid")
-    return key, first["msg"].removeprefix("Value error, ") + (
-        "" if tells else f", found {_short(first['input'])}"
-    )
+    words = PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
+    if first["type"] in PROBLEMS:
+        words = words.format(**first.get("ctx", {}))
+    tells = ("missing", "value_error", "json_invalid", "too_short", "too_long")
+    return key, words + ("" if first["type"] in tells else f", found {_short(first['input'])}")
 
 
 def first_problem(error: ValidationError, whole: str = "(whole file)") -> str:
-    """The same as one text: `task.3.parameters: Input should be ...`; `whole` is the key of the content as a whole."""
+    """The same as one text: `task.3.parameters: expected ...`; `whole` is the key of the content as a whole."""
     key, problem = key_and_problem(error)
     return f"{key or whole}: {problem}"
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first asks to stop, the second stops at once."""
+"""Ctrl-C, or the signal that a scheduler ends programs with: the first asks to stop, the second stops at once."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from types import FrameType
 
 @contextmanager
 def catch_interrupt(asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """While entered, the first Ctrl-C only makes the yielded function true; the second raises `KeyboardInterrupt`.
+    """While entered, the first Ctrl-C or SIGTERM only makes the yielded function true; the second ends all.
 
     Args:
-        asked: called once, at the first Ctrl-C.
+        asked: called once, at the first of them.
     """
     wanted = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         wanted.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the second Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
         asked()
 
-    signal.signal(signal.SIGINT, stop)
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield wanted.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from metabench.runs.executors.events import Outcome
+    from metabench.runs.kept.record import Record
     from metabench.runs.planned_cell import PlannedCell
 
 
@@ -76,7 +77,7 @@ def show_outcome(
         suites = {
             folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}
         }
-        records = (read_record(planned[index].record_path) for index in done)
+        records = (_read_asked(planned[index]) for index in done)
         predicted: list[PredictedRecord] = []
         shelf = SuiteShelf(suites.values())
         print_tables(aggregate(note_predictions(records, predicted), shelf), console)
@@ -99,6 +100,24 @@ def show_outcome(
     if outcome.busy:
         counts["busy elsewhere (--wait waits for them)"] = len(outcome.busy)
     _say_counts(counts)
+
+
+def _read_asked(cell: PlannedCell) -> Record:
+    """A finished cell's record without the tracks that were not asked for, though it may have them from before."""
+    from metabench.evaluation.protocol import PREDICTION
+    from metabench.runs.kept.record import read_record
+
+    record = read_record(cell.record_path)
+    result = record.result
+    asked = {
+        "blocks": tuple(
+            block for block in result.blocks if (block.split, block.track) in cell.tracks
+        ),
+        "predictions": tuple(
+            block for block in result.predictions or () if (block.split, PREDICTION) in cell.tracks
+        ),
+    }
+    return record.model_copy(update={"result": result.model_copy(update=asked)})
 
 
 def _say_counts(counts: dict[str, int]) -> None:

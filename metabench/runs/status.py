@@ -60,8 +60,9 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
         DataError: it is no folder.
     """
     if not results.is_dir():
+        what = "a file" if results.exists() else "no such folder"
         raise DataError(
-            f"{results}: no such folder; expected one that holds records, or a sweep file (sweep.toml)"
+            f"{results}: {what}; expected a folder that holds records, or a sweep file (sweep.toml)"
         )
     found: dict[Path, CellStatus] = {}
     for path in list_files(results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from metabench.errors import DataError, MethodError, first_problem
+from metabench.errors import DataError, MethodError, key_and_problem
 from metabench.runs.kept.record import Cell
 from metabench.runs.plan import check_names, plan_cells
 from metabench.runs.planned_cell import PlannedCell
@@ -33,7 +34,9 @@ class SweepPart(BaseModel):
     suites: tuple[str, ...] = Field(min_length=1)
     datasets: tuple[str, ...] = Field(min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(min_length=1, description="which, or how many: 3 is 0, 1, 2")
+    seeds: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="which, or how many: 3 is 0, 1, 2"
+    )
     preset: tuple[str, ...] = Field(default=("cpu",), min_length=1, description="one or several")
     overrides: dict[str, Any] = Field(default={}, description="configuration keys and values")
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
@@ -130,7 +133,8 @@ def read_sweep(path: Path) -> Sweep:
     try:
         sweep = Sweep.model_validate(read_toml(path))
     except ValidationError as error:
-        raise DataError(f"{path}: {first_problem(error)}") from error
+        key, problem = key_and_problem(error)
+        raise DataError(f"{path}: {_count_from_one(key)}: {problem}") from error
     parts = (
         part.model_copy(
             update={
@@ -145,3 +149,8 @@ def read_sweep(path: Path) -> Sweep:
         for part in sweep.part
     )
     return sweep.model_copy(update={"part": tuple(parts)})
+
+
+def _count_from_one(key: str) -> str:
+    """`part.0.seeds` as people count: `part 1, seeds`."""
+    return re.sub(r"^part\.(\d+)\.?", lambda found: f"part {int(found[1]) + 1}, ", key).rstrip(", ")

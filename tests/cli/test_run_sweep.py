@@ -90,11 +90,11 @@ def test_lists_make_grids_and_paths_are_relative_to_the_file(command, place, mon
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("[0.1, 0.2]", "[]", "part.0.grid.learning_rate: Tuple should have at least 1 item"),
-        ("[0.1, 0.2]", "0.1", "part.0.grid.learning_rate: Input should be a valid tuple"),
-        ("learning_rate = [", "updates = [", "part.0: grid: updates stands in overrides as well"),
-        ("seeds = 2", "seeds = 0", "part.0.seeds: Tuple should have at least 1 item"),
-        ('["tiny", "cpu"]', "[]", "part.0.preset: Tuple should have at least 1 item"),
+        ("[0.1, 0.2]", "[]", "part 1, grid.learning_rate: expected at least 1 of them"),
+        ("[0.1, 0.2]", "0.1", "part 1, grid.learning_rate: expected a list"),
+        ("learning_rate = [", "updates = [", "part 1: grid: updates stands in overrides as well"),
+        ("seeds = 2", "seeds = 0", "part 1, seeds: expected at least 1 of them"),
+        ('["tiny", "cpu"]', "[]", "part 1, preset: expected at least 1 of them"),
     ],
 )
 def test_a_mistake_in_a_sweep_is_named(command, place, old, new, expected):
@@ -124,7 +124,7 @@ def test_a_broken_sweep_file_is_named_with_its_key(command, place):
     (place / "sweep.toml").write_text(SWEEP.replace('methods = ["bc"]', "methods = []"))
     ended = command("run", "sweep.toml")
     assert ended.status == 2
-    assert "sweep.toml: part.0.methods" in ended.err
+    assert "sweep.toml: part 1, methods" in ended.err
     (place / "sweep.toml").write_text(SWEEP.replace('suites = ["tiny"]', 'suites = ["tinny"]', 1))
     assert "did you mean 'tiny'?" in command("run", "sweep.toml").err
     assert "cannot be read" in command("run", "missing.toml").err

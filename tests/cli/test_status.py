@@ -137,7 +137,7 @@ def test_a_folder_that_is_not_there_is_named(command, place):
     ended = command("status")
     assert (ended.status, ended.err) == (
         2,
-        "error: results: no such folder; expected one that holds records, or a sweep file (sweep.toml)\n",
+        "error: results: no such folder; expected a folder that holds records, or a sweep file (sweep.toml)\n",
     )
     (place / "results").mkdir()
     assert command("status").out == "cells: none; 0 s so far\n"

@@ -102,8 +102,8 @@ def test_a_scripted_policy_is_told_the_place_whatever_the_observation_ends_in(pr
     [
         ({"environment": "raech-v3"}, "unknown environment of Meta-World 'raech-v3'; did you mean 'reach-v3'"),
         ({"environment": "reach-v3", "places": []}, "places: expected at least one"),
-        ({"places": [[0.0, 0.1]]}, "places.0.2: Field required"),
-        ({"goal": 1}, "goal: Extra inputs"),
+        ({"places": [[0.0, 0.1]]}, "places.0.2: this key is missing"),
+        ({"goal": 1}, "goal: there is no such key"),
     ],
 )
 def test_a_broken_file_is_named(reach, change, expected):

@@ -182,3 +182,17 @@ def _report_other_episodes(
     return Verdict(
         subject, False, f"other episodes: {len(published)} published, {len(measured)} measured"
     )
+
+
+def explain_rule(changes: Sequence[str], retrained: bool) -> str:
+    """The rule that a record is compared by, given what differs here from where it was made."""
+    what = "trained again" if retrained else "saved policy"
+    if not changes:
+        return (
+            f"{what}: rows must be equal, as machine, threads and versions are those of the record"
+        )
+    if retrained:
+        demand = "the score must be one that the published seeds let expect"
+    else:
+        demand = "the mean difference must lie within its interval"
+    return f"{what}: {demand}, as {'; '.join(changes)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from metabench.errors import DataError, DependentLanesError, MetabenchError
@@ -29,6 +29,7 @@ from metabench.leaderboard.submission.rows_agree import (
     compare_by_interval,
     compare_exactly,
     compare_with_seeds,
+    explain_rule,
     list_changed_circumstances,
 )
 from metabench.leaderboard.submission.saved_policies import find_policies_beside, find_saved_policy
@@ -108,8 +109,9 @@ class Verifier:
             )
         policies = self.policies or find_policies_beside(place)
         hides = self.isolate and not confinement_gaps()
-        for path, record in chosen:
-            yield self._verify_record(path, record, policies, hides)
+        for number, (path, record) in enumerate(chosen, 1):
+            told = _count_records(self.progress, f"record {number} of {len(chosen)}")
+            yield replace(self, progress=told)._verify_record(path, record, policies, hides)
 
     def _verify_record(
         self, path: Path, record: Record, policies: Path, hides: bool
@@ -137,7 +139,7 @@ class Verifier:
             )
             if self.fresh_seed is not None:
                 verdicts += self._compare_fresh_tasks(policy, suite, self.fresh_seed)
-        return Verification(path, _explain_rule(changes, self.retrain), tuple(verdicts))
+        return Verification(path, explain_rule(changes, self.retrain), tuple(verdicts))
 
     def _find_suite(self, path: Path, record: Record) -> Suite:
         quotas = self.shelf.find_quotas(record.result.cell.suite, record.result.cell.suite_version)
@@ -246,17 +248,11 @@ class Verifier:
         ]
 
 
-def _explain_rule(changes: Sequence[str], retrained: bool) -> str:
-    what = "trained again" if retrained else "saved policy"
-    if not changes:
-        return (
-            f"{what}: rows must be equal, as machine, threads and versions are those of the record"
-        )
-    if retrained:
-        demand = "the score must be one that the published seeds let expect"
-    else:
-        demand = "the mean difference must lie within its interval"
-    return f"{what}: {demand}, as {'; '.join(changes)}"
+def _count_records(progress: Progress | None, place: str) -> Progress | None:
+    """Progress whose stages begin with which of the records it is."""
+    if progress is None:
+        return None
+    return lambda stage, done, total: progress(f"{place}, {stage}", done, total)
 
 
 def _list_task_folders(suite: Suite) -> tuple[Path, ...]:

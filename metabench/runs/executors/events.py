@@ -40,6 +40,7 @@ class Event:
 
 
 Listener: TypeAlias = Callable[[Event], None]
+RunCell: TypeAlias = Callable[[int, "PlannedCell", "Settings", Listener, Callable[[], bool]], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -19,14 +18,13 @@ from types import ModuleType
 from typing import Any
 
 from metabench.methods.registry import is_built_in
-from metabench.runs.executors.events import ENDS, Event, Listener, decode_event, encode_event
-from metabench.runs.isolation.confinement import adopt_orphans
-from metabench.runs.isolation.limits import Watch, below, end_all, end_with_all_below
+from metabench.runs.executors.events import ENDS, Event, Listener, RunCell, decode_event
+from metabench.runs.executors.inside_worker import work
+from metabench.runs.isolation.limits import Watch, end_with_all_below
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
 from metabench.system.cores import count_available_cores
 from metabench.system.foreign import remove_folder
-from metabench.system.home import HOME, MINARI, home, minari_root
 
 POLL_SECONDS = 0.2
 """How often it is asked whether to stop, and whether the workers live and keep to their limits."""
@@ -38,8 +36,6 @@ LEAVING_SECONDS = 5.0
 """How long a worker may take to end once it is let go: a plugin may have left a thread that never does."""
 
 _ENDING_SECONDS = 1.0
-
-RunCell = Callable[[int, PlannedCell, Settings, Listener, Callable[[], bool]], None]
 
 
 def runs_foreign_code(planned: Iterable[PlannedCell]) -> bool:
@@ -134,7 +130,7 @@ class Workers:
             self._run_cell,
             scratch,
         )
-        worker.process = self._context.Process(target=_run_worker, args=arguments, daemon=True)
+        worker.process = self._context.Process(target=work, args=arguments, daemon=True)
         with _leave_program_out():
             worker.process.start()
         theirs.close()
@@ -243,57 +239,3 @@ def _read_available(connection: Connection) -> bytes:
 def _make_whole(cell: PlannedCell) -> PlannedCell:
     """The cell with whole paths: foreign code may change the folder that others begin at."""
     return replace(cell, results=cell.results.absolute(), suite_folder=cell.suite_folder.absolute())
-
-
-def _run_worker(
-    connection: Connection,
-    stop: Any,
-    settings: Settings,
-    cores: int,
-    run_cell: RunCell,
-    scratch: Path,
-) -> None:
-    """A worker process: run the cells it is sent, report their events."""
-    os.environ["TMPDIR"] = tempfile.tempdir = str(
-        scratch
-    )  # what it leaves there, its parent removes
-    os.environ["OMP_NUM_THREADS"] = str(
-        cores
-    )  # by itself, each worker's simulator would take all cores
-    # Whole paths, as those of its cells: see `_make_whole`.
-    os.environ.update({HOME: str(home()), MINARI: str(minari_root())})
-    os.setsid()
-    adopt_orphans()
-    os.dup2(2, 1)  # what methods print is not what the command prints
-    parent, own = os.getppid(), os.getpid()
-    last = 0.0
-
-    def tell(event: Event) -> None:
-        nonlocal last
-        if os.getpid() != own:  # foreign code forked, and here its other process came back
-            os._exit(1)
-        now = time.monotonic()
-        if event.kind == "progress" and event.done < event.total and now - last < POLL_SECONDS / 2:
-            return
-        last = now
-        # JSON by hand instead of `connection.send`: this side must never unpickle what a worker's code sends.
-        line = memoryview(encode_event(event) + b"\n")
-        with suppress(OSError):
-            while line:
-                line = line[os.write(connection.fileno(), line) :]
-
-    def cancelled() -> bool:
-        return bool(stop.is_set()) or os.getppid() != parent
-
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        if task is None:
-            return
-        index, planned = task
-        before = set(below(os.getpid()))
-        run_cell(index, planned, settings, tell, cancelled)
-        gc.collect()  # simulators end their own processes
-        end_all([process for process in below(os.getpid()) if process not in before])

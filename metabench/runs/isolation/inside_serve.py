@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -51,8 +52,8 @@ from metabench.runs.isolation.shared_arrays import (
 from metabench.system.foreign import name_raised
 from metabench.system.torch_settings import set_torch_when_imported
 
-LONGEST_MESSAGE = 4000
-"""Characters of an error that are passed on."""
+LONGEST_MESSAGE, LONGEST_TRACE = 4000, 20_000
+"""Characters of an error, and of its traceback, that are passed on."""
 
 
 def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]) -> None:
@@ -72,8 +73,9 @@ def serve(channel: Channel, arrays: int, kind: bytes, content: Mapping[str, Any]
             said = DONE, do()
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # a plugin may raise anything
             kind = explain(error)
-            text = name_raised(error) if kind == FAILED else str(error)
-            said = kind, text[:LONGEST_MESSAGE]
+            line = name_raised(error) if kind == FAILED else str(error)
+            trace = "".join(traceback.format_exception(error))
+            said = kind, [line[:LONGEST_MESSAGE], trace[-LONGEST_TRACE:]]
         if os.getpid() != own:  # the foreign code forked, and here the other one came back
             os._exit(1)
         channel.send(*said)

@@ -30,8 +30,8 @@ from metabench.system.plain_values import make_plain
 from metabench.system.source_code import digest_sources, find_package_source, name_module
 from metabench.system.strict_model import StrictModel
 
-PATIENCE = 300.0
-"""Seconds that a method's import may take where no limit is given."""
+PATIENCE = 60.0
+"""Seconds that a method's import may take where no limit is given: a plan should not be silent for longer."""
 
 
 class MethodFacts(StrictModel):

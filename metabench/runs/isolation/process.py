@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from metabench.errors import (
     CancelledError,
@@ -33,6 +33,7 @@ from metabench.runs.isolation.channel import (
     Garbled,
 )
 from metabench.runs.isolation.limits import Limits, Watch, end_with_all_below
+from metabench.runs.isolation.output import Output, read_failure
 from metabench.runs.isolation.shared_arrays import SharedArrays
 from metabench.system.foreign import remove_folder
 
@@ -49,6 +50,8 @@ VARIABLES = (
 """Environment variables that the process keeps: where programs are, and what arithmetic depends on."""
 
 _ENDING_SECONDS = 5.0
+
+Failure = TypeVar("Failure", MethodError, PolicyProcessError)
 
 
 @contextmanager
@@ -78,6 +81,7 @@ def start_policy_process(
     arrays = SharedArrays.make()
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
+    output = Output()
     try:
         with theirs:
             passed = (theirs.fileno(), arrays.descriptor, reading)
@@ -94,24 +98,26 @@ def start_policy_process(
                 ],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=output.writing,
+                stderr=output.writing,
                 cwd=scratch if confined else None,
                 env=apart if confined else {**os.environ, "TMPDIR": str(scratch)},
                 start_new_session=True,  # one signal ends it with all that it started
             )
+            output.close_writing()
         try:
             room = {
                 "scratch": str(scratch.resolve()),
                 "writable": [str(folder.resolve()) for folder in writable],
                 "hidden": [str(folder.resolve()) for folder in hidden],
             }
-            yield PolicyProcess(process, ours, arrays, limits, room)
+            yield PolicyProcess(process, ours, arrays, output, limits, room)
         finally:
             _end(process)
     finally:
         ours.close()
         arrays.close()
+        output.close()
         os.close(reading)
         os.close(writing)
 
@@ -129,12 +135,14 @@ class PolicyProcess:
         process: subprocess.Popen[bytes],
         connection: socket.socket,
         arrays: SharedArrays,
+        output: Output,
         limits: Limits,
         room: Mapping[str, Any],
     ) -> None:
         """Wait until the process is confined to its room, where it is to be."""
         self.arrays = arrays
         self._process = process
+        self._output = output
         self._channel = Channel(connection, self._check)
         self._watch = Watch(process.pid, limits)
         try:
@@ -175,16 +183,17 @@ class PolicyProcess:
         try:
             kind, answer = self._ask(kind, content, hear)
         except PolicyProcessError as error:
-            raise MethodError(f"{label} {error}") from error
-        if kind == REFUSED:
-            raise DataError(_printable(answer))
-        if kind == BROKEN:
-            raise MethodError(_printable(answer))
+            raise self._add_details(MethodError(f"{label} {error}")) from error
+        if kind == DONE:
+            return answer if isinstance(answer, dict) else {}
+        line, trace = read_failure(answer)
         if kind == CANCELLED:
-            raise CancelledError(_printable(answer))
-        if kind == FAILED:
-            raise MethodError(f"{label} raised {_printable(answer)}")
-        return answer if isinstance(answer, dict) else {}
+            raise CancelledError(line)
+        if kind == REFUSED:
+            raise DataError(line)
+        raise self._add_details(
+            MethodError(line if kind == BROKEN else f"{label} raised {line}"), trace
+        )
 
     def call(self, kind: bytes, content: Any = None) -> Any:
         """Let the policy do something.
@@ -195,12 +204,24 @@ class PolicyProcess:
         Raises:
             PolicyProcessError: it raised something or returned what it must not, or the process failed.
         """
-        kind, answer = self._ask(kind, content)
-        if kind == FAILED:
-            raise PolicyProcessError(f"raised {_printable(answer)}")
-        if kind == REFUSED:
-            raise PolicyProcessError(f"failed: {_printable(answer)}")
-        return answer
+        try:
+            kind, answer = self._ask(kind, content)
+        except PolicyProcessError as error:
+            self._add_details(error)
+            raise
+        if kind == DONE:
+            return answer
+        line, trace = read_failure(answer)
+        verb = "raised" if kind == FAILED else "failed:"
+        raise self._add_details(PolicyProcessError(f"{verb} {line}"), trace)
+
+    def _add_details(self, error: Failure, trace: str = "") -> Failure:
+        """The error, with what its own line has no room for: it stands in the traceback that a failure keeps."""
+        if trace:
+            error.add_note(f"In the method's own process:\n{trace}")
+        if printed := self._output.quote():
+            error.add_note(f"The last that it printed:\n{printed}")
+        return error
 
     def _ask(
         self, kind: bytes, content: Any, hear: Callable[[Any], None] = lambda told: None
@@ -224,6 +245,7 @@ class PolicyProcess:
 
     def _check(self) -> None:
         """Raise unless the process lives and keeps to its limits."""
+        self._output.hear()
         excess = self._watch.excess()
         if excess is not None:
             _end(self._process)
@@ -250,13 +272,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.pid, signal.SIGKILL
         )  # its session: what lost its parent, where the system lets it get away
     process.wait()
-
-
-def _printable(text: Any) -> str:
-    """One line that a terminal can show, whatever the process sent."""
-    return " ".join(
-        "".join(letter if letter.isprintable() else " " for letter in str(text)).split()
-    )
 
 
 @contextmanager

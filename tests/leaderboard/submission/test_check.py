@@ -145,7 +145,7 @@ def test_files_that_are_no_records_are_named_each(make, write, folder):
         ("created", "2026-01-31T12:00:00", "provenance.created: expected a moment as"),
         ("created", "2026-01-31T12:00:00+05:30", "provenance.created: expected a moment as"),
         ("threads", -5, "provenance.threads: expected a number from 1, found -5"),
-        ("seconds_training", -1.0, "provenance.seconds_training: Input should be greater than"),
+        ("seconds_training", -1.0, "provenance.seconds_training: expected at least"),
         ("git_revision", "f" * 100_000, "provenance.git_revision: expected at most 2000 characters, found 100000"),
         ("git_revision", "<b>main</b>", "git_revision: expected the hash of a revision, found '<b>main</b>'"),
         ("packages", {"numpy": "x" * 3000}, "provenance.packages.numpy: expected at most 2000 characters, found 3000"),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from metabench.errors import MetabenchError
@@ -97,6 +100,25 @@ def test_a_worker_that_dies_fails_its_cell_only(place, monkeypatch):
     messages = {event.message for event in events if event.kind == "failed"}
     assert messages == {"the worker process ended with status -9"}
     assert json.loads(cells[0].failure_path.read_text())["error"] == messages.pop()
+
+
+def test_no_worker_outlives_its_run(place):
+    """Not even one whose method never asks whether it should stop."""
+    hangs = f"{METHODS.parent}/isolation/hostile_plugin.py:HangsTraining"
+    command = [sys.executable, "-m", "metabench", "run", "tiny", "-d", "medium", "-m", hangs, "--workers", "2"]
+    running = subprocess.Popen([*command, "--results", str(place / "results")], stdout=subprocess.PIPE, text=True)
+    for line in running.stdout:
+        if "started" in line:
+            break
+    workers = psutil.Process(running.pid).children(recursive=True)
+    assert workers
+    running.terminate()  # asked once, it waits for its cells to keep their work, as after Ctrl-C
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(1.0)
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
 
 
 def test_cancelling_stops_workers_and_keeps_what_they_did(place, monkeypatch):

@@ -17,11 +17,13 @@ import metabench
 from metabench import MethodError, load_method, load_suite
 from metabench.checks.method import iterate_method_checks
 from metabench.cli import main
+from metabench.runs.executors.run_cells import run_cells
 from metabench.runs.isolation.isolated_policy import confinement_gaps, open_isolated
 from metabench.runs.isolation.limits import Limits
 from metabench.runs.kept.record import read_record
 from metabench.runs.plan import plan_cells
 from metabench.runs.request import RunRequest
+from metabench.runs.settings import Settings
 
 from .mischief import write_plugin
 
@@ -57,6 +59,32 @@ def test_planning_goes_on_without_a_plugin_that_hangs(place, isolate):
     assert left_out == {hangs: f"method {hangs!r}: its import or configuration ran longer than its limit of 1 s"}
     with pytest.raises(MethodError, match="ran longer"):
         plan_cells(replace(request, methods=[hangs]))
+
+
+@pytest.mark.parametrize("door", ["train", "save", "load", "grow"])
+def test_who_hangs_or_grows_is_ended_at_every_door(place, door):
+    misdeed = {"train": "hoard = [bytearray(1 << 24) for _ in range(1000)]"} if door == "grow" else {}
+    spec = write_plugin(place, door, **misdeed or {door: "time.sleep(3600)"})
+    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [spec], "tiny", isolate=True, results=place / "results"))
+    limits = Limits(memory_bytes=1 << 30) if door == "grow" else Limits(seconds=4.0)
+    assert run_cells([cell], Settings(isolate=True, limits=limits)).failed == (0,)
+    found = json.loads(cell.failure_path.read_text())["error"]
+    assert re.search("of memory, more than its limit of 1 GiB" if door == "grow" else "ran longer than its limi", found)
+
+
+def test_a_failure_keeps_the_traceback_and_the_last_that_was_printed(place):
+    training = "print('read 3 files \\x1b[31mred', flush=True); missing_name"
+    acting = "print('x' * 100_000 + ' step 0', flush=True); self.spaces.nothing"
+    specs = [write_plugin(place, "untrained", train=training), write_plugin(place, "unmoved", act=acting)]
+    cells = plan_cells(RunRequest(["tiny"], ["medium"], specs, "tiny", isolate=True, results=place / "results"))
+    assert run_cells(cells, Settings(isolate=True)).failed == (0, 1)
+    trained, acted = (json.loads(cell.failure_path.read_text()) for cell in cells)
+    assert re.search(r"train raised NameError: .* \(untrained.py, line \d+\)$", trained["error"])
+    assert re.search(r'untrained.py", line \d+, in train', trained["traceback"])
+    assert "The last that it printed:\nread 3 files red\n" in trained["traceback"]
+    assert re.search(r'unmoved.py", line \d+, in act', acted["traceback"])
+    assert "xxx step 0\n" in acted["traceback"]
+    assert len(acted["traceback"]) < 20_000
 
 
 UNPICKLED = re.compile(r"^\s*(import|from) (pickle|dill|marshal|shelve)|ProcessPool|allow_pickle=True", re.MULTILINE)

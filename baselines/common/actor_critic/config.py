@@ -1,0 +1,67 @@
+"""What an actor-critic is, and how it is held to the data."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from metabench import Config
+
+Backbone = Literal["iql", "td3bc", "brac", "bc"]
+
+
+class ActorCriticConfig(Config):
+    """Networks, losses and optimisers; every field that only one backbone reads says so."""
+
+    backbone: Backbone = Field(
+        "iql",
+        description="how values are learned without leaving the data: implicit Q-learning, TD3+BC, behaviour-"
+        "regularised SAC with a dual divergence (as FOCAL and CSRO publish), or not at all (bc, the control)",
+    )
+    actor_width: int = Field(
+        128, ge=1, description="units of each hidden layer of actor and critics"
+    )
+    actor_depth: int = Field(2, ge=1, description="their hidden layers")
+    actor_learning_rate: float = Field(1e-3, gt=0, description="Adam's, of actor and critics")
+    learning_rate_decay: bool = Field(
+        True, description="all learning rates fall to zero along half a cosine"
+    )
+    discount: float = Field(0.99, gt=0, lt=1, description="of later rewards")
+    target_rate: float = Field(
+        0.005, gt=0, le=1, description="share of the critics that their targets take over an update"
+    )
+    expectile: float = Field(0.8, gt=0.5, lt=1, description="iql: of the values (0.7 to 0.9)")
+    temperature: float = Field(
+        3.0,
+        gt=0,
+        description="iql: actions are weighted by the exponential of this times their advantage",
+    )
+    largest_weight: float = Field(100.0, gt=1, description="iql: upper bound of these weights")
+    imitation: float = Field(
+        2.5, gt=0, description="td3bc: alpha, how much values count beside imitation"
+    )
+    policy_delay: int = Field(2, ge=1, description="td3bc: critic updates for each of the actor")
+    target_noise: float = Field(
+        0.2, ge=0, description="td3bc: deviation of the noise on target actions"
+    )
+    largest_noise: float = Field(0.5, ge=0, description="td3bc: bound of that noise")
+    divergence_weight: float = Field(
+        500.0, ge=0, description="brac: the divergence's weight at the beginning"
+    )
+    largest_divergence_weight: float = Field(2_000.0, ge=0, description="brac: its upper bound")
+    divergence_aim: float = Field(
+        0.05, ge=0, description="brac: the weight moves until the divergence is this"
+    )
+    divergence_updates: int = Field(
+        3, ge=1, description="brac: updates of the divergence's critic in each"
+    )
+
+    @model_validator(mode="after")
+    def _bound_divergence(self) -> Self:
+        if self.divergence_weight > self.largest_divergence_weight:
+            raise ValueError(
+                f"divergence_weight: expected at most largest_divergence_weight "
+                f"{self.largest_divergence_weight:g}, found {self.divergence_weight:g}"
+            )
+        return self

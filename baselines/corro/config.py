@@ -1,0 +1,47 @@
+"""CORRO's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..common.task_inference.config import IDAQ, TaskInferenceConfig
+
+
+class CorroConfig(TaskInferenceConfig):
+    """The encoder learns to tell tasks apart by the same state and action."""
+
+    negatives: Literal["generated", "noise"] = Field(
+        "generated",
+        description="what other tasks might have led to: drawn from a generative model of all tasks, or the "
+        "reward with noise",
+    )
+    negative_count: int = Field(16, ge=1, description="negatives for each query")
+    contrast: float = Field(0.1, gt=0, description="temperature of the similarities")
+    reward_noise: float = Field(0.5, gt=0, description="`noise`: deviation, of scaled rewards")
+    generator_width: int = Field(
+        64, ge=1, description="units of the generative model's hidden layers"
+    )
+    generator_code: int = Field(5, ge=1, description="length of its code")
+    divergence_weight_of_generator: float = Field(
+        0.2, ge=0, description="of the divergence of that code from a standard Gaussian"
+    )
+    encoder_first: int = Field(
+        4_000, ge=0, description="updates of the encoder alone, after which it stays as it is"
+    )
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "td3bc": {"backbone": "td3bc"},
+    "bc": {"backbone": "bc"},
+    "published_backbone": {"backbone": "brac"},
+    "noise": {"negatives": "noise"},
+    "idaq": IDAQ,
+    "support_only": {"own_transitions": False},
+}
+"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+
+FIRST: Mapping[str, int] = {"tiny": 10, "demo": 500, "cpu": 4_000, "long": 40_000, "paper": 200_000}
+"""Updates of the encoder alone, by preset."""

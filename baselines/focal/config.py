@@ -1,0 +1,34 @@
+"""FOCAL's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from ..common.task_inference.config import TaskInferenceConfig
+
+
+class FocalConfig(TaskInferenceConfig):
+    """The encoder learns by distances between codes alone."""
+
+    metric_weight: float = Field(1.0, gt=0, description="of the metric loss")
+    next_observation: bool = Field(
+        True,
+        description="the encoder sees what an action led to; the paper leaves it out where only rewards differ",
+    )
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "td3bc": {"backbone": "td3bc"},
+    "bc": {"backbone": "bc"},
+    "published_backbone": {"backbone": "brac"},
+    "no_positives": {"replacement": False},
+    "idaq": {"exploration": "training-codes", "best_episodes": 1},
+    "support_only": {"own_transitions": False},
+}
+"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+
+PAPER: Mapping[str, Any] = {"metric_weight": 10.0, "replacement": False}
+"""What the paper's code has beside the family's sizes."""

@@ -30,7 +30,7 @@ def train(
         bool,
         typer.Option(
             "--blind",
-            help="tell it neither task nor past: what the task is worth is above it; not in Meta-World, where it is "
+            help="tell it neither task nor past: what the task is worth is above it; not where it is "
             "a script",
         ),
     ] = False,
@@ -84,7 +84,7 @@ def install(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="the training's folder; none with --blind in Meta-World, whose blind policies are scripts"
+            help="the training's folder; none with --blind where the blind policy is a script"
         ),
     ] = None,
     episodes: Annotated[
@@ -95,7 +95,7 @@ def install(
         typer.Option(
             "--blind",
             help="instead of the teacher's behaviours the blind policy: the best on the training tasks, of the "
-            "checkpoints of `teacher train --blind`, or in Meta-World of a fixed list of scripts",
+            "checkpoints of `teacher train --blind`, or of its family's scripts",
         ),
     ] = False,
 ) -> None:

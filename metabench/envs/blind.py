@@ -35,10 +35,11 @@ class BlindScripts:
     """The scripts of a family whose blind policy is not trained.
 
     Attributes:
-        propose: the scripts worth trying, by name, as plain content; from the training tasks' numbers alone.
+        propose: the scripts worth trying, by name, as plain content; from the training tasks' numbers and the horizon
+            alone.
         load: one of them from its content; raises `ValueError` with one line if that is none.
     """
 
-    propose: Callable[[Sequence[TaskParameters]], Mapping[str, Mapping[str, Any]]]
+    propose: Callable[[Sequence[TaskParameters], int], Mapping[str, Mapping[str, Any]]]
     load: Callable[[Mapping[str, Any], int], BlindPolicy]
     """Takes the content and the horizon."""

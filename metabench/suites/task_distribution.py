@@ -50,6 +50,7 @@ class Law(StrictModel):
         default=(), description="parameters drawn before that the number is multiplied by"
     )
     either_sign: bool = Field(default=False, description="negative with probability one half")
+    whole: bool = Field(default=False, description="whole numbers, both ends included")
     apart: Apart | None = None
 
     @model_validator(mode="after")
@@ -66,6 +67,10 @@ class Law(StrictModel):
                 f"shape, times and either_sign go with uniform and log_uniform, not with {given[0]}"
             )
         low, high = self._make_bounds()
+        if self.whole and (self.uniform is None or self.times or self.either_sign):
+            raise ValueError("whole goes with uniform, without times and either_sign")
+        if self.whole and (np.rint((low, high)) != (low, high)).any():
+            raise ValueError("whole: expected a whole lowest and highest")
         if low.shape != high.shape or (low > high).any():
             raise ValueError("expected the lowest before the highest, as many of each")
         if low.ndim and self.shape:
@@ -147,12 +152,16 @@ class Law(StrictModel):
 
     def _move_numbers(self, start: Any, share: float, generator: np.random.Generator) -> Any:
         low, high = self._make_bounds()
+        room = 0.5 if self.whole else 0.0  # each whole number stands for all that round to it
+        low, high = low - room, high + room
         signed = self.either_sign or self.log_uniform is not None
         sign, place = (np.sign(start), np.abs(start)) if signed else (1.0, start)
         if self.log_uniform is not None:
             low, high, place = np.log(low), np.log(high), np.log(place)
         moved = place + share * (high - low) * generator.uniform(-1.0, 1.0, np.shape(place))
         moved = high - np.abs(high - (low + np.abs(moved - low)))
+        if self.whole:
+            return np.clip(np.rint(moved), low + room, high - room).astype(np.int64)
         return sign * (np.exp(moved) if self.log_uniform is not None else moved)
 
     def _make_bounds(self) -> tuple[Any, Any]:
@@ -164,6 +173,10 @@ class Law(StrictModel):
         shape = self.shape or low.shape
         if self.log_uniform is not None:
             values = np.exp(generator.uniform(np.log(low), np.log(high), shape))
+        elif self.whole:
+            return generator.integers(
+                low.astype(np.int64), high.astype(np.int64), shape, endpoint=True
+            )
         else:
             values = generator.uniform(low, high, shape)
         values = np.clip(values, low, high)  # the last bit of an exponential

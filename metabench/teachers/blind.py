@@ -91,7 +91,7 @@ def list_candidates(suite: Suite, folder: Path | None) -> list[BlindCandidate]:
         training = [task.parameters for task in suite.split("train")]
         return [
             BlindCandidate(name, functools.partial(write_script, content=content))
-            for name, content in scripts.propose(training).items()
+            for name, content in scripts.propose(training, suite.entry.horizon).items()
         ]
     expected = f"`metabench teacher train {suite.argument} --blind`"
     if folder is None:

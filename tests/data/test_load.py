@@ -103,7 +103,10 @@ def test_the_headline_dataset_of_point_robot_has_a_published_digest():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dataset"),
-    list_published("point-robot", "grid-world", "simple-env", "cartpole", "mountain-car", "pendulum"),
+    list_published(
+        *("point-robot", "point-robot-sparse", "darkroom"),
+        *("grid-world", "simple-env", "cartpole", "mountain-car", "pendulum"),
+    ),
 )
 def test_a_published_digest_is_that_of_what_the_recipe_makes(name, dataset):
     """Of the suites whose data is made in a moment; data that is made otherwise must get another digest and version."""

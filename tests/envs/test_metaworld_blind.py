@@ -23,7 +23,7 @@ TRAINING = [{"environment": "reach-v3", "goal": goal} for goal in GOALS]
 
 @pytest.fixture(scope="module")
 def proposed():
-    return propose_scripts(TRAINING)
+    return propose_scripts(TRAINING, 500)
 
 
 @pytest.fixture

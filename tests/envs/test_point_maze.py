@@ -12,7 +12,7 @@ import pytest
 from metabench import load_suite
 from metabench.envs import DeclaredSpaces, load_family
 from metabench.envs.family import NoTeacher
-from metabench.envs.point_maze import PointMazeTeacher
+from metabench.envs.points.point_maze import PointMazeTeacher
 from metabench.errors import MetabenchError, UnknownNameError
 
 SPACES = DeclaredSpaces(

@@ -8,7 +8,8 @@ import pytest
 
 from metabench import load_suite
 from metabench.envs import load_family
-from metabench.envs.point_robot import MAX_MOVE, SKILLS, PointRobotFamily
+from metabench.envs.points.point_robot import SKILLS, PointRobotFamily
+from metabench.envs.points.walking import MAX_MOVE
 
 HORIZON = 20
 

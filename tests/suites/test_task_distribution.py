@@ -83,6 +83,9 @@ def test_alternatives_take_turns_and_later_parameters_see_earlier_ones() -> None
         ({"uniform": [0.0, 1.0], "shape": [2], "times": ["a"]}, "times goes with a single number"),
         ({"uniform": [[0.0], [1.0]], "apart": {"first": [0], "second": [1], "least": 1.0}}, "expected positions in"),
         ({"uniform": [0.0, math.nan]}, "finite number"),
+        ({"log_uniform": [1, 4], "whole": True}, "whole goes with uniform, without times and either_sign"),
+        ({"uniform": [0, 4], "whole": True, "either_sign": True}, "whole goes with uniform"),
+        ({"uniform": [0, 4.5], "whole": True}, "expected a whole lowest and highest"),
         ({"gauss": [0.0, 1.0]}, "Extra inputs are not permitted"),
     ],
 )
@@ -183,6 +186,23 @@ def test_what_is_moved_is_near_and_of_the_law_again(law: dict) -> None:
         assert apart.max() <= 0.2 * np.ptp(scale(ends)) + 1e-12
         assert ((np.abs(after) >= ends[0]) & (np.abs(after) <= ends[1])).all()
     assert stats.ks_2samp(before, after).pvalue > 1e-3
+
+
+def test_whole_numbers_are_equally_likely_also_after_a_move() -> None:
+    law = {"uniform": [[0, 0, 0, 0], [8, 8, 8, 8]], "whole": True}
+    apart = {"first": [0, 1], "second": [2, 3], "least": 1.0}
+    generator, parsed = np.random.default_rng(1), Law.model_validate({**law, "apart": apart})
+    before = draws({**law, "apart": apart})
+    after = np.array([parsed.move(value, 0.2, 1.0, generator) for value in before.tolist()])
+    single = draws({"uniform": [-2, 2], "whole": True})
+    for values in (before, after, single):
+        assert values.dtype == np.int64
+        counts = np.unique(values, return_counts=True)[1]
+        assert len(counts) == (5 if values is single else 9)
+        assert stats.chisquare(counts).pvalue > 1e-3
+    assert np.abs(after - before).max() == 2
+    assert (before[:, :2] != before[:, 2:]).any(axis=1).all()
+    assert (after[:, :2] != after[:, 2:]).any(axis=1).all()
 
 
 def test_choices_stay_factors_go_with_their_task_and_points_stay_apart() -> None:

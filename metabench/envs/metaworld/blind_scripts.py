@@ -49,8 +49,9 @@ class BlindScript(StrictModel):
     )
 
 
-def propose_scripts(training: Sequence[TaskParameters]) -> dict[str, dict[str, Any]]:
+def propose_scripts(training: Sequence[TaskParameters], horizon: int) -> dict[str, dict[str, Any]]:
     """The scripts worth trying, from the goals of the training tasks alone."""
+    del horizon
     goals = find_goals(training)
     of_tasks = [(task["environment"], goals[task_key(task)]) for task in training]
     everywhere = np.array([goal for _, goal in of_tasks])  # (tasks, 3)

@@ -104,7 +104,8 @@ def make_fresh_suite(suite: Suite, seed: int, splits: Sequence[str]) -> FreshSui
         copiers = [_copier(laws, task) for task in copied]
         drawers = [_drawer(laws, turn) for turn in range(count)]
         moved[split] = {task.id: len(entries) + i for i, task in enumerate(copied)}
-        entries += _draw_scorable_tasks(suite, split, [*copiers, *drawers], generator)
+        known = [entry["parameters"] for entry in entries]
+        entries += _draw_scorable_tasks(suite, split, [*copiers, *drawers], known, generator)
         fresh[split] = tuple(range(len(entries) - count, len(entries)))
     name = f"{suite.name[:40]}-fresh-{seed}"
     return FreshSuite(_replace_tasks(suite, name, entries), published, moved, fresh)
@@ -123,31 +124,44 @@ def _drawer(laws: tuple[dict[str, Law], ...], turn: int) -> Draw:
 
 
 def _draw_scorable_tasks(
-    suite: Suite, split: str, draws: Sequence[Draw], generator: np.random.Generator
+    suite: Suite,
+    split: str,
+    draws: Sequence[Draw],
+    known: Sequence[Mapping[str, Any]],
+    generator: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """A task of `split` for each of `draws`, with the references measured in it."""
+    """A new task of `split` for each of `draws`, not one of `known`, with the references measured in it."""
     found: dict[int, dict[str, Any]] = {}
+    taken = {_name_task(parameters) for parameters in known}
     for _ in range(MOST_DRAWN):  # in rounds: only measuring tells which tasks can be scored
         missing = [place for place in range(len(draws)) if place not in found]
         if not missing:
             return [found[place] for place in range(len(draws))]
         try:
-            drawn = [draws[place](generator) for place in missing]
-            for parameters in drawn:
+            drawn = {place: draws[place](generator) for place in missing}
+            for parameters in drawn.values():
                 suite.family.check_parameters(parameters)
         except ValueError as error:
             raise MetabenchError(
                 f"suite {suite.name}: task_distribution.{split}: {error}"
             ) from error
-        for place, parameters, references in zip(
-            missing, drawn, _measure(suite, drawn), strict=True
-        ):
+        new = {}
+        for place, parameters in drawn.items():
+            if _name_task(parameters) not in taken:  # whole numbers come again
+                taken.add(_name_task(parameters))
+                new[place] = parameters
+        measured = _measure(suite, [*new.values()]) if new else []
+        for (place, parameters), references in zip(new.items(), measured, strict=True):
             if all(ends["expert"] > ends["random"] for ends in references.values()):
                 found[place] = {"split": split, "parameters": parameters, **references}
     raise MetabenchError(
         f"suite {suite.name}: in {len(draws) - len(found)} of {len(draws)} fresh {split} tasks the teacher is no "
-        f"better than random, {MOST_DRAWN} times in a row"
+        f"better than random, or they are there already, {MOST_DRAWN} times in a row"
     )
+
+
+def _name_task(parameters: Mapping[str, Any]) -> str:
+    return repr(sorted(parameters.items()))
 
 
 def _measure(suite: Suite, drawn: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, float]]]:

@@ -19,8 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
+from metabench.envs.blind import BlindScripts
 from metabench.envs.family import NoTeacher, Teacher
 from metabench.envs.gymnasium.family import GymnasiumFamily, GymnasiumLanes
+from metabench.envs.points.maze_spring import (
+    WIDTHS,
+    list_blind_springs,
+    locate_entries,
+    pull_ball,
+)
 from metabench.envs.scene import WALL as WALL_COLOUR
 from metabench.envs.scene import Scene, make_rectangle
 from metabench.envs.spaces import Array
@@ -32,12 +39,6 @@ if TYPE_CHECKING:
 WALL = 1
 CELLS = (0, WALL, "r", "g", "c")
 """What a cell of `maze_map` can be: free, wall, and free cells for starts, goals or both."""
-
-WIDTHS = {"achieved_goal": 2, "desired_goal": 2, "observation": 4}
-"""Numbers in each entry of the observation."""
-
-STIFFNESS, DAMPING = 10.0, 1.0
-"""Of the teacher: action for each cell of distance, and against each cell a second of speed."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,7 @@ class PointMazeTeacher(Teacher):
 
     def __init__(self, keys: Sequence[str], horizon: int) -> None:
         """Keep where the observation has what, and the horizon: noise is drawn for the whole episode at its reset."""
-        starts = np.cumsum([0, *(WIDTHS[key] for key in keys)]).tolist()
-        place = dict(zip(keys, starts, strict=False))
-        self._state = slice(place["observation"], place["observation"] + WIDTHS["observation"])
-        self._goal = slice(place["desired_goal"], place["desired_goal"] + WIDTHS["desired_goal"])
+        self._state, self._goal = locate_entries(keys)
         self._horizon = horizon
 
     def reset(
@@ -109,9 +107,10 @@ class PointMazeTeacher(Teacher):
                 for maze, aims, at in zip(self._mazes, self._aims, state, strict=True)
             ]
         )
-        pull = STIFFNESS * (aims - state[:, :2]) - DAMPING * state[:, 2:]
         self._timestep += 1
-        return np.asarray(np.clip(pull + self._noise[self._timestep - 1], -1.0, 1.0))
+        return np.asarray(
+            np.clip(pull_ball(state, aims) + self._noise[self._timestep - 1], -1.0, 1.0)
+        )
 
     def _find_ways(self, lane: int, goal: Array) -> Array:
         """`(rows, columns, 2)`: where to go from each cell, breadth first from where the lane wants to be."""
@@ -190,10 +189,16 @@ class PointMazeFamily(GymnasiumFamily):
     def teacher(self, folder: Path, horizon: int) -> Teacher:
         """The scripted teacher; none where the goal is hidden, since it has to see it."""
         del folder
-        keys = self.declared.observation_keys
-        if not {"observation", "desired_goal"} <= set(keys) <= set(WIDTHS):
+        if not self._shows_goal():
             return NoTeacher(self.name)
-        return PointMazeTeacher(keys, horizon)
+        return PointMazeTeacher(self.declared.observation_keys, horizon)
+
+    def blind_scripts(self) -> BlindScripts | None:
+        """Springs straight to the goal; none where it is hidden."""
+        return list_blind_springs(self.declared.observation_keys) if self._shows_goal() else None
+
+    def _shows_goal(self) -> bool:
+        return {"observation", "desired_goal"} <= set(self.declared.observation_keys) <= set(WIDTHS)
 
     def return_bounds(self, parameters: TaskParameters, horizon: int) -> tuple[float, float]:
         """Rewards are at most 1 a step, and one in all where the goal ends the episode and earns the only reward."""

@@ -117,10 +117,14 @@ class PointRobotTeacher(Teacher):
 
     def act(self, observation: Array) -> Array:
         """Step towards the aim, at most at the lane's speed, plus its noise."""
-        move = np.clip(self._aim - np.asarray(observation, np.float64), -self._reach, self._reach)
-        move = move + self._noise[:, self._timestep]
+        move = self.act_without_noise(observation) + self._noise[:, self._timestep]
         self._timestep += 1
         return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE))
+
+    def act_without_noise(self, observation: Array) -> Array:
+        """Step towards the aim, at most at the lane's speed."""
+        away = self._aim - np.asarray(observation, np.float64)
+        return np.asarray(np.clip(away, -self._reach, self._reach))
 
 
 class PointRobotFamily(TaskFamily):

@@ -21,7 +21,8 @@ from metabench.envs import (
 from metabench.errors import MetabenchError, NoEnvironmentError, UnknownNameError
 from metabench.suites.folders import suite_folder
 from metabench.suites.headroom import is_one_task, measure_headroom, scale_score
-from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
+from metabench.suites.recipes.dataset_entry import DatasetEntry
+from metabench.suites.schema import FEW_SHOTS, Reference, SuiteEntry, TaskEntry
 from metabench.system.source_code import (
     digest_sources,
     find_foreign_sources,

@@ -77,6 +77,8 @@ class TeacherChecks:
             for what, other in (("again", again[lane]), ("alone", alone)):
                 if not np.array_equal(together[lane], other):
                     return f"{behaviour} in task {tasks[lane]}, {what}: other actions with the same seed"
+        if "expert" in self._behaviours and (problem := self._find_noise()):
+            return problem
         scores = []
         for behaviour in self._behaviours:
             returns = self._measure_returns(behaviour)
@@ -85,6 +87,25 @@ class TeacherChecks:
                 f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}"
             )
         return Remark(f"normalised scores: {', '.join(scores)}")
+
+    def _find_noise(self) -> str | None:
+        """What is wrong with the expert without noise, in the first state of each task."""
+        suite, spaces = self._suite, self._suite.spaces
+        tasks = self._tasks[:2]
+        parameters = [suite.tasks[task].parameters for task in tasks]
+        observation = suite.environment().reset(parameters, list(range(len(tasks))))
+        told = []
+        for turn in range(2):
+            teacher = suite.teacher()
+            seeds = [derive_seed("check", "noise", turn, lane) for lane in range(len(tasks))]
+            teacher.reset(["expert"] * len(tasks), parameters, seeds)
+            told.append(np.asarray(teacher.act_without_noise(observation)))
+            problem = spaces.find_action_problem(told[-1], (len(tasks),))
+            if problem:
+                return f"act_without_noise: {problem}"
+        if not np.array_equal(told[0], told[1]):
+            return "act_without_noise: the expert's action depends on the seed; override it: it labels expert-actions"
+        return None
 
     def _act_teacher(
         self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]

@@ -273,6 +273,10 @@ def _print_method(content: dict[str, Any], console: Console) -> None:
         facts.append(
             "privileged: it is shown the test tasks or was trained in the simulator; marked in tables, never ranked"
         )
+    if content["uses_expert_labels"]:
+        facts.append("uses expert labels: trained with the expert's action in every state; marked")
+    if content["uses_stages"]:
+        facts.append("learns from the order of histories")
     if not content["trains"]:
         facts.append("nothing to train")
     console.print(f"{'; '.join(facts)}\n", highlight=False)

@@ -149,6 +149,15 @@ class Suite:
         splits = self.dataset(name).splits
         return tuple(task for task in self.entry.task if task.split in splits)
 
+    def find_datasets(self, *, expert_labels: bool, stages: bool) -> tuple[str, ...]:
+        """Names of the datasets that have expert labels, or an order of learning, where that is asked for."""
+        return tuple(
+            name
+            for name, recipe in self.entry.datasets.items()
+            if (recipe.labels_of is not None or not expert_labels)
+            and (recipe.stages is not None or not stages)
+        )
+
     def environment(self) -> BatchedEnvironment:
         """A new batched simulator of the suite's family."""
         return self.family.environment(self.entry.horizon)

@@ -105,6 +105,16 @@ def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
         f"| dataset | trajectories | steps | {' | '.join(splits)} |",
         "|---|---|---|" + "---|" * len(splits),
     ]
+    recipes = suite.entry.datasets
+    special = [
+        f"`{each.dataset}`: {each.description}. In Minari {where}.\n"
+        for each in described
+        for where, held in (
+            ("each episode's metadata has its `stage`", recipes[each.dataset].stages),
+            ("those actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
+        )
+        if held is not None
+    ]
     for each in described:
         cells = [
             f"{each.splits[split].mean_return:.1f} ({round(each.splits[split].normalised)})"
@@ -115,4 +125,4 @@ def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
         lines.append(
             f"| `{each.dataset}` | {each.trajectories:,} | {each.steps:,} | {' | '.join(cells)} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(["", *special] if special else [""])])

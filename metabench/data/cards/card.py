@@ -47,7 +47,8 @@ def write_card(suite: Suite) -> list[Path]:
     written = [card, suite.folder / RETURNS]
     if write_strip(suite, suite.folder / STRIP):
         written.append(suite.folder / STRIP)
-    block = f"{_tabulate_references(suite)}\n{_tabulate_datasets(suite, described)}\n"
+    kinds, datasets = _describe_kinds(suite, described), _tabulate_datasets(suite, described)
+    block = f"{_tabulate_references(suite)}\n{kinds}{datasets}\n"
     card.write_text(_NUMBERS.sub(lambda found: found[1] + block + found[2], text), encoding="utf-8")
     return written
 
@@ -98,22 +99,26 @@ def _format_mean(values: Sequence[float | None], scale: float, digits: int) -> s
     return f"{scale * fmean(known):.{digits}f}" if known and len(known) == len(values) else ""
 
 
-def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
-    """Mean returns and scores of what is built."""
-    splits = [f"mean return (normalised score) in `{split}`" for split in suite.splits]
-    lines = [
-        f"| dataset | trajectories | steps | {' | '.join(splits)} |",
-        "|---|---|---|" + "---|" * len(splits),
-    ]
+def _describe_kinds(suite: Suite, described: list[Description]) -> str:
+    """What datasets are that have more than their behaviours' trajectories, and where Minari has it."""
     recipes = suite.entry.datasets
-    special = [
-        f"`{each.dataset}`: {each.description}. In Minari {where}.\n"
+    return "".join(
+        f"`{each.dataset}`: {each.description}. In Minari {where}.\n\n"
         for each in described
         for where, held in (
             ("each episode's metadata has its `stage`", recipes[each.dataset].stages),
             ("those actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
         )
         if held is not None
+    )
+
+
+def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
+    """Mean returns and scores of what is built."""
+    splits = [f"mean return (normalised score) in `{split}`" for split in suite.splits]
+    lines = [
+        f"| dataset | trajectories | steps | {' | '.join(splits)} |",
+        "|---|---|---|" + "---|" * len(splits),
     ]
     for each in described:
         cells = [
@@ -125,4 +130,4 @@ def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:
         lines.append(
             f"| `{each.dataset}` | {each.trajectories:,} | {each.steps:,} | {' | '.join(cells)} |"
         )
-    return "\n".join([*lines, *(["", *special] if special else [""])])
+    return "\n".join(lines) + "\n"

@@ -54,10 +54,12 @@ def write_card(suite: Suite) -> list[Path]:
 
 
 def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
-    """Of the train and test tasks, which every dataset covers."""
+    """Of the train and test tasks, which every dataset covers; labels change no return."""
     tasks = [task.id for task in suite.tasks if task.split != "test-far"]
     returns = {}
     for name in names:
+        if suite.dataset(name).labels_of is not None:
+            continue
         columns = open_store(suite, name).trajectories.columns
         chosen = np.isin(columns.tasks, tasks)
         returns[name] = columns.episode_returns[chosen]

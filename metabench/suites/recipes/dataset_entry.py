@@ -94,6 +94,16 @@ class DatasetEntry(StrictModel):
         return {**content, "behaviours": known}
 
     @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        if isinstance(self.stages, tuple) and len(set(self.stages)) < len(self.stages):
+            raise ValueError("stages must name each behaviour once")
+        if self.trajectories % self.stage_count:
+            raise ValueError(
+                f"trajectories ({self.trajectories}) must be a multiple of the {self.stage_count} stages"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_shares(self) -> Self:
         if any(share <= 0 for share in self.behaviours.values()):
             raise ValueError("behaviours must have positive shares")
@@ -105,16 +115,6 @@ class DatasetEntry(StrictModel):
                 raise ValueError(
                     f"behaviour {name!r} must be a whole number of trajectories, not {count:g}"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _check_stages(self) -> Self:
-        if isinstance(self.stages, tuple) and len(set(self.stages)) < len(self.stages):
-            raise ValueError("stages must name each behaviour once")
-        if self.trajectories % self.stage_count:
-            raise ValueError(
-                f"trajectories ({self.trajectories}) must be a multiple of the {self.stage_count} stages"
-            )
         return self
 
     @property

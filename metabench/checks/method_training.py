@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from metabench.checks.method_script import SHOTS, act_script, compare_actions, script_logged_lanes
 from metabench.data.load import load_data
+from metabench.data.making.build import build_data
 from metabench.data.training_data import TrainingData
 from metabench.envs import Array
 from metabench.errors import CancelledError, MetabenchError
@@ -155,6 +156,7 @@ def _load_fitting(method: type[Method], suite: Suite) -> TrainingData:
         raise MetabenchError(
             f"method {method.name!r}: no dataset of {suite.name!r} has both expert labels and an order of learning"
         )
+    build_data(suite, DATASET)  # supports come from there, whatever is trained on
     name = DATASET if DATASET in fitting else fitting[0]
     return load_data(suite, name, expert_labels=labels)
 

@@ -89,22 +89,21 @@ class TeacherChecks:
         return Remark(f"normalised scores: {', '.join(scores)}")
 
     def _find_noise(self) -> str | None:
-        """What is wrong with the expert without noise, in the first state of each task."""
-        suite, spaces = self._suite, self._suite.spaces
-        tasks = self._tasks[:2]
-        parameters = [suite.tasks[task].parameters for task in tasks]
-        observation = suite.environment().reset(parameters, list(range(len(tasks))))
-        told = []
-        for turn in range(2):
-            teacher = suite.teacher()
-            seeds = [derive_seed("check", "noise", turn, lane) for lane in range(len(tasks))]
-            teacher.reset(["expert"] * len(tasks), parameters, seeds)
-            told.append(np.asarray(teacher.act_without_noise(observation)))
-            problem = spaces.find_action_problem(told[-1], (len(tasks),))
-            if problem:
+        """What is wrong with the expert without noise, in the states of an episode of its own in two tasks."""
+        suite, columns = self._suite, self._act("expert").columns
+        episodes = [columns.episode(lane * self._episodes) for lane in range(2)]
+        parameters = [suite.tasks[task].parameters for task in self._tasks[:2]]
+        teachers = [suite.teacher() for _ in range(2)]
+        for turn, teacher in enumerate(teachers):
+            seeds = [derive_seed("check", "noise", turn, lane) for lane in range(2)]
+            teacher.reset(["expert"] * 2, parameters, seeds)
+        for timestep in range(min(map(len, episodes))):
+            seen = np.stack([episode.observations[timestep] for episode in episodes])
+            told = [np.asarray(teacher.act_without_noise(seen)) for teacher in teachers]
+            if problem := suite.spaces.find_action_problem(told[0], (2,)):
                 return f"act_without_noise: {problem}"
-        if not np.array_equal(told[0], told[1]):
-            return "act_without_noise: the expert's action depends on the seed; override it: it labels expert-actions"
+            if not np.array_equal(told[0], told[1]):
+                return "act_without_noise: the expert's action depends on the seed; override it: it labels expert-actions"
         return None
 
     def _act_teacher(

@@ -103,7 +103,7 @@ class TeacherChecks:
             if problem := suite.spaces.find_action_problem(told[0], (2,)):
                 return f"act_without_noise: {problem}"
             if not np.array_equal(told[0], told[1]):
-                return "act_without_noise: the expert's action depends on the seed; override it: it labels expert-actions"
+                return "act_without_noise: the expert's action depends on the seed; override it, labels are made by it"
         return None
 
     def _act_teacher(

@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 from unittest.mock import ANY
 
-import numpy as np
 import pytest
 
-from metabench import load_data
 from metabench.checks.finding import Remark
 from metabench.checks.suite import check_suite, iterate_named_checks
 from metabench.checks.suite_environment import LaneChecks
@@ -156,28 +154,6 @@ def test_a_broken_promise_is_found(title: str, make_plugin) -> None:
 @pytest.mark.parametrize("name", ["tiny", "tiny-discrete", "grid-world"])
 def test_built_in_suites_pass(name: str) -> None:
     assert not failed(name)
-
-
-def test_an_expert_whose_labels_would_be_noisy_is_found(make_plugin) -> None:
-    make_plugin(
-        "my-cart",
-        """
-def reset(self, behaviours, parameters, seeds, old=MyCartTeacher.reset):
-    old(self, behaviours, parameters, seeds)
-    self._strength = self._strength * np.array([np.random.default_rng(seed).normal(1.0, 0.01) for seed in seeds])
-MyCartTeacher.reset = reset""",
-    )
-    assert failed()["teacher"] == (
-        "act_without_noise: the expert's action depends on the seed; override it: it labels expert-actions"
-    )
-
-
-def test_a_suite_of_its_own_has_histories_and_labels(make_plugin) -> None:
-    rewrite(make_plugin("my-cart"), ("trajectories = 100", "trajectories = 20"))
-    assert load_data("my-cart", "histories").stages.tolist() == [*range(20)] * 20
-    expert = load_data("my-cart", "expert-actions")
-    assert expert.expert_action_features.shape == expert.action_features.shape
-    assert not np.array_equal(expert.columns.expert_actions, expert.columns.actions)
 
 
 def test_what_is_found_names_where(make_plugin) -> None:

@@ -100,6 +100,7 @@ def synthetic_record(
     configuration: dict[str, Any] | None = None,
     overrides: dict[str, Any] | None = None,
     privileged: bool = False,
+    summary: dict[str, Any] | None = None,
     parameters: int = 1000,
     cell: dict[str, Any] | None = None,
     keep: Callable[[Block], Block | None] = lambda block: block,
@@ -152,7 +153,7 @@ def synthetic_record(
         parameters=parameters,
         training_tasks=45,
         curve=({"stage": "policy", "update": 1, "loss": 0.5},),
-        summary={"validation_loss": 0.123},
+        summary={"validation_loss": 0.123, **(summary or {})},
         blocks=tuple(blocks),
         collections=collections,
         counts=Counts(

@@ -12,8 +12,10 @@ from typing import TypeAlias
 
 from metabench.checks.method_script import SHOTS, act_script, compare_actions, script_logged_lanes
 from metabench.data.load import load_data
+from metabench.data.making.build import build_data
+from metabench.data.training_data import TrainingData
 from metabench.envs import Array
-from metabench.errors import CancelledError
+from metabench.errors import CancelledError, MetabenchError
 from metabench.methods.contract import Method, Policy
 from metabench.methods.registry import load_method, name_method
 from metabench.methods.training_run import TrainingRun
@@ -42,7 +44,7 @@ class TrainingChecks:
         self._spec, self._preset, self._scratch = spec, preset, scratch
         self.name = name_method(spec, self.make_method().name)
         self.privileged = self.make_method().privileged
-        self._data = load_data(suite, DATASET)
+        self._data = _load_fitting(type(self.make_method()), suite)
         self.script = script_logged_lanes(suite, self._data)
         self._asked = 0
 
@@ -144,6 +146,19 @@ class TrainingChecks:
         if len(run.curve) != len(self._run.curve):
             return f"logged {len(run.curve)} rows, before {len(self._run.curve)}"
         return compare_actions(self._expected, self.act_script(policy), 0.0)
+
+
+def _load_fitting(method: type[Method], suite: Suite) -> TrainingData:
+    """`medium`, or the first dataset that has what the method is trained on."""
+    labels = method.uses_expert_labels
+    fitting = suite.find_datasets(expert_labels=labels, stages=method.uses_stages)
+    if not fitting:
+        raise MetabenchError(
+            f"method {method.name!r}: no dataset of {suite.name!r} has both expert labels and an order of learning"
+        )
+    build_data(suite, DATASET)  # supports come from there, whatever is trained on
+    name = DATASET if DATASET in fitting else fitting[0]
+    return load_data(suite, name, expert_labels=labels)
 
 
 def _is_reached(calls: Iterator[int], stop: int) -> bool:

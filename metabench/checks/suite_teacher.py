@@ -77,6 +77,8 @@ class TeacherChecks:
             for what, other in (("again", again[lane]), ("alone", alone)):
                 if not np.array_equal(together[lane], other):
                     return f"{behaviour} in task {tasks[lane]}, {what}: other actions with the same seed"
+        if "expert" in self._behaviours and (problem := self._find_noise()):
+            return problem
         scores = []
         for behaviour in self._behaviours:
             returns = self._measure_returns(behaviour)
@@ -85,6 +87,24 @@ class TeacherChecks:
                 f"{behaviour} {np.mean(self._suite.normalised(repeated, returns.ravel().tolist())):.0f}"
             )
         return Remark(f"normalised scores: {', '.join(scores)}")
+
+    def _find_noise(self) -> str | None:
+        """What is wrong with the expert without noise, in the states of an episode of its own in two tasks."""
+        suite, columns = self._suite, self._act("expert").columns
+        episodes = [columns.episode(lane * self._episodes) for lane in range(2)]
+        parameters = [suite.tasks[task].parameters for task in self._tasks[:2]]
+        teachers = [suite.teacher() for _ in range(2)]
+        for turn, teacher in enumerate(teachers):
+            seeds = [derive_seed("check", "noise", turn, lane) for lane in range(2)]
+            teacher.reset(["expert"] * 2, parameters, seeds)
+        for timestep in range(min(map(len, episodes))):
+            seen = np.stack([episode.observations[timestep] for episode in episodes])
+            told = [np.asarray(teacher.act_without_noise(seen)) for teacher in teachers]
+            if problem := suite.spaces.find_action_problem(told[0], (2,)):
+                return f"act_without_noise: {problem}"
+            if not np.array_equal(told[0], told[1]):
+                return "act_without_noise: the expert's action depends on the seed; override it, labels are made by it"
+        return None
 
     def _act_teacher(
         self, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]

@@ -45,6 +45,7 @@ _NUMBERS: dict[str, Callable[[SplitSummary], str]] = {
     "normalised score": lambda split: f"{split.normalised:.1f}",
     "ended by the task": lambda split: f"{split.terminated:.0%}",
     "success": lambda split: "" if split.success is None else f"{split.success:.0%}",
+    "return by stage": lambda split: " ".join(f"{mean:.2f}" for mean in split.stage_returns),
 }
 """Lines of `show`, one column a split."""
 
@@ -141,20 +142,20 @@ def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
     behaviours = ", ".join(f"{count} {name}" for name, count in description.behaviours.items())
     console.print(
         f"[bold]{suite}-v{description.suite_version} {dataset}-v{description.version}[/]: "
-        f"{description.trajectories} trajectories, {description.steps} steps; {behaviours}"
+        f"{description.trajectories} trajectories, {description.steps} steps; {behaviours}\n"
+        f"{description.description}"
     )
     table = Table("", *description.splits)
-    splits = description.splits.values()
     for label, of in _NUMBERS.items():
-        table.add_row(label, *(of(split) for split in splits))
+        if any(told := [of(split) for split in description.splits.values()]):
+            table.add_row(label, *told)
     console.print(table)
     for note in description.notes:
         console.print(f"[yellow]note[/]    {note}", soft_wrap=True, highlight=False)
-    console.print(f"digest  {description.digest}", soft_wrap=True)
+    where = f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}"
+    console.print(f"digest  {description.digest}\n{where}", soft_wrap=True)
     if description.expected not in (None, description.digest):
         console.print(f"[yellow]suite.toml names {description.expected}[/]", soft_wrap=True)
-    where = f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}"
-    console.print(where, soft_wrap=True)
 
 
 @app.command()

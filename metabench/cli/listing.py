@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,14 +150,19 @@ def _make_method_table(rows: list[dict[str, Any]]) -> Table:
 def _make_dataset_table(rows: list[dict[str, Any]]) -> Table:
     title = "Datasets (whether they are built: metabench data list)"
     table = Table(
-        "suite", "dataset", "trajectories a task", "behaviours", title=title, title_justify="left"
+        "suite",
+        "dataset",
+        "trajectories a task",
+        "what they are",
+        title=title,
+        title_justify="left",
     )
     for row in rows:
         table.add_row(
             row["suite"],
             f"{row['dataset']}-v{row['version']}",
             str(row["trajectories"]),
-            _format_shares(row),
+            row["description"],
         )
     return table
 
@@ -188,12 +193,6 @@ _TABLES = {
     "datasets": _make_dataset_table,
     "policies": _make_policy_table,
 }
-
-
-def _format_shares(dataset: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{share:.0%} {behaviour}" for behaviour, share in dataset["behaviours"].items()
-    )
 
 
 def _format_bounds(values: Sequence[float]) -> str:
@@ -247,13 +246,13 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
         told = ": the observation tells the task" if content["task_in_observation"] else ""
         told = told or (": there is one task" if headroom == 0.0 else "")
         console.print(f"{name} headroom: {describe_headroom(headroom)}{told}", highlight=False)
-    table = Table("dataset", "trajectories a task", "behaviours", "splits")
+    table = Table("dataset", "trajectories a task", "what they are", "splits")
     for name, dataset in content["datasets"].items():
         splits = ", ".join(dataset["splits"])
         table.add_row(
             f"{name}-v{dataset['version']}",
             str(dataset["trajectories"]),
-            _format_shares(dataset),
+            dataset["description"],
             splits,
         )
     console.print(table)
@@ -274,6 +273,10 @@ def _print_method(content: dict[str, Any], console: Console) -> None:
         facts.append(
             "privileged: it is shown the test tasks or was trained in the simulator; marked in tables, never ranked"
         )
+    if content["uses_expert_labels"]:
+        facts.append("uses expert labels: trained with the expert's action in every state; marked")
+    if content["uses_stages"]:
+        facts.append("learns from the order of histories")
     if not content["trains"]:
         facts.append("nothing to train")
     console.print(f"{'; '.join(facts)}\n", highlight=False)

@@ -96,6 +96,8 @@ def _make_table(entries: Sequence[LeaderboardEntry]) -> Table:
         label = Text(labels[entry.id])
         if entry.privileged:
             label.append(" privileged", style="italic")
+        if entry.uses_expert_labels:
+            label.append(" uses expert labels", style="italic")
         scores = []
         for count in shots:
             each = found.get((entry.id, count))
@@ -126,6 +128,8 @@ def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
         if entry.outdated and f"{entry.label}: outdated: {entry.outdated}" not in notes:
             notes.append(f"{entry.label}: outdated: {entry.outdated}")
         notes += [f"{where}: {text}" for text in entry.missing]
+    if any(entry.uses_expert_labels for entry in entries):
+        notes.append("uses expert labels: trained with the expert's action in every state")
     judged = [entry for entry in entries if entry.seeds and not entry.privileged]
     least = min((len(entry.seeds) for entry in judged), default=SEEDS_FOR_A_VERDICT)
     if least < SEEDS_FOR_A_VERDICT:

@@ -21,6 +21,8 @@ class Columns:
         offsets: `(E + 1,)` int64: episode e holds transitions `offsets[e]:offsets[e + 1]`.
         terminated: `(E,)` bool: the task ended the episode (else the horizon did).
         tasks: `(E,)` int64, ascending: the task of each episode, counted from 0 without gaps.
+        stages: of histories `(E,)` int64: each episode's stage of learning, ascending from 0 within a task; else None.
+        expert_actions: of labelled data, as `actions`: what the expert does instead, in every state; else None.
     """
 
     observations: Array
@@ -29,6 +31,8 @@ class Columns:
     offsets: Array
     terminated: Array
     tasks: Array
+    stages: Array | None = None
+    expert_actions: Array | None = None
 
     @property
     def episode_returns(self) -> Array:
@@ -57,6 +61,7 @@ class Columns:
         """
         _, tasks = np.unique(self.tasks[episodes], return_inverse=True)
         tasks = tasks.astype(np.int64)
+        stages, labels = self.stages, self.expert_actions
         if len(episodes) and episodes[-1] - episodes[0] + 1 == len(episodes):
             first, last = int(episodes[0]), int(episodes[-1]) + 1
             start, stop = int(self.offsets[first]), int(self.offsets[last])
@@ -67,6 +72,8 @@ class Columns:
                 self.offsets[first : last + 1] - start,
                 self.terminated[first:last],
                 tasks,
+                None if stages is None else stages[first:last],
+                None if labels is None else labels[start:stop],
             )
         lengths = np.diff(self.offsets)[episodes]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -81,6 +88,8 @@ class Columns:
             offsets,
             self.terminated[episodes],
             tasks,
+            None if stages is None else stages[episodes],
+            None if labels is None else labels[steps],
         )
 
 

@@ -16,7 +16,12 @@ from metabench.suites import Suite, load_suite
 
 
 def load_data(
-    suite: Suite | str, dataset: str, *, build: bool = True, progress: BuildProgress | None = None
+    suite: Suite | str,
+    dataset: str,
+    *,
+    build: bool = True,
+    progress: BuildProgress | None = None,
+    expert_labels: bool = True,
 ) -> TrainingData:
     """The training tasks' trajectories of `dataset`, tasks as indices in ascending order of their ids.
 
@@ -25,6 +30,8 @@ def load_data(
         dataset: the dataset's name: `medium`.
         build: make the data when it is missing.
         progress: told how far a build is: what, how much is done, how much there is.
+        expert_labels: with the expert's actions, where the dataset has them. They are privileged: a method that does
+            not say `uses_expert_labels` is trained on the data without them.
 
     Raises:
         UnknownNameError: no such suite or dataset.
@@ -34,12 +41,17 @@ def load_data(
     columns = _select_split(_open_or_build(suite, dataset, build, progress), suite, "train")
     tasks = np.unique(columns.tasks)
     validation = [task.id for task in suite.split("train") if task.validation]
-    counted_anew = dataclasses.replace(columns, tasks=np.searchsorted(tasks, columns.tasks))
+    counted_anew = dataclasses.replace(
+        columns,
+        tasks=np.searchsorted(tasks, columns.tasks),
+        expert_actions=columns.expert_actions if expert_labels else None,
+    )
     return TrainingData(
         counted_anew,
         suite.spaces,
         np.searchsorted(tasks, validation).tolist(),
         suite_name=suite.argument,
+        dataset=dataset,
     )
 
 
@@ -51,7 +63,7 @@ def load_columns(
     build: bool = True,
     progress: BuildProgress | None = None,
 ) -> Columns:
-    """The trajectories of one split's tasks; `columns.tasks` holds suite task ids. Raises as `load_data`.
+    """The trajectories of one split's tasks, never with labels; `columns.tasks` holds suite task ids.
 
     Raises:
         UnknownNameError: the suite has no such split.
@@ -62,7 +74,8 @@ def load_columns(
         raise DataError(
             f"dataset {dataset!r} of {suite.identity} does not cover split {split!r}, only {covered}"
         )
-    return _select_split(_open_or_build(suite, dataset, build, progress), suite, split)
+    columns = _select_split(_open_or_build(suite, dataset, build, progress), suite, split)
+    return dataclasses.replace(columns, expert_actions=None)
 
 
 def read_dataset_identity(suite: Suite, dataset: str) -> DatasetIdentity:

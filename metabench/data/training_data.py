@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from metabench.data.columns import Columns
+from metabench.data.derived_columns import DerivedColumns
 from metabench.data.episode import Episode
 from metabench.data.windows import Windows
 from metabench.envs import Array, Spaces
 
 
-class TrainingData:
+class TrainingData(DerivedColumns):
     """Logged episodes of training tasks, which are known by index only.
 
     `data.fitting` and `data.validation` part it, by task where the suite names validation tasks, else by trajectory:
@@ -26,6 +27,7 @@ class TrainingData:
         validation_tasks: the indices of the suite's validation tasks, of which `validation` is made; empty in a part.
         device: where batches are torch tensors, see `to`; None: they are NumPy arrays.
         suite_name: what `load_suite` knows the suite by; empty for data of no suite.
+        dataset: the dataset's name; empty for data of no suite.
     """
 
     def __init__(
@@ -35,75 +37,12 @@ class TrainingData:
         validation_tasks: Sequence[int] = (),
         device: Any = None,
         suite_name: str = "",
+        dataset: str = "",
     ) -> None:
         """Wrap `columns`; `validation_tasks` are indices into its tasks."""
-        self.suite_name = suite_name
-        self.columns = columns
-        self.spaces = spaces
+        super().__init__(columns, spaces, suite_name, dataset)
         self.validation_tasks = tuple(sorted(validation_tasks))
         self.device = device
-
-    @property
-    def num_tasks(self) -> int:
-        """Number of tasks."""
-        return int(self.columns.tasks[-1]) + 1 if self.num_episodes else 0
-
-    @property
-    def num_episodes(self) -> int:
-        """Number of episodes, E."""
-        return len(self.columns.tasks)
-
-    @property
-    def num_transitions(self) -> int:
-        """Number of transitions, N."""
-        return int(self.columns.offsets[-1])
-
-    @functools.cached_property
-    def lengths(self) -> Array:
-        """`(E,)` int64: steps of each episode."""
-        return np.diff(self.columns.offsets)
-
-    @functools.cached_property
-    def action_features(self) -> Array:
-        """`(N, action_dim)` float32: actions as networks read them."""
-        return self.spaces.action_features(self.columns.actions)
-
-    @functools.cached_property
-    def terminated(self) -> Array:
-        """`(N,)` bool: whether the task itself ended the episode with this transition."""
-        ends = np.zeros(self.num_transitions, bool)
-        ends[self.columns.offsets[1:] - 1] = self.columns.terminated
-        return ends
-
-    @functools.cached_property
-    def returns_to_go(self) -> Array:
-        """`(N,)` float32: undiscounted sum of this and all later rewards of the episode."""
-        total = np.concatenate([[0.0], np.cumsum(self.columns.rewards, dtype=np.float64)])
-        ends = np.repeat(self.columns.offsets[1:], self.lengths)
-        return np.asarray(total[ends] - total[:-1], np.float32)
-
-    @functools.cached_property
-    def episode_returns(self) -> Array:
-        """`(E,)` float64: undiscounted return of each episode."""
-        total = np.concatenate([[0.0], np.cumsum(self.columns.rewards, dtype=np.float64)])
-        return np.asarray(total[self.columns.offsets[1:]] - total[self.columns.offsets[:-1]])
-
-    @functools.cached_property
-    def transition_episodes(self) -> Array:
-        """`(N,)` int64: the episode of each transition."""
-        return np.repeat(np.arange(self.num_episodes), self.lengths)
-
-    @functools.cached_property
-    def task_offsets(self) -> Array:
-        """`(num_tasks + 1,)` int64: task m holds episodes `task_offsets[m]:task_offsets[m + 1]`."""
-        return np.searchsorted(self.columns.tasks, np.arange(self.num_tasks + 1)).astype(np.int64)
-
-    @functools.cached_property
-    def observation_statistics(self) -> tuple[Array, Array]:
-        """Mean and standard deviation (plus 1e-6) of all observations, each `(observation_dim,)` float32."""
-        mean = self.columns.observations.mean(axis=0, dtype=np.float64)
-        deviation = self.columns.observations.std(axis=0, dtype=np.float64) + 1e-6
-        return mean.astype(np.float32), deviation.astype(np.float32)
 
     def part(self, tasks: Sequence[int]) -> TrainingData:
         """The data of some tasks only, counted anew from 0 in ascending order; none of them is a validation task."""
@@ -141,16 +80,15 @@ class TrainingData:
     def _select(self, chosen: Array) -> TrainingData:
         """The episodes where `(E,)` bool `chosen` is true."""
         columns = self.columns.select(np.flatnonzero(chosen))
-        return TrainingData(columns, self.spaces, (), self.device, self.suite_name)
+        return TrainingData(columns, self.spaces, (), self.device, self.suite_name, self.dataset)
 
     def to(self, device: Any) -> TrainingData:
         """The same data, its batches as torch tensors on `device`; arrays are copied there on first use.
 
         Indices and generators stay NumPy's.
         """
-        return TrainingData(
-            self.columns, self.spaces, self.validation_tasks, device, self.suite_name
-        )
+        named = self.suite_name, self.dataset
+        return TrainingData(self.columns, self.spaces, self.validation_tasks, device, *named)
 
     def episode(self, index: int) -> Episode:
         """One whole episode, as a policy's support has it: NumPy arrays of its own, whatever the device.
@@ -252,6 +190,23 @@ class TrainingData:
         episodes = self.transition_episodes[index]
         timesteps = index - self.columns.offsets[episodes]
         return self._gather(index, timesteps, np.ones(index.shape, bool), episodes)
+
+    def gather_expert_actions(self, windows: Windows) -> Any:
+        """What the expert does in the states of `windows`: the labels of `expert-actions`.
+
+        Args:
+            windows: windows or transitions of this data.
+
+        Returns:
+            Features of the shape of `windows.actions`, zero in padding.
+
+        Raises:
+            DataError: the data has no expert labels.
+        """
+        starts = self._take("offsets", windows.episodes, None)
+        starts = starts.reshape((*starts.shape, *[1] * (windows.mask.ndim - starts.ndim)))
+        padding = None if windows.mask.all() else ~windows.mask
+        return self._take("expert_action_features", starts + windows.timesteps, padding)
 
     def _gather(self, index: Array, timesteps: Array, mask: Array, episodes: Array) -> Windows:
         """Rows `index` of all columns, zero where `mask` is false; `episodes` has the leading axes of `index`."""

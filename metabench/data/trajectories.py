@@ -78,7 +78,13 @@ class Trajectories:
             "behaviours": self.behaviours,
             "seeds": self.seeds,
         }
-        return arrays if self.success is None else {**arrays, "success": self.success}
+        # Those that only some datasets have come last: the digests of the others are as if there were none.
+        further = {
+            "success": self.success,
+            "stages": columns.stages,
+            "expert_actions": columns.expert_actions,
+        }
+        return arrays | {name: values for name, values in further.items() if values is not None}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Array]) -> Trajectories:
@@ -91,6 +97,8 @@ class Trajectories:
                 offsets=arrays["offsets"],
                 terminated=arrays["terminated"],
                 tasks=arrays["tasks"],
+                stages=arrays.get("stages"),
+                expert_actions=arrays.get("expert_actions"),
             ),
             behaviours=arrays["behaviours"],
             seeds=arrays["seeds"],
@@ -149,9 +157,16 @@ def join_acted(parts: Sequence[ActedEpisodes]) -> ActedEpisodes:
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         terminated=np.concatenate([part.columns.terminated for part in parts]),
         tasks=np.concatenate([part.columns.tasks for part in parts]),
+        stages=_join_known([part.columns.stages for part in parts]),
+        expert_actions=_join_known([part.columns.expert_actions for part in parts]),
     )
-    successes = [part.success for part in parts if part.success is not None]
-    return ActedEpisodes(columns, np.concatenate(successes) if successes else None)
+    return ActedEpisodes(columns, _join_known([part.success for part in parts]))
+
+
+def _join_known(parts: Sequence[Array | None]) -> Array | None:
+    """All parts as one; None where none is known."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def join_trajectories(parts: Sequence[Trajectories]) -> Trajectories:

@@ -69,6 +69,13 @@ class Teacher(ABC):
     def act(self, observation: Array) -> Array:
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
+    def act_without_noise(self, observation: Array) -> Array:
+        """As `act`, called in its place, without what it draws at random: the labels of `expert-actions`.
+
+        The default is `act`, for a teacher whose `expert` draws nothing.
+        """
+        return self.act(observation)
+
 
 def clip_to_unit(actions: Array, tasks: Sequence[TaskParameters]) -> Array:
     """Actions of environments whose bounds are -1 and 1; the same in every task."""

@@ -13,6 +13,7 @@ from metabench.leaderboard.scores.tables import (
     TaskReference,
 )
 from metabench.suites import Suite
+from metabench.suites.recipes.kinds import describe_recipe
 
 
 def summarise_suite(suite: Suite) -> SuiteSummary:
@@ -46,6 +47,9 @@ def summarise_suite(suite: Suite) -> SuiteSummary:
             if task.split != "train"
         },
         parameters={task.id: task.parameters for task in suite.tasks if task.split != "train"},
+        datasets={
+            name: describe_recipe(recipe.model_dump()) for name, recipe in entry.datasets.items()
+        },
         archived=suite.archived,
     )
 

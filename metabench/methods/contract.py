@@ -192,6 +192,9 @@ class Method(ABC):
             and never ranked.
         trains: false for methods with nothing to train.
         discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
+        uses_expert_labels: it is trained on `expert-actions` with `TrainingData.gather_expert_actions`, which no other
+            method is given; the planner refuses data without labels, and its rows are marked.
+        uses_stages: it learns from `TrainingData.stages`; the planner refuses data without, so all but `histories`.
         predicts: its policies have a world model, `Policy.predict`, which runs score by the track `prediction`.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
         pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
@@ -205,6 +208,8 @@ class Method(ABC):
     trains: ClassVar[bool] = True
     discrete_actions: ClassVar[bool] = True
     continuous_actions: ClassVar[bool] = True
+    uses_expert_labels: ClassVar[bool] = False
+    uses_stages: ClassVar[bool] = False
     predicts: ClassVar[bool] = False
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     pretraining: ClassVar[Mapping[str, Config]] = {}

@@ -24,6 +24,8 @@ def describe_method(spec: str, suite: str) -> dict[str, Any]:
         "origin": registered.origin if registered and ".py:" not in spec else str(file),
         "description": inspect.getdoc(method) or "",
         "privileged": method.privileged,
+        "uses_expert_labels": method.uses_expert_labels,
+        "uses_stages": method.uses_stages,
         "trains": method.trains,
         "discrete_actions": method.discrete_actions,
         "continuous_actions": method.continuous_actions,

@@ -163,9 +163,11 @@ def _ask_policy(
             if not store_exists(suite, cell.dataset):
                 command = f"metabench data build {suite.argument} --dataset {cell.dataset}"
                 raise DataError(f"dataset {cell.dataset!r} is not built: {command}")
-            held_out = load_data(suite, cell.dataset, build=False).validation
+            data = load_data(
+                suite, cell.dataset, build=False, expert_labels=method.uses_expert_labels
+            )
             generator = np.random.default_rng(derive_seed("report", cell.seed))
-            found.pictures += ask_for_pictures(policy, cell.method, held_out, generator)
+            found.pictures += ask_for_pictures(policy, cell.method, data.validation, generator)
             of_test_tasks = load_test_trajectories(suite, cell.dataset)
             if of_test_tasks is not None:
                 generator = np.random.default_rng(derive_seed("report", "test", cell.seed))

@@ -71,6 +71,7 @@ def plan_cells(
             if (suite.name, spec) not in methods:
                 continue
             method = methods[suite.name, spec]
+            _check_data(method, suite, dataset)
             if problem is not None and not method.predicts:
                 raise NoEnvironmentError(
                     f"method {method.name!r} does not predict, and nobody can act in these tasks: {problem}"
@@ -194,6 +195,19 @@ def _find_fitting_methods(
                 f"method {method.name!r} cannot act in suite {suite.name!r}: it takes no {kind} actions"
             )
     return {(suite.name, spec): method for suite, method in zip(suites, found, strict=True)}
+
+
+def _check_data(method: MethodFacts, suite: Suite, dataset: str) -> None:
+    """Raise `MetabenchError` if the dataset lacks what the method is trained on."""
+    needs = {"expert_labels": method.uses_expert_labels, "stages": method.uses_stages}
+    fitting = suite.find_datasets(**needs)
+    if dataset not in fitting:
+        named = {"expert_labels": "expert labels", "stages": "an order of learning"}
+        needed = " and ".join(named[key] for key, asked in needs.items() if asked)
+        expected = f"expected {' or '.join(fitting)}" if fitting else "no dataset of it has"
+        raise MetabenchError(
+            f"method {method.name!r} needs {needed}, which dataset {dataset!r} of {suite.name!r} has not; {expected}"
+        )
 
 
 def _look_up_data(

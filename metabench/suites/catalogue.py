@@ -19,6 +19,7 @@ from metabench.suites.folders import (
     suite_folder,
 )
 from metabench.suites.headroom import is_one_task, measure_headroom
+from metabench.suites.recipes.kinds import complete_behaviours, complete_labelled, describe_recipe
 
 if TYPE_CHECKING:
     from metabench.suites.suite import Suite
@@ -83,7 +84,11 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "few_shot": list(entry.evaluation.few_shot),
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {
-            name: dataset.model_dump(mode="json") for name, dataset in entry.datasets.items()
+            name: {
+                **(recipe := dataset.model_dump(mode="json")),
+                "description": describe_recipe(recipe),
+            }
+            for name, dataset in entry.datasets.items()
         },
         "archived_versions": list(list_archived_versions(suite.folder)),
         "digest": suite.digest,
@@ -104,18 +109,9 @@ def _summarise(name: str) -> SuiteListing:
 def _read_summary(name: str, folder: Path) -> SuiteListing:
     content = tomllib.loads((folder / "suite.toml").read_text(encoding="utf-8-sig"))
     tasks = dict(Counter(task["split"] for task in content["task"]))
+    recipes = {**_read_imported(f"{name}-v{content['version']}"), **content["datasets"]}
     datasets = {
-        key: {
-            "version": recipe.get("version", 1),
-            "trajectories": recipe["trajectories"],
-            "behaviours": {"recorded": 1.0}
-            if "minari" in recipe
-            else {behaviour: float(share) for behaviour, share in recipe["behaviours"].items()},
-        }
-        for key, recipe in {
-            **_read_imported(f"{name}-v{content['version']}"),
-            **content["datasets"],
-        }.items()
+        key: _summarise_recipe(recipe) for key, recipe in complete_labelled(recipes).items()
     }
     return SuiteListing(
         name=name,
@@ -127,6 +123,17 @@ def _read_summary(name: str, folder: Path) -> SuiteListing:
         archived=list_archived_versions(folder),
         headroom=_read_headroom(content),
     )
+
+
+def _summarise_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    shares = complete_behaviours(recipe) or recipe["behaviours"]
+    behaviours = {behaviour: float(share) for behaviour, share in shares.items()}
+    return {
+        "version": recipe.get("version", 1),
+        "trajectories": recipe["trajectories"],
+        "behaviours": behaviours,
+        "description": describe_recipe({**recipe, "behaviours": behaviours}),
+    }
 
 
 def _read_imported(identity: str) -> Mapping[str, Any]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from metabench.errors import DataError, first_problem
 from metabench.suites.folders import imported_folder
-from metabench.suites.schema import DatasetEntry, SuiteEntry
+from metabench.suites.recipes.dataset_entry import DatasetEntry
+from metabench.suites.schema import SuiteEntry
 from metabench.suites.suite import Suite
 from metabench.system.writing import write_whole
 

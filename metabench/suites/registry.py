@@ -106,12 +106,10 @@ def _validate_entry(content: Mapping[str, Any], path: Path) -> SuiteEntry:
         _check_owner_of_teachers(entry.teachers, entry.family, path)
     behaviours = {"random", *family.teacher(path.parent / "teachers", entry.horizon).behaviours}
     for name, dataset in entry.datasets.items():
-        if dataset.minari is not None:
-            continue
-        for behaviour in dataset.behaviours:
-            if behaviour not in behaviours:
-                problem = UnknownNameError("behaviour", behaviour, behaviours)
-                raise DataError(f"{path}: datasets.{name}.behaviours: {problem}")
+        for behaviour in sorted(dataset.teacher_behaviours - behaviours):
+            key = "labels_of" if dataset.labels_of else "stages" if dataset.stages else "behaviours"
+            problem = UnknownNameError("behaviour", behaviour, behaviours)
+            raise DataError(f"{path}: datasets.{name}.{key}: {problem}")
     return entry
 
 

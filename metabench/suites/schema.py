@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.suites.headroom import measure_headroom
+from metabench.suites.recipes.dataset_entry import DatasetEntry, Name, SplitName
+from metabench.suites.recipes.kinds import complete_labelled
 from metabench.suites.task_distribution import Alternatives, check_order
 from metabench.system.strict_model import StrictModel
-
-SplitName = Literal["train", "test", "test-far"]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-MINARI_ID = r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]+$"
-MinariId = Annotated[str, Field(pattern=MINARI_ID, max_length=200)]
 
 FEW_SHOTS = (1, 3, 5)
 """Shot counts of few-shot in every suite."""
@@ -27,9 +22,6 @@ MANY_SHOTS = 20
 LEAST_HEADROOM = -5.0
 """Of a split. Where there is nothing to find out, the blind policy is as good as the expert, in single tasks better;
 references are means of samples. If it is better in the mean, the expert is none."""
-
-RECORDED = "recorded"
-"""The behaviour of trajectories that were not rolled out here but come from Minari datasets."""
 
 
 class Reference(StrictModel):
@@ -87,81 +79,6 @@ class EvaluationEntry(StrictModel):
         return self
 
 
-class EpisodeFilter(StrictModel):
-    """Which episodes of a Minari dataset are taken; an episode that is cut is judged by what is left of it."""
-
-    min_return: float | None = Field(default=None, description="least undiscounted return")
-    max_return: float | None = Field(default=None, description="largest undiscounted return")
-    min_steps: int | None = Field(default=None, ge=1, description="least number of steps")
-    success: bool | None = Field(
-        default=None, description="only those with, or without, success at any step"
-    )
-
-
-class DatasetEntry(StrictModel):
-    """One quality of logged data: rolled out (`behaviours`) or recorded elsewhere (`minari`)."""
-
-    version: int = Field(default=1, ge=1)
-    trajectories: int = Field(
-        ge=1, description="trajectories a task; of recorded ones at most so many, the first"
-    )
-    behaviours: dict[str, float] = Field(
-        min_length=1,
-        description="share of trajectories of each behaviour: `random` or a teacher behaviour",
-    )
-    minari: dict[int, MinariId] | None = Field(
-        default=None,
-        description="instead of behaviours: the Minari dataset of each task, by the task's id",
-    )
-    filter: EpisodeFilter | None = Field(
-        default=None, description="of recorded episodes, those to take"
-    )
-    cut: bool = Field(
-        default=False, description="recorded episodes longer than the horizon are cut, not refused"
-    )
-    clip: bool = Field(
-        default=False, description="recorded actions out of bounds are clipped, not refused"
-    )
-    splits: tuple[SplitName, ...] = Field(
-        default=("train", "test"), description="splits whose tasks it covers"
-    )
-    seed: int = Field(default=0, ge=0)
-    digest: Digest | None = Field(
-        default=None, description="hash of the decoded arrays, in a fixed order"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete_recorded(cls, content: Any) -> Any:
-        """Recorded trajectories are of one behaviour, which need not be written down."""
-        if not isinstance(content, dict):
-            return content
-        if content.get("minari") is None:
-            for key in ("filter", "cut", "clip"):
-                if content.get(key):
-                    raise ValueError(f"{key} is for recorded trajectories: expected a table minari")
-            return content
-        if content.get("behaviours", {RECORDED: 1.0}) != {RECORDED: 1.0}:
-            raise ValueError(
-                "expected either behaviours (rolled out) or minari (recorded), found both"
-            )
-        return {**content, "behaviours": {RECORDED: 1.0}}
-
-    @model_validator(mode="after")
-    def _check_shares(self) -> Self:
-        if any(share <= 0 for share in self.behaviours.values()):
-            raise ValueError("behaviours must have positive shares")
-        if not math.isclose(sum(self.behaviours.values()), 1.0, abs_tol=1e-9):
-            raise ValueError(f"behaviours must sum to 1, not {sum(self.behaviours.values()):g}")
-        for name, share in self.behaviours.items():
-            count = share * self.trajectories
-            if not math.isclose(count, round(count), abs_tol=1e-6):
-                raise ValueError(
-                    f"behaviour {name!r} must be a whole number of trajectories, not {count:g}"
-                )
-        return self
-
-
 class SuiteEntry(StrictModel):
     """All of suite.toml."""
 
@@ -205,6 +122,13 @@ class SuiteEntry(StrictModel):
     evaluation: EvaluationEntry
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
     task: tuple[TaskEntry, ...] = Field(min_length=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_datasets(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("datasets"), dict):
+            return content
+        return {**content, "datasets": complete_labelled(content["datasets"])}
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

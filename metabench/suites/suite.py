@@ -21,7 +21,8 @@ from metabench.envs import (
 from metabench.errors import MetabenchError, NoEnvironmentError, UnknownNameError
 from metabench.suites.folders import suite_folder
 from metabench.suites.headroom import is_one_task, measure_headroom, scale_score
-from metabench.suites.schema import FEW_SHOTS, DatasetEntry, Reference, SuiteEntry, TaskEntry
+from metabench.suites.recipes.dataset_entry import DatasetEntry
+from metabench.suites.schema import FEW_SHOTS, Reference, SuiteEntry, TaskEntry
 from metabench.system.source_code import (
     digest_sources,
     find_foreign_sources,
@@ -147,6 +148,15 @@ class Suite:
         """Tasks that dataset `name` covers, in the order of their ids."""
         splits = self.dataset(name).splits
         return tuple(task for task in self.entry.task if task.split in splits)
+
+    def find_datasets(self, *, expert_labels: bool, stages: bool) -> tuple[str, ...]:
+        """Names of the datasets that have expert labels, or an order of learning, where that is asked for."""
+        return tuple(
+            name
+            for name, recipe in self.entry.datasets.items()
+            if (recipe.labels_of is not None or not expert_labels)
+            and (recipe.stages is not None or not stages)
+        )
 
     def environment(self) -> BatchedEnvironment:
         """A new batched simulator of the suite's family."""

@@ -32,8 +32,8 @@ def test_everything_is_listed(command: object) -> None:
     assert "point-robot-v2" in out
     assert "45 train, 30 test, 10 test-far" in out
     assert "metabench_baselines.bc:BC (metabench)" in out
-    assert "70% medium, 30% expert" not in out
-    assert "70% medium, 30% expert" in command("list", "datasets")[1]
+    assert "70 % medium, 30 % expert" not in out
+    assert "70 % medium, 30 % expert" in command("list", "datasets")[1]
     assert "tiny" not in out
     assert "tiny-discrete-v1" in command("list", "suites", "--all")[1]
 

@@ -78,7 +78,7 @@ def test_the_version_is_told(command):
         (
             ["run", "tiny", "-m", "bc"],
             "error: --dataset: expected at least one name (or a sweep file in place of the suites); tiny has expert, "
-            "medium, mixed, random, replay\n",
+            "expert-actions, histories, medium, mixed, random, replay\n",
         ),
         (["rn"], "error: unknown verb 'rn'; did you mean 'run'?\n"),
         (["run", "tyni", "-d", "medium", "-m", "random"], "error: unknown suite 'tyni'; did you mean 'tiny'?\n"),

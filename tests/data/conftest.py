@@ -33,6 +33,7 @@ def _small_copy(name: str, folder: Path) -> Suite:
     head, *tasks = text.split("[[task]]")
     head = re.sub(r"(?m)^horizon = .*$", f"horizon = {HORIZON}", head)
     head = re.sub(r"(?m)^trajectories = .*$", f"trajectories = {TRAJECTORIES}", head)
+    head = re.sub(r"(?m)^stages = .*$", f"stages = {TRAJECTORIES}", head)
     head = re.sub(r"(?m)^digest = .*\n", "", head)
     head = re.sub(r"(?ms)^\[task_distribution\..*?(?=^\[|\Z)", "", head)
     head = head.replace("episodes = 20", "episodes = 4")

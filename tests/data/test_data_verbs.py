@@ -64,6 +64,8 @@ def test_list_and_show_as_json(tiny_copied):
         "expert": "damaged",
         "mixed": "minari",
         "replay": "missing",
+        "histories": "built",
+        "expert-actions": "built",
     }
     assert "rewards.npy: is missing" in states["expert"]["problem"]
     assert states["medium"]["trajectories"] == 40
@@ -86,7 +88,7 @@ def test_list_and_show_as_json(tiny_copied):
 def test_list_leaves_internal_suites_out_unless_asked_for():
     assert "tiny" not in {state["suite"] for state in json.loads(succeed("list", "--json"))}
     assert "point-robot" in succeed("list")
-    assert succeed("list", "tiny").count("missing") == 5
+    assert succeed("list", "tiny").count("missing") == 7
 
 
 def test_verify_fails_with_the_file(tiny_copied):

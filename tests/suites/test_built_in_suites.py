@@ -70,7 +70,8 @@ def test_the_suites_of_seen_tasks_say_so() -> None:
 
 def test_point_robot_counts_and_regions() -> None:
     assert [len(goals(split)) for split in ("train", "test", "test-far")] == [45, 30, 10]
-    assert set(load_suite(POINT_ROBOT).entry.datasets) == {"random", "medium", "expert", "mixed", "replay"}
+    plain = {"random", "medium", "expert", "mixed", "replay"}
+    assert set(load_suite(POINT_ROBOT).entry.datasets) == {*plain, "histories", "expert-actions"}
     assert np.abs(goals("train")).max() < 1
     assert np.abs(goals("test")).max() < 1
     assert (np.abs(goals("test-far")).max(axis=1) > 1).all()

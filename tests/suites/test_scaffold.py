@@ -56,7 +56,7 @@ def test_its_references_are_those_that_are_measured(make_plugin) -> None:
 @pytest.mark.slow
 def test_a_method_is_trained_and_evaluated_on_it(make_plugin) -> None:
     suite_folder = make_plugin("my-cart") / "my_cart/my-cart/suite.toml"
-    suite_folder.write_text(suite_folder.read_text().replace("trajectories = 100", "trajectories = 10"))
+    suite_folder.write_text(suite_folder.read_text().replace("trajectories = 100", "trajectories = 20"))
     suite = load_suite("my-cart")
     method = load_method("bc", preset="tiny", suite=suite.name)
     policy = method.train(load_data(suite, "medium"), TrainingRun(0))

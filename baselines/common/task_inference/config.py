@@ -41,8 +41,8 @@ class TaskInferenceConfig(ActorCriticConfig):
         0.5,
         ge=0,
         le=1,
-        description="share of contexts that are the beginning of one trajectory, as an episode's own code is; the others "
-        "are drawn from all of the task's transitions",
+        description="share of contexts that are the beginning of one trajectory, as an episode's own code is; the "
+        "others are drawn from all of the task's transitions",
     )
     whole_contexts: bool = Field(
         False, description="contexts all have their largest length; else from one transition on"

@@ -47,16 +47,19 @@ def write_card(suite: Suite) -> list[Path]:
     written = [card, suite.folder / RETURNS]
     if write_strip(suite, suite.folder / STRIP):
         written.append(suite.folder / STRIP)
-    block = f"{_tabulate_references(suite)}\n{_tabulate_datasets(suite, described)}\n"
+    kinds, datasets = _describe_kinds(suite, described), _tabulate_datasets(suite, described)
+    block = f"{_tabulate_references(suite)}\n{kinds}{datasets}\n"
     card.write_text(_NUMBERS.sub(lambda found: found[1] + block + found[2], text), encoding="utf-8")
     return written
 
 
 def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
-    """Of the train and test tasks, which every dataset covers."""
+    """Of the train and test tasks, which every dataset covers; labels change no return."""
     tasks = [task.id for task in suite.tasks if task.split != "test-far"]
     returns = {}
     for name in names:
+        if suite.dataset(name).labels_of is not None:
+            continue
         columns = open_store(suite, name).trajectories.columns
         chosen = np.isin(columns.tasks, tasks)
         returns[name] = columns.episode_returns[chosen]
@@ -96,6 +99,20 @@ def _format_mean(values: Sequence[float | None], scale: float, digits: int) -> s
     """The mean; empty where a value was not measured."""
     known = [value for value in values if value is not None]
     return f"{scale * fmean(known):.{digits}f}" if known and len(known) == len(values) else ""
+
+
+def _describe_kinds(suite: Suite, described: list[Description]) -> str:
+    """What datasets are that have more than their behaviours' trajectories, and where Minari has it."""
+    recipes = suite.entry.datasets
+    return "".join(
+        f"`{each.dataset}`: {each.description}. In Minari {where}.\n\n"
+        for each in described
+        for where, held in (
+            ("each episode's metadata has its `stage`", recipes[each.dataset].stages),
+            ("those actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
+        )
+        if held is not None
+    )
 
 
 def _tabulate_datasets(suite: Suite, described: list[Description]) -> str:

@@ -10,8 +10,10 @@ from pydantic import ConfigDict
 
 from metabench.data.storage.places import minari_folder, minari_id, store_folder
 from metabench.data.storage.store import open_store, store_exists
+from metabench.envs import Array
 from metabench.errors import DataError
 from metabench.suites import Suite
+from metabench.suites.recipes.kinds import describe_recipe
 from metabench.system.strict_model import StrictModel
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -57,6 +59,7 @@ class SplitSummary(StrictModel):
         normalised: mean normalised score.
         terminated: share of trajectories that the task itself ended.
         success: share of trajectories with success at any step, where the suite has it.
+        stage_returns: of histories, the mean return of each stage.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)
@@ -69,6 +72,7 @@ class SplitSummary(StrictModel):
     normalised: float
     terminated: float
     success: float | None
+    stage_returns: tuple[float, ...] = ()
 
 
 class Description(StrictModel):
@@ -78,6 +82,7 @@ class Description(StrictModel):
     suite_version: int
     dataset: str
     version: int
+    description: str
     trajectories: int
     steps: int
     behaviours: dict[str, int]
@@ -123,12 +128,16 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
             ),
             terminated=float(columns.terminated[chosen].mean()),
             success=None if succeeded is None else float(succeeded[chosen].mean()),
+            stage_returns=()
+            if columns.stages is None
+            else _average_stages(columns.stages[chosen], returns[chosen]),
         )
     return Description(
         suite=suite.name,
         suite_version=suite.entry.version,
         dataset=dataset,
         version=manifest.dataset_version,
+        description=describe_recipe(suite.dataset(dataset).model_dump()),
         trajectories=store.header.episodes,
         steps=store.header.transitions,
         behaviours={name: numbers[name] for name in suite.dataset(dataset).behaviours},
@@ -140,6 +149,10 @@ def describe_dataset(suite: Suite, dataset: str) -> Description:
         minari_id=minari_id(suite, dataset),
         notes=manifest.notes,
     )
+
+
+def _average_stages(stages: Array, returns: Array) -> tuple[float, ...]:
+    return tuple(float(returns[stages == stage].mean()) for stage in np.unique(stages))
 
 
 def _state(suite: Suite, dataset: str) -> DatasetState:

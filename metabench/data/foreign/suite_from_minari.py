@@ -23,7 +23,7 @@ from metabench.envs.gymnasium.family import describe_registered
 from metabench.envs.gymnasium.spaces import check_declared, declare_spaces
 from metabench.errors import MetabenchError
 from metabench.suites import list_suites, load_suite
-from metabench.suites.schema import MINARI_ID
+from metabench.suites.recipes.dataset_entry import MINARI_ID
 
 UNUSED_LIMIT = 100
 """A time limit so many times longer than any episode was never meant to end one."""

@@ -106,6 +106,8 @@ def build_data(
                 manifest = _restore_store(stored, store_fresh, suite, dataset, progress)
             else:
                 _check_owners(suite, dataset)
+                if (base := suite.dataset(dataset).labels_of) is not None:
+                    build_data(suite, base, progress=progress)
                 with _make_fresh_folder(stored) as fresh:
                     manifest = _make_both(fresh, store_fresh, suite, dataset, download, progress)
                     remove_folder(store)

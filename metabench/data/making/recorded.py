@@ -17,7 +17,8 @@ from metabench.data.storage.recorded_minari import (
 from metabench.data.trajectories import BuildProgress, Trajectories, TrajectorySource
 from metabench.envs import Array, DeclaredSpaces
 from metabench.suites import DatasetEntry, Suite
-from metabench.suites.schema import RECORDED, EpisodeFilter
+from metabench.suites.recipes.dataset_entry import EpisodeFilter
+from metabench.suites.recipes.kinds import RECORDED
 
 OUT_OF_BOUNDS = 1e-6
 """Actions are clipped by at most so much without being asked: rounding of the bounds to float32."""

@@ -12,10 +12,15 @@ from metabench.envs import Array, BatchedEnvironment, BlindPolicy, Teacher
 from metabench.errors import MetabenchError, SimulationError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
+from metabench.suites.recipes.kinds import MIXTURE
 
 
 def roll_out(
-    suite: Suite, tasks: Sequence[int], behaviours: Sequence[str], seeds: Sequence[int]
+    suite: Suite,
+    tasks: Sequence[int],
+    behaviours: Sequence[str],
+    seeds: Sequence[int],
+    expert_shares: Sequence[float] = (),
 ) -> ActedEpisodes:
     """Act one episode a lane: in task `tasks[i]`, as `behaviours[i]`, with `seeds[i]` as its only randomness.
 
@@ -24,8 +29,10 @@ def roll_out(
     Args:
         suite: whose tasks, teacher and blind policy.
         tasks: suite task ids.
-        behaviours: `random`, `blind` or one of the teacher's.
+        behaviours: `random`, `blind`, `random-to-expert` or one of the teacher's.
         seeds: one an episode.
+        expert_shares: one an episode where any is `random-to-expert`: the probability that such a one acts as the
+            expert at a step; else it acts uniformly at random.
 
     Raises:
         MetabenchError: `blind` is wanted, and the suite ships no blind policy.
@@ -46,6 +53,7 @@ def roll_out(
                 tasks[i : i + size],
                 behaviours[i : i + size],
                 seeds[i : i + size],
+                expert_shares[i : i + size],
             )
             for i in range(0, len(tasks), size)
         ]
@@ -60,6 +68,7 @@ def _roll_out_lanes(
     tasks: Sequence[int],
     behaviours: Sequence[str],
     seeds: Sequence[int],
+    expert_shares: Sequence[float],
 ) -> ActedEpisodes:
     spaces, lanes = suite.spaces, len(tasks)
     parameters = [suite.tasks[task].parameters for task in tasks]
@@ -69,10 +78,11 @@ def _roll_out_lanes(
     uniform = _draw_uniform_actions(
         suite, [seeds[lane] for lane in np.flatnonzero(random_lanes).tolist()]
     )
+    strays = _draw_strays(suite, behaviours, seeds, expert_shares)
     taught = np.flatnonzero(~random_lanes & ~blind_lanes).tolist()
     if len(taught):
         teacher.reset(
-            [behaviours[lane] for lane in taught],
+            ["expert" if lane in strays else behaviours[lane] for lane in taught],
             [parameters[lane] for lane in taught],
             [derive_seed(seeds[lane], "behaviour") for lane in taught],
         )
@@ -96,9 +106,13 @@ def _roll_out_lanes(
         if random_lanes.any():
             chosen[random_lanes] = uniform[:, timestep]
         if len(taught):
-            chosen[taught] = _round_actions(suite, teacher.act(observation[taught]))
+            # The expert is asked at every step, also where it is not followed: it may remember.
+            chosen[taught] = round_actions(suite, teacher.act(observation[taught]))
+        for lane, (astray, at_random) in strays.items():
+            if astray[timestep]:
+                chosen[lane] = at_random[timestep]
         if blind is not None and blind_lanes.any():
-            chosen[blind_lanes] = _round_actions(suite, blind.act(observation[blind_lanes]))
+            chosen[blind_lanes] = round_actions(suite, blind.act(observation[blind_lanes]))
         try:
             step = environment.step(chosen)
         except SimulationError as error:
@@ -138,10 +152,27 @@ def _draw_uniform_actions(suite: Suite, seeds: Sequence[int]) -> Array:
         )
         for seed in seeds
     ]
-    return _round_actions(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
+    return round_actions(suite, np.stack(draws)) if draws else np.zeros((0, spaces.horizon))
 
 
-def _round_actions(suite: Suite, actions: Array) -> Array:
+def _draw_strays(
+    suite: Suite,
+    behaviours: Sequence[str],
+    seeds: Sequence[int],
+    expert_shares: Sequence[float],
+) -> dict[int, tuple[Array, Array]]:
+    """Of each lane that mixes expert with random actions: `(horizon,)` whether it strays, and the random actions."""
+    spaces, strays = suite.spaces, {}
+    for lane, behaviour in enumerate(behaviours):
+        if behaviour == MIXTURE:
+            generator = np.random.default_rng(derive_seed(seeds[lane], "mixture"))
+            astray = generator.random(spaces.horizon) >= expert_shares[lane]
+            actions = spaces.uniform_actions(generator, (spaces.horizon,))
+            strays[lane] = astray, round_actions(suite, actions)
+    return strays
+
+
+def round_actions(suite: Suite, actions: Array) -> Array:
     """Actions as they are stored and applied: rounded, float32, in bounds."""
     if suite.spaces.discrete:
         return np.asarray(actions, np.int64)

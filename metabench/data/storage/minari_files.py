@@ -28,6 +28,8 @@ from metabench.suites.gymnasium_ids import describe_view
 METADATA_FILE = "data/metadata.json"
 MAIN_FILE = "data/main_data.hdf5"
 MANIFEST_KEY = "metabench"
+STAGE, EXPERT_ACTIONS = "stage", "expert_actions"
+"""In an episode's metadata and in its `infos`, where the dataset has them."""
 
 
 def write_minari(
@@ -59,11 +61,14 @@ def write_minari(
         jpeg_encoding=False,
     )
     parts: list[Trajectories] = []
+    recipe = suite.dataset(dataset)
+    in_stage = recipe.trajectories // recipe.stage_count
     with open_episode_file(folder / MAIN_FILE) as file:
         for part in source.parts:
             for episode in range(len(part.seeds)):
                 arrays, infos = _split_arrays(part, episode)
-                file.add(arrays, infos, _describe_episode(part, episode, suite))
+                order = file.episodes % recipe.trajectories % in_stage
+                file.add(arrays, infos, _describe_episode(part, episode, suite, order))
             parts.append(part)
             if progress is not None:
                 progress(source.stage, file.episodes, source.total)
@@ -168,13 +173,14 @@ def _split_arrays(part: Trajectories, episode: int) -> tuple[dict[str, Array], d
         "terminations": last & terminated,
         "truncations": last & (not terminated),
     }
-    return arrays, {} if part.success is None else {"success": part.success[start:stop]}
+    further = {"success": part.success, EXPERT_ACTIONS: columns.expert_actions}
+    return arrays, {name: each[start:stop] for name, each in further.items() if each is not None}
 
 
 def _describe_episode(
-    part: Trajectories, episode: int, suite: Suite
+    part: Trajectories, episode: int, suite: Suite, order: int
 ) -> dict[str, str | int | bool]:
-    """Seed, task, split, behaviour and, where there is such a thing, success at any step."""
+    """Seed, task, split, behaviour and, where there is such a thing, success at any step, stage and order in it."""
     task = int(part.columns.tasks[episode])
     entry: dict[str, str | int | bool] = {
         "seed": int(part.seeds[episode]),
@@ -185,6 +191,8 @@ def _describe_episode(
     if part.success is not None:
         offsets = part.columns.offsets
         entry["success"] = bool(part.success[offsets[episode] : offsets[episode + 1]].any())
+    if part.columns.stages is not None:
+        entry |= {STAGE: int(part.columns.stages[episode]), "order": order}
     return entry
 
 
@@ -205,11 +213,9 @@ def _check_whole(episode: dict[str, Any]) -> dict[str, Any]:
 def _join_episodes(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]) -> Trajectories:
     """Episodes and their metadata as flat arrays."""
     lengths = [len(episode["rewards"]) for episode in episodes]
-    successes = [
-        episode["infos"]["success"] for episode in episodes if "success" in (episode["infos"] or {})
-    ]
-    if successes and len(successes) != len(episodes):
-        raise ValueError("some episodes have no infos/success")
+    infos = [episode["infos"] or {} for episode in episodes]
+    success, labels = (_find_known(infos, name, "infos/") for name in ("success", EXPERT_ACTIONS))
+    stages = _find_known(entries, STAGE)
     columns = Columns(
         observations=np.concatenate([episode["observations"] for episode in episodes]),
         actions=np.concatenate([episode["actions"] for episode in episodes]),
@@ -217,10 +223,20 @@ def _join_episodes(episodes: list[dict[str, Any]], entries: list[dict[str, Any]]
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         terminated=np.array([episode["terminations"][-1] for episode in episodes], bool),
         tasks=np.array([entry["task"] for entry in entries], np.int64),
+        stages=None if stages is None else np.array(stages, np.int64),
+        expert_actions=None if labels is None else np.concatenate(labels),
     )
     return Trajectories(
         columns,
         behaviours=np.array([entry["behaviour"] for entry in entries], np.str_),
         seeds=np.array([entry["seed"] for entry in entries], np.int64),
-        success=np.concatenate(successes) if successes else None,
+        success=None if success is None else np.concatenate(success),
     )
+
+
+def _find_known(content: list[dict[str, Any]], name: str, where: str = "") -> list[Any] | None:
+    """What all episodes have under `name`; None where none has it."""
+    known = [each[name] for each in content if name in each]
+    if known and len(known) != len(content):
+        raise ValueError(f"some episodes have no {where}{name}")
+    return known or None

@@ -25,6 +25,8 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
     excluded = (
         {"digest"} if recipe.minari is not None else {"digest", "minari", "filter", "cut", "clip"}
     )
+    excluded |= {key for key in ("stages", "labels_of") if getattr(recipe, key) is None}
+    base = recipe.labels_of
     # Data that was recorded elsewhere is what it is, whatever the code of its tasks.
     code = None if recipe.minari is not None else suite.code_digest
     content = {
@@ -38,6 +40,7 @@ def compute_recipe_digest(suite: Suite, dataset: str) -> str:
             for path in sorted([*teachers.rglob("*.safetensors"), *teachers.glob("medium.json")])
         },
         **spaces,
+        **({} if base is None else {"labelled": compute_recipe_digest(suite, base)}),
         **({} if code is None else {"code": code}),
     }
     # The order of the behaviours is part of the recipe: keys are not sorted.

@@ -29,7 +29,7 @@ HEADER_FILE = "header.json"
 class ColumnFile(StrictModel):
     """One column's file."""
 
-    file: str = Field(pattern=r"^[a-z]+\.npy$")
+    file: str = Field(pattern=r"^[a-z_]+\.npy$")
     shape: tuple[int, ...]
     dtype: str
     bytes: int
@@ -190,9 +190,10 @@ def _open_column(path: Path, column: ColumnFile) -> Array:
 
 def _check_shapes(header: Header, trajectories: Trajectories, folder: Path) -> None:
     episodes, transitions, spaces = header.episodes, header.transitions, header.spaces
+    actions = (transitions,) if spaces.discrete else (transitions, spaces.action_dim)
     expected: dict[str, tuple[int, ...]] = {
         "observations": (transitions + episodes, spaces.observation_dim),
-        "actions": (transitions,) if spaces.discrete else (transitions, spaces.action_dim),
+        "actions": actions,
         "rewards": (transitions,),
         "offsets": (episodes + 1,),
         "terminated": (episodes,),
@@ -200,6 +201,8 @@ def _check_shapes(header: Header, trajectories: Trajectories, folder: Path) -> N
         "behaviours": (episodes,),
         "seeds": (episodes,),
         "success": (transitions,),
+        "stages": (episodes,),
+        "expert_actions": actions,
     }
     for name, values in trajectories.arrays().items():
         if values.shape != expected[name]:

@@ -151,12 +151,20 @@ class NetworkTeacher(Teacher):
 
     def act(self, observation: Array) -> Array:
         """Mean actions plus noise, clipped to the bounds."""
+        actions = self._mean_actions(observation)
+        for name, lanes in self._lanes.items():
+            actions[lanes] += self._networks[name].noise * self._noise[lanes, self._timestep]
+        self._timestep += 1
+        return self._to_environment(actions, self._parameters)
+
+    def act_without_noise(self, observation: Array) -> Array:
+        """Mean actions, clipped to the bounds."""
+        return self._to_environment(self._mean_actions(observation), self._parameters)
+
+    def _mean_actions(self, observation: Array) -> Array:
+        """`(lanes, action_dim)`, not clipped."""
         features = self._features(np.asarray(observation, np.float64), self._parameters)
         actions = np.zeros((len(features), self._spaces.action_dim))
         for name, lanes in self._lanes.items():
-            network = self._networks[name]
-            actions[lanes] = (
-                network(features[lanes]) + network.noise * self._noise[lanes, self._timestep]
-            )
-        self._timestep += 1
-        return self._to_environment(actions, self._parameters)
+            actions[lanes] = self._networks[name](features[lanes])
+        return actions

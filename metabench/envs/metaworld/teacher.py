@@ -81,6 +81,12 @@ class ScriptedTeacher(Teacher):
 
     def act(self, observation: Array) -> Array:
         """`(lanes, 4)` float64: the scripted action for what the lane is shown, plus noise."""
+        noise = self._noise[:, self._timestep]
+        self._timestep += 1
+        return np.clip(self.act_without_noise(observation) + noise, -1.0, 1.0)
+
+    def act_without_noise(self, observation: Array) -> Array:
+        """`(lanes, 4)` float64: the scripted action for what the lane is shown."""
         seen = np.asarray(observation, np.float64).copy()
         seen[:, -3:] = self._shown
         for hand in HAND:
@@ -93,9 +99,7 @@ class ScriptedTeacher(Teacher):
                 [policy.get_action(seen[lane]) for lane, policy in enumerate(self._policies)],
                 np.float64,
             )
-        noise = self._noise[:, self._timestep]
-        self._timestep += 1
-        return np.clip(np.clip(scripted, -1.0, 1.0) + noise, -1.0, 1.0)
+        return np.clip(scripted, -1.0, 1.0)
 
     def _deviation(self, errors: Mapping[str, float], name: str) -> float:
         if name not in errors:

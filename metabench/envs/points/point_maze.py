@@ -95,7 +95,16 @@ class PointMazeTeacher(Teacher):
         self._timestep = 0
 
     def act(self, observation: Array) -> Array:
+        """Pull towards the next cell on the way, or within the goal's cell to the goal, plus noise."""
+        noisy = self._pull(observation) + self._noise[self._timestep - 1]
+        return np.asarray(np.clip(noisy, -1.0, 1.0))
+
+    def act_without_noise(self, observation: Array) -> Array:
         """Pull towards the next cell on the way, or within the goal's cell to the goal."""
+        return np.asarray(np.clip(self._pull(observation), -1.0, 1.0))
+
+    def _pull(self, observation: Array) -> Array:
+        """`(lanes, 2)` force, not clipped; a step further."""
         state = np.asarray(observation[:, self._state], np.float64)
         if self._timestep == 0:
             self._aims = [
@@ -108,9 +117,7 @@ class PointMazeTeacher(Teacher):
             ]
         )
         self._timestep += 1
-        return np.asarray(
-            np.clip(pull_ball(state, aims) + self._noise[self._timestep - 1], -1.0, 1.0)
-        )
+        return pull_ball(state, aims)
 
     def _find_ways(self, lane: int, goal: Array) -> Array:
         """`(rows, columns, 2)`: where to go from each cell, breadth first from where the lane wants to be."""

@@ -138,10 +138,14 @@ class WalkingTeacher(Teacher):
 
     def act(self, observation: Array) -> Array:
         """Step towards the aim, at most at the lane's speed, plus its noise."""
-        way = self._aim - np.asarray(observation, np.float64) - self._wind
-        move = np.clip(way, -self._reach, self._reach) + self._noise[:, self._timestep]
+        move = self.act_without_noise(observation) + self._noise[:, self._timestep]
         self._timestep += 1
         return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE))
+
+    def act_without_noise(self, observation: Array) -> Array:
+        """Step towards the aim, at most at the lane's speed."""
+        way = self._aim - np.asarray(observation, np.float64) - self._wind
+        return np.asarray(np.clip(way, -self._reach, self._reach))
 
 
 def check_point(parameters: TaskParameters, name: str) -> None:

@@ -51,6 +51,7 @@ COSTS = ("training", "pretraining", "adapting", "acting", "collecting", "evaluat
 
 _REMAINDER = (
     "privileged",
+    "uses_expert_labels",
     "parameters",
     "protocol",
     "suite_digest",
@@ -242,7 +243,7 @@ def _make_board_sheets(
         lines = tuple(
             (
                 format_rank(standing),
-                labels[entry.id] + (" (privileged)" if entry.privileged else ""),
+                labels[entry.id] + _mark(entry),
                 write_estimate(entry.headline),
                 write_estimate(_without_interval(entry.worst_task)),
                 write_estimate(_estimate_difference(standing)),
@@ -254,6 +255,12 @@ def _make_board_sheets(
         notes = (BOARD_NOTE,) if headings is _HEADINGS else (BOARD_NOTE, _NARROW_NOTE)
         found.append(Sheet(title, headings, "rprrrlr", lines, notes))
     return found
+
+
+def _mark(entry: LeaderboardEntry) -> str:
+    """What else a method was given, to stand behind its label."""
+    marks = {"privileged": entry.privileged, "uses expert labels": entry.uses_expert_labels}
+    return "".join(f" ({name})" for name, holds in marks.items() if holds)
 
 
 def _without_interval(worst: TaskScores | None) -> Estimate | None:

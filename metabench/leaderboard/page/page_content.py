@@ -143,6 +143,7 @@ def _describe_contender(
         "config": entry.config_digest[7:15],
         "protocol": entry.protocol,
         "privileged": entry.privileged,
+        "usesExpertLabels": entry.uses_expert_labels,
         "outdated": entry.outdated,
         "archived": entry.archived,
         "protocolArchived": entry.protocol_archived,

@@ -94,6 +94,7 @@ def _make_entry(group: ContenderScores, key: BlockKey, quotas: Quotas | str) -> 
         label=group.label,
         overrides=dict(group.overrides),
         privileged=group.privileged,
+        uses_expert_labels=group.uses_expert_labels,
         split=key.split,
         track=key.track,
         shots=key.shots,

@@ -16,7 +16,7 @@ from metabench.leaderboard.scores.costs import SeedCosts, read_costs
 from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import Contender
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
-from metabench.runs.kept.record import Record, digest_of
+from metabench.runs.kept.record import EXPERT_LABELS, Record, digest_of
 from metabench.suites import Suite
 
 
@@ -31,6 +31,7 @@ class ContenderScores:
         newest: when its newest record was made, and that record's digest.
         overrides: where the newest record's configuration differs from the preset.
         privileged: whether its policies are shown the test tasks.
+        uses_expert_labels: whether it was trained with the expert's actions.
         scores: by block and seed, of complete blocks only.
         returns: mean returns by block and seed; also of outdated records.
         problems: by block and seed, what is wrong with incomplete ones.
@@ -47,6 +48,7 @@ class ContenderScores:
     newest: tuple[str, str] = ("", "")
     overrides: Mapping[str, Any] = field(default_factory=dict)
     privileged: bool = False
+    uses_expert_labels: bool = False
     scores: dict[BlockKey, dict[int, Score]] = field(default_factory=dict)
     returns: dict[BlockKey, dict[int, float]] = field(default_factory=dict)
     problems: dict[BlockKey, dict[int, str]] = field(default_factory=dict)
@@ -163,6 +165,7 @@ def _add_record(group: ContenderScores, record: Record, quotas: Quotas | str) ->
     if (record.provenance.created, record.digest) > group.newest:
         group.newest = (record.provenance.created, record.digest)
         group.overrides, group.privileged = result.overrides, result.privileged
+        group.uses_expert_labels = result.summary.get(EXPERT_LABELS) is True
     for block in result.blocks:
         key = identify_block(block)
         if isinstance(quotas, str) or group.outdated is not None:

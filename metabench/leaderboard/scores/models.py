@@ -122,6 +122,9 @@ class LeaderboardEntry(Contender):
     label: str = Field(description="method with its variant or overrides, for people")
     overrides: dict[str, Any] = Field(description="where the configuration differs from the preset")
     privileged: bool = Field(description="it is shown the test tasks: an upper bound, never ranked")
+    uses_expert_labels: bool = Field(
+        default=False, description="it was trained with the expert's action in every state"
+    )
     split: str
     track: str
     shots: int

@@ -233,6 +233,7 @@ class SuiteSummary(PublishedModel):
     parameters: dict[int, dict[str, Any]] = Field(
         description="what fixes each scored task, by the task's id"
     )
+    datasets: dict[str, str] = Field(description="what each of its datasets is, in a few words")
     archived: bool = Field(
         default=False, description="an earlier version, whose records are kept and shown"
     )

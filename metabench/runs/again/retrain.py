@@ -46,7 +46,8 @@ def retrain(
             f"method {spec!r}: the record is of its version {cell.method_version}, here it has {facts.version}"
         )
     load_data(suite, cell.dataset)  # builds what is missing
-    task = TrainingTask(suite, cell.dataset, cell.seed, device, None)
+    labels = facts.uses_expert_labels
+    task = TrainingTask(suite, cell.dataset, cell.seed, device, None, expert_labels=labels)
     method = ForeignMethod(spec, record.result.configuration, cell.method_code)
     with (
         tempfile.TemporaryDirectory(prefix="metabench-retrain-") as place,

@@ -43,6 +43,8 @@ class MethodFacts(StrictModel):
         privileged: it is told the task.
         discrete_actions: it takes them.
         continuous_actions: it takes them.
+        uses_expert_labels: it is trained with the expert's actions.
+        uses_stages: it is trained on histories, in their order.
         predicts: its policies have a world model.
         configuration: all keys and values.
         overrides: those that differ from the preset.
@@ -55,6 +57,8 @@ class MethodFacts(StrictModel):
     privileged: bool
     discrete_actions: bool
     continuous_actions: bool
+    uses_expert_labels: bool
+    uses_stages: bool
     predicts: bool
     configuration: dict[str, Any]
     overrides: dict[str, Any]
@@ -80,6 +84,8 @@ def read_facts(method: Method, preset: str, suite: str) -> MethodFacts:
         privileged=kind.privileged,
         discrete_actions=kind.discrete_actions,
         continuous_actions=kind.continuous_actions,
+        uses_expert_labels=kind.uses_expert_labels,
+        uses_stages=kind.uses_stages,
         predicts=kind.predicts,
         configuration=method.config.model_dump(mode="json"),
         overrides=find_overrides(method, preset, suite),

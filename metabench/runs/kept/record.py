@@ -81,6 +81,10 @@ class Cell(StrictModel):
         return kind / self.method.replace("/", "_") / configured / f"{self.seed}"
 
 
+EXPERT_LABELS = "uses_expert_labels"
+"""In `Result.summary`, true: the method was trained with the expert's actions; leaderboards mark its row."""
+
+
 class Result(StrictModel):
     """The part of a record that a rerun reproduces bit for bit on the same machine."""
 

@@ -44,6 +44,7 @@ def train(channel: Channel, arrays: SharedArrays, content: Mapping[str, Any]) ->
         content["device"],
         None if checkpoints is None else Path(checkpoints),
         content["checkpoint_seconds"],
+        content["expert_labels"],
     )
     method = configure_method(content["method"], content["configuration"], content["code"])
     policy, learned = train_policy(method, task, progress, lambda: bool(stop[0]))

@@ -95,6 +95,7 @@ def train_isolated(
         "threads": threads,
         "checkpoints": None if task.checkpoints is None else str(task.checkpoints.resolve()),
         "checkpoint_seconds": task.checkpoint_seconds,
+        "expert_labels": task.expert_labels,
         "folder": str(outcome.resolve()),
     }
     folders = {

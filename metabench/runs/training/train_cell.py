@@ -10,6 +10,7 @@ from metabench.methods.contract import Method
 from metabench.methods.training_run import TrainingProgress
 from metabench.runs.isolation.method_facts import MethodFacts
 from metabench.runs.kept.clock import Clock
+from metabench.runs.kept.record import EXPERT_LABELS
 from metabench.runs.kept.saved_policy import (
     Training,
     read_training,
@@ -62,6 +63,7 @@ def train_cell(
         settings.device,
         folder / "checkpoints",
         settings.checkpoint_seconds,
+        facts.uses_expert_labels,
     )
 
     def tell(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
@@ -78,7 +80,10 @@ def train_cell(
             parameters=learned.parameters,
             training_tasks=learned.training_tasks,
             curve=learned.curve,
-            summary=learned.summary,
+            # Said here, not by the method: leaderboards mark the row by it.
+            summary={**learned.summary, EXPERT_LABELS: True}
+            if facts.uses_expert_labels
+            else learned.summary,
             seconds=clock.seconds,
             resumed=clock.attempts - 1,
             device=settings.device,

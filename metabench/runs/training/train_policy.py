@@ -32,6 +32,7 @@ class TrainingTask:
         device: where to train.
         checkpoints: where checkpoints go; None keeps none.
         checkpoint_seconds: least time between two of them.
+        expert_labels: with the expert's actions, where the dataset has them.
     """
 
     suite: Suite
@@ -40,6 +41,7 @@ class TrainingTask:
     device: str
     checkpoints: Path | None
     checkpoint_seconds: float = 30.0
+    expert_labels: bool = False
 
 
 class Learned(StrictModel):
@@ -78,7 +80,7 @@ def train_policy(
         CancelledError: `cancelled` said so.
         MethodError: the method broke its contract.
     """
-    data = load_data(task.suite, task.dataset, build=False)
+    data = load_data(task.suite, task.dataset, build=False, expert_labels=task.expert_labels)
 
     def tell(stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
         follow(run.curve)

@@ -125,6 +125,8 @@ def test_the_strip_shows_stored_episodes(small_copy, monkeypatch, name, rows):
         build_data(suite, dataset)
     entry = suite.entry.model_copy(update={"datasets": {**suite.entry.datasets}})
     entry.datasets.pop("replay")  # its stages have no weights here
+    for dataset in ("histories", "expert-actions"):
+        entry.datasets.pop(dataset, None)
     suite = Suite(entry, suite.folder)
     (suite.folder / "README.md").write_text(CARD)
     assert [path.name for path in write_card(suite)] == ["README.md", "returns.svg", "strip.png"]

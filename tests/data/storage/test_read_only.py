@@ -19,7 +19,9 @@ from metabench.system.home import minari_root
 def library(small_disk, tiny_built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A read-only disk with the Minari files of `tiny`, where no lock was ever taken; the home is the test's own."""
     place = small_disk.path / "minari"
-    shutil.copytree(tiny_built / "minari", place, ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(
+        tiny_built / "minari", place, ignore=shutil.ignore_patterns(".*", "histories-*", "expert-actions-*")
+    )
     small_disk.make_read_only()
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(place))
     return place

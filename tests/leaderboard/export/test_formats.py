@@ -1,5 +1,6 @@
 """Exports and the terminal's tables."""
 
+import csv
 import io
 import json
 
@@ -12,6 +13,7 @@ from metabench.leaderboard.export.formats import export_entries, select_entries
 from metabench.leaderboard.export.text_tables import Sheet, format_sheets_as_latex
 from metabench.leaderboard.scores.aggregate import aggregate
 from metabench.leaderboard.scores.models import Estimate
+from metabench.runs.kept.record import EXPERT_LABELS
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,19 @@ def test_markdown_is_best_first_and_marks_the_privileged(entries):
         [" (3) ", " bc "],
         [" – ", " teacher (privileged) "],
     ]
+
+
+def test_rows_of_methods_that_used_expert_labels_are_marked_and_ranked(make):
+    used = make("labelled", level=70, dataset="expert-actions", summary={EXPERT_LABELS: True})
+    others = aggregate([used, make("bc", level=20, dataset="expert-actions")])
+    assert {entry.label: entry.uses_expert_labels for entry in others} == {"labelled": True, "bc": False}
+    shown = print_entries(select_entries(others, split="test", track="zero-shot"))
+    (row,) = (line for line in shown.splitlines() if "labelled" in line)
+    assert row.split()[:5] == ["(1)", "labelled", "uses", "expert", "labels"]
+    assert shown.count("trained with the expert's action in every state") == 1
+    assert "labelled (uses expert labels)" in export_entries(others, "markdown")
+    by_label = {row["label"]: row for row in csv.DictReader(io.StringIO(export_entries(others, "csv")))}
+    assert {name: row["uses_expert_labels"] for name, row in by_label.items()} == {"labelled": "true", "bc": "false"}
 
 
 def test_latex_is_booktabs_and_escapes_names(entries):

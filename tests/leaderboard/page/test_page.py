@@ -12,7 +12,7 @@ from metabench.leaderboard.build import build_leaderboard
 from metabench.leaderboard.export.text_tables import format_rank
 from metabench.leaderboard.scores import archived_protocols
 from metabench.leaderboard.scores.quotas import SuiteShelf
-from metabench.runs.kept.record import read_record
+from metabench.runs.kept.record import EXPERT_LABELS, read_record
 
 from ...synthetic_records import WIDE, cached_suite
 
@@ -83,6 +83,25 @@ def test_a_row_is_first_only_by_a_verdict_and_ranks_are_ranges(make, write, tmp_
     browser.open(tmp_path / "index.html")
     assert browser.texts("#board td.rank") == ["first", "2"]
     assert browser.texts("tr.first .name") == ["meta-dt"]
+
+
+def test_what_a_dataset_is_and_who_used_expert_labels_is_said(make, write, tmp_path, browser):
+    used = make("labelled", level=70, dataset="expert-actions", summary={EXPERT_LABELS: True})
+    write([used, make("bc", level=20, dataset="expert-actions"), make("bc", dataset="histories")], tmp_path / "records")
+    build_leaderboard(tmp_path / "records", tmp_path)
+    browser.open(tmp_path / "index.html", "#dataset=expert-actions")
+    assert browser.texts("#board tr:has(.mark) .name") == ["labelled"]
+    assert browser.texts("#board .mark") == ["uses expert labels"]
+    told = browser.texts("#about p")
+    assert "Trained on expert-actions: the trajectories of medium, with the expert’s action" in " ".join(told).replace(
+        "'", "’"
+    )
+    assert sum("which no other method is given" in text for text in told) == 1
+    browser.open(tmp_path / "index.html", "#dataset=histories")
+    assert browser.texts("#board .mark") == []
+    told = browser.texts("#about p")
+    assert any(text.startswith("Trained on histories: 5 stages of expert mixed with random") for text in told)
+    assert not any("which no other method is given" in text for text in told)
 
 
 def test_an_archived_protocol_has_boards_of_its_own_and_no_commands(make, write, tmp_path, browser, monkeypatch):

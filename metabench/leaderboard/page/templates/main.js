@@ -43,6 +43,8 @@ function drawAbout(board) {
     facts([plural(suite.tasks.train, "training task"), `${plural(suite.tasks[state.split], "task")} scored`,
       `${plural(suite.episodes, "episode")} each${track === "zero-shot" ? "" : `, from ${suite.supports} independent supports`}`,
       ...(suite.metric === "success" ? ["score of success"] : []), `horizon ${suite.horizon}`, protocolName(contender), ...(headroom === undefined ? [] : [`headroom ${fixed(headroom, 0)}`]), `suite ${contender.suiteDigest}`, `data ${contender.datasetDigest}`]),
+    suite.datasets[contender.dataset] && element("p", { class: "faint" }, `Trained on ${contender.dataset}: ${suite.datasets[contender.dataset]}.`),
+    board.some((entry) => entry.contender.usesExpertLabels) && element("p", { class: "faint" }, LABELS_NOTE),
     fewest < data.seedsForAVerdict && element("p", { class: "faint" },
       `Some rows have fewer than ${data.seedsForAVerdict} seeds: their intervals are wide, and no verdict is drawn from the order.`),
     unjudged && element("p", { class: "faint" },

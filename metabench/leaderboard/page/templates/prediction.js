@@ -133,7 +133,7 @@ function drawPredictionTable(table) {
       element("tbody", {}, shown.map((row) => element("tr", { class: `${colour.get(row.id) ?? "plain"}${rowKind(row)}`, "data-id": row.id, ...lit(row.id) },
         rankCell(row),
         element("th", { scope: "row", title: row.method && aboutMethod(row.method)?.summary }, row !== control && element("span", { class: "key" }), predictionName(row),
-          row === control && element("span", { class: "mark" }, "control"), row.missing.map((reason) => element("span", { class: "why" }, reason))),
+          row === control && element("span", { class: "mark" }, "control"), marks(data.contenders[row.id] ?? {}), row.missing.map((reason) => element("span", { class: "why" }, reason))),
         columns.slice(2).map((column) => column.cells(row, rows))))))),
     element("div", { class: "below" }, element("p", { role: "status" }, shownText(found.length, rows.length)),
       found.length > 0 && downloads(() => savedPredictions(table, shown))),

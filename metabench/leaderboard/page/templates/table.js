@@ -85,6 +85,12 @@ const valueCells = (row, rows, columns, scale, levels) => columns.slice(2).map((
 const rankCell = (row) => element("td", { class: `rank number${row.rank ? "" : " faint"}`, title: rankTitle(row) }, rankText(row));
 const rowKind = (row) => `${row.place === null ? " aside" : ""}${row.first ? " first" : ""}`;
 
+// What else a method was given, beside its name.
+const LABELS_NOTE = "Rows marked “uses expert labels” were trained with the expert’s action in every state, which no other method is given.";
+const marksOf = ({ privileged, usesExpertLabels }) => [privileged && ["privileged"], usesExpertLabels && ["uses expert labels", LABELS_NOTE]].filter(Boolean);
+const marks = (contender) => marksOf(contender).map(([name, title]) => element("span", { class: "mark", title }, name));
+const marked = (contender) => marksOf(contender).map(([name]) => ` (${name})`).join("");
+
 function row(entry, rows, columns, scale, levels, colour) {
   const { contender } = entry;
   const open = state.open === entry.id;
@@ -93,7 +99,7 @@ function row(entry, rows, columns, scale, levels, colour) {
     rankCell(entry),
     element("th", { scope: "row", title: aboutMethod(contender.method)?.summary },
       element("button", { class: "name", type: "button", "aria-expanded": String(open) }, contender.label),
-      contender.privileged && element("span", { class: "mark" }, "privileged"),
+      marks(contender),
       reasons.map((reason) => element("span", { class: "why" }, reason))),
     valueCells(entry, rows, columns, scale, levels));
   return open ? [node, element("tr", { class: `details ${colour}` }, element("td", { colspan: widthOf(columns) }, details(entry)))] : [node];
@@ -107,7 +113,7 @@ function toggle(id) {
 }
 
 const differenceOf = (row) => (row.difference === null ? null : [row.difference, ...(row.differenceInterval ?? [])]);
-const reported = (entry) => [["rank", rankText(entry)], ["method", entry.contender.label + (entry.contender.privileged ? " (privileged)" : "")],
+const reported = (entry) => [["rank", rankText(entry)], ["method", entry.contender.label + marked(entry.contender)],
   ["score [95 %]", entry.headline], ["worst task", entry.worst && [entry.worst[1][0]]], ["to the best [95 %]", differenceOf(entry)], ["verdict", entry.verdict ?? DASH], ["seeds", bySeeds(entry)]];
 const NARROW = { rank: "#", "score [95 %]": "score", "worst task": "worst", "to the best [95 %]": "to best", seeds: "n" };
 const SAVED = [
@@ -122,7 +128,7 @@ const SAVED = [
   ["difference", differenceOf, "estimate"], ["verdict", (entry) => entry.verdict],
   ["adaptation", (entry) => entry.adaptation, "estimate"],
   ["mean_return", (entry) => entry.return, "estimate"], ["seeds", (entry) => entry.seeds.map(([seed]) => seed).join(" ")],
-  ["devices", ({ contender }) => contender.devices], ["privileged", ({ contender }) => contender.privileged],
+  ["devices", ({ contender }) => contender.devices], ["privileged", ({ contender }) => contender.privileged], ["uses_expert_labels", ({ contender }) => contender.usesExpertLabels],
   ["parameters", ({ contender }) => contender.parameters], ...COSTS.map((name) => [name === "updates" ? name : `seconds_${name}`, (entry) => costOf(entry, name)]),
   ["protocol", ({ contender }) => contender.protocol], ["missing", (entry) => entry.missing],
   ["outdated", ({ contender }) => contender.outdated], ["archived", ({ contender }) => contender.archived], ["id", (entry) => entry.id],

@@ -14,8 +14,6 @@ from ..common.task_inference.objective import EncoderObjective, embed_whole, met
 from .config import UnicornConfig
 from .model import OutcomeDecoder
 
-SLACK_WEIGHT = 0.01
-
 
 class ReconstructionObjective(EncoderObjective):
     """Likelihood of change and reward given state, action and code, and the weighted metric loss."""
@@ -35,8 +33,7 @@ class ReconstructionObjective(EncoderObjective):
         _, codes = embed_whole(encoder, seen)
         likelihoods = self.measure_likelihoods(context, codes)
         metric = metric_loss(codes, context.tasks)
-        loss = self.metric_weight * metric + SLACK_WEIGHT * self.decoder.measure_slack()
-        loss = loss - likelihoods["change"] - likelihoods["reward"]
+        loss = self.metric_weight * metric - likelihoods["change"] - likelihoods["reward"]
         info = {f"{name}_likelihood": value.detach() for name, value in likelihoods.items()}
         return loss, info | {"metric_loss": metric.detach()}
 

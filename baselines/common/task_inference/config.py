@@ -37,13 +37,6 @@ class TaskInferenceConfig(ActorCriticConfig):
         description="share of contexts without any transition, whose code is zero: what an episode begins with where "
         "there is no support",
     )
-    trajectory_contexts: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="share of contexts that are the beginning of one trajectory, as an episode's own code is; the "
-        "others are drawn from all of the task's transitions",
-    )
     whole_contexts: bool = Field(
         False, description="contexts all have their largest length; else from one transition on"
     )
@@ -110,7 +103,6 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "transitions_per_task": 256,
         "context_length": 256,
         "empty_contexts": 0.0,
-        "trajectory_contexts": 0.0,
         "whole_contexts": True,
         "updates": 200_000,
         "log_interval": 2_000,

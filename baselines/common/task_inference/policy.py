@@ -143,14 +143,13 @@ class TaskInferencePolicy(Policy):
         codes = []
         for episode in episodes:
             count = min(steps, len(episode))
-            codes.append(
-                self._embed(
-                    episode.observations[:count],
-                    episode.actions[:count],
-                    episode.rewards[:count],
-                    episode.observations[1 : count + 1],
-                ).mean(0)
+            embeddings = self._embed(
+                episode.observations[:count],
+                episode.actions[:count],
+                episode.rewards[:count],
+                episode.observations[1 : count + 1],
             )
+            codes.append(embeddings.mean(0))
         return torch.stack(codes).cpu().numpy()
 
     def parameter_count(self) -> int:

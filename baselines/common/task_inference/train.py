@@ -118,13 +118,7 @@ class Batches:
         generator = run.generator(purpose, update)
         count = config.tasks_per_update
         tasks = self._draw_tasks(generator, count)
-        of_one = generator.random(count) < config.trajectory_contexts
-        index = np.where(
-            of_one[:, None],
-            self._choose_beginnings(generator, tasks),
-            self._choose_anywhere(generator, tasks),
-        )
-        batch = self._data.transitions(index)
+        batch = self._data.sample_task_transitions(generator, tasks, config.context_length)
         lengths = (
             np.full(count, config.context_length)
             if config.whole_contexts
@@ -135,20 +129,6 @@ class Batches:
             np.arange(config.context_length) < lengths[:, None], device=run.device
         )
         return self._scales.make_context(batch, weights.to(torch.float32))
-
-    def _choose_beginnings(self, generator: np.random.Generator, tasks: Array) -> Array:
-        """`(B, N)` indices of the first transitions of an episode of each task; a short episode begins again."""
-        first, last = self._data.task_offsets[tasks], self._data.task_offsets[tasks + 1]
-        episodes = generator.integers(first, last)
-        position = np.arange(self._config.context_length) % self._data.lengths[episodes][:, None]
-        return np.asarray(self._data.columns.offsets[episodes][:, None] + position)
-
-    def _choose_anywhere(self, generator: np.random.Generator, tasks: Array) -> Array:
-        """`(B, N)` indices of transitions of each task, uniform with replacement."""
-        bounds = self._data.columns.offsets[self._data.task_offsets]  # of each task's transitions
-        first, last = bounds[tasks][:, None], bounds[tasks + 1][:, None]
-        shape = (len(tasks), self._config.context_length)
-        return np.asarray(generator.integers(first, last, shape))
 
     def _draw_tasks(self, generator: np.random.Generator, count: int) -> Array:
         total = self._data.num_tasks

@@ -39,9 +39,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "published_backbone": {"backbone": "brac"},
     "noise": {"negatives": "noise"},
     "idaq": IDAQ,
-    "support_only": {"own_transitions": False},
+    "own_transitions": {"own_transitions": True},
 }
-"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+"""Ablations and rivals; `own_transitions`: the code grows in the episode, else it stays as the support left it."""
 
 FIRST: Mapping[str, int] = {"tiny": 10, "demo": 500, "cpu": 4_000, "long": 40_000, "paper": 200_000}
 """Updates of the encoder alone, by preset."""

@@ -35,9 +35,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "published_backbone": {"backbone": "brac"},
     "no_exploration": {"exploration": "none"},
     "idaq": IDAQ,
-    "support_only": {"own_transitions": False},
+    "own_transitions": {"own_transitions": True},
 }
-"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+"""Ablations and rivals; `own_transitions`: the code grows in the episode, else it stays as the support left it."""
 
 SUITE_WEIGHTS: Mapping[str, Mapping[str, Any]] = {
     "cheetah-vel": {"information_weight": 10.0},

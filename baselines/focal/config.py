@@ -26,9 +26,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "published_backbone": {"backbone": "brac"},
     "no_positives": {"replacement": False},
     "idaq": {"exploration": "training-codes", "best_episodes": 1},
-    "support_only": {"own_transitions": False},
+    "own_transitions": {"own_transitions": True},
 }
-"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+"""Ablations and rivals; `own_transitions`: the code grows in the episode, else it stays as the support left it."""
 
 PAPER: Mapping[str, Any] = {"metric_weight": 10.0, "replacement": False}
 """What the paper's code has beside the family's sizes."""

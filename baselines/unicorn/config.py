@@ -32,12 +32,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "published_backbone": {"backbone": "brac"},
     "gentle": {"metric_weight": 0.0, "relabelled": 0.5},
     "idaq": IDAQ,
-    "support_only": {"own_transitions": False},
+    "own_transitions": {"own_transitions": True},
 }
-"""Ablations and rivals; `support_only`: the code is of the support alone and stays as it is in an episode."""
+"""Ablations and rivals; `own_transitions`: the code grows in the episode, else it stays as the support left it."""
 
 IDAQ_VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    name: VARIANTS[name] for name in ("bc", "support_only")
+    name: VARIANTS[name] for name in ("bc", "own_transitions")
 }
 """Of `unicorn-idaq`."""
 

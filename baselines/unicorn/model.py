@@ -10,8 +10,8 @@ from metabench import Spaces
 from ..common.actor_critic.networks import make_layers
 
 LOG_VARIANCES = (-4.0, 0.5)
-"""Bounds of what a decoder may be sure of, on outcomes of deviation 1. Where nothing is random the likelihood would grow
-without end, and the gradient of what is easy to predict would drown that of what tells tasks apart."""
+"""Bounds of what a decoder may be sure of, on outcomes of deviation 1. Where nothing is random the likelihood would
+grow without end, and the gradient of what is easy to predict would drown that of what tells tasks apart."""
 
 
 class OutcomeDecoder(nn.Module):

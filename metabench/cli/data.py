@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from metabench.cli.data_tables import print_datasets, print_description
 from metabench.cli.imports import app as import_app
 from metabench.cli.progress import show_progress, watch_work
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import Suite, list_suites, load_suite
 
 if TYPE_CHECKING:
-    from metabench.data.cards.catalogue import SplitSummary
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, list, check and delete logged data.")
 app.add_typer(import_app, name="import")
@@ -30,24 +30,6 @@ DatasetNames = Annotated[
     typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-
-
-_NUMBERS: dict[str, Callable[[SplitSummary], str]] = {
-    "tasks": lambda split: str(len(split.tasks)),
-    "trajectories": lambda split: str(split.trajectories),
-    "steps": lambda split: str(split.steps),
-    "mean return": lambda split: f"{split.mean_return:.3f}",
-    "lowest return": lambda split: f"{split.return_quantiles[0]:.3f}",
-    "return at 25 %": lambda split: f"{split.return_quantiles[1]:.3f}",
-    "median return": lambda split: f"{split.return_quantiles[2]:.3f}",
-    "return at 75 %": lambda split: f"{split.return_quantiles[3]:.3f}",
-    "highest return": lambda split: f"{split.return_quantiles[4]:.3f}",
-    "normalised score": lambda split: f"{split.normalised:.1f}",
-    "ended by the task": lambda split: f"{split.terminated:.0%}",
-    "success": lambda split: "" if split.success is None else f"{split.success:.0%}",
-    "return by stage": lambda split: " ".join(f"{mean:.2f}" for mean in split.stage_returns),
-}
-"""Lines of `show`, one column a split."""
 
 
 @app.command()
@@ -108,70 +90,40 @@ def list_(
     if as_json:
         typer.echo(json.dumps([state.model_dump(mode="json") for state in states], indent=1))
         return
-    table = Table("suite", "dataset", "state", "tasks", "trajectories", "MB", "digest")
-    colours = {"built": "green", "minari": "yellow", "missing": "dim", "damaged": "red"}
-    for state in states:
-        table.add_row(
-            state.suite,
-            f"{state.dataset}-v{state.version}",
-            f"[{colours[state.state]}]{state.state}[/]",
-            str(state.tasks),
-            str(state.trajectories),
-            f"{state.bytes / 1e6:.1f}" if state.bytes else "",
-            _shorten_digest(state.digest, state.expected),
-        )
-    console = Console()
-    console.print(table)
-    if any(state.digest and state.expected not in (None, state.digest) for state in states):
-        console.print("[yellow]≠[/] not the digest that suite.toml names")
-    for state in states:
-        if state.problem:
-            console.print(f"[red]damaged[/] {state.problem}", soft_wrap=True)
+    print_datasets(states, Console())
 
 
 @app.command()
-def show(suite: SuiteName, dataset: str, as_json: AsJson = False) -> None:
-    """Show a built dataset in numbers."""
+def show(
+    suite: SuiteName,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help="a dataset, as --dataset names it")
+    ] = None,
+    dataset: DatasetNames = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show built datasets in numbers. Without a name, all that are built."""
     from metabench.data.cards.catalogue import describe_dataset
 
-    description = describe_dataset(load_suite(suite), dataset)
+    loaded = load_suite(suite)
+    names = [*([name] if name else []), *(dataset or [])]
+    chosen = _choose_datasets(loaded, names) if names else _list_built(loaded)
+    described = [describe_dataset(loaded, each) for each in chosen]
     if as_json:
-        typer.echo(description.model_dump_json(indent=1))
+        plain = [each.model_dump(mode="json") for each in described]
+        typer.echo(json.dumps(plain[0] if name and not dataset else plain, indent=1))
         return
-    console = Console()
-    behaviours = ", ".join(f"{count} {name}" for name, count in description.behaviours.items())
-    console.print(
-        f"[bold]{suite}-v{description.suite_version} {dataset}-v{description.version}[/]: "
-        f"{description.trajectories} trajectories, {description.steps} steps; {behaviours}\n"
-        f"{description.description}"
-    )
-    table = Table("", *description.splits)
-    for label, of in _NUMBERS.items():
-        if any(told := [of(split) for split in description.splits.values()]):
-            table.add_row(label, *told)
-    console.print(table)
-    for note in description.notes:
-        console.print(f"[yellow]note[/]    {note}", soft_wrap=True, highlight=False)
-    where = f"store   {description.store}\nMinari  {description.minari_id} in {description.minari}"
-    console.print(f"digest  {description.digest}\n{where}", soft_wrap=True)
-    if description.expected not in (None, description.digest):
-        console.print(f"[yellow]suite.toml names {description.expected}[/]", soft_wrap=True)
+    for each in described:
+        print_description(each, Console())
 
 
 @app.command()
 def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
     """Recompute every hash; names the first wrong file. Without --dataset, all that are built."""
-    from metabench.data.cards.catalogue import list_datasets
     from metabench.data.making.build import verify_dataset
 
     loaded = load_suite(suite)
-    names = _choose_datasets(loaded, dataset)
-    if not dataset:
-        names = [state.dataset for state in list_datasets(loaded) if state.state != "missing"]
-        if not names:
-            raise DataError(
-                f"no dataset of {loaded.identity} is built; run `metabench data build {suite}`"
-            )
+    names = _choose_datasets(loaded, dataset) if dataset else _list_built(loaded)
     console = Console()
     for name in names:
         with show_progress(console, f"{suite} {name}") as progress:
@@ -276,6 +228,18 @@ def card(suite: SuiteName) -> None:
         typer.echo(f"wrote {path}")
 
 
+def _list_built(suite: Suite) -> list[str]:
+    """The datasets that are there, damaged ones too."""
+    from metabench.data.cards.catalogue import list_datasets
+
+    names = [state.dataset for state in list_datasets(suite) if state.state != "missing"]
+    if not names:
+        raise DataError(
+            f"no dataset of {suite.identity} is built; run `metabench data build {suite.entry.name}`"
+        )
+    return names
+
+
 def _choose_datasets(suite: Suite, names: list[str] | None) -> list[str]:
     """The datasets asked for, each known to the suite; all without any, or for `all`."""
     if not names or names == ["all"]:
@@ -291,10 +255,3 @@ def _warn_of_other_digest(dataset: str, expected: str | None) -> None:
         "results are shown as a data version of their own",
         soft_wrap=True,
     )
-
-
-def _shorten_digest(digest: str | None, expected: str | None) -> str:
-    if digest is None:
-        return ""
-    short = digest.removeprefix("sha256:")[:12]
-    return short if expected in (None, digest) else f"[yellow]{short} ≠[/]"

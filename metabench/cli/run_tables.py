@@ -11,7 +11,6 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from metabench.runs.executors.events import Outcome
-    from metabench.runs.kept.record import Record
     from metabench.runs.planned_cell import PlannedCell
 
 
@@ -61,6 +60,7 @@ def show_outcome(
     """The tables of what is done, then what failed, then counts; writes curves of skipped cells for TensorBoard."""
     from metabench.cli.prediction_tables import print_prediction_boards
     from metabench.cli.tables import print_tables
+    from metabench.evaluation.protocol import PREDICTION
     from metabench.leaderboard.predictions.boards import (
         PredictedRecord,
         make_prediction_boards,
@@ -77,11 +77,14 @@ def show_outcome(
         suites = {
             folder: load_suite(folder) for folder in {planned[index].suite_folder for index in done}
         }
-        records = (_read_asked(planned[index]) for index in done)
+        records = (read_record(planned[index].record_path) for index in done)
         predicted: list[PredictedRecord] = []
         shelf = SuiteShelf(suites.values())
-        print_tables(aggregate(note_predictions(records, predicted), shelf), console)
-        print_prediction_boards(make_prediction_boards(predicted, shelf), console)
+        asked = {pair for index in done for pair in planned[index].tracks}
+        entries = aggregate(note_predictions(records, predicted), shelf)
+        print_tables([each for each in entries if (each.split, each.track) in asked], console)
+        if any(track == PREDICTION for _, track in asked):
+            print_prediction_boards(make_prediction_boards(predicted, shelf), console)
         if tensorboard is not None:
             for cell in (planned[index] for index in outcome.skipped):
                 write_record_curves(
@@ -100,24 +103,6 @@ def show_outcome(
     if outcome.busy:
         counts["busy elsewhere (--wait waits for them)"] = len(outcome.busy)
     _say_counts(counts)
-
-
-def _read_asked(cell: PlannedCell) -> Record:
-    """A finished cell's record without the tracks that were not asked for, though it may have them from before."""
-    from metabench.evaluation.protocol import PREDICTION
-    from metabench.runs.kept.record import read_record
-
-    record = read_record(cell.record_path)
-    result = record.result
-    asked = {
-        "blocks": tuple(
-            block for block in result.blocks if (block.split, block.track) in cell.tracks
-        ),
-        "predictions": tuple(
-            block for block in result.predictions or () if (block.split, PREDICTION) in cell.tracks
-        ),
-    }
-    return record.model_copy(update={"result": result.model_copy(update=asked)})
 
 
 def _say_counts(counts: dict[str, int]) -> None:

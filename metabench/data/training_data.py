@@ -186,7 +186,12 @@ class TrainingData(DerivedColumns):
         """Single transitions by `(...,)` flat index, every field of `Windows` with that leading shape.
 
         `data.transitions(generator.integers(data.num_transitions, size=256))` is a batch for temporal differences.
+
+        Raises:
+            IndexError: there is no such transition.
         """
+        if index.size and index.min() < 0:  # NumPy would count from the end, and mix up episodes
+            raise IndexError(f"transition {index.min()}: expected 0 to {self.num_transitions - 1}")
         episodes = self.transition_episodes[index]
         timesteps = index - self.columns.offsets[episodes]
         return self._gather(index, timesteps, np.ones(index.shape, bool), episodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,13 @@ def make_view(suite: str, task: int, render_mode: str | None = None) -> Gymnasiu
     from metabench.suites.registry import load_suite
 
     loaded = load_suite(suite)
-    if not 0 <= task < len(loaded.tasks):
+    if not isinstance(task, Integral) or not 0 <= int(task) < len(loaded.tasks):
         raise MetabenchError(
-            f"suite {suite} has no task {task}; expected 0 to {len(loaded.tasks) - 1}"
+            f"suite {suite} has no task {task!r}; expected a number from 0 to {len(loaded.tasks) - 1}"
         )
     return GymnasiumView(
         make_environment(suite),
-        loaded.tasks[task].parameters,
+        loaded.tasks[int(task)].parameters,
         render_mode=render_mode,
         time_limit=False,
         make_again=functools.partial(make_environment, suite),

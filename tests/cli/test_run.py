@@ -52,6 +52,11 @@ def test_the_vertical_path(command, place, monkeypatch):
     assert "few-shot" in again.out
     assert {path: path.read_bytes() for path in records(place)} == before
 
+    one = command(*arguments, "--track", "zero-shot")
+    assert one.status == 0
+    assert "zero-shot" in one.out
+    assert "few-shot" not in one.out  # the records have it, and it was not asked for
+
 
 @pytest.mark.parametrize(
     ("typed", "kept"),

@@ -130,6 +130,9 @@ def test_transitions_are_windows_of_one_step(lengths, discrete, seed):
             assert values.shape[:2] == (3, 5)
             np.testing.assert_array_equal(values.reshape(expected[:, 0].shape), expected[:, 0], err_msg=field)
         np.testing.assert_array_equal(np.asarray(single.tasks), data.columns.tasks[episodes])
+    for beyond in (-1, data.num_transitions):
+        with pytest.raises(IndexError):
+            data.transitions(np.array([0, beyond]))
 
 
 @few

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-plus-meta", "twm-plus")
+METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-plus-meta", "twm-plus", "unicorn", "corro")
 """All that train in a cell, but for those that others are configurations of."""
 
 PRELOADED = (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metabench import Spaces
+from metabench import MethodError, Spaces
 
 from .config import ActorCriticConfig
 
@@ -103,12 +103,12 @@ class ActorCritic(nn.Module):
         """Make them for `inputs` features of a state.
 
         Raises:
-            ValueError: the backbone cannot take discrete actions.
+            MethodError: the backbone cannot take discrete actions.
         """
         super().__init__()
         backbone, width, depth = config.backbone, config.actor_width, config.actor_depth
         if spaces.discrete and backbone in ("td3bc", "brac"):
-            raise ValueError(f"backbone={backbone} takes continuous actions; expected iql or bc")
+            raise MethodError(f"backbone={backbone} takes continuous actions; expected iql or bc")
         self.actor = Actor(inputs, spaces, width, depth, stochastic=backbone == "brac")
         if backbone == "bc":
             return

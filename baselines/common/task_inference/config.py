@@ -41,8 +41,10 @@ class TaskInferenceConfig(ActorCriticConfig):
         False, description="contexts all have their largest length; else from one transition on"
     )
     own_transitions: bool = Field(
-        True,
-        description="the code takes in what the policy sees in the running episode; else only its support",
+        False,
+        description="the code takes in what the policy sees in the running episode, too; else it is of the support "
+        "alone, as published. Its own transitions are unlike the data: on point-robot's validation tasks they cost "
+        "52 points at zero shots and 3 after logged ones",
     )
     exploration: Exploration = Field(
         "none",

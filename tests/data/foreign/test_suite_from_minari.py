@@ -99,7 +99,9 @@ def test_from_datasets_to_scores(pendulums: list[str], capsys: pytest.CaptureFix
     assert "cut = true" in text
     Path("swing/suite.toml").write_text(text.replace("episodes = 20", "episodes = 4"))
     assert "built swing-v1 medium-v1" in run(*following[0])
-    assert "12" in run("data", "show", "./swing", "medium")
+    shown = run("data", "show", "./swing", "medium")
+    assert "12" in shown
+    assert run("data", "show", "./swing", "--dataset", "medium") == run("data", "show", "./swing") == shown
     assert "4 tasks recorded in Minari datasets" in run("describe", "./swing")
     table = run(*following[1], "--track", "zero-shot,logged-shot")
     assert "cells: 2 done, 0 skipped, 0 failed" in table

@@ -58,7 +58,7 @@ def test_archived_versions_keep_their_ids_and_tasks() -> None:
     view.reset(seed=0)
     observation, reward, *_ = view.step(np.zeros(2, np.float32))
     assert reward == pytest.approx(-np.linalg.norm(np.array(far.parameters["goal"]) - observation))
-    with pytest.raises(MetabenchError, match="expected 0 to 57"):
+    with pytest.raises(MetabenchError, match="expected a number from 0 to 57"):
         metabench.suites.gymnasium_ids.make_view("point-robot-v1", 58)
 
 
@@ -118,8 +118,10 @@ def test_reset_seeds_start_a_stream() -> None:
 
 
 def test_what_does_not_exist_is_refused() -> None:
-    with pytest.raises(MetabenchError, match="no task 58; expected 0 to 57"):
+    with pytest.raises(MetabenchError, match="no task 58; expected a number from 0 to 57"):
         gymnasium.make("metabench:metabench/PointRobot-v1", task=58)
+    with pytest.raises(MetabenchError, match="no task '3'; expected a number from 0 to 57"):
+        gymnasium.make("metabench:metabench/PointRobot-v1", task="3")
     with pytest.raises(gymnasium.error.VersionNotFound):
         gymnasium.make("metabench:metabench/PointRobot-v9", task=0)
     with pytest.raises(ValueError, match=r"reset options \['goal'\]"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,12 +21,18 @@ def _new() -> None:
 def method(
     name: Annotated[str, typer.Argument(help="the method's name: lower case, digits and hyphens")],
     folder: Folder = None,
+    kind: Annotated[
+        Literal["plain", "actor-critic"],
+        typer.Option(
+            help="plain: a small method with all its parts; actor-critic: an encoder's loss, all else is metabench's"
+        ),
+    ] = "plain",
 ) -> None:
     """Write a working method as a package of its own: it installs, learns, and passes its check."""
     from metabench.methods.scaffold import write_plugin
 
     target = folder or Path(name)
-    for path in write_plugin(name, target):
+    for path in write_plugin(name, target, kind):
         typer.echo(f"wrote {path}")
     typer.echo(f"next: pip install -e {target} && metabench check {name}")
 

@@ -39,6 +39,14 @@ def test_it_passes_its_check_and_learns(plugin: Path, tiny_built: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_actor_critic_passes_its_check(tmp_path: Path) -> None:
+    write_plugin("my-codes", tmp_path / "plugin", "actor-critic")
+    problems = [each for each in check_method(f"{tmp_path}/plugin/my_codes/method.py:MyCodes") if not each.passed]
+    assert not problems, problems
+    assert not [path for path in (tmp_path / "plugin").rglob("*.*") if path.is_file() and "$" in path.read_text()]
+
+
+@pytest.mark.slow
 def test_its_wheel_registers_it(plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, plugin]
     subprocess.run(build, check=True, capture_output=True)

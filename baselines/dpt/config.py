@@ -1,0 +1,66 @@
+"""The Decision-Pretrained Transformer's configuration and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from ..common.in_context.config import TINY, InContextConfig
+
+
+class DPTConfig(InContextConfig):
+    """What a context is made of, and what is asked of it."""
+
+    queries: int = Field(
+        20,
+        ge=1,
+        description="states that are asked for in every context, each after a part of it of another length",
+    )
+    trajectory_contexts: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="share of training contexts that are whole episodes, one after another; the others are drawn from all "
+        "of the task's transitions",
+    )
+    own_transitions: bool = Field(
+        True,
+        description="the context takes in the running episode as it goes; else whole episodes only",
+    )
+
+
+class DPTOwnActionsConfig(DPTConfig):
+    """What is imitated where nobody says what an expert would do."""
+
+    best_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="share of a task's episodes, those of the highest return, whose own actions are imitated",
+    )
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "whole_episodes": {"own_transitions": False},
+    "unordered": {"trajectory_contexts": 0.0},
+    "best_support": {"kept_support": "best"},
+    "greedy": {"sampling": "never"},
+}
+"""The running episode is no context; contexts without trajectories; the best support is kept; nothing is drawn."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {**TINY, "queries": 5},
+    "demo": {"updates": 1_000},
+    "cpu": {},
+    "long": {"updates": 60_000, "log_interval": 1_000},
+    "paper": {
+        "width": 32,
+        "heads": 1,
+        "trajectory_contexts": 0.0,
+        "own_transitions": False,
+        "updates": 312_000,
+        "log_interval": 2_000,
+    },
+}

@@ -44,7 +44,9 @@ class AD(Method):
         run.summary["stages"] = int(data.stages.max()) + 1
         run.torch_seed("initialisation")
         network = ADNetwork(self.config, data.spaces)
-        train_network(self.config, network, lambda part: HistorySource(self.config, part), data, run)
+        train_network(
+            self.config, network, lambda part: HistorySource(self.config, part), data, run
+        )
         return ADPolicy(network, data.spaces, self.config)
 
     def load(self, folder: Path, spaces: Spaces) -> ADPolicy:

@@ -55,7 +55,7 @@ class HistorySource:
         )
 
     def choose_episodes(self, generator: np.random.Generator, tasks: Array) -> Array:
-        """`(B, E)` episodes of each task, ascending, within a stretch of its history; a short history repeats its last."""
+        """`(B, E)` ascending episodes of each task, within a stretch of its history; a short one repeats its last."""
         count = self._config.episodes
         first = self._data.task_offsets[tasks]  # (B,)
         size = self._data.task_offsets[tasks + 1] - first

@@ -69,5 +69,5 @@ class ADNetwork(InContextNetwork):
             actions,
             self.scale_reward(rewards),
         ]
-        tokens: Tensor = self.embed_step(torch.cat(parts, dim=-1))
-        return tokens + self.embed_timestep(timesteps) + self.embed_number(numbers)
+        places: Tensor = self.embed_timestep(timesteps) + self.embed_number(numbers)
+        return places + self.embed_step(torch.cat(parts, dim=-1))

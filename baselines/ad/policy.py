@@ -67,4 +67,8 @@ class ADPolicy(InContextPolicy):
         observations = self._place(step.observation)
         tokens = self._embed(observations, actions, rewards, timesteps, self._numbers)
         kept = self._time % self._stride == 0
-        return tokens.unsqueeze(1), torch.full_like(self._numbers, kept, dtype=torch.bool)[:, None], kept
+        return (
+            tokens.unsqueeze(1),
+            torch.full_like(self._numbers, kept, dtype=torch.bool)[:, None],
+            kept,
+        )

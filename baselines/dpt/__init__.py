@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from metabench import Config, Method, Spaces, TrainingData, TrainingRun
 
@@ -24,7 +25,7 @@ class DPT(Method):
     name = "dpt"
     paper = "https://arxiv.org/abs/2306.14892"
     uses_expert_labels = True
-    config_class: type[DPTConfig] = DPTConfig
+    config_class: ClassVar[type[DPTConfig]] = DPTConfig
     config: DPTConfig
     variants = VARIANTS
 
@@ -65,7 +66,7 @@ class DPTOwnActions(DPT):
 
     name = "dpt-own-actions"
     uses_expert_labels = False
-    config_class: type[DPTConfig] = DPTOwnActionsConfig
+    config_class: ClassVar[type[DPTConfig]] = DPTOwnActionsConfig
     config: DPTOwnActionsConfig
 
     def label(self, data: TrainingData) -> Labels:

@@ -22,8 +22,8 @@ class DPTConfig(InContextConfig):
         0.75,
         ge=0,
         le=1,
-        description="share of training contexts that are whole episodes, one after another; the others are drawn from all "
-        "of the task's transitions",
+        description="share of training contexts that are whole episodes, one after another; the others are drawn from "
+        "all of the task's transitions",
     )
     own_transitions: bool = Field(
         True,

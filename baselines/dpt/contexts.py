@@ -81,9 +81,7 @@ class QuerySource:
         lengths = np.sort(generator.integers(total + 1, size=self._config.queries))
         return self.draw_after(generator, tasks, lengths)
 
-    def draw_after(
-        self, generator: np.random.Generator, tasks: Array, lengths: Array
-    ) -> Queries:
+    def draw_after(self, generator: np.random.Generator, tasks: Array, lengths: Array) -> Queries:
         """Contexts of `(B,)` tasks with a state asked after each of `(R,)` ascending numbers of transitions."""
         data, config = self._data, self._config
         ordered, there = self._choose_trajectories(generator, tasks)
@@ -109,7 +107,9 @@ class QuerySource:
             order=torch.as_tensor(order, device=data.device),
         )
 
-    def _choose_trajectories(self, generator: np.random.Generator, tasks: Array) -> tuple[Array, Array]:
+    def _choose_trajectories(
+        self, generator: np.random.Generator, tasks: Array
+    ) -> tuple[Array, Array]:
         """`(B, N)` transitions of episodes of each task one after another, and which places have one."""
         data, shape = self._data, (len(tasks), self._config.episodes)
         first = data.task_offsets[tasks][:, None]

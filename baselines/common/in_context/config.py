@@ -25,17 +25,23 @@ class InContextConfig(TransformerSize):
     steps_per_episode: int = Field(
         20,
         ge=1,
-        description="largest number of steps of an episode in the context: of a longer one every k-th is kept, with the "
-        "smallest k that fits the horizon",
+        description="largest number of steps of an episode in the context: of a longer one every k-th is kept, k the "
+        "smallest that fits the horizon",
     )
     kept_support: Literal["last", "best"] = Field(
         "last",
-        description="which support episodes the context holds where there are more than fit: the last ones, or those of "
-        "the highest return, in ascending order",
+        description="which support episodes the context holds where there are more than fit: the last ones, or those "
+        "of the highest return, in ascending order",
     )
     sampling: Literal["never", "support", "always"] = Field(
         "support",
         description="where actions are drawn from the predicted distribution; elsewhere the most likely one is taken",
+    )
+    random_support: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of actions in support episodes that are uniformly random",
     )
     updates: int = Field(6_000, ge=1, description="gradient updates")
     batch_size: int = Field(64, ge=1, description="contexts an update")

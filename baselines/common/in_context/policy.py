@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from ..decision_transformer.saving import count_trained_parameters
 from .config import InContextConfig
 from .network import InContextNetwork
 
-
 ConfigT = TypeVar("ConfigT", bound=InContextConfig)
 NetworkT = TypeVar("NetworkT", bound=InContextNetwork)
 
@@ -30,9 +29,7 @@ class InContextPolicy(Policy):
     Every lane has its own context; keys and values of its tokens are kept, so that a step costs what its own tokens do.
     """
 
-    def __init__(
-        self, network: InContextNetwork, spaces: Spaces, config: InContextConfig
-    ) -> None:
+    def __init__(self, network: InContextNetwork, spaces: Spaces, config: InContextConfig) -> None:
         """Wrap a trained network."""
         self._network = network.eval()
         self._spaces = spaces
@@ -40,6 +37,7 @@ class InContextPolicy(Policy):
         self._stride = config.choose_stride(spaces.horizon)
         self._slots = config.count_slots(spaces.horizon)
         self._device = network.action_head.weight.device
+        self._deviation: Array = network.deviation.cpu().numpy()
         self._groups: list[int] = []
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
@@ -86,22 +84,29 @@ class InContextPolicy(Policy):
             self._cache.length -= 1
         self._time += 1
         features = self._network.read(hidden).float().cpu().numpy()
-        return self._spaces.actions_from_features(self._draw(features, step.scored))
+        return self._choose_actions(features, step.scored)
 
-    def _draw(self, features: Array, scored: Array) -> Array:
-        """Features with noise where actions are to be drawn: the largest of logits with Gumbel noise is a draw."""
-        drawn = np.full(len(scored), self._config.sampling == "always")
-        if self._config.sampling == "support":
-            drawn = ~scored
-        deviation = self._network.deviation.cpu().numpy()
-        for lane in np.flatnonzero(drawn):
-            generator = self._generators[lane]
-            if self._spaces.discrete:
-                features[lane] += generator.gumbel(size=features.shape[1]).astype(np.float32)
-            else:
-                noise = generator.standard_normal(features.shape[1]).astype(np.float32)
-                features[lane] += deviation * noise
-        return features
+    def _choose_actions(self, features: Array, scored: Array) -> Array:
+        """The most likely actions, in lanes that draw drawn ones, and in support perhaps random ones."""
+        config, spaces = self._config, self._spaces
+        if config.sampling != "never":
+            drawn = np.ones_like(scored) if config.sampling == "always" else ~scored
+            for lane in np.flatnonzero(drawn):
+                features[lane] += self._draw_noise(self._generators[lane])
+        actions = spaces.actions_from_features(features)
+        if config.random_support:
+            for lane in np.flatnonzero(~scored):
+                generator = self._generators[lane]
+                if generator.random() < config.random_support:
+                    actions[lane] = spaces.uniform_actions(generator, ())
+        return actions
+
+    def _draw_noise(self, generator: np.random.Generator) -> Array:
+        """`(action_dim,)` float32: logits with Gumbel noise have their largest where a draw would fall."""
+        size = self._spaces.action_dim
+        if self._spaces.discrete:
+            return generator.gumbel(size=size).astype(np.float32)
+        return generator.standard_normal(size, np.float32) * self._deviation
 
     def parameter_count(self) -> int:
         """All trained weights."""
@@ -124,7 +129,7 @@ def load_network(
     folder: Path,
     spaces: Spaces,
     config_class: type[ConfigT],
-    network_class: type[NetworkT],
+    build: Callable[[ConfigT, Spaces], NetworkT],
     name: str,
 ) -> tuple[NetworkT, ConfigT]:
     """Read what `InContextPolicy.save` wrote.
@@ -136,7 +141,7 @@ def load_network(
     try:
         config = config_class.model_validate(state["config"])
         saved = Spaces(**state["spaces"])
-        network = network_class(config, saved)
+        network = build(config, saved)
         network.load_state_dict(state["network"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         problem = " ".join(str(error).split())

@@ -46,10 +46,11 @@ def train_network(
     """
     if data.num_tasks < 2:
         raise MethodError(
-            f"{data.suite_name or 'the data'}: learning in context needs at least 2 training tasks to tell apart, found "
-            f"{data.num_tasks}; expected another suite, or bc"
+            f"{data.suite_name or 'the data'}: learning in context needs at least 2 training tasks to tell apart, "
+            f"found {data.num_tasks}; expected another suite, or bc"
         )
-    fitting = data.fitting
+    # Nothing is chosen on the validation tasks: where the others are too few, they are learned from as well.
+    fitting = data.fitting if data.fitting.num_tasks >= 2 else data
     network.scales.fit(fitting)
     network.to(run.device).train()
     optimizer = torch.optim.AdamW(

@@ -33,9 +33,10 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": TINY,
     "demo": {"updates": 1_000},
     "cpu": {},
-    "long": {"updates": 60_000, "log_interval": 1_000},
+    "long": {"updates": 50_000, "log_interval": 1_000},
     "paper": {
-        "width": 64,
+        "layers": 4,
+        "heads": 4,
         "dropout": 0.1,
         "batch_size": 128,
         "learning_rate": 3e-4,

@@ -69,5 +69,7 @@ class ADNetwork(InContextNetwork):
             actions,
             self.scale_reward(rewards),
         ]
-        places: Tensor = self.embed_timestep(timesteps) + self.embed_number(numbers)
-        return places + self.embed_step(torch.cat(parts, dim=-1))
+        tokens: Tensor = self.embed_step(torch.cat(parts, dim=-1))
+        tokens += self.embed_timestep(timesteps)
+        tokens += self.embed_number(numbers)
+        return tokens

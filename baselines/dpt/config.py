@@ -54,10 +54,11 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**TINY, "queries": 5},
     "demo": {"updates": 1_000},
     "cpu": {},
-    "long": {"updates": 60_000, "log_interval": 1_000},
+    "long": {"updates": 50_000, "log_interval": 1_000},
     "paper": {
         "width": 32,
-        "heads": 1,
+        "layers": 4,
+        "batch_size": 64,
         "trajectory_contexts": 0.0,
         "own_transitions": False,
         "updates": 312_000,

@@ -14,8 +14,8 @@ class InContextConfig(TransformerSize):
     """Transformer, length of the context, training budget, and how the policy acts."""
 
     width: int = Field(64, ge=1, description="width of the transformer")
-    layers: int = Field(4, ge=1, description="number of GPT-2 blocks")
-    heads: int = Field(4, ge=1, description="attention heads a block")
+    layers: int = Field(3, ge=1, description="number of GPT-2 blocks")
+    heads: int = Field(1, ge=1, description="attention heads a block")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="dropout of embeddings, attention and residual branches"
     )
@@ -43,8 +43,8 @@ class InContextConfig(TransformerSize):
         le=1,
         description="share of actions in support episodes that are uniformly random",
     )
-    updates: int = Field(6_000, ge=1, description="gradient updates")
-    batch_size: int = Field(64, ge=1, description="contexts an update")
+    updates: int = Field(5_000, ge=1, description="gradient updates")
+    batch_size: int = Field(32, ge=1, description="contexts an update")
     learning_rate: float = Field(
         1e-3, gt=0, description="AdamW's after the warm-up, decayed to a tenth by half a cosine"
     )

@@ -33,7 +33,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": TINY,
     "demo": {"updates": 1_000},
     "cpu": {},
-    "long": {"updates": 50_000, "log_interval": 1_000},
+    "long": {"updates": 40_000, "log_interval": 1_000},
     "paper": {
         "layers": 4,
         "heads": 4,

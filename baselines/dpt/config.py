@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,18 @@ class DPTConfig(InContextConfig):
         description="share of training contexts that are whole episodes, one after another; the others are drawn from "
         "all of the task's transitions",
     )
+    random_support: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of actions in support episodes that are uniformly random: trained on contexts of one "
+        "behaviour, the policy takes its own steps for that behaviour's, and never looks elsewhere",
+    )
+    kept_support: Literal["last", "best"] = Field(
+        "best",
+        description="which support episodes the context holds where there are more than fit: the last ones, or those "
+        "of the highest return, in ascending order",
+    )
     own_transitions: bool = Field(
         True,
         description="the context takes in the running episode as it goes; else whole episodes only",
@@ -45,22 +57,24 @@ class DPTOwnActionsConfig(DPTConfig):
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "whole_episodes": {"own_transitions": False},
     "unordered": {"trajectory_contexts": 0.0},
-    "best_support": {"kept_support": "best"},
-    "greedy": {"sampling": "never"},
+    "own_support": {"random_support": 0.0, "kept_support": "last"},
 }
-"""The running episode is no context; contexts without trajectories; the best support is kept; nothing is drawn."""
+"""The running episode is no context; contexts without trajectories; support is acted by the policy, the last is kept."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**TINY, "queries": 5},
     "demo": {"updates": 1_000},
     "cpu": {},
-    "long": {"updates": 50_000, "log_interval": 1_000},
+    "long": {"updates": 40_000, "log_interval": 1_000},
     "paper": {
         "width": 32,
         "layers": 4,
         "batch_size": 64,
         "trajectory_contexts": 0.0,
         "own_transitions": False,
+        "random_support": 0.0,
+        "kept_support": "last",
+        "sampling": "always",
         "updates": 312_000,
         "log_interval": 2_000,
     },

@@ -43,7 +43,7 @@ class InContextConfig(TransformerSize):
         le=1,
         description="share of actions in support episodes that are uniformly random",
     )
-    updates: int = Field(5_000, ge=1, description="gradient updates")
+    updates: int = Field(4_000, ge=1, description="gradient updates")
     batch_size: int = Field(32, ge=1, description="contexts an update")
     learning_rate: float = Field(
         1e-3, gt=0, description="AdamW's after the warm-up, decayed to a tenth by half a cosine"

@@ -59,7 +59,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "unordered": {"trajectory_contexts": 0.0},
     "own_support": {"random_support": 0.0, "kept_support": "last"},
 }
-"""The running episode is no context; contexts without trajectories; the policy acts the support, and the last is kept."""
+"""No running episode in the context; no trajectories in training contexts; the policy acts its support."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**TINY, "queries": 5},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from metabench_baselines.ad.model import ADNetwork, Histories
 from metabench_baselines.ad.policy import ADPolicy
 
 from metabench import DataError, Episode, MethodError, Spaces, Step, TrainingRun, evaluate, load_data, load_suite
+from metabench.suites import datasets_folder
 from tests.baselines.bandit_setting import ARMS, HORIZON, SPACES, act_episodes, make_bandits
 
 CONTINUOUS = Spaces(3, 9, action_low=(-1.0, 0.0), action_high=(1.0, 0.5))
@@ -210,6 +212,23 @@ def test_own_episodes_improve_in_a_bandit():
     assert returns[0] < 0.6 * HORIZON
     assert returns[4] > returns[0] + 1
     assert np.mean([episode.total_return for episode in scored]) > 0.9 * HORIZON
+
+
+@pytest.mark.slow
+def test_a_policy_of_darkroom_takes_twenty_own_episodes(tmp_path):
+    text = (datasets_folder() / "darkroom" / "suite.toml").read_text(encoding="utf-8")
+    head, *tasks = re.sub(r"(?m)^digest = .*\n", "", text).split("[[task]]")
+    head = re.sub(r"(?m)^trajectories = .*$", "trajectories = 20", head)
+    chosen = [f"\nid = {new}\n" + tasks[old].split("\n", 2)[2] for new, old in enumerate((0, 1, 2, 64, 65, 66))]
+    (tmp_path / "darkroom").mkdir()
+    (tmp_path / "darkroom" / "suite.toml").write_text("[[task]]".join([head, *chosen]), encoding="utf-8")
+    suite = load_suite(tmp_path / "darkroom")
+    method = AD(AD.presets("darkroom")["tiny"])
+    policy = method.train(load_data(suite, "histories"), TrainingRun(0))
+    result = evaluate(policy, suite, "few-shot", shots=[5, 20])
+    assert [block.shots for block in result.blocks] == [5, 20]
+    assert result.collection is not None
+    assert len(result.collection.rows) == 2 * (20 + 4 * 5)  # one support of a task goes on to 20
 
 
 @pytest.mark.slow

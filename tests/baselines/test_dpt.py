@@ -151,7 +151,7 @@ def episode_of_arms(best):
 @pytest.mark.slow
 def test_labels_of_noise_make_a_uniform_policy():
     data = make_bandits(noisy_labels=True)
-    policy = DPT(small(updates=150)).train(data, TrainingRun(0))
+    policy = DPT(small(updates=100)).train(data, TrainingRun(0))
     queries = draw(small(), make_bandits(noisy_labels=True).to("cpu"), [0, 5, 10, 15], 200, seed=3)
     with torch.no_grad():
         shares = policy._network(queries).softmax(-1)
@@ -162,7 +162,7 @@ def test_labels_of_noise_make_a_uniform_policy():
 @pytest.mark.slow
 def test_without_labels_the_best_episodes_are_imitated():
     data = make_bandits()
-    policy = DPTOwnActions(DPTOwnActionsConfig(**SIZE, updates=150, learning_rate=3e-3)).train(data, TrainingRun(0))
+    policy = DPTOwnActions(DPTOwnActionsConfig(**SIZE, updates=120, learning_rate=3e-3)).train(data, TrainingRun(0))
     best = np.arange(30) % ARMS
     support = {lane: [episode_of_arms(arm)] for lane, arm in enumerate(best)}
     acted = act_episodes(policy, best, support, list(range(30)), scored=True)

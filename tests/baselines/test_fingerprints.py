@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metabench import Episode, TrainingRun, load_data, load_method, load_suite
+from metabench import Episode, Method, TrainingRun, load_data, load_method, load_suite
 from metabench.checks.method_script import Script, act_script
 from metabench.data.training_data import TrainingData
 from metabench.methods.registry import find_registered_methods
@@ -68,12 +68,19 @@ def make_script(data: TrainingData, shots: int) -> Script:
     )
 
 
+def load_fitting(method: Method) -> TrainingData:
+    """`medium`, or the first dataset that has what the method is trained on: stages, expert labels."""
+    labels = method.uses_expert_labels
+    fitting = load_suite("tiny").find_datasets(expert_labels=labels, stages=method.uses_stages)
+    return load_data("tiny", "medium" if "medium" in fitting else fitting[0], expert_labels=labels)
+
+
 def take_fingerprint(name: str, **overrides: float) -> dict[str, dict[str, float]]:
     """Averages of actions by shots and dimension, and the last values of what was logged."""
     with torch_settings(1):
         data, run = load_data("tiny", "medium"), TrainingRun(0)
         method = load_method(name, preset="tiny", suite="tiny", overrides=overrides)
-        policy = method.train(data, run)
+        policy = method.train(load_fitting(method), run)
         actions = {}
         for shots in (0, SHOTS):
             played = act_script(policy, make_script(data, shots), data.spaces, name, method.privileged)

@@ -16,8 +16,8 @@ Precision = Literal["full", "bfloat16", "auto"]
 """Of the products in the transformer's blocks, in training alone; `auto`: bfloat16 where a processor is made for it."""
 
 
-class TransformerConfig(Config):
-    """Size, training budget and conditioning of a prompted decision transformer."""
+class TransformerSize(Config):
+    """Size of the causal transformer."""
 
     width: int = Field(128, ge=1, description="width of the transformer")
     layers: int = Field(3, ge=1, description="number of GPT-2 blocks")
@@ -25,6 +25,11 @@ class TransformerConfig(Config):
     dropout: float = Field(
         0.1, ge=0, lt=1, description="dropout of embeddings, attention and residual branches"
     )
+
+
+class TransformerConfig(TransformerSize):
+    """Size, training budget and conditioning of a prompted decision transformer."""
+
     window: int = Field(20, ge=1, description="K: steps of the main window")
     prompt_length: int = Field(5, ge=1, description="k: steps of the prompt segment")
     prompt_dropout: float = Field(

@@ -11,13 +11,13 @@ from transformers import GPT2Config, GPT2Model
 from metabench import Spaces
 
 from .blocks import run_blocks
-from .config import CodePlacement, TransformerConfig
+from .config import CodePlacement, TransformerConfig, TransformerSize
 
 
 class CausalTransformer(nn.Module):
     """GPT-2 blocks over embedded tokens; the position table is zero and stays so (steps carry a timestep embedding)."""
 
-    def __init__(self, config: TransformerConfig, tokens: int) -> None:
+    def __init__(self, config: TransformerSize, tokens: int) -> None:
         """Make the blocks for at most `tokens` tokens: pre-layer-norm, ReLU, inner width 4 times the width."""
         super().__init__()
         self.backbone = GPT2Model(

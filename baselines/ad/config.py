@@ -1,0 +1,47 @@
+"""Algorithm Distillation's configuration and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from ..common.in_context.config import TINY, InContextConfig
+
+
+class ADConfig(InContextConfig):
+    """Which episodes of a history a context is made of."""
+
+    stretch: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="the episodes of a training context lie within this share of their task's history, in its order, "
+        "with gaps: the larger, the more a context improves from one episode to the next; 0: consecutive ones",
+    )
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "consecutive": {"stretch": 0.0},
+    "best_support": {"kept_support": "best"},
+    "greedy": {"sampling": "never"},
+}
+"""Ablations: no stage is skipped; the context holds the best support episodes; nothing is drawn."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": TINY,
+    "demo": {"updates": 1_000},
+    "cpu": {},
+    "long": {"updates": 40_000, "log_interval": 1_000},
+    "paper": {
+        "layers": 4,
+        "heads": 4,
+        "dropout": 0.1,
+        "batch_size": 128,
+        "learning_rate": 3e-4,
+        "warmup": 5_000,
+        "updates": 300_000,
+        "log_interval": 2_000,
+    },
+}

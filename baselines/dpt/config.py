@@ -1,0 +1,81 @@
+"""The Decision-Pretrained Transformer's configuration and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..common.in_context.config import TINY, InContextConfig
+
+
+class DPTConfig(InContextConfig):
+    """What a context is made of, and what is asked of it."""
+
+    queries: int = Field(
+        20,
+        ge=1,
+        description="states that are asked for in every context, each after a part of it of another length",
+    )
+    trajectory_contexts: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="share of training contexts that are whole episodes, one after another; the others are drawn from "
+        "all of the task's transitions",
+    )
+    random_support: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of actions in support episodes that are uniformly random: trained on contexts of one "
+        "behaviour, the policy takes its own steps for that behaviour's, and never looks elsewhere",
+    )
+    kept_support: Literal["last", "best"] = Field(
+        "best",
+        description="which support episodes the context holds where there are more than fit: the last ones, or those "
+        "of the highest return, in ascending order",
+    )
+    own_transitions: bool = Field(
+        True,
+        description="the context takes in the running episode as it goes; else whole episodes only",
+    )
+
+
+class DPTOwnActionsConfig(DPTConfig):
+    """What is imitated where nobody says what an expert would do."""
+
+    best_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="share of a task's episodes, those of the highest return, whose own actions are imitated",
+    )
+
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "whole_episodes": {"own_transitions": False},
+    "unordered": {"trajectory_contexts": 0.0},
+    "own_support": {"random_support": 0.0, "kept_support": "last"},
+}
+"""No running episode in the context; no trajectories in training contexts; the policy acts its support."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {**TINY, "queries": 5},
+    "demo": {"updates": 1_000},
+    "cpu": {},
+    "long": {"updates": 40_000, "log_interval": 1_000},
+    "paper": {
+        "width": 32,
+        "layers": 4,
+        "batch_size": 64,
+        "trajectory_contexts": 0.0,
+        "own_transitions": False,
+        "random_support": 0.0,
+        "kept_support": "last",
+        "sampling": "always",
+        "updates": 312_000,
+        "log_interval": 2_000,
+    },
+}

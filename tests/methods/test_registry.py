@@ -204,7 +204,7 @@ def test_a_budget_that_a_method_lacks_is_told_with_the_nearest(site: Path) -> No
         ("odd", {"preset": "tyni"}, r"^unknown preset of method odd 'tyni'; did you mean 'tiny'\?$"),
         ("odd", {"overrides": {"widht": 3}}, r"^unknown configuration key of method odd 'widht'; did you mean 'width'"),
         ("odd", {"overrides": {"width": 0}}, r"^method 'odd': configuration key 'width': .*at least 1, found 0$"),
-        ("odd", {"overrides": {"width": "x"}}, r"^method 'odd': configuration key 'width': .*integer.*, found 'x'$"),
+        ("odd", {"overrides": {"width": "x"}}, r"^method 'odd': configuration key 'width': .*whole number, found 'x'$"),
         ("odd", {"overrides": {"rates": [1, "y"]}}, r"^method 'odd': configuration key 'rates.1': .*, found 'y'$"),
         ("odd", {"overrides": {"width": 3}}, r"^method 'odd': configuration: width must be even$"),
     ],

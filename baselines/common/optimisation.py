@@ -1,12 +1,15 @@
-"""One step down a gradient, learning-rate schedules, and losses between two rows of the training curve."""
+"""One step down a gradient, learning-rate schedules, and rows of the training curve."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from metabench import TrainingRun
 
 
 def descend(
@@ -56,6 +59,14 @@ def cosine_factor(update: int, updates: int, *, last: float = 0.0, warmup: int =
         return update / warmup
     progress = (update - warmup) / max(1, updates - warmup)
     return (1.0 + last) / 2 + (1.0 - last) / 2 * math.cos(math.pi * progress)
+
+
+def log_at_intervals(
+    run: TrainingRun, info: Mapping[str, Tensor], update: int, updates: int, interval: int
+) -> None:
+    """Log `info` at every update that `interval` divides, and at the last."""
+    if update % interval == 0 or update == updates:
+        run.log(**{name: value.item() for name, value in info.items()})
 
 
 class RecentLosses:

@@ -46,6 +46,7 @@ class ActorCriticConfig(Config):
         0.2, ge=0, description="td3bc: deviation of the noise on target actions"
     )
     largest_noise: float = Field(0.5, ge=0, description="td3bc: bound of that noise")
+    entropy_weight: float = Field(1.0, ge=0, description="brac: of the actor's entropy")
     divergence_weight: float = Field(
         500.0, ge=0, description="brac: the divergence's weight at the beginning"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..optimisation import descend
+from ..optimisation import cosine_factor, descend
 from .config import ActorCriticConfig
 from .losses import (
     Info,
@@ -84,7 +84,7 @@ class Learner:
             self._step("divergence", loss, 1.0)
         critic_loss, info = regularised_critic_loss(networks, batch, config)
         self._step("critic", critic_loss, rate)
-        actor_loss, more = regularised_actor_loss(networks, batch)
+        actor_loss, more = regularised_actor_loss(networks, batch, config)
         self._step("actor", actor_loss, rate)
         weight = networks.get_buffer("divergence_weight")
         weight += more["divergence"] - config.divergence_aim
@@ -115,6 +115,11 @@ class Learner:
         self.networks.load_state_dict(state_dict["networks"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state_dict[name])
+
+
+def choose_rate(config: ActorCriticConfig, update: int, updates: int) -> float:
+    """What learning rates are multiplied by at an update, counted from 1."""
+    return cosine_factor(update, updates) if config.learning_rate_decay else 1.0
 
 
 def _make_optimizer(rate: float, *networks: nn.Module) -> torch.optim.Adam:

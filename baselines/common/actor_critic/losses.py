@@ -138,7 +138,7 @@ def regularised_critic_loss(
         next_value = networks.target_value(batch.next_state).squeeze(-1)
         target = batch.reward + config.discount * batch.continues * next_value
         acted, density, _ = networks.actor.sample(batch.state)
-        value_target = networks.critic(batch.state, acted).amin(0) - density
+        value_target = networks.critic(batch.state, acted).amin(0) - config.entropy_weight * density
     critic_loss = (networks.critic(batch.state, batch.action) - target).square().mean(-1).sum()
     value = networks.value(batch.state).squeeze(-1)
     value_loss = (value - value_target).square().mean()
@@ -150,11 +150,13 @@ def regularised_critic_loss(
     return critic_loss + value_loss, info
 
 
-def regularised_actor_loss(networks: ActorCritic, batch: Transitions) -> tuple[Tensor, Info]:
+def regularised_actor_loss(
+    networks: ActorCritic, batch: Transitions, config: ActorCriticConfig
+) -> tuple[Tensor, Info]:
     """The actor's value and entropy, less the weighted divergence from the data."""
     acted, density, penalty = networks.actor.sample(batch.state)
     value = networks.critic(batch.state, acted).amin(0)
     divergence = measure_divergence(networks, batch, acted)
-    loss = (density - value + PENALTY_WEIGHT * penalty).mean()
+    loss = (config.entropy_weight * density - value + PENALTY_WEIGHT * penalty).mean()
     loss = loss + networks.get_buffer("divergence_weight") * divergence
     return loss, {"actor_loss": loss.detach(), "divergence": divergence.detach()}

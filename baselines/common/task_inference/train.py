@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, MethodError, TrainingData, TrainingRun
+from metabench import Array, TrainingData, TrainingRun
 
-from ..actor_critic.learner import Learner
+from ..actor_critic.learner import Learner, choose_rate
 from ..actor_critic.losses import Transitions
 from ..actor_critic.networks import ActorCritic
-from ..optimisation import cosine_factor, descend
+from ..optimisation import descend, log_at_intervals
+from ..training_tasks import choose_training_tasks
 from .config import TaskInferenceConfig
 from .encoder import Context, ContextEncoder, Scales, average
 from .objective import EncoderObjective
@@ -49,13 +50,7 @@ def train_networks(
     Raises:
         MethodError: there is one task only, so that there is nothing to tell apart.
     """
-    if data.num_tasks < 2:
-        raise MethodError(
-            f"{data.suite_name or 'the data'}: a context encoder needs at least 2 training tasks to tell apart, found "
-            f"{data.num_tasks}; expected another suite, or bc"
-        )
-    # Nothing is chosen on the validation tasks: where the others are too few, they are learned from as well.
-    chosen = data.fitting if data.fitting.num_tasks >= 2 else data
+    chosen = choose_training_tasks(data, "a context encoder")
     fitting = chosen.to(run.device)
     run.torch_seed("initialisation")
     scales = Scales(data.spaces)
@@ -83,13 +78,13 @@ def train_networks(
         return info | {"encoder_loss": loss.detach()}
 
     for update in run.steps("encoder", config.encoder_first, **parts):
-        rate = _choose_rate(config, update, config.encoder_first)
+        rate = choose_rate(config, update, config.encoder_first)
         info = learn_encoder(batches.draw_context(run, "context", update), rate)
-        _log(run, config, update, config.encoder_first, info)
+        log_at_intervals(run, info, update, config.encoder_first, config.log_interval)
 
     learning = {} if config.encoder_first else parts
     for update in run.steps("policy", config.updates, learner=learner, **learning):
-        rate = _choose_rate(config, update, config.updates)
+        rate = choose_rate(config, update, config.updates)
         context = batches.draw_context(run, "context", update)
         info = {} if config.encoder_first else learn_encoder(context, rate)
         with torch.no_grad():  # values never reach the encoder
@@ -97,7 +92,7 @@ def train_networks(
         info |= learner.update(
             batches.draw_transitions(run, update, context.tasks, codes), update, rate
         )
-        _log(run, config, update, config.updates, info)
+        log_at_intervals(run, info, update, config.updates, config.log_interval)
 
     codes = torch.stack([code for code in _encode_tasks(run, encoder, scales, fitting)])
     return Trained(scales.eval(), encoder.eval(), networks.eval(), codes)
@@ -165,18 +160,3 @@ def _encode_tasks(
         batch = data.sample_task_transitions(generator, np.array([task]), CODE_TRANSITIONS)
         context = scales.make_context(batch, torch.ones(1, CODE_TRANSITIONS, device=run.device))
         yield average(encoder.embed(context), context.weights)[0]
-
-
-def _choose_rate(config: TaskInferenceConfig, update: int, updates: int) -> float:
-    return cosine_factor(update, updates) if config.learning_rate_decay else 1.0
-
-
-def _log(
-    run: TrainingRun,
-    config: TaskInferenceConfig,
-    update: int,
-    updates: int,
-    info: dict[str, Tensor],
-) -> None:
-    if update % config.log_interval == 0 or update == updates:
-        run.log(**{name: value.item() for name, value in info.items()})

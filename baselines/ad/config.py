@@ -31,9 +31,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": TINY,
-    "demo": {"updates": 1_000},
-    "cpu": {},
-    "long": {"updates": 40_000, "log_interval": 1_000},
+    "demo": {"width": 32, "updates": 1_000},
+    "cpu": {"width": 32, "updates": 3_000},
+    "long": {"updates": 30_000, "log_interval": 1_000},
     "paper": {
         "layers": 4,
         "heads": 4,

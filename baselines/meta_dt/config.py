@@ -158,6 +158,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {**ABLATIONS, "released_code": RELEA
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
         **SMALL_BUDGET,
+        "precision": "full",  # tests compare machines
         "width": 16,
         "layers": 1,
         "updates": 12,

@@ -12,6 +12,7 @@ from ..common.decision_transformer.config import SMALL_BUDGET, SUITES, Transform
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
         **SMALL_BUDGET,
+        "precision": "full",  # tests compare machines
         "width": 16,
         "layers": 1,
         "updates": 12,

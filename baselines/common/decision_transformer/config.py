@@ -115,4 +115,5 @@ SMALL_BUDGET: Mapping[str, Any] = {
     "decay": True,
     "precision": "auto",
 }
-"""What minutes on a CPU want: half the width, a learning rate near 1e-3, a short warm-up, no dropout, half precision."""
+"""What minutes on a CPU want: half the width, a learning rate near 1e-3, a short warm-up, no dropout, half
+precision."""

@@ -11,7 +11,15 @@ from ..common.in_context.config import TINY, InContextConfig
 
 
 class ADConfig(InContextConfig):
-    """Which episodes of a history a context is made of."""
+    """Which episodes of a history a context is made of, and how new ones are explored."""
+
+    random_support: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="share of actions in support episodes that are uniformly random: drawn ones alone rarely go where "
+        "no training task pays",
+    )
 
     stretch: float = Field(
         1.0,
@@ -24,10 +32,11 @@ class ADConfig(InContextConfig):
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "consecutive": {"stretch": 0.0},
+    "own_support": {"random_support": 0.0},
     "best_support": {"kept_support": "best"},
-    "greedy": {"sampling": "never"},
+    "greedy": {"sampling": "never", "random_support": 0.0},
 }
-"""Ablations: no stage is skipped; the context holds the best support episodes; nothing is drawn."""
+"""No stage is skipped; no random actions in support; the context holds the best of it; nothing is drawn."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": TINY,
@@ -35,6 +44,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "cpu": {"width": 32, "updates": 3_000},
     "long": {"updates": 30_000, "log_interval": 1_000},
     "paper": {
+        "random_support": 0.0,
         "layers": 4,
         "heads": 4,
         "dropout": 0.1,

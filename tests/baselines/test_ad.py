@@ -23,7 +23,9 @@ DISCRETE = Spaces(3, 9, num_actions=4)
 
 
 def small(**fields):
-    return ADConfig(**{"width": 16, "layers": 2, "heads": 2, "episodes": 3, "sampling": "never", **fields})
+    return ADConfig(
+        **{"width": 16, "layers": 2, "heads": 2, "episodes": 3, "sampling": "never", "random_support": 0.0, **fields}
+    )
 
 
 def make_network(config, spaces, network_class=ADNetwork):

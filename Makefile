@@ -26,7 +26,7 @@ test: lint
 test-fast: $(INSTALLED)
 	$(PYTEST) -m "not slow and not walk"
 
-# Also the slow walks: the wheel in a fresh environment, the notebook.
+# Also the slow walks: the wheel in a fresh environment, the notebook, hostile plugins at every door, long trainings.
 test-all: lint
 	$(PYTEST)
 

@@ -39,7 +39,12 @@ def learn(learner: Learner, draw, updates: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "lowest", "highest"),
-    [("bc", -0.1, 0.1), ("iql", 0.2, 0.6), ("td3bc", 0.2, 0.6), ("brac", 0.2, 0.8)],
+    [
+        pytest.param("bc", -0.1, 0.1, marks=pytest.mark.walk),
+        ("iql", 0.2, 0.6),
+        pytest.param("td3bc", 0.2, 0.6, marks=pytest.mark.walk),
+        pytest.param("brac", 0.2, 0.8, marks=pytest.mark.walk),
+    ],
 )
 def test_values_lead_away_from_what_is_imitated(backbone, lowest, highest):
     changes = {"temperature": 20.0} if backbone == "iql" else {}

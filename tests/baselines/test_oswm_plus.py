@@ -229,6 +229,7 @@ def test_the_central_mean_is_the_mean_of_the_middle(bars):
     assert float(made.central_mean(logits, 0.6)) == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.walk
 def test_pretraining_lowers_the_held_out_loss_and_resumes_exactly(tmp_path):
     config = PRETRAINING["tiny"].model_copy(update={"updates": 40, "learning_rate": 3e-3, "log_interval": 20})
     run = TrainingRun(0)

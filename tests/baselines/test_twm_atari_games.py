@@ -142,6 +142,7 @@ def test_no_ops_and_frames_are_those_of_gymnasium(name: str, monkeypatch) -> Non
         np.testing.assert_allclose(outcome.frame.astype(int), frame, atol=1)
 
 
+@pytest.mark.walk
 def test_a_stopped_run_of_a_real_game_ends_the_same(tmp_path) -> None:
     """Stopped while it acts at random, between the stages of pretraining, and in the loop."""
     small = {"tasks_per_update": 1, "window": 4, "horizon": 2, "starts": 2, "observation_batch": 2, "layers": 1}

@@ -182,6 +182,7 @@ def test_data_of_other_physics_is_not_trained_on(place, make_plugin):
         prepare_data(plan_cells(asked))
 
 
+@pytest.mark.walk
 def test_an_installed_package_is_identified_by_all_of_its_code(place):
     package = place / "pack"
     package.mkdir()

@@ -12,7 +12,12 @@ from .killing import METHODS, kill_often
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("method", METHODS)
+IN_EVERY_RUN = ("bc", "unicorn")
+
+
+@pytest.mark.parametrize(
+    "method", [method if method in IN_EVERY_RUN else pytest.param(method, marks=pytest.mark.walk) for method in METHODS]
+)
 def test_a_cell_that_is_killed_ends_as_if_it_had_not_been(method: str, tiny_built: Path, tmp_path: Path) -> None:
     kills = 5 if method == "bc" else 3  # 20 in all
     # The same moments in every run, so that a find can be repeated; with these, few cells end before they are killed.

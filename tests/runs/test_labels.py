@@ -74,7 +74,7 @@ def test_labels_go_to_those_who_say_so_and_their_rows_are_marked(place):
     assert {name.partition(" ")[0]: mark for name, mark in marked.items()} == {"labelled": True, "asks": False}
 
 
-@pytest.mark.slow
+@pytest.mark.walk
 @pytest.mark.parametrize(("name", "given"), [("Asks", False), ("Labelled", True)])
 def test_so_it_is_in_a_process_apart(place, name, given):
     planned = plan(place / "results", name, "expert-actions")
@@ -110,7 +110,7 @@ def test_a_method_of_histories_gets_their_order(place):
     assert len(last) == 2 * 2 * 20
 
 
-@pytest.mark.slow
+@pytest.mark.walk
 @pytest.mark.parametrize("name", ["Labelled", "Ordered"])
 def test_the_checks_train_on_what_the_method_needs(place, name):
     findings = list(check_method(f"{METHODS}:{name}", preset="tiny"))

@@ -48,6 +48,9 @@ def test_tasks_of_the_points_are_the_documented_draws() -> None:
     np.testing.assert_allclose(found[100:], np.random.RandomState(1338).uniform(0, math.pi, 10), atol=5.001e-7)
 
 
+IN_CONTEXT = {"histories", "expert-actions"}
+
+
 @pytest.mark.parametrize(
     ("name", "counts", "validation"),
     [
@@ -62,7 +65,7 @@ def test_counts(name: str, counts: dict[str, int], validation: int) -> None:
     suite = load_suite(name)
     assert {split: len(suite.split(split)) for split in suite.splits} == counts
     assert sum(task.validation for task in suite.split("train")) == validation
-    assert set(suite.entry.datasets) == {"random", "medium", "expert", "mixed", "replay"}
+    assert set(suite.entry.datasets) == {"random", "medium", "expert", "mixed", "replay", *IN_CONTEXT}
     assert all(recipe.digest for recipe in suite.entry.datasets.values())
 
 

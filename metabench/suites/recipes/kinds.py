@@ -42,7 +42,7 @@ def complete_labelled(datasets: Mapping[str, Any]) -> dict[str, Any]:
         base = recipe.get("labels_of") if isinstance(recipe, Mapping) else None
         if base is None:
             continue
-        if base not in datasets:
+        if not isinstance(base, str) or base not in datasets:
             raise ValueError(
                 f"datasets.{name}.labels_of: {UnknownNameError('dataset', str(base), datasets)}"
             )

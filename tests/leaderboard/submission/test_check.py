@@ -85,7 +85,7 @@ def test_rows_are_held_against_the_quotas(make, write, folder, change, expected)
         ({"suite": "point-robots"}, "unknown suite 'point-robots'; did you mean 'point-robot'?"),
         ({"suite_version": 7}, "suite_version: expected 2, found 7"),
         ({"suite_digest": "sha256:" + "0" * 64}, "suite_digest: expected sha256:"),
-        ({"dataset": "mediums"}, "dataset: expected one of expert, medium, mixed, random, replay, found 'mediums'"),
+        ({"dataset": "mediums"}, "dataset: expected one of expert, expert-actions, histories, medium, mixed, random, "),
         ({"protocol": "1"}, "protocol: expected 2, found 1"),
         ({"config_digest": "sha256:" + "5" * 64}, "config_digest: does not match the configuration"),
         ({"method": "twm/finetune"}, "method: expected 'twm-plus', found 'twm', its name in archived records"),

@@ -61,6 +61,7 @@ def test_planning_goes_on_without_a_plugin_that_hangs(place, isolate):
         plan_cells(replace(request, methods=[hangs]))
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("door", ["train", "save", "load", "grow"])
 def test_who_hangs_or_grows_is_ended_at_every_door(place, door):
     misdeed = {"train": "hoard = [bytearray(1 << 24) for _ in range(1000)]"} if door == "grow" else {}

@@ -36,6 +36,7 @@ def run(cells, settings, workers=1):
     return outcome, {event.index: event.message for event in events if event.kind == "failed"}
 
 
+@pytest.mark.walk
 def test_misdeeds_in_training_cost_their_cell_only(place, monkeypatch):
     heartbeat = place / "heartbeat"
     monkeypatch.setenv("HEARTBEAT", str(heartbeat))

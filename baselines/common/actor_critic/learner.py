@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..optimisation import cosine_factor, descend
+from ..optimisation import cosine_factor, take_step
 from .config import ActorCriticConfig
 from .losses import (
     Info,
@@ -55,22 +55,22 @@ class Learner:
         networks, config = self.networks, self._config
         if config.backbone == "bc":
             loss, info = imitation_loss(networks, batch)
-            self._step("actor", loss, rate)
+            self._step(("actor",), loss, rate)
             return info
         if config.backbone == "iql":
             value_loss, advantage, info = implicit_value_loss(networks, batch, config)
             critic_loss, more = implicit_critic_loss(networks, batch, config)
             actor_loss, last = weighted_imitation_loss(networks, batch, advantage, config)
-            self._step("critic", value_loss + critic_loss, rate)
-            self._step("actor", actor_loss, rate)
+            # One pass back: no parameter is in two of the losses.
+            self._step(("critic", "actor"), value_loss + critic_loss + actor_loss, rate)
             info |= more | last
         elif config.backbone == "td3bc":
             critic_loss, info = delayed_critic_loss(networks, batch, config)
-            self._step("critic", critic_loss, rate)
+            self._step(("critic",), critic_loss, rate)
             if update % config.policy_delay:
                 return info
             actor_loss, more = anchored_actor_loss(networks, batch, config)
-            self._step("actor", actor_loss, rate)
+            self._step(("actor",), actor_loss, rate)
             info |= more
         else:
             info = self._update_regularised(batch, rate)
@@ -81,19 +81,24 @@ class Learner:
         networks, config = self.networks, self._config
         for _ in range(config.divergence_updates):
             loss, _ = divergence_loss(networks, batch)
-            self._step("divergence", loss, 1.0)
+            self._step(("divergence",), loss, 1.0)
         critic_loss, info = regularised_critic_loss(networks, batch, config)
-        self._step("critic", critic_loss, rate)
+        self._step(("critic",), critic_loss, rate)
         actor_loss, more = regularised_actor_loss(networks, batch, config)
-        self._step("actor", actor_loss, rate)
+        self._step(("actor",), actor_loss, rate)
         weight = networks.get_buffer("divergence_weight")
         weight += more["divergence"] - config.divergence_aim
         weight.clamp_(0, config.largest_divergence_weight)
         return info | more | {"divergence_weight": weight.clone()}
 
-    def _step(self, name: str, loss: torch.Tensor, rate: float) -> None:
-        base = _DIVERGENCE_RATE if name == "divergence" else self._config.actor_learning_rate
-        descend(self._optimizers[name], loss, learning_rate=base * rate)
+    def _step(self, names: tuple[str, ...], loss: torch.Tensor, rate: float) -> None:
+        optimizers = [self._optimizers[name] for name in names]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        for name, optimizer in zip(names, optimizers, strict=True):
+            base = _DIVERGENCE_RATE if name == "divergence" else self._config.actor_learning_rate
+            take_step(optimizer, learning_rate=base * rate)
 
     @torch.no_grad()
     def _follow(self) -> None:

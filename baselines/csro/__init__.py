@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from metabench import Config, Spaces
+from metabench import Spaces
 
 from ..common.task_inference.method import TaskInferenceMethod
 from ..common.task_inference.objective import EncoderObjective
@@ -23,16 +21,8 @@ class Csro(TaskInferenceMethod):
     config_class = CsroConfig
     config: CsroConfig
     variants = VARIANTS
+    suite_settings = SUITE_WEIGHTS
     published = PAPER
-
-    @classmethod
-    def presets(cls, suite: str) -> Mapping[str, Config]:
-        """The family's budgets, with the suite's weight of the information."""
-        chosen = SUITE_WEIGHTS.get(suite, {})
-        return {
-            name: config.model_copy(update=dict(chosen))
-            for name, config in super().presets(suite).items()
-        }
 
     def make_objective(self, spaces: Spaces) -> EncoderObjective:
         """Metric loss and information."""

@@ -24,15 +24,7 @@ class Unicorn(TaskInferenceMethod):
     config_class = UnicornConfig
     config: UnicornConfig
     variants = VARIANTS
-
-    @classmethod
-    def presets(cls, suite: str) -> Mapping[str, Config]:
-        """The family's budgets, with the suite's weight of the metric loss."""
-        chosen = SUITE_WEIGHTS.get(suite, {})
-        return {
-            name: config.model_copy(update=dict(chosen))
-            for name, config in super().presets(suite).items()
-        }
+    suite_settings = SUITE_WEIGHTS
 
     def make_objective(self, spaces: Spaces) -> EncoderObjective:
         """Reconstruction and metric loss."""

@@ -44,7 +44,7 @@ class TaskInferenceConfig(ActorCriticConfig):
         False,
         description="the code takes in what the policy sees in the running episode, too; else it is of the support "
         "alone, as published. Its own transitions are unlike the data: on point-robot's validation tasks they cost "
-        "52 points at zero shots and 3 after logged ones",
+        "unicorn 52 points at zero shots and 3 after logged ones (4,000 updates, one seed)",
     )
     exploration: Exploration = Field(
         "none",

@@ -21,13 +21,20 @@ class TaskInferenceMethod(Method):
     config: TaskInferenceConfig
     published: ClassVar[Mapping[str, Any]] = {}
     """What the paper's budget changes beside the family's."""
+    suite_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What the paper chose for a suite, by its name; the same in every preset."""
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """The family's budgets, with what the papers chose for the suite."""
         return {
             name: cls.config_class.model_validate(
-                {**SUITES.get(suite, {}), **budget, **(cls.published if name == "paper" else {})}
+                {
+                    **SUITES.get(suite, {}),
+                    **budget,
+                    **(cls.published if name == "paper" else {}),
+                    **cls.suite_settings.get(suite, {}),
+                }
             )
             for name, budget in BUDGETS.items()
         }

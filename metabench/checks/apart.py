@@ -1,4 +1,4 @@
-"""The checks in a process of their own: code that exits or crashes there is found out, and cannot look as if it passed."""
+"""The checks in a process of their own: code that exits or crashes there cannot look as if it passed."""
 
 from __future__ import annotations
 

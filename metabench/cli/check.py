@@ -22,7 +22,8 @@ def check(
     """Run a method or a suite through its contract, one line a check; exit status 1 if any fails.
 
     A method is run on two tiny suites; a suite's lanes, tasks and teacher are
-    tried out, in a process of their own: code that exits or crashes fails. Lines that begin with "note" tell what is no mistake.
+    tried out, in a process of their own: code that exits or crashes fails.
+    Lines that begin with "note" tell what is no mistake.
     """
     from metabench.checks.apart import iterate_checks_apart
 

@@ -18,8 +18,8 @@ from metabench.leaderboard.page.fill_template import (
     read_page_style,
 )
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.methods.configuring import label_method
 from metabench.methods.pictures import Picture
 from metabench.report.diagnostics import render_diagnostics
 from metabench.report.drawing.html import (

@@ -70,5 +70,5 @@ def test_a_forked_process_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_cannot_be_loaded_is_told_in_the_same_words() -> None:
-    with pytest.raises(MetabenchError, match="unknown method or suite 'bcd'; did you mean 'bc'?"):
+    with pytest.raises(MetabenchError, match="unknown method or suite 'bcd'; did you mean 'bc'"):
         list(iterate_checks_apart("bcd"))

@@ -98,6 +98,18 @@ def test_every_state_is_told(command, sweep, monkeypatch):
         assert read(command, "sweep.toml")[slow]["state"] == "running"
 
 
+def test_results_may_be_named_by_the_option(command, place):
+    assert command("run", "tiny", "-m", "random", "--preset", "tiny", "--results", "kept").status == 0  # of `medium`
+    assert command("status", "--results", "kept").out == command("status", "kept").out
+    assert "cells: 1 done" in command("status", "kept").out
+    ended = command("status", "--results", "missing")
+    assert (ended.status, ended.err) == (
+        2,
+        "error: missing: no such folder; expected a folder that holds records, or a sweep file (sweep.toml)\n",
+    )
+    assert "error: two results folders" in command("status", "kept", "--results", "other").err
+
+
 def test_a_damaged_record_is_named(command, place):
     assert command("run", "tiny", "-d", "medium", "-m", "random", "--preset", "tiny").status == 0
     (path,) = (place / "results").rglob("0.json.gz")

@@ -155,6 +155,12 @@ class GymnasiumLanes(BatchedEnvironment):
             self._observation.copy(), reward, self._ended.copy(), success if has_success else None
         )
 
+    def frame(self, lane: int, width: int, height: int) -> Array | None:
+        """What the environment itself renders, made to fit; None where it does not render `rgb_array`."""
+        from metabench.envs.gymnasium.pictures import render_fitting
+
+        return render_fitting(self._lanes[lane], width, height)
+
     def _observe(self, lane: int, observation: Any) -> None:
         from metabench.envs.gymnasium.spaces import flatten_observations
 
@@ -232,6 +238,7 @@ class GymnasiumFamily(TaskFamily):
         Raises:
             MetabenchError: there is none, it cannot be made, or it has other spaces than those declared.
         """
+        from metabench.envs.gymnasium.pictures import find_render_mode
         from metabench.envs.gymnasium.spaces import check_declared
 
         if "recorded" in parameters:
@@ -241,7 +248,12 @@ class GymnasiumFamily(TaskFamily):
                 'suite.toml parameters = { environment = "Hopper-v5" }'
             )
         environment, arguments = parameters["environment"], parameters.get("arguments", {})
-        made = _make_registered(environment, max_episode_steps=-1, **arguments)
+        made = _make_registered(
+            environment,
+            max_episode_steps=-1,
+            render_mode=find_render_mode(environment),
+            **arguments,
+        )
         try:
             check_declared(self.declared, made.observation_space, made.action_space)
         except ValueError as error:

@@ -14,7 +14,7 @@ def render(
         str,
         typer.Argument(
             metavar="POLICY",
-            help="a name from `metabench list policies`, a policy's folder as a run leaves it, or teacher, random, blind",
+            help="a name from `metabench list policies`, a policy's folder, or teacher, random, blind",
         ),
     ],
     suite: Annotated[

@@ -86,9 +86,9 @@ class BatchedEnvironment(ABC):
         return None
 
     def frame(self, lane: int, width: int, height: int) -> Array | None:
-        """The lane as its simulator itself renders it now: `(height, width, 3)` uint8; None, as by default, if it cannot.
+        """The lane as its simulator itself renders it now: `(height, width, 3)` uint8; it only looks, too.
 
-        Then `scene` is drawn. It only looks, too.
+        None, as by default, if the simulator renders nothing: then `scene` is drawn.
 
         Raises:
             NoRendererError: the simulator renders, but not on this machine.

@@ -35,9 +35,7 @@ class LanePainter:
         notice: why the simulator's own pictures are missing; None where they are there, or it has none.
     """
 
-    def __init__(
-        self, environment: BatchedEnvironment, lane: int, width: int, height: int
-    ) -> None:
+    def __init__(self, environment: BatchedEnvironment, lane: int, width: int, height: int) -> None:
         """Paint lane `lane` in so many pixels; the environment is only looked at."""
         self._environment, self._lane = environment, lane
         self._width, self._height = width, height
@@ -56,19 +54,22 @@ class LanePainter:
         Raises:
             MetabenchError: it shows nothing.
         """
+        problem: NoRendererError | None = None
         if self._rendered:
             try:
                 rendered = self._environment.frame(self._lane, self._width, self._height)
             except NoRendererError as error:
-                self.notice, rendered = f"{error}; drawn flat", None
+                problem, rendered = error, None
             if rendered is not None:
                 return rendered
             self._rendered = False
         scene = self._environment.scene(self._lane)
         if scene is None:
-            raise MetabenchError(
-                self.notice or f"{type(self._environment).__name__} has no pictures"
+            raise problem or MetabenchError(
+                f"{type(self._environment).__name__} has no pictures: it has neither frame nor scene"
             )
+        if problem is not None:
+            self.notice = f"{problem}; drawn flat instead"
         return self._paint_scene(scene)
 
     def _paint_scene(self, scene: Scene) -> Array:

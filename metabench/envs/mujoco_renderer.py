@@ -39,7 +39,7 @@ SHADOWS = 512
 FLOOR = (205, 0.13)
 """Brightness of a floor's darkest pixel, and what is left of its contrast: textures are black and white."""
 
-AMBIENT, AHEAD, LAMPS = 0.4, 0.2, 0.35
+AMBIENT, AHEAD, LAMPS = 0.5, 0.25, 0.35
 """Light from everywhere and from the camera, and what is left of the model's lamps: shadows are soft, not black."""
 
 PROBE = """
@@ -59,7 +59,7 @@ LONGEST_PROBE = 120.0
 
 
 def find_backend() -> str:
-    """The backend that renders here: `egl` or `osmesa`, or what `MUJOCO_GL` names; elsewhere than on Linux MuJoCo's own.
+    """The backend that renders here: `egl` or `osmesa`, or what `MUJOCO_GL` names; empty, MuJoCo's own, off Linux.
 
     Tried in a process of its own: where OpenGL is broken it may end the process. It is tried once, in a second or two.
 
@@ -150,6 +150,8 @@ class MujocoRenderer:
         self._model.vis.quality.shadowsize = SHADOWS
         self._model.vis.quality.offsamples = 0
         self._calm_colours()
+        if shadows:
+            self._soften_shadows()
         self._context = _make_context(width, height)
         # Before OpenGL itself ends with the process: freed later, it would complain.
         atexit.register(_close_living, weakref.ref(self))
@@ -217,14 +219,18 @@ class MujocoRenderer:
         self._scene.ngeom += 1
 
     def _calm_colours(self) -> None:
-        """Make sky and floor light and shadows soft: what moves is to be seen. Models without a floor stay as they are."""
+        """Make sky and floor light: what moves is to be seen, and how far. Models without a floor stay as they are."""
         import mujoco
 
         model = self._model
         planes = np.flatnonzero(model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE))
         materials = {int(model.geom_matid[plane]) for plane in planes} - {-1}
-        textures = {int(each) for one in materials for each in np.ravel(model.mat_texid[one])} - {-1}
-        floors = [each for each in textures if model.tex_type[each] == mujoco.mjtTexture.mjTEXTURE_2D]
+        textures = {int(each) for one in materials for each in np.ravel(model.mat_texid[one])} - {
+            -1
+        }
+        floors = [
+            each for each in textures if model.tex_type[each] == mujoco.mjtTexture.mjTEXTURE_2D
+        ]
         if not floors:
             return
         darkest, contrast = FLOOR
@@ -234,12 +240,18 @@ class MujocoRenderer:
             pixels[:] = darkest + contrast * grey
         for material in materials:
             model.mat_rgba[material] = 1.0
+            model.mat_specular[material] = 0.0  # few corners make one: highlights would be patches
+            # A texture of two by two squares over two metres: a square is a metre.
+            model.mat_texuniform[material], model.mat_texrepeat[material] = 1, 0.5
         model.geom_rgba[planes] = 1.0
-        for texture in np.flatnonzero(model.tex_type == int(mujoco.mjtTexture.mjTEXTURE_SKYBOX)):
-            self._pixels(int(texture))[:] = SKY
-        model.vis.headlight.ambient[:] = AMBIENT
-        model.vis.headlight.diffuse[:] = AHEAD
-        model.light_diffuse[:] *= LAMPS
+        model.geom_size[planes, :2] = 0.0  # endless: bodies run farther than 40 m
+        for sky in np.flatnonzero(model.tex_type == int(mujoco.mjtTexture.mjTEXTURE_SKYBOX)):
+            self._pixels(int(sky))[:] = SKY
+
+    def _soften_shadows(self) -> None:
+        self._model.vis.headlight.ambient[:] = AMBIENT
+        self._model.vis.headlight.diffuse[:] = AHEAD
+        self._model.light_diffuse[:] *= LAMPS
 
     def _pixels(self, texture: int) -> Array:
         """A texture's pixels, `(n, channels)`, in the model's own memory."""

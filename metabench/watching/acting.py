@@ -193,5 +193,3 @@ class _ToldTeacher(Policy):
     def save(self, folder: Any) -> None:
         """Nothing keeps it."""
         raise NotImplementedError
-
-

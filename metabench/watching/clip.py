@@ -78,7 +78,7 @@ def choose_pace(
     if every is not None and every < 1:
         raise MetabenchError(f"every: expected 1 or more, found {every}")
     chosen = float(FPS if fps is None else fps)
-    if fps is None and sum(lengths) < SLOWEST * longest / 2:
+    if fps is None and sum(lengths) <= SLOWEST * longest / 2:
         chosen = SLOWEST
     hold = round(HOLD * chosen)
     room = max(longest * chosen - len(lengths) * (hold + 1), len(lengths))
@@ -111,9 +111,7 @@ def make_clip(
     """
     for name, value in (("width", width), ("height", height)):
         if not SMALLEST <= value <= LARGEST:
-            raise MetabenchError(
-                f"{name}: expected {SMALLEST} to {LARGEST} pixels, found {value}"
-            )
+            raise MetabenchError(f"{name}: expected {SMALLEST} to {LARGEST} pixels, found {value}")
     shown = [watched.episodes, *([watched.taught] if watched.taught else [])]
     lengths = [max(len(each) for each in pair) for pair in zip(*shown, strict=True)]
     pace = choose_pace(lengths, fps, every, longest)
@@ -125,9 +123,7 @@ def make_clip(
             title = Title(_name_task(watched), _name_stage(watched, place), start.scored)
             sources = [
                 _then_stay(
-                    replayer.replay(
-                        watched.task, start.reset_seed, episodes[place], pace.every
-                    )
+                    replayer.replay(watched.task, start.reset_seed, episodes[place], pace.every)
                 )
                 for replayer, episodes in zip(replayers, shown, strict=True)
             ]

@@ -64,7 +64,13 @@ class FramePainter:
         self.size = wide + wide % 2, high + high % 2
 
     def paint(self, title: Title, panels: Sequence[Panel], done: Sequence[float]) -> Array:
-        """`(height, width, 3)` uint8; `done` says of each episode of the clip how much is over, 0 to 1; the last is scored."""
+        """One frame, `(height, width, 3)` uint8.
+
+        Args:
+            title: what stands above.
+            panels: the lanes, from left to right.
+            done: how much of each episode of the clip is over, 0 to 1; the last one is scored.
+        """
         from PIL import Image, ImageDraw
 
         image = Image.new("RGB", self.size, PAPER)
@@ -72,9 +78,7 @@ class FramePainter:
         wide = self.size[0]
         colour = WANTED if title.scored else SUPPORT
         left = self._write(draw, wide - 6, self._line / 2, title.stage, self._large, colour, "rm")
-        self._write(
-            draw, 6, self._line / 2, title.left, self._large, INK, "lm", wide - 18 - left
-        )
+        self._write(draw, 6, self._line / 2, title.left, self._large, INK, "lm", wide - 18 - left)
         top = 2 * self._line
         for place, panel in enumerate(panels):
             start = place * (self._width + GAP)

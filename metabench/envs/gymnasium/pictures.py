@@ -32,9 +32,7 @@ def find_render_mode(environment: str) -> str | None:
     return MODE if MODE in getattr(found, "metadata", {}).get("render_modes", ()) else None
 
 
-def render_fitting(
-    environment: gymnasium.Env[Any, Any], width: int, height: int
-) -> Array | None:
+def render_fitting(environment: gymnasium.Env[Any, Any], width: int, height: int) -> Array | None:
     """One picture, `(height, width, 3)` uint8, its shape kept between margins; None where there is none.
 
     Raises:

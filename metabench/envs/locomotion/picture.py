@@ -65,7 +65,10 @@ class BodyRenderer:
         self._data.qpos[:] = positions
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
-        middle = self._data.geom_xpos[self._model.geom_bodyid > 0].mean(axis=0)  # limbs, not the floor
+        middle = self._data.geom_xpos[self._model.geom_bodyid > 0].mean(
+            axis=0
+        )  # limbs, not the floor
         self._camera.lookat[:2] = middle[:2]
+        self._data.light_xpos[:, :2] += middle[:2]  # shadows end not far from the lamp
         self._camera.lookat[2] = 0.3 if self._from_above else 0.65
         return self._renderer.render(self._data, self._camera, direction)

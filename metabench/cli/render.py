@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -49,44 +48,26 @@ def render(
 
     from metabench.cli.arguments import read_size
     from metabench.cli.progress import show_progress
-    from metabench.runs.again.open_policy import open_policy
-    from metabench.system.torch_settings import torch_settings
-    from metabench.watching.acting import act_watched
-    from metabench.watching.clip import make_clip
-    from metabench.watching.video import check_output, write_clip
+    from metabench.runs.again.render_episode import render_episode
 
-    check_output(output)
-    width, height = read_size(size, "--size")
-    opened = open_policy(policy, suite)
-    opened.suite.check_available()
-    settings = nullcontext() if opened.threads is None else torch_settings(opened.threads)
-    with (
-        settings,
-        show_progress(Console(stderr=True), "render") as progress,
-    ):
-        watched = act_watched(
-            opened.opener,
-            opened.suite,
-            opened.name,
-            split=split,
+    with show_progress(Console(stderr=True), "render") as progress:
+        written = render_episode(
+            policy,
+            output,
+            suite=suite,
             task=task,
+            split=split,
             shots=shots,
-            seed=opened.seed if seed is None else seed,
-            privileged=opened.privileged,
-            teacher=teacher and opened.name != "teacher",
+            seed=seed,
+            teacher=teacher,
+            size=read_size(size, "--size"),
+            fps=fps,
+            every=every,
             progress=progress,
+            notify=lambda line: typer.echo(f"note: {line}", err=True),
         )
-    clip = make_clip(
-        watched,
-        width=width,
-        height=height,
-        fps=fps,
-        every=every,
-        notify=lambda line: typer.echo(f"note: {line}", err=True),
-    )
-    frames = write_clip(clip, output)
-    scored = watched.episodes[-1]
+    steps = "every step" if written.every == 1 else f"one step in {written.every}"
     typer.echo(
-        f"{output}: {frames / clip.pace.fps:.1f} s, {clip.size[0]}x{clip.size[1]}, every {clip.pace.every} of "
-        f"{len(scored)} steps, scored return {scored.total_return:.2f}"
+        f"{written.path}: {written.seconds:.1f} s, {written.size[0]}x{written.size[1]}, {steps}; "
+        f"scored return {written.total_return:.2f} in {written.length} steps"
     )

@@ -14,7 +14,7 @@ FPS, COLOURS = 10.0, 32
 SECONDS = (8.0, 4.0, 2.0)
 """How long it may last: the next one where the one before takes too many bytes."""
 
-MOST = 1 << 20
+MOST = 600_000
 """Bytes."""
 
 

@@ -27,7 +27,7 @@ def test_a_gif_is_written_and_described(tmp_path, capsys) -> None:
     image = Image.open(path)
     assert image.size[0] == 2 * 96 + 4
     seconds = 2 * (21 + round(0.6 * 8)) / 8
-    assert f"{path}: {seconds:.1f} s, {image.size[0]}x{image.size[1]}, every 1 of 20 steps" in told
+    assert f"{path}: {seconds:.1f} s, {image.size[0]}x{image.size[1]}, every step; scored" in told
     shown = sum(frame.info["duration"] for frame in ImageSequence.Iterator(image)) / 1000
     assert shown == pytest.approx(seconds, rel=0.05), "a GIF counts in hundredths of a second"
     assert np.asarray(image.convert("RGB")).std() > 5

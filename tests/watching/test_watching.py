@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import metabench
 from metabench import DataError, MetabenchError, evaluate, load_suite
 from metabench.evaluation.rows import round_return
 from metabench.runs.again.evaluate_policy import evaluate_saved
@@ -187,6 +188,25 @@ def test_unknown_tasks_and_policies_are_refused() -> None:
         act("random", "tiny", shots=-1)
     with pytest.raises(MetabenchError, match="policy 'blind': expected --suite"):
         open_policy("blind")
-    with pytest.raises(MetabenchError, match="'randm'.*; teacher, random, blind act in every suite"):
+    with pytest.raises(MetabenchError, match=r"'randm'.*; teacher, random, blind act in every suite"):
         open_policy("randm", "tiny")
     assert load_suite("tiny").spaces == open_policy("random", "tiny").suite.spaces
+
+
+def test_any_policy_can_be_rendered_in_one_line(tmp_path) -> None:
+    policy = metabench.load_policy("random", suite="point-robot")
+    written = metabench.render_episode(
+        policy, tmp_path / "random.gif", suite="point-robot", shots=0, size=(64, 64), teacher=False, seed=3
+    )
+    (row, *_) = evaluate(policy, "point-robot", "zero-shot", seed=3).blocks[0].rows
+    assert round_return(written.total_return) == pytest.approx(row.total_return, rel=1e-6)
+    assert (written.length, written.every, written.size[0]) == (20, 1, 64)
+    with pytest.raises(MetabenchError, match="a policy that is not saved: expected the suite"):
+        metabench.render_episode(policy, tmp_path / "random.gif")
+
+
+def test_a_suite_that_shows_nothing_says_so(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(type(load_suite("tiny").environment()), "scene", metabench.BatchedEnvironment.scene)
+    with pytest.raises(MetabenchError, match="has no pictures: it has neither frame nor scene"):
+        metabench.render_episode("random", tmp_path / "random.gif", suite="tiny", shots=0)
+    assert not list(tmp_path.iterdir())

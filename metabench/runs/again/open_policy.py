@@ -11,7 +11,7 @@ import numpy as np
 from metabench.data.columns import Columns
 from metabench.data.training_data import TrainingData
 from metabench.errors import MetabenchError, UnknownNameError
-from metabench.evaluation.evaluate import PolicyOpener
+from metabench.evaluation.evaluate import PolicyOpener, copy_anew
 from metabench.methods.contract import Policy
 from metabench.methods.registry import load_method
 from metabench.methods.training_run import TrainingRun
@@ -49,29 +49,35 @@ class OpenedPolicy:
     threads: int | None
 
 
-def open_policy(policy: str, suite: str | None = None) -> OpenedPolicy:
+def open_policy(policy: Policy | Path | str, suite: Suite | str | None = None) -> OpenedPolicy:
     """Find a policy: a saved folder, a shipped one's name, or `teacher`, `random`, `blind` in any suite.
 
     Args:
-        policy: as users call it.
-        suite: a suite's name or folder; None is the one that the policy was trained on.
+        policy: as users call it; or the policy itself, which is copied anew each time it is opened.
+        suite: a suite, its name or folder; None is the one that the policy was trained on.
 
     Raises:
         UnknownNameError: no such policy or suite.
         MetabenchError: the suite has other spaces than the policy was trained for, or has no such reference.
     """
+    loaded = load_suite(suite) if isinstance(suite, str) else suite
+    if isinstance(policy, Policy):
+        if loaded is None:
+            raise MetabenchError("a policy that is not saved: expected the suite to act in")
+        name = type(policy).__name__
+        return OpenedPolicy(copy_anew(policy, None), loaded, name, 0, False, None)
     saved = (Path(policy) / FACTS).is_file()
-    shipped = any(each.name == policy and suite is None for each in list_shipped_policies())
+    shipped = any(each.name == policy and loaded is None for each in list_shipped_policies())
     if policy in REFERENCES and not saved and not shipped:
-        if suite is None:
-            raise MetabenchError(f"policy {policy!r}: expected --suite, the suite to act in")
-        return _open_reference(policy, load_suite(suite))
+        if loaded is None:
+            raise MetabenchError(f"policy {str(policy)!r}: expected --suite, the suite to act in")
+        return _open_reference(str(policy), loaded)
     try:
-        folder = find_policy(policy, suite)
+        folder = find_policy(policy, None if loaded is None else loaded.name)
     except UnknownNameError as error:
         raise MetabenchError(f"{error}; {', '.join(REFERENCES)} act in every suite") from error
     training = read_training(folder)
-    method, acts_in = training.method(), suite_for(training, suite)
+    method, acts_in = training.method(), suite_for(training, loaded)
     return OpenedPolicy(
         lambda: nullcontext(load_trained_policy(method, folder, acts_in.spaces)),
         acts_in,

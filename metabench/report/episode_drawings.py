@@ -49,7 +49,7 @@ def episodes_section(
 
 def _embed_clip(clip: bytes) -> Element:
     source = f"data:image/gif;base64,{base64.b64encode(clip).decode()}"
-    told = f"The policy beside the teacher: {SHOTS} support episodes, then a scored one"
+    told = f"The policy beside the teacher: {SHOTS} support episodes, and one after them"
     return node("img", {"class": "clip", "src": source, "alt": told})
 
 

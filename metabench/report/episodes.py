@@ -119,7 +119,8 @@ def watch_adapting(suite: Suite, name: str, task: TaskEntry, acted: Sequence[Act
     ]
     starts = tuple(start for start, _ in shown)
     episodes = tuple(episode for _, episode in shown)
-    return Watched(suite, task, SPLIT, name, starts, episodes, act_teacher(suite, starts))
+    taught = act_teacher(suite, starts)
+    return Watched(suite, task, SPLIT, name, starts, episodes, taught, ADAPTED)
 
 
 class _WatchedEnvironment(BatchedEnvironment):

@@ -51,6 +51,7 @@ class Watched:
         starts: one an episode.
         episodes: what the policy did.
         taught: what the teacher did from the same starts; None where there is none, or it is not to be shown.
+        last: what the last episode is called; the others are support.
     """
 
     suite: Suite
@@ -60,6 +61,7 @@ class Watched:
     starts: tuple[Start, ...]
     episodes: tuple[Episode, ...]
     taught: tuple[Episode, ...] | None
+    last: str = "scored"
 
 
 def choose_task(suite: Suite, split: str, task: int | None) -> TaskEntry:

@@ -173,4 +173,4 @@ def _name_stage(watched: Watched, place: int) -> str:
     supports = len(watched.starts) - 1
     if place < supports:
         return f"support {place + 1} of {supports}"
-    return "scored, no support" if not supports else "scored"
+    return watched.last if supports else f"{watched.last}, no support"

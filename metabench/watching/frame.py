@@ -16,6 +16,9 @@ from metabench.watching.replay import Moment
 PAPER, SUPPORT, TEACHER = (255, 255, 255), (130, 130, 130), (160, 95, 20)
 """Behind the titles; of support episodes; of the teacher's name."""
 
+WRITTEN = (PAPER, SUPPORT, TEACHER, INK, WANTED, FAINT)
+"""All colours of titles and of the line of progress, not all of which are in the first frame."""
+
 GAP, BAR = 4, 6
 """Pixels between the two lanes, and of the line of progress."""
 

@@ -14,6 +14,7 @@ from metabench.errors import MetabenchError
 from metabench.system.extras import require
 from metabench.system.writing import write_whole
 from metabench.watching.clip import Clip
+from metabench.watching.frame import WRITTEN
 
 COLOURS = 64
 """Of a GIF: drawings need few."""
@@ -91,7 +92,7 @@ def encode_mp4(frames: Iterable[Array], fps: float) -> bytes:
 
 
 def encode_gif(frames: Iterable[Array], fps: float, colours: int = COLOURS) -> bytes:
-    """An endless GIF; all frames share the colours of the first, so that what stands still does not flicker.
+    """An endless GIF; all frames share the colours of the first and of titles: what stands still does not flicker.
 
     Args:
         frames: `(height, width, 3)` uint8, all of one size.
@@ -105,7 +106,10 @@ def encode_gif(frames: Iterable[Array], fps: float, colours: int = COLOURS) -> b
     for pixels in frames:
         image = Image.fromarray(pixels)
         if palette is None:
-            palette = image.quantize(colours, method=Image.Quantize.MEDIANCUT)
+            found = colours - len(WRITTEN)
+            palette = image.quantize(found, method=Image.Quantize.MEDIANCUT)
+            known = (palette.getpalette() or [])[: 3 * found]
+            palette.putpalette([*known, *(part for colour in WRITTEN for part in colour)])
         pictures.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
     target = io.BytesIO()
     pictures[0].save(

@@ -39,6 +39,12 @@ SHADOWS = 512
 FLOOR = (205, 0.13)
 """Brightness of a floor's darkest pixel, and what is left of its contrast: textures are black and white."""
 
+SHADOWED = 2.0
+"""Metres around a lamp in which there are shadows: with more there are dark spots far from the body."""
+
+PERIOD = 2.0
+"""Metres after which a floor's texture, of two by two squares, repeats itself: a square is a metre."""
+
 AMBIENT, AHEAD, LAMPS = 0.5, 0.25, 0.35
 """Light from everywhere and from the camera, and what is left of the model's lamps: shadows are soft, not black."""
 
@@ -241,14 +247,13 @@ class MujocoRenderer:
         for material in materials:
             model.mat_rgba[material] = 1.0
             model.mat_specular[material] = 0.0  # few corners make one: highlights would be patches
-            # A texture of two by two squares over two metres: a square is a metre.
-            model.mat_texuniform[material], model.mat_texrepeat[material] = 1, 0.5
+            model.mat_texuniform[material], model.mat_texrepeat[material] = 1, 1 / PERIOD
         model.geom_rgba[planes] = 1.0
-        model.geom_size[planes, :2] = 0.0  # endless: bodies run farther than 40 m
         for sky in np.flatnonzero(model.tex_type == int(mujoco.mjtTexture.mjTEXTURE_SKYBOX)):
             self._pixels(int(sky))[:] = SKY
 
     def _soften_shadows(self) -> None:
+        self._model.vis.map.shadowclip = SHADOWED / self._model.stat.extent
         self._model.vis.headlight.ambient[:] = AMBIENT
         self._model.vis.headlight.diffuse[:] = AHEAD
         self._model.light_diffuse[:] *= LAMPS

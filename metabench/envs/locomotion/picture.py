@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from metabench.envs.mujoco_renderer import MujocoRenderer
+from metabench.envs.mujoco_renderer import PERIOD, MujocoRenderer
 from metabench.envs.scene import Capsule
 from metabench.envs.spaces import Array
 
@@ -56,6 +56,7 @@ class BodyRenderer:
         self._model = model
         self._camera = mujoco.MjvCamera()
         self._from_above = is_seen_from_above(model)
+        self._floors = np.flatnonzero(model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE))
         self._camera.azimuth = 90.0  # the x axis points to the right
         self._camera.elevation = -40.0 if self._from_above else -9.0
         self._camera.distance = 6.0 if self._from_above else 3.3
@@ -70,5 +71,7 @@ class BodyRenderer:
         )  # limbs, not the floor
         self._camera.lookat[:2] = middle[:2]
         self._data.light_xpos[:, :2] += middle[:2]  # shadows end not far from the lamp
+        # Bodies run farther than the floor goes: it comes along, by whole squares, so that it seems to stay.
+        self._data.geom_xpos[self._floors, :2] += PERIOD * np.round(middle[:2] / PERIOD)
         self._camera.lookat[2] = 0.3 if self._from_above else 0.65
         return self._renderer.render(self._data, self._camera, direction)

@@ -31,6 +31,7 @@ from .errors import DataError as DataError
 from .errors import InvalidActionError as InvalidActionError
 from .errors import MetabenchError as MetabenchError
 from .errors import MethodError as MethodError
+from .errors import NoRendererError as NoRendererError
 from .errors import PolicyProcessError as PolicyProcessError
 from .errors import SimulationError as SimulationError
 from .errors import StorageError as StorageError
@@ -71,6 +72,8 @@ from .methods.state_files import load_state as load_state
 from .methods.state_files import save_state as save_state
 from .methods.training_run import TrainingProgress as TrainingProgress
 from .methods.training_run import TrainingRun as TrainingRun
+from .runs.again.render_episode import RenderedEpisode as RenderedEpisode
+from .runs.again.render_episode import render_episode as render_episode
 from .runs.kept.record import Cell as Cell
 from .runs.kept.record import Record as Record
 from .runs.kept.shipped_policies import load_policy as load_policy
@@ -113,6 +116,7 @@ __all__ = [
     "MetabenchError",
     "Method",
     "MethodError",
+    "NoRendererError",
     "Picture",
     "Policy",
     "PolicyProcessError",
@@ -121,6 +125,7 @@ __all__ = [
     "PredictionEvaluation",
     "Predictions",
     "Record",
+    "RenderedEpisode",
     "Row",
     "Scene",
     "Score",
@@ -158,6 +163,7 @@ __all__ = [
     "load_records",
     "load_state",
     "load_suite",
+    "render_episode",
     "run",
     "save_state",
     "score_rows",

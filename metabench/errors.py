@@ -93,6 +93,10 @@ class NoEnvironmentError(MetabenchError):
     """Tasks that are known from recorded data only: they can be trained on and predicted, not acted in."""
 
 
+class NoRendererError(MetabenchError):
+    """This machine renders no MuJoCo pictures: neither EGL nor OSMesa works."""
+
+
 class CancelledError(MetabenchError):
     """The run was asked to stop; what had been checkpointed is kept."""
 

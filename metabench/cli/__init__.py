@@ -50,6 +50,9 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb(
         "metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."
     ),
+    "render": Verb(
+        "metabench.cli.render", "render", "Watch a policy: its episodes as an MP4 or GIF file."
+    ),
     "pretrain": Verb(
         "metabench.cli.pretrain", "pretrain", "Train what a method uses in every suite, once."
     ),

@@ -103,3 +103,15 @@ def read_shots(value: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in value.split(","))
     except ValueError as error:
         raise MetabenchError(f"--shots: expected whole numbers (1,3,5), found {value!r}") from error
+
+
+def read_size(value: str, option: str) -> tuple[int, int]:
+    """Width and height in pixels: `320x240`.
+
+    Raises:
+        MetabenchError: it is not two whole numbers.
+    """
+    parts = value.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise MetabenchError(f"{option}: expected width and height (320x240), found {value!r}")
+    return int(parts[0]), int(parts[1])

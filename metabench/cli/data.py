@@ -220,11 +220,16 @@ def _show_mean(value: float | None) -> str:
 
 
 @app.command()
-def card(suite: SuiteName) -> None:
+def card(
+    suite: SuiteName,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="only strip.png, which needs no data")
+    ] = False,
+) -> None:
     """For maintainers: write the pictures and numbers of a suite's card from its built datasets."""
-    from metabench.data.cards.card import write_card
+    from metabench.data.cards.card import draw_strip, write_card
 
-    for path in write_card(load_suite(suite)):
+    for path in (draw_strip if strip else write_card)(load_suite(suite)):
         typer.echo(f"wrote {path}")
 
 

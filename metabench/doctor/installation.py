@@ -17,6 +17,8 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from metabench.envs.mujoco_renderer import find_backend
+from metabench.errors import NoRendererError
 from metabench.system.home import MINARI, home, minari_root
 
 GIB = 1 << 30
@@ -34,18 +36,6 @@ IMPORTS = (
     "h5py",
     "transformers",
 )
-
-RENDERING = """
-import mujoco
-model = mujoco.MjModel.from_xml_string(
-    "<mujoco><worldbody><light pos='0 0 3'/><geom size='1'/></worldbody></mujoco>"
-)
-data = mujoco.MjData(model)
-mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 32, 32) as renderer:
-    renderer.update_scene(data)
-    assert renderer.render().any(), "the picture is black"
-"""
 
 LOCKING = """
 import sys
@@ -157,37 +147,15 @@ def _examine_torch() -> Iterator[Diagnosis]:
 
 
 def _examine_rendering() -> Iterator[Diagnosis]:
-    """In a process of its own: where OpenGL is missing, MuJoCo may end the process."""
-    backend = os.environ.get("MUJOCO_GL")
-    for choice in (
-        [backend] if backend else [None, "egl", "osmesa"]
-    ):  # what is set is what would be used
-        environment = os.environ | ({"MUJOCO_GL": choice} if choice else {})
-        command = [sys.executable, "-c", RENDERING]
-        try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, timeout=120, check=False
-            )
-        except subprocess.TimeoutExpired:
-            continue
-        if done.returncode == 0 and choice == backend:
-            yield Diagnosis("ok", "rendering", f"MuJoCo renders (MUJOCO_GL {choice or 'not set'})")
-            return
-        if done.returncode == 0:
-            yield Diagnosis(
-                "note",
-                "rendering",
-                f"MuJoCo renders only with MUJOCO_GL={choice}: set it for pictures",
-            )
-            return
-    advice = (
-        "install a software renderer (Debian: apt-get install libosmesa6) and set MUJOCO_GL=osmesa"
-    )
-    yield Diagnosis(
-        "note",
-        "rendering",
-        f"MuJoCo cannot render here; training needs none; for pictures {advice}",
-    )
+    """Whether MuJoCo renders, and by what."""
+    try:
+        backend = find_backend()
+    except NoRendererError as error:
+        yield Diagnosis(
+            "note", "rendering", f"{error}; nothing needs them: episodes are drawn flat instead"
+        )
+        return
+    yield Diagnosis("ok", "rendering", f"MuJoCo renders pictures ({backend or 'its own choice'})")
 
 
 def _examine_minari_variable() -> Iterator[Diagnosis]:
@@ -263,6 +231,7 @@ def _examine_extras() -> Iterator[Diagnosis]:
         "ray": ("ray", "--executor ray"),
         "slurm": ("submitit", "--executor slurm"),
         "tracking": ("tensorboard", "--tensorboard"),
+        "video": ("av", "an MP4 file of `metabench render`"),
         "robotics": ("gymnasium-robotics", "suites of its environments"),
     }.items():
         try:

@@ -85,6 +85,17 @@ class BatchedEnvironment(ABC):
         del lane
         return None
 
+    def frame(self, lane: int, width: int, height: int) -> Array | None:
+        """The lane as its simulator itself renders it now: `(height, width, 3)` uint8; it only looks, too.
+
+        None, as by default, if the simulator renders nothing: then `scene` is drawn.
+
+        Raises:
+            NoRendererError: the simulator renders, but not on this machine.
+        """
+        del lane, width, height
+        return None
+
 
 def refuse_copy(environment: BatchedEnvironment) -> NoReturn:
     """`__reduce__` of environments that hold a simulator's memory, threads or processes: a copy would share them.

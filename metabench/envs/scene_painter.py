@@ -24,13 +24,22 @@ INK, FAINT, SKY, WANTED = (60, 60, 60), (205, 205, 205), (250, 250, 248), (25, 1
 
 
 def write_text(
-    image: Any, x: float, y: float, text: str, size: int, colour: Colour, anchor: str = "la"
+    image: Any,
+    x: float,
+    y: float,
+    text: str,
+    size: int,
+    colour: Colour,
+    anchor: str = "la",
+    halo: int = 0,
 ) -> None:
-    """Write into a PIL image; places and sizes in pixels as they are shown."""
+    """Write into a PIL image; places and sizes in pixels as they are shown, `halo` those of a light edge."""
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(size * FINER)
-    ImageDraw.Draw(image).text((x * FINER, y * FINER), text, colour, font, anchor)
+    place = x * FINER, y * FINER
+    draw = ImageDraw.Draw(image)
+    draw.text(place, text, colour, font, anchor, stroke_width=halo * FINER, stroke_fill=SKY)
 
 
 class ScenePainter:

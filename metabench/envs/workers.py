@@ -25,11 +25,11 @@ from pydantic import TypeAdapter
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
-from metabench.errors import MetabenchError, SimulationError
+from metabench.errors import MetabenchError, NoRendererError, SimulationError
 from metabench.system.cores import count_available_cores
 
-RESET, STEP, SCENE = b"r", b"s", b"p"
-DONE, DIVERGED, FAILED = b"d", b"v", b"f"
+RESET, STEP, SCENE, FRAME = b"r", b"s", b"p", b"i"
+DONE, DIVERGED, FAILED, NO_RENDERER = b"d", b"v", b"f", b"n"
 """First byte of a message to a worker, and of its answer."""
 
 
@@ -109,12 +109,23 @@ class WorkerLanes(BatchedEnvironment):
 
     def scene(self, lane: int) -> Scene | None:
         """Ask the worker that has the lane; raises as `step`."""
+        return SCENES.validate_json(self._ask(SCENE, lane))
+
+    def frame(self, lane: int, width: int, height: int) -> Array | None:
+        """As `scene`; raises `NoRendererError` as well."""
+        answer = self._ask(FRAME, lane, width, height)
+        return np.frombuffer(answer, np.uint8).reshape(height, width, 3) if answer else None
+
+    def _ask(self, kind: bytes, lane: int, *numbers: int) -> bytes:
+        """What the worker answers that has the lane."""
         worker = self._workers[lane % len(self._workers)]
-        worker.send(SCENE + json.dumps(lane // len(self._workers)).encode())
+        worker.send(kind + json.dumps([lane // len(self._workers), *numbers]).encode())
         answer = worker.receive()
+        if answer[:1] == NO_RENDERER:
+            raise NoRendererError(answer[1:].decode())
         if answer[:1] != DONE:
             raise MetabenchError(f"a worker of {self._maker} failed: {answer[1:].decode()}")
-        return SCENES.validate_json(answer[1:])
+        return answer[1:]
 
     def _receive_answers(self) -> list[bytes]:
         """The content of every worker's answer; all are read before an error is raised, so that none is left over."""
@@ -202,6 +213,8 @@ def _serve(connection: Connection, maker: str, arguments: Mapping[str, Any]) -> 
             answer = _answer(environment, message, kind)
         except SimulationError as error:
             answer = DIVERGED + json.dumps(error.lane).encode()
+        except NoRendererError as error:
+            answer = NO_RENDERER + str(error).encode()
         except Exception as error:
             traceback.print_exc()
             answer = FAILED + f"{type(error).__name__}: {error}".encode()
@@ -218,7 +231,10 @@ def _answer(environment: BatchedEnvironment, message: bytes, kind: type[np.gener
             .tobytes()
         )
     if message[:1] == SCENE:
-        return DONE + SCENES.dump_json(environment.scene(json.loads(message[1:])))
+        return DONE + SCENES.dump_json(environment.scene(*json.loads(message[1:])))
+    if message[:1] == FRAME:
+        picture = environment.frame(*json.loads(message[1:]))
+        return DONE if picture is None else DONE + picture.tobytes()
     actions = np.frombuffer(message, kind, offset=1)
     step = environment.step(
         actions

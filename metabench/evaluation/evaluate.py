@@ -68,6 +68,7 @@ def evaluate(
     logged: Supports | None = None,
     replays: Sequence[Replay] = (),
     progress: Progress | None = None,
+    watch: Callable[[Played], None] | None = None,
 ) -> Evaluation:
     """Score a policy in one track of the protocol; all lanes of a rollout act at once.
 
@@ -90,6 +91,7 @@ def evaluate(
         replays: rollouts of this track in which lanes act again in other company, to see that they are independent.
             None by default: `metabench run`, `check` and `leaderboard verify` choose some.
         progress: told (stage, steps done, steps in all).
+        watch: given every rollout as it was played, with all its episodes, in their order; replays are not among them.
 
     Raises:
         UnknownNameError: no such suite, split or track.
@@ -102,7 +104,17 @@ def evaluate(
     counts = protocol.choose_shot_counts(suite, split, track, shots)
     opener = copy_anew(policy, name) if isinstance(policy, Policy) else policy
     stages = _Stages(
-        opener, name, suite, suite.environment(), split, track, seed, privileged, replays, progress
+        opener,
+        name,
+        suite,
+        suite.environment(),
+        split,
+        track,
+        seed,
+        privileged,
+        replays,
+        progress,
+        watch,
     )
     supports: Supports = {}
     collected: list[Rollout] = []
@@ -155,6 +167,7 @@ class _Stages:
     privileged: bool
     replays: Sequence[Replay]
     progress: Progress | None
+    watch: Callable[[Played], None] | None
     costs: list[StageCost] = field(default_factory=list)
     replayed: list[Replayed] = field(default_factory=list)
 
@@ -216,12 +229,14 @@ class _Stages:
             policy_seeds,
             support,
             scored=scored,
-            keep=not scored or bool(replays),
+            keep=not scored or bool(replays) or self.watch is not None,
             privileged=self.privileged,
             progress=None if report is None else lambda done, total: report(label, done, total),
         )
         self.costs.append(self._price(policy, before, shots, len(lanes), scored=scored))
         played = Played(lanes, policy_seeds, support, rollout.episodes, scored)
+        if self.watch is not None:
+            self.watch(played)
         for replay in replays:
             with self._open_guarded() as fresh:
                 which = seeds.seed_replay(self.suite, self.split, self.track, label, self.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
@@ -12,7 +13,7 @@ from metabench.methods.pictures import LinePlot, Series
 from metabench.report.drawing.html import figure, format_number, node, section
 from metabench.report.drawing.plots import draw_legend
 from metabench.report.drawing.scene_drawings import draw_frames, draw_ways
-from metabench.report.episodes import ADAPTED, ZERO_SHOT, Acted
+from metabench.report.episodes import ADAPTED, SHOTS, ZERO_SHOT, Acted
 from metabench.report.pictures import draw_picture
 from metabench.report.scores import format_task_numbers
 from metabench.suites import Suite
@@ -22,9 +23,13 @@ COORDINATES = 5
 """Coordinates of the observation that are drawn over time, the first ones."""
 
 
-def episodes_section(acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suite) -> Element:
-    """What the policy does in a few test tasks, without support and with its own."""
+def episodes_section(
+    acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suite, clip: bytes | None = None
+) -> Element:
+    """What the policy does in a few test tasks, without support and with its own; `clip` is a GIF of the first."""
     parts: list[Element] = []
+    if clip is not None:
+        parts.append(figure(_name_task(acted[0][0]), _embed_clip(clip), wide=True))
     if any(_is_point(episodes) for _, episodes in acted):
         walks = [figure(_name_task(task), _draw_walks(task, episodes)) for task, episodes in acted]
         caption = "From the start (small ring) to the goal (cross). Grey: support episodes, which are not scored."
@@ -40,6 +45,12 @@ def episodes_section(acted: Sequence[tuple[TaskEntry, list[Acted]]], suite: Suit
     note = f"Acted for this report in the first test tasks of {suite.name}: one episode without support, and one after "
     note += "three that it acted itself. They begin as the protocol’s do, and are none of the scored ones."
     return section("episodes", "Episodes", *parts, note=note)
+
+
+def _embed_clip(clip: bytes) -> Element:
+    source = f"data:image/gif;base64,{base64.b64encode(clip).decode()}"
+    told = f"The policy beside the teacher: {SHOTS} support episodes, and one after them"
+    return node("img", {"class": "clip", "src": source, "alt": told})
 
 
 def _is_point(episodes: Sequence[Acted]) -> bool:

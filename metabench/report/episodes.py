@@ -14,6 +14,7 @@ from metabench.evaluation.rollout import roll_out_policy
 from metabench.methods.contract import Episode, Policy
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
+from metabench.watching.acting import Start, Watched, act_teacher
 
 TASKS = 3
 """Test tasks that are acted in, the first ones."""
@@ -36,12 +37,14 @@ class Acted:
         support: it is a support episode, in which the policy may explore.
         episode: what happened.
         scenes: one before each step and after the last; empty where the simulator shows none.
+        start: where it began; None where that is not known.
     """
 
     kind: str
     support: bool
     episode: Episode
     scenes: tuple[Scene, ...]
+    start: Start | None = None
 
 
 def act_episodes(
@@ -74,13 +77,15 @@ def act_episodes(
             group: [each.episode for each in acted if each.support]
             for group, acted in enumerate(found)
         }
+        reset_seeds = protocol.derive_reset_seeds(suite, SPLIT, lanes, scored=not support)
+        policy_seeds = protocol.derive_policy_seeds(suite, SPLIT, stage, len(lanes), seed)
         rollout = roll_out_policy(
             GuardedPolicy(policy, name, suite.spaces),
             suite,
             environment,
             lanes,
-            protocol.derive_reset_seeds(suite, SPLIT, lanes, scored=not support),
-            protocol.derive_policy_seeds(suite, SPLIT, stage, len(lanes), seed),
+            reset_seeds,
+            policy_seeds,
             given if shots else {},
             scored=not support,
             keep=True,
@@ -90,9 +95,9 @@ def act_episodes(
             else lambda done, total: progress(f"acting: {kind}", done, total),
         )
         for lane, acted in enumerate(rollout.episodes):
-            found[lane].append(
-                Acted(kind, support, acted, environment.lane_scenes(lane, len(acted)))
-            )
+            start = Start(lanes[lane], not support, reset_seeds[lane], policy_seeds[lane])
+            scenes = environment.lane_scenes(lane, len(acted))
+            found[lane].append(Acted(kind, support, acted, scenes, start))
 
     with opener() as policy:
         act(policy, ZERO_SHOT, "scored episodes", 0, 0, support=False)
@@ -103,6 +108,19 @@ def act_episodes(
     with opener() as policy:
         act(policy, ADAPTED, "scored episodes", SHOTS, 0, support=False)
     return list(zip(tasks, found, strict=True))
+
+
+def watch_adapting(suite: Suite, name: str, task: TaskEntry, acted: Sequence[Acted]) -> Watched:
+    """What a clip of the task shows: the support episodes and the scored one after them, the teacher beside it."""
+    shown = [
+        (each.start, each.episode)
+        for each in acted
+        if each.kind != ZERO_SHOT and each.start is not None
+    ]
+    starts = tuple(start for start, _ in shown)
+    episodes = tuple(episode for _, episode in shown)
+    taught = act_teacher(suite, starts)
+    return Watched(suite, task, SPLIT, name, starts, episodes, taught, ADAPTED)
 
 
 class _WatchedEnvironment(BatchedEnvironment):

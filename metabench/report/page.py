@@ -58,6 +58,7 @@ class Content:
         test_pictures: the same of logged trajectories of the test tasks.
         episodes: what its policy did in some test tasks.
         notices: what is missing, a line each.
+        clip: a GIF of the first of these tasks; None without one.
     """
 
     subject: Subject
@@ -66,6 +67,7 @@ class Content:
     test_pictures: Sequence[Picture]
     episodes: Sequence[tuple[TaskEntry, list[Acted]]]
     notices: Sequence[str]
+    clip: bytes | None = None
 
 
 def render_report(content: Content) -> str:
@@ -97,7 +99,7 @@ def _render_body(content: Content) -> list[Element]:
         render_diagnostics(subject.summary),
         render_pictures(content.pictures, of_test_tasks=False),
         render_pictures(content.test_pictures, of_test_tasks=True),
-        episodes_section(content.episodes, content.suite)
+        episodes_section(content.episodes, content.suite, content.clip)
         if content.episodes and content.suite
         else None,
     ]

@@ -16,7 +16,7 @@ from metabench.evaluation.evaluate import PolicyOpener
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.methods.contract import Method, Policy
 from metabench.methods.pictures import Picture
-from metabench.report.episodes import Acted, act_episodes
+from metabench.report.episodes import Acted, act_episodes, watch_adapting
 from metabench.report.load_run import Subject, read_subject
 from metabench.report.page import Content, render_report
 from metabench.report.pictures import ask_for_pictures, load_test_trajectories
@@ -25,6 +25,7 @@ from metabench.seeding import derive_seed
 from metabench.suites import Suite, load_suite
 from metabench.suites.schema import TaskEntry
 from metabench.system.writing import write_whole
+from metabench.watching.small_gif import make_small_gif
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, total)."""
@@ -88,7 +89,13 @@ def write_report(
             )
     known = suite_here if isinstance(suite_here, Suite) else None
     content = Content(
-        subject, known, found.pictures, found.test_pictures, found.episodes, found.notices
+        subject,
+        known,
+        found.pictures,
+        found.test_pictures,
+        found.episodes,
+        found.notices,
+        found.clip,
     )
     write_whole(output, render_report(content))
     return Report(output, tuple(found.notices))
@@ -116,6 +123,7 @@ class _PolicyContent:
     test_pictures: list[Picture] = field(default_factory=list)
     episodes: list[tuple[TaskEntry, list[Acted]]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    clip: bytes | None = None
 
 
 @contextmanager
@@ -183,3 +191,7 @@ def _ask_policy(
         found.episodes += act_episodes(
             opener, cell.method, suite, cell.seed, privileged=method.privileged, progress=progress
         )
+    if found.episodes:
+        with _turn_mistakes_into_notices("The clip is missing", found):
+            task, acted = found.episodes[0]
+            found.clip = make_small_gif(watch_adapting(suite, cell.method, task, acted))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from metabench.doctor import installation as doctor
+from metabench.errors import NoRendererError
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Rendering is tried elsewhere: it starts processes that load OpenGL."""
-    monkeypatch.setattr(doctor, "RENDERING", "raise SystemExit(3)")
+
+    def find_none():
+        raise NoRendererError("MuJoCo renders no pictures here")
+
+    monkeypatch.setattr(doctor, "find_backend", find_none)
 
 
 def findings(out, level):
@@ -26,7 +31,7 @@ def test_a_sound_place_has_nothing_wrong(command, place):
     for what in ("Python", "packages", "imports", "torch", "METABENCH_HOME", "results", "suites", "methods"):
         assert f"{what}: " in fine
     assert "data: tiny: " in fine
-    assert any(line.startswith("rendering: MuJoCo cannot render here") for line in findings(ended.out, "note"))
+    assert any(line.startswith("rendering: MuJoCo renders no pictures") for line in findings(ended.out, "note"))
 
 
 @pytest.mark.slow

@@ -1,10 +1,14 @@
 """Reports of saved policies: their pictures and episodes, and what is said where they cannot be had."""
 
+import base64
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from metabench import TrainingRun, load_data, load_method, load_suite
 from metabench.cli import main
@@ -58,6 +62,9 @@ def test_pictures_and_episodes_of_a_record_and_of_its_policy(run, tmp_path):
     page = written.path.read_text()
     assert written.notices == ()
     assert "Lines &lt;b&gt;bold&lt;/b&gt;" in page
+    (clip,) = re.findall(r'src="data:image/gif;base64,([^"]+)"', page)
+    with Image.open(io.BytesIO(base64.b64decode(clip))) as image:
+        assert image.n_frames > 20
     assert page.count('src="data:image/png;base64,') == 4, "two of training tasks, two of test tasks"
     assert page.count('href="data:image/png;base64,') == 2
     test_tasks = load_columns(load_suite("tiny"), "medium", "test").tasks

@@ -44,13 +44,21 @@ def write_card(suite: Suite) -> list[Path]:
     ]
     described = [describe_dataset(suite, name) for name in names]
     (suite.folder / RETURNS).write_text(_draw_returns(suite, names), encoding="utf-8")
-    written = [card, suite.folder / RETURNS]
-    if write_strip(suite, suite.folder / STRIP):
-        written.append(suite.folder / STRIP)
+    written = [card, suite.folder / RETURNS, *draw_strip(suite)]
     kinds, datasets = _describe_kinds(suite, described), _tabulate_datasets(suite, described)
     block = f"{_tabulate_references(suite)}\n{kinds}{datasets}\n"
     card.write_text(_NUMBERS.sub(lambda found: found[1] + block + found[2], text), encoding="utf-8")
     return written
+
+
+def draw_strip(suite: Suite) -> list[Path]:
+    """Write the picture of the expert alone, `strip.png`, which needs no data; errors are those of `write_strip`.
+
+    Returns:
+        The file; nothing where the simulator shows nothing, or nobody teaches.
+    """
+    path = suite.folder / STRIP
+    return [path] if write_strip(suite, path) else []
 
 
 def _draw_returns(suite: Suite, names: Sequence[str]) -> str:

@@ -1,24 +1,28 @@
-"""The pictures of a suite's card: the expert in a few tasks as its simulator shows it, flat and always the same.
+"""The picture of a suite's card: the expert in a few tasks as its simulator shows it.
 
-A row of frames a task; or, where a point moves in the plane, its ways side by side.
+A row of frames a task; or, where a point moves in the plane, its ways side by side. MuJoCo's frames are rendered where
+EGL or OSMesa is there; all others are drawn flat. What is shown are the first trajectories of `expert`, whether built
+or not: the teacher acts them once more, with their seeds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from metabench.data.columns import Columns
 from metabench.data.making.plan import plan_trajectories
-from metabench.data.storage.store import open_store
-from metabench.envs import BatchedEnvironment, Scene
+from metabench.data.making.roll_out import roll_out
+from metabench.data.storage.store import open_store, store_exists
+from metabench.envs import Array, BatchedEnvironment, Scene
 from metabench.envs.scene import root_moves
 from metabench.envs.scene_painter import FINER, INK, ScenePainter, write_text
-from metabench.errors import DataError
+from metabench.errors import DataError, NoRendererError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
 from metabench.suites.schema import TaskEntry
@@ -29,58 +33,109 @@ TASKS, FRAMES = 4, 7
 WIDTH, SIDE_HEIGHT = 150, 112
 """Pixels of a frame; frames seen from above are squares."""
 
+COLOURS, RENDERED_COLOURS = 64, 32
+"""Of the file: a card's picture takes at most 60 KB."""
+
 GAP, LABEL = 4, 20
 """Pixels between frames, and of the line of text above them."""
 
 
 @dataclass(frozen=True)
 class EpisodeRow:
-    """One episode: its task, and the scenes before each step and after the last."""
+    """One episode: its task, the scenes before each step and after the last, and what was rendered at some of them."""
 
     task: TaskEntry
     scenes: tuple[Scene, ...]
+    rendered: Mapping[int, Array] = field(default_factory=dict)
+
+
+EXPERT = "expert"
+"""The dataset, and the behaviour of the teacher, that is shown."""
 
 
 def write_strip(suite: Suite, path: Path) -> bool:
-    """Draw the first `expert` trajectory of the first test tasks into a PNG file; False if the simulator shows nothing.
+    """Draw an `expert` trajectory of each of the first test tasks into a PNG file.
+
+    Returns:
+        False if there is nothing to draw: no teacher, no test task, or a simulator that shows nothing.
 
     Raises:
-        DataError: `expert` is not built, or the simulator here does not repeat it.
+        DataError: `expert` is built, and the simulator here does not repeat it.
     """
     tasks = suite.split("test")[:TASKS]
-    recipe = suite.entry.datasets.get("expert")
-    if (
-        recipe is None or recipe.minari or not tasks
-    ):  # what others have recorded cannot be acted once more
+    if not tasks or EXPERT not in suite.teacher().behaviours:
         return False
     environment = suite.environment()
     environment.reset([tasks[0].parameters], [0])
     if environment.scene(0) is None:
         return False
-    rows = [_replay_episode(suite, environment, task) for task in tasks]
+    rows = [_replay_episode(suite, environment, *each) for each in _find_episodes(suite, tasks)]
     picture = draw_ways(rows) if rows[0].scenes[0].point else draw_rows(rows)
-    picture.quantize(64, method=2, dither=0).save(path, optimize=True)
+    colours = RENDERED_COLOURS if rows[0].rendered else COLOURS
+    picture.quantize(colours, method=2, dither=0).save(path, optimize=True)
     return True
 
 
-def _replay_episode(suite: Suite, environment: BatchedEnvironment, task: TaskEntry) -> EpisodeRow:
-    """Repeat a stored episode by its stored actions."""
-    columns, plan = (
-        open_store(suite, "expert").trajectories.columns,
-        plan_trajectories(suite, "expert"),
-    )
-    episode = plan.tasks.index(task.id)
+def _find_episodes(
+    suite: Suite, tasks: Sequence[TaskEntry]
+) -> list[tuple[TaskEntry, Columns, int, int]]:
+    """Of each task the columns that hold its first trajectory, its place in them, and its seed."""
+    recipe = suite.entry.datasets.get(EXPERT)
+    if recipe is None or recipe.minari:  # what others have recorded cannot be acted once more
+        seeds = [derive_seed("card", suite.name, task.id) for task in tasks]
+    else:
+        plan = plan_trajectories(suite, EXPERT)
+        places = [plan.tasks.index(task.id) for task in tasks]
+        seeds = [plan.seeds[place] for place in places]
+        if store_exists(suite, EXPERT):
+            columns = open_store(suite, EXPERT).trajectories.columns
+            return [
+                (task, columns, *each)
+                for task, each in zip(tasks, zip(places, seeds, strict=True), strict=True)
+            ]
+    acted = roll_out(suite, [task.id for task in tasks], [EXPERT] * len(tasks), seeds).columns
+    return [(task, acted, place, seeds[place]) for place, task in enumerate(tasks)]
+
+
+def _replay_episode(
+    suite: Suite,
+    environment: BatchedEnvironment,
+    task: TaskEntry,
+    columns: Columns,
+    episode: int,
+    seed: int,
+) -> EpisodeRow:
+    """Repeat an episode by its actions, and look."""
     start, stop = int(columns.offsets[episode]), int(columns.offsets[episode + 1])
-    environment.reset([task.parameters], [derive_seed(plan.seeds[episode], "reset")])
+    chosen = set(_choose_steps(stop - start))
+    environment.reset([task.parameters], [derive_seed(seed, "reset")])
     scenes = [environment.scene(0)]
-    for row in range(start, stop):
+    rendered = {0: _render(environment, scenes[0])}
+    for step_number, row in enumerate(range(start, stop), 1):
         step = environment.step(columns.actions[row : row + 1])
         if np.float32(step.reward[0]) != columns.rewards[row]:
             raise DataError(
                 f"{suite.identity} expert: episode {episode} was made by another simulator than that here"
             )
         scenes.append(environment.scene(0))
-    return EpisodeRow(task, tuple(scene for scene in scenes if scene is not None))
+        if step_number in chosen and rendered[0] is not None:
+            rendered[step_number] = _render(environment, scenes[-1])
+    found = {number: picture for number, picture in rendered.items() if picture is not None}
+    return EpisodeRow(task, tuple(scene for scene in scenes if scene is not None), found)
+
+
+def _choose_steps(steps: int) -> list[int]:
+    """The steps whose frames are shown, evenly over the episode."""
+    return [round(number) for number in np.linspace(0, steps, FRAMES).tolist()]
+
+
+def _render(environment: BatchedEnvironment, scene: Scene | None) -> Array | None:
+    """The simulator's own frame, as large as it is painted; None where it renders none, or not here."""
+    height = WIDTH if scene is not None and scene.view == "above" else SIDE_HEIGHT
+    try:
+        return environment.frame(0, WIDTH * FINER, height * FINER)
+    except NoRendererError:
+        return None
 
 
 def draw_rows(rows: Sequence[EpisodeRow]) -> Any:
@@ -94,11 +149,15 @@ def draw_rows(rows: Sequence[EpisodeRow]) -> Any:
     picture = Image.new("RGB", (size[0] * FINER, size[1] * FINER), "white")
     for place, row in enumerate(rows):
         top = place * (height + LABEL)
-        steps = np.linspace(0, len(row.scenes) - 1, FRAMES).round().astype(int)
         write_text(picture, 2, top + 2, _describe_task(row.task), 13, INK)
-        for column, step in enumerate(steps.tolist()):
-            frame = ScenePainter(WIDTH, height, row.scenes[step]).paint_frame(show_place=with_ways)
-            write_text(frame, 5, 3, row.scenes[step].describe_moment(step), 11, INK)
+        for column, step in enumerate(_choose_steps(len(row.scenes) - 1)):
+            if step in row.rendered:
+                frame = Image.fromarray(row.rendered[step])
+            else:
+                painter = ScenePainter(WIDTH, height, row.scenes[step])
+                frame = painter.paint_frame(show_place=with_ways)
+            halo = 2 if step in row.rendered else 0
+            write_text(frame, 5, 3, row.scenes[step].describe_moment(step), 11, INK, halo=halo)
             picture.paste(frame, (column * (WIDTH + GAP) * FINER, (top + LABEL) * FINER))
         if with_ways:
             left = FRAMES * (WIDTH + GAP)

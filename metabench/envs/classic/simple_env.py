@@ -17,6 +17,7 @@ from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters
 from metabench.envs.classic.parameters import check_numbers, columns
 from metabench.envs.classic.teacher import ClassicTeacher
 from metabench.envs.family import TaskFamily, Teacher
+from metabench.envs.scene import MOVING, STILL, Capsule, Circle, Scene
 from metabench.envs.spaces import Array, Spaces
 
 LARGEST_MOVE = 10.0
@@ -36,6 +37,7 @@ class SimpleEnvironment(BatchedEnvironment):
         """Keep the spaces; lanes come with `reset`."""
         self.spaces = spaces
         self._state: Array = np.zeros(0)
+        self._limit: Array = np.zeros(0)
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Draw each lane's state from its seed."""
@@ -52,6 +54,15 @@ class SimpleEnvironment(BatchedEnvironment):
         move = np.clip(np.asarray(actions, np.float64)[:, 0], -LARGEST_MOVE, LARGEST_MOVE)
         self._state = np.clip(self._state + move, -self._limit, self._limit)
         return BatchStep(self._observation(), -np.abs(self._state), np.zeros(len(move), bool))
+
+    def scene(self, lane: int) -> Scene:
+        """The number on its line, which ends where it is clipped; the cross is zero."""
+        limit, state = float(self._limit[lane]), float(self._state[lane])
+        line = Capsule(((-limit, 0.0), (limit, 0.0)), 0.015 * limit, STILL)
+        number = Circle((state, 0.0), 0.08 * limit, MOVING)
+        return Scene(
+            "above", (0.0, 0.0), (line, number), goal=(0.0, 0.0), width=2.4 * limit, marks=False
+        )
 
     def _observation(self) -> Array:
         return self._state[:, None].astype(np.float32)

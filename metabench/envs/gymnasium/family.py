@@ -8,9 +8,11 @@ the suite names the entries that are shown. The task's success is what the envir
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
 import re
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -115,6 +117,7 @@ class GymnasiumLanes(BatchedEnvironment):
         """Make lanes as `family` does; they come with `reset`."""
         self._lanes: list[gymnasium.Env[Any, Any]] = []
         self._family = family
+        self._rendered = False
         self.spaces = family.spaces(horizon)
         self._parameters: list[TaskParameters] = []
 
@@ -155,6 +158,17 @@ class GymnasiumLanes(BatchedEnvironment):
             self._observation.copy(), reward, self._ended.copy(), success if has_success else None
         )
 
+    def frame(self, lane: int, width: int, height: int) -> Array | None:
+        """What the environment itself renders, made to fit; None where it does not render `rgb_array`."""
+        from metabench.envs.gymnasium.pictures import render_fitting
+
+        picture = render_fitting(self._lanes[lane], width, height)
+        if picture is not None and not self._rendered:
+            self._rendered = True
+            # Before OpenGL itself ends with the process: closed later, viewers complain.
+            atexit.register(_close_living, weakref.ref(self))
+        return picture
+
     def _observe(self, lane: int, observation: Any) -> None:
         from metabench.envs.gymnasium.spaces import flatten_observations
 
@@ -173,6 +187,12 @@ class GymnasiumLanes(BatchedEnvironment):
     def __del__(self) -> None:
         """Close the environments: some hold windows or files."""
         self._close()
+
+
+def _close_living(lanes: weakref.ref[GymnasiumLanes]) -> None:
+    living = lanes()
+    if living is not None:
+        living._close()
 
 
 class GymnasiumFamily(TaskFamily):
@@ -232,6 +252,7 @@ class GymnasiumFamily(TaskFamily):
         Raises:
             MetabenchError: there is none, it cannot be made, or it has other spaces than those declared.
         """
+        from metabench.envs.gymnasium.pictures import find_render_mode
         from metabench.envs.gymnasium.spaces import check_declared
 
         if "recorded" in parameters:
@@ -241,7 +262,9 @@ class GymnasiumFamily(TaskFamily):
                 'suite.toml parameters = { environment = "Hopper-v5" }'
             )
         environment, arguments = parameters["environment"], parameters.get("arguments", {})
-        made = _make_registered(environment, max_episode_steps=-1, **arguments)
+        mode = find_render_mode(environment)  # not every constructor takes one
+        rendering = {} if mode is None else {"render_mode": mode}
+        made = _make_registered(environment, max_episode_steps=-1, **arguments, **rendering)
         try:
             check_declared(self.declared, made.observation_space, made.action_space)
         except ValueError as error:

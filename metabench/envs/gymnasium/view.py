@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, TaskParameters
-from metabench.envs.scene import MOVING, Circle, Scene
-from metabench.envs.scene_painter import METRE, ScenePainter
+from metabench.envs.lane_painter import LanePainter, has_pictures
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError
 
 WIDTH, SIDE_HEIGHT = 480, 360
 """Pixels of a picture; one seen from above is a square."""
-
-CARD_WIDTH = 150
-"""Pixels that a scene which does not say how wide it is was made for."""
 
 
 def observation_space(spaces: Spaces) -> gymnasium.spaces.Box:
@@ -42,7 +38,8 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
     """A thin view of one lane in one task; the numbers are those of the batched environment.
 
     `terminated` says that the task ended the episode, `truncated` that the horizon did. `info["success"]` is there
-    where the family has a notion of success. `render` draws the lane flat, as reports do: it needs no OpenGL.
+    where the family has a notion of success. `render` shows what MuJoCo renders where it can do so (EGL or OSMesa, no
+    display), and else draws the lane flat, as reports do.
 
     A view can be copied and pickled in the midst of an episode where it knows how its environment is made: the copy
     acts the same actions from the same start, which leads to the same place.
@@ -75,7 +72,7 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
             raise MetabenchError(
                 f"render_mode {render_mode!r}: expected one of {self.metadata['render_modes']} or None"
             )
-        if render_mode is not None and type(environment).scene is BatchedEnvironment.scene:
+        if render_mode is not None and not has_pictures(environment):
             raise MetabenchError(
                 f"render_mode {render_mode!r}: {type(environment).__name__} has no pictures; expected None"
             )
@@ -88,7 +85,7 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
         self._make_again = make_again
         self._seed: int | None = None
         self._actions: list[Array] = []
-        self._reach = 1.0
+        self._painter: LanePainter | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -106,7 +103,8 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
         super().reset(seed=seed)
         self._seed = int(self.np_random.integers(2**63))
         self._actions = []
-        self._reach = 1.0
+        if self._painter is not None:
+            self._painter.begin()
         return self._environment.reset([self._parameters], [self._seed])[0].copy(), {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -145,31 +143,16 @@ class GymnasiumView(gymnasium.Env[Array, Any]):
             return None
         if self._seed is None:
             raise gymnasium.error.ResetNeeded("render before reset: an episode begins with reset")
-        scene = self._environment.scene(0)
-        if scene is None:
-            raise MetabenchError(f"{type(self._environment).__name__} has no pictures")
-        return self._paint(self._keep_in_sight(scene))
-
-    def _keep_in_sight(self, scene: Scene) -> Scene:
-        """The scene with a width; a point moves in a frame that stays, and grows where the point would leave it."""
-        if not scene.point:
-            return scene if scene.width else replace(scene, width=CARD_WIDTH / METRE)
-        places = [scene.root, *([scene.goal] if scene.goal else [])]
-        for shape in scene.shapes:
-            places += getattr(shape, "points", ())
-        self._reach = max(self._reach, *(1.1 * abs(number) for place in places for number in place))
-        dot = Circle(scene.root, 0.03 * self._reach, MOVING)
-        return replace(
-            scene, root=(0.0, 0.0), shapes=(*scene.shapes, dot), width=2 * self._reach, marks=False
-        )
-
-    @staticmethod
-    def _paint(scene: Scene) -> Array:
-        from PIL import Image
-
-        height = WIDTH if scene.view == "above" else SIDE_HEIGHT
-        painted = ScenePainter(WIDTH, height, scene).paint_frame(show_place=False)
-        return np.asarray(painted.resize((WIDTH, height), Image.Resampling.LANCZOS))
+        if self._painter is None:
+            scene = self._environment.scene(0)
+            square = scene is not None and scene.view == "above"
+            height = WIDTH if square else SIDE_HEIGHT
+            self._painter = LanePainter(self._environment, 0, WIDTH, height)
+            picture = self._painter.paint()
+            if self._painter.notice is not None:
+                warnings.warn(self._painter.notice, stacklevel=2)
+            return picture
+        return self._painter.paint()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What a copy is made of; raises `MetabenchError` where nobody said how the environment is made."""

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
-from metabench.envs.locomotion.picture import is_seen_from_above, project_limbs
+from metabench.envs.locomotion.picture import BodyRenderer, is_seen_from_above, project_limbs
 from metabench.envs.locomotion.simulator import Body, LaneSimulator
 from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array, Spaces
@@ -29,6 +29,7 @@ class LocomotionEnvironment(BatchedEnvironment):
         self.seconds = body.frame_skip * self.model.opt.timestep
         self._simulator = LaneSimulator(body.frame_skip, threads)
         self._parameters: tuple[TaskParameters, ...] = ()
+        self._renderer: BodyRenderer | None = None
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Put every lane at the nominal pose plus noise from its own seed."""
@@ -77,6 +78,13 @@ class LocomotionEnvironment(BatchedEnvironment):
             return Scene("above", root, tuple(limbs), direction=direction, caption=caption)
         middle = float(np.mean([[end[0] for end in limb.ends] for limb in limbs]))
         return Scene("side", (middle, 0.0), tuple(limbs), direction=direction, caption=caption)
+
+    def frame(self, lane: int, width: int, height: int) -> Array:
+        """The body as MuJoCo renders it, followed by the camera; raises `NoRendererError`."""
+        if self._renderer is None or self._renderer.size != (width, height):
+            self._renderer = BodyRenderer(self.model, width, height)
+        direction = self._wanted_direction(self._parameters[lane])
+        return self._renderer.render(self.positions[lane], direction)
 
     def _wanted_direction(self, parameters: TaskParameters) -> float | None:
         """The direction in the picture that the task wants, if it wants one in the plane."""

@@ -177,6 +177,11 @@ class MetaWorldLane:
         """`(3,)` the target of the episode, which the observation does not show."""
         return np.array(self._environment._target_pos, np.float64)
 
+    @property
+    def state(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """Model and data as they are now, for whoever renders them: to be read only."""
+        return self._model, self._data
+
     def scene(self) -> Scene:
         """Hand, objects and goal as discs, seen from above; the robot's base lies beyond the lower edge."""
         # The latest half of the observation: the hand at 0:3, the objects at 4:7 and 11:14, zeros where there is none.

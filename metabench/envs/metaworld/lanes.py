@@ -11,6 +11,7 @@ import numpy as np
 
 from metabench.envs.batched import BatchedEnvironment, BatchStep, TaskParameters, refuse_copy
 from metabench.envs.metaworld.lane import MetaWorldLane, compile_model
+from metabench.envs.metaworld.picture import TableRenderer
 from metabench.envs.metaworld.task import make_spaces, task_key
 from metabench.envs.scene import Scene
 from metabench.envs.spaces import Array
@@ -34,6 +35,7 @@ class MetaWorldLanes(BatchedEnvironment):
         self._lanes: list[MetaWorldLane] = []
         self._pools: dict[tuple[Any, ...], list[MetaWorldLane]] = {}
         self._models: dict[tuple[Any, ...], mujoco.MjModel] = {}
+        self._renderer: TableRenderer | None = None
 
     def reset(self, parameters: Sequence[TaskParameters], seeds: Sequence[int]) -> Array:
         """Start one episode a lane."""
@@ -76,6 +78,13 @@ class MetaWorldLanes(BatchedEnvironment):
     def scene(self, lane: int) -> Scene:
         """One lane's hand, objects and goal from above."""
         return self._lanes[lane].scene()
+
+    def frame(self, lane: int, width: int, height: int) -> Array:
+        """One lane's robot and table as MuJoCo renders them; raises `NoRendererError`."""
+        model, data = self._lanes[lane].state
+        if self._renderer is None or not self._renderer.fits(model, width, height):
+            self._renderer = TableRenderer(model, width, height)
+        return self._renderer.render(data)
 
     @property
     def goals(self) -> Array:

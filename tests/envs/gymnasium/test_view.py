@@ -38,13 +38,21 @@ def test_view_equals_the_batched_environment() -> None:
             assert "success" not in info
 
 
-@pytest.mark.parametrize("name", ["metabench/PointRobot-v2", "metabench/Tiny-v1"])
-def test_gymnasium_accepts_the_view(name: str) -> None:
-    env = gymnasium.make(f"metabench:{name}", task=1)
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("metabench/PointRobot-v2", 20),
+        ("metabench/Tiny-v1", 20),
+        pytest.param("metabench/CheetahVel-v2", 200, marks=pytest.mark.slow),
+    ],
+)
+def test_gymnasium_accepts_the_view(name: str, steps: int) -> None:
+    env = gymnasium.make(f"metabench:{name}", task=1, render_mode="rgb_array")
     assert env.spec is not None
-    assert env.spec.max_episode_steps == 20
+    assert env.spec.max_episode_steps == steps
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*drawn flat instead")
         warnings.filterwarnings("ignore", message=".*Box observation space.*infinity.*")
         check_env(env.unwrapped)
 

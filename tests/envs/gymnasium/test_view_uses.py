@@ -14,6 +14,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 import metabench
 from metabench import MetabenchError
 from metabench.envs import BatchedEnvironment
+from metabench.envs.gymnasium.view import GymnasiumView
 from metabench.errors import InvalidActionError
 from metabench.suites import load_suite
 
@@ -107,8 +108,20 @@ def test_no_pictures_is_the_default_and_others_are_refused() -> None:
     assert make("point-robot", render_mode=None).unwrapped.render() is None
     with pytest.raises(MetabenchError, match=r"render_mode 'human': expected one of \['rgb_array'\] or None"):
         make("point-robot", render_mode="human")
-    with pytest.raises(MetabenchError, match="SimpleEnvironment has no pictures"):
-        make("simple-env", render_mode="rgb_array")
+    with pytest.raises(MetabenchError, match="Blank has no pictures"):
+        GymnasiumView(Blank(), {}, render_mode="rgb_array")
+
+
+class Blank(BatchedEnvironment):
+    """Shows nothing."""
+
+    spaces = metabench.Spaces(1, 5, (-1.0,), (1.0,))
+
+    def reset(self, parameters, seeds):
+        return np.zeros((len(seeds), 1), np.float32)
+
+    def step(self, actions):
+        return metabench.BatchStep(np.zeros((len(actions), 1), np.float32), actions[:, 0], np.zeros(len(actions), bool))
 
 
 @pytest.mark.parametrize(("suite", "limit"), [("point-robot", 31), ("cheetah-vel", 205), ("point-robot", 7)])

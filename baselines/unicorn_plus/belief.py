@@ -44,9 +44,9 @@ class Belief:
         self.evidence = torch.zeros(lanes, len(codes), device=codes.device)
 
     def learn(self, lanes: Tensor, codes: Tensor, evidence: Tensor) -> None:
-        """Put codes `(C', code_dim)` with their evidence `(C',)` into some lanes, `(L,)` bool; others get a copy without any.
+        """Put codes `(C', code_dim)` with their evidence `(C',)` into some lanes, `(L,)` bool.
 
-        Lanes have equally many codes: where one is longer, the others repeat their first with no chance.
+        All lanes have equally many codes: where some have fewer, copies without any chance fill them up.
         """
         lanes = lanes.nonzero().squeeze(-1)
         missing = len(codes) - self.codes.shape[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..unicorn.config import SUITE_WEIGHTS, UnicornConfig
+from ..unicorn.config import UnicornConfig
 
 
 class UnicornPlusConfig(UnicornConfig):
@@ -20,7 +20,7 @@ class UnicornPlusConfig(UnicornConfig):
         description="exponent of a transition's likelihood: outcomes of one episode say less than as many of many",
     )
     probe_steps: int = Field(
-        5,
+        3,
         ge=0,
         description="first steps of a scored episode without support that are acted by a drawn code: who does not "
         "move learns nothing",
@@ -43,5 +43,3 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "relabelled": {"relabelled": 0.5},
 }
 """Ablations."""
-
-__all__ = ["SUITE_WEIGHTS", "VARIANTS", "UnicornPlusConfig"]

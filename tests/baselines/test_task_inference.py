@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from metabench import MethodError, Step, TrainingRun, load_data, load_method, load_suite
 
-FAMILY = ("focal", "csro", "corro", "unicorn", "unicorn-idaq")
+FAMILY = ("focal", "csro", "corro", "unicorn", "unicorn-idaq", "unicorn-plus")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 
 from metabench.envs.mujoco_renderer import find_backend
 from metabench.errors import NoRendererError
+from metabench.system.extras import say_installation
 from metabench.system.home import MINARI, home, minari_root
 
 GIB = 1 << 30
@@ -237,7 +238,7 @@ def _examine_extras() -> Iterator[Diagnosis]:
         try:
             yield Diagnosis("ok", f"extra {extra}", f"{package} {version(package)}")
         except PackageNotFoundError:
-            message = f"not installed; {purpose} needs it: pip install 'metabench[{extra}]'"
+            message = f"not installed; {purpose} needs it: {say_installation(extra)}"
             yield Diagnosis("note", f"extra {extra}", message)
 
 

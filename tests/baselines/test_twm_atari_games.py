@@ -20,7 +20,7 @@ from metabench.errors import CancelledError
 pytestmark = pytest.mark.slow
 
 
-ale_py = pytest.importorskip("ale_py", reason="needs ale-py: pip install 'metabench[atari]'")
+ale_py = pytest.importorskip("ale_py", reason="needs ale-py: pip install ale-py")
 
 
 def emulator(name: str, seed: int):

@@ -42,5 +42,5 @@ def test_mistakes_get_one_line_before_anything_acts(tmp_path, capsys, monkeypatc
     assert "policy 'blind': expected --suite, the suite to act in" in refuse(capsys, "blind", "--out", gif)
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     message = refuse(capsys, *words, str(tmp_path / "episode.mp4"))
-    assert "needs the package av: pip install 'metabench[video]'" in message
+    assert "needs the package av: pip install 'av>=14'" in message
     assert not list(tmp_path.iterdir())

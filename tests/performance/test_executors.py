@@ -47,7 +47,7 @@ def place(tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A Ray cluster whose head runs no cells; this process is connected to it."""
-    ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'metabench[ray]'")
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_register_timeout_seconds", "900")  # a busy machine starts processes slowly
         patch.setenv("RAY_raylet_start_wait_time_s", "900")

@@ -83,7 +83,7 @@ class AtariGame:
             from ale_py import Action, ALEInterface, LoggerMode, roms
         except ImportError as error:
             raise MetabenchError(
-                f"game {name!r} needs ale-py, which is not installed; expected: pip install 'metabench[atari]'"
+                f"game {name!r} needs ale-py, which is not installed; expected: pip install ale-py"
             ) from error
         rom = roms.get_rom_path(GAMES[name].rom)
         if rom is None:

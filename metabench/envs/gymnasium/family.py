@@ -24,6 +24,7 @@ from metabench.envs.declared_spaces import DeclaredSpaces
 from metabench.envs.family import NoTeacher, TaskFamily, Teacher
 from metabench.envs.spaces import Array, Spaces
 from metabench.errors import MetabenchError, NoEnvironmentError, SimulationError
+from metabench.system.extras import say_installation
 
 if TYPE_CHECKING:
     import gymnasium
@@ -86,9 +87,7 @@ def _make_registered(environment: str, **arguments: Any) -> gymnasium.Env[Any, A
     package = environment.partition(":")[0].partition(".")[0] if ":" in environment else ""
     if package and importlib.util.find_spec(package) is None:
         remedy = (
-            f"pip install 'metabench[{EXTRAS[package]}]'"
-            if package in EXTRAS
-            else "install its package"
+            f"{say_installation(EXTRAS[package])}" if package in EXTRAS else "install its package"
         )
         raise MetabenchError(
             f"environment {environment!r} needs the package {package!r}, which is missing; {remedy}"

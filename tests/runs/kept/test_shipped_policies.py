@@ -92,10 +92,8 @@ def test_the_tasks_that_policies_were_published_in_are_test_tasks_still() -> Non
     assert {task: now[task] for task in TASKS_OF_BOTH} == then
 
 
-def test_every_baseline_has_one_but_those_that_are_too_large_or_the_suites() -> None:
-    names = {each.name for each in SHIPPED if each.suite == "point-robot"}
-    left_out = {"oswm-published", "oswm-published-small", "blind"}  # the blind policy ships with the suite
-    left_out |= {
+NOT_YET = set(
+    [
         "twm-published",
         "focal",
         "csro",
@@ -103,8 +101,20 @@ def test_every_baseline_has_one_but_those_that_are_too_large_or_the_suites() -> 
         "unicorn",
         "unicorn-idaq",
         "unicorn-plus",
-    }  # no record is published yet
-    left_out |= {"borel", "macaw-lite", "ad", "dpt", "dpt-own-actions"}
+        "borel",
+        "macaw-lite",
+        "ad",
+        "dpt",
+        "dpt-own-actions",
+    ]
+)
+"""No record of theirs is published yet, or none of a policy that is small enough."""
+
+
+def test_every_baseline_has_one_but_those_that_are_too_large_or_the_suites() -> None:
+    names = {each.name for each in SHIPPED if each.suite == "point-robot"}
+    left_out = {"oswm-published", "oswm-published-small", "blind"}  # the blind policy ships with the suite
+    left_out |= NOT_YET
     assert names == {name for name, method in find_registered_methods().items() if method.built_in} - left_out
 
 

@@ -26,6 +26,7 @@ class UnicornPlus(TaskInferenceMethod):
     config: UnicornPlusConfig
     variants = VARIANTS
     suite_settings = SUITE_WEIGHTS
+    predicts = True
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:

@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, DataError, Episode, Spaces, Step, load_state, save_state
+from metabench import (
+    Array,
+    DataError,
+    Episode,
+    Prediction,
+    Spaces,
+    Step,
+    load_state,
+    save_state,
+)
 
 from ..common.task_inference.policy import TaskInferencePolicy, load_task_inference
 from ..common.task_inference.train import Trained
@@ -54,21 +63,8 @@ class UnicornPlusPolicy(TaskInferencePolicy):
                 sums = [self._sum_embeddings([episode]) for episode in episodes]
                 own = torch.stack([total / count for total, count in sums])
                 codes = torch.cat([codes, own])
-            before, actions, rewards, after = (
-                np.concatenate(each)
-                for each in zip(
-                    *(
-                        (
-                            episode.observations[:-1],
-                            episode.actions,
-                            episode.rewards,
-                            episode.observations[1:],
-                        )
-                        for episode in episodes
-                    ),
-                    strict=True,
-                )
-            )
+            parts = zip(*map(split_episode, episodes), strict=True)
+            before, actions, rewards, after = (np.concatenate(each) for each in parts)
             evidence = self._measure(before, actions, rewards, after, codes.unsqueeze(0)).sum(0)
             mine = np.array([each == group for each in self._groups])
             self._belief.learn(torch.as_tensor(mine, device=self._device), codes, evidence)
@@ -132,6 +128,52 @@ class UnicornPlusPolicy(TaskInferencePolicy):
         has_one = torch.as_tensor(step.active & (step.timestep > 0), device=self._device)
         self._belief.evidence += evidence * has_one.unsqueeze(-1)
 
+    @torch.no_grad()
+    def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
+        """What the decoders say under the belief after support and prefix: the mixture's means and deviations.
+
+        Every code follows its own way from the last observation; ends they know none of.
+        """
+        scales, device = self._trained.scales, self._device
+        codes = self._belief.codes  # (lanes, C, code_dim)
+        evidence = self._belief.evidence.clone()
+        for lane, episode in enumerate(prefix):
+            if len(episode):
+                evidence[lane] += self._measure(
+                    *split_episode(episode), codes[lane : lane + 1]
+                ).sum(0)
+        weights = torch.softmax(evidence * self._config.temper, -1).unsqueeze(-1)  # (lanes, C, 1)
+        now = np.stack([episode.observations[-1] for episode in prefix])
+        state = torch.as_tensor(now, device=device).unsqueeze(1).expand(-1, codes.shape[1], -1)
+        features = torch.as_tensor(self._spaces.action_features(actions), device=device)
+        found: list[tuple[Tensor, ...]] = []
+        for action in features.unbind(1):
+            seen = torch.cat(
+                [scales.scale_observation(state), action.unsqueeze(1).expand(*codes.shape[:2], -1)],
+                -1,
+            )
+            (change, change_spread), (reward, reward_spread) = self._decoder(
+                torch.cat([seen, codes], -1)
+            )
+            unit, pay = scales.get_buffer("change"), scales.get_buffer("reward")
+            state = state + change * unit
+            found.append(
+                (
+                    *mix(state, (change_spread / 2).exp() * unit, weights),
+                    *mix(reward * pay, (reward_spread / 2).exp() * pay, weights),
+                )
+            )
+        states, state_deviations, rewards, reward_deviations = (
+            torch.stack(each, 1).cpu().numpy() for each in zip(*found, strict=True)
+        )
+        return Prediction(
+            states,
+            rewards[..., 0],
+            np.zeros(actions.shape[:2], np.float32),
+            state_deviations,
+            reward_deviations[..., 0],
+        )
+
     def parameter_count(self) -> int:
         """The decoders act as well."""
         return super().parameter_count() + sum(each.numel() for each in self._decoder.parameters())
@@ -140,6 +182,23 @@ class UnicornPlusPolicy(TaskInferencePolicy):
         """Write what unicorn's policy writes, and the decoders."""
         super().save(folder)
         save_state(dict(self._decoder.state_dict()), folder / DECODER)
+
+
+def split_episode(episode: Episode) -> tuple[Array, Array, Array, Array]:
+    """Observations, actions, rewards and what these led to, of all its transitions."""
+    return (
+        episode.observations[:-1],
+        episode.actions,
+        episode.rewards,
+        episode.observations[1:],
+    )
+
+
+def mix(means: Tensor, deviations: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation `(lanes, size)` of mixtures of C Gaussians `(lanes, C, size)` with weights `(lanes, C, 1)`."""
+    mean = (weights * means).sum(1)
+    variance = (weights * (deviations.square() + (means - mean.unsqueeze(1)).square())).sum(1)
+    return mean, variance.sqrt()
 
 
 def load_unicorn_plus(folder: Path, spaces: Spaces, name: str) -> UnicornPlusPolicy:

@@ -114,6 +114,31 @@ def test_a_policy_without_its_decoders_is_refused(policy, data, tmp_path):
         load_method("unicorn-plus", preset="tiny").load(tmp_path, data.spaces)
 
 
+def test_a_prediction_is_the_mixture_of_what_each_code_foretells(policy, data):
+    """One lane, one step: against the decoders asked code by code."""
+    episode = data.episode(0)
+    policy.reset([0], [0])
+    actions = episode.actions[None, :1]
+    start = Episode(episode.observations[:1], episode.actions[:0], episode.rewards[:0], False, False)
+    found = policy.predict([start], actions)
+    scales, codes = policy._trained.scales, policy._trained.codes
+    observation = torch.as_tensor(episode.observations[:1])
+    features = torch.as_tensor(data.spaces.action_features(actions[:, 0]))
+    means, spreads = [], []
+    with torch.no_grad():
+        for code in codes:
+            inputs = torch.cat([scales.scale_observation(observation), features, code[None]], -1)
+            (change, _), (reward, log_variance) = policy._decoder(inputs)
+            means.append(float(reward * scales.get_buffer("reward")))
+            spreads.append(float((log_variance / 2).exp() * scales.get_buffer("reward")))
+    second = np.mean(np.square(means) + np.square(spreads))
+    assert float(found.rewards[0, 0]) == pytest.approx(np.mean(means), abs=1e-5)
+    assert float(found.reward_deviations[0, 0]) == pytest.approx(np.sqrt(second - np.mean(means) ** 2), rel=1e-4)
+    if len(codes) == 1:
+        expected = observation + change * scales.get_buffer("change")
+        np.testing.assert_allclose(found.observations[0, 0], expected[0], rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_what_was_tried_is_not_taken_for_what_pays():
     """In the data a task's arm is the one that is pulled; here two arms are pulled that do not pay: it is the third."""

@@ -34,12 +34,13 @@ def repository_files(*paths: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the repository's files: nothing that lies about can slip in."""
+    """The wheel, built from the sdist that is built from a copy of the repository's files: nothing else can slip in."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in repository_files("pyproject.toml", "README.md", "LICENSE", *FOLDERS):
         (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / "source" / name)
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, folder / "source", cwd=folder)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, folder / "source", cwd=folder)
+    assert len([*folder.glob("metabench-*.tar.gz")]) == 1
     (built,) = folder.glob("metabench-*.whl")
     return built
 
@@ -86,6 +87,7 @@ def test_the_command_works_from_the_wheel(installation: Path, tmp_path: Path) ->
     listed = run(metabench, "list", cwd=tmp_path, **places)
     assert "point-robot" in listed
     assert "meta-dt-plus" in listed
+    assert "\n0 wrong" in run(metabench, "doctor", cwd=tmp_path, OMP_NUM_THREADS="1", **places)
     cells = ["--dataset", "medium", "--method", "random,bc", "--preset", "tiny", "--seeds", "1"]
     run(metabench, "run", "tiny", *cells, cwd=tmp_path, OMP_NUM_THREADS="1", **places)
     records = sorted(str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.json.gz"))

@@ -63,12 +63,13 @@ def _write_help(text: str) -> str:
 
 
 def _name(parameter: Any) -> str:
+    value = (parameter.metavar or parameter.name.replace("_", "-")).upper()
     if parameter.param_type_name == "argument":
-        return f"`{parameter.human_readable_name}`"
-    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    if getattr(parameter, "is_flag", False):
-        return names
-    return f"{names} {parameter.metavar or parameter.type.name.upper()}"
+        return f"`{value}`"
+    names = [*parameter.opts, *parameter.secondary_opts]
+    if not getattr(parameter, "is_flag", False):
+        names[0] += f" {value}"
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _meaning(parameter: Any) -> str:

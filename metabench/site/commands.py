@@ -77,6 +77,10 @@ def _meaning(parameter: Any) -> str:
     if parameter.required:
         return f"{text} (required)"
     default = parameter.default
-    if default in (None, False, ()) or callable(default) or not isinstance(default, str | int | float):
+    if (
+        default in (None, False, ())
+        or callable(default)
+        or not isinstance(default, str | int | float)
+    ):
         return text
     return f"{text} (default: `{default}`)" if "default:" not in text else text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +14,57 @@ from metabench.site.tables import write_cell, write_table
 
 Schema = Mapping[str, Any]
 
+MEANINGS = {
+    "adapt_calls": "calls of Policy.adapt",
+    "behaviours": "datasets whose trajectories were predicted",
+    "command": "what was typed",
+    "dataset": "what was learned from",
+    "dataset_version": "of the dataset's recipe",
+    "device": "where it was trained",
+    "episodes": "how many",
+    "git_dirty": "whether its checkout had changes that were not committed",
+    "git_revision": "of metabench's checkout, if it lies in one",
+    "method": "its name, with a variant after a slash",
+    "method_version": "rises whenever an unchanged configuration gives other results",
+    "observations": "squared errors of observations, a row a shot count",
+    "observations_90": "the same of the central 90 %",
+    "packages": "versions of the packages that results depend on",
+    "prefixes": "numbers of first steps that the policy saw",
+    "preset": "the budget and size",
+    "privileged": "whether it knows more than a method may: it is never ranked",
+    "protocol": "the version of the evaluation's rules",
+    "rewards": "squared errors of rewards, a row a shot count",
+    "rewards_50": "of rewards; null without predicted deviations",
+    "rewards_90": "the same of the central 90 %",
+    "role": "what it is the code of",
+    "rows": "one an episode",
+    "seconds_acting": "in Policy.act",
+    "seconds_adapting": "in Policy.adapt",
+    "seconds_predicting": "in Policy.predict",
+    "seconds_training": "in Method.train",
+    "seed": "of training and of the policy's acting",
+    "shots": "support episodes that the policy was given",
+    "split": "which tasks",
+    "steps": "how far ahead",
+    "suite": "its name",
+    "suite_version": "rises whenever tasks, rules or references change",
+    "threads": "of the training",
+    "track": "where support came from",
+    "training_tasks": "how many tasks the data are of",
+}
+"""Of keys that say it by their name in the code, where the schema has nothing: the record's is frozen."""
+
 
 def describe_record() -> str:
     """All keys of a record, as a file has them."""
+    from metabench.evaluation.rows import Row
     from metabench.runs.kept.record import Record
 
-    return describe_model(Record)
+    lines = re.findall(r"^    (\w+): (.*)$", inspect.getdoc(Row) or "", re.MULTILINE)
+    columns = write_table(
+        ("column", "meaning"), [(f"`{name}`", write_cell(text)) for name, text in lines]
+    )
+    return f"{describe_model(Record)}\n\n## Row\n\nOne episode in a task.\n\n{columns}"
 
 
 def describe_suite_file() -> str:
@@ -35,13 +82,14 @@ def describe_model(model: type[BaseModel], mode: Any = "serialization") -> str:
     parts: list[str] = []
     for name in order:
         entry: Schema = schema if name == model.__name__ else named[name]
-        order += [each for each in _list_references(entry) if each not in order]
+        found = dict.fromkeys(_list_references(entry))
+        order += [each for each in found if each not in order and named[each].get("properties")]
         parts.append(f"## {name}")
         if entry.get("description"):
             parts.append(write_cell(str(entry["description"])))
         required = set(entry.get("required", ()))
         rows = [
-            (f"`{key}`", _name_type(value), _describe_key(value, key in required))
+            (f"`{key}`", _name_type(value), _describe_key(key, value, key in required, named))
             for key, value in entry.get("properties", {}).items()
         ]
         parts.append(write_table(("key", "type", "meaning"), rows))
@@ -77,7 +125,12 @@ def _name_type(schema: Schema) -> str:
         return _name_array(schema)
     if kind == "object":
         return _name_object(schema)
-    words = {"string": "text", "boolean": "true or false", "null": "none", "integer": "whole number"}
+    words = {
+        "string": "text",
+        "boolean": "true or false",
+        "null": "none",
+        "integer": "whole number",
+    }
     return words.get(kind, str(kind)) + _name_limits(schema)
 
 
@@ -101,13 +154,22 @@ def _name_object(schema: Schema) -> str:
 
 
 def _name_limits(schema: Schema) -> str:
-    limits = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+    limits = (
+        ("minimum", "≥"),
+        ("exclusiveMinimum", ">"),
+        ("maximum", "≤"),
+        ("exclusiveMaximum", "<"),
+    )
     found = [f"{sign} {schema[key]:g}" for key, sign in limits if key in schema]
     return f" {', '.join(found)}".replace("<", "&lt;").replace(">", "&gt;") if found else ""
 
 
-def _describe_key(schema: Schema, required: bool) -> str:
-    text = write_cell(str(schema.get("description", "")))
+def _describe_key(key: str, schema: Schema, required: bool, named: Mapping[str, Schema]) -> str:
+    """What the schema says of the key; else what it says of the model that stands there, or `MEANINGS`."""
+    models = [named[name] for name in _list_references(schema)]
+    of_model = str(models[0].get("description", "")).partition("\n\n")[0] if models else ""
+    of_model = of_model[:1].lower() + of_model[1:].removesuffix(".")
+    text = write_cell(str(schema.get("description") or MEANINGS.get(key) or of_model))
     default = schema.get("default")
     if required or "default" not in schema or default is None:
         return text

@@ -18,7 +18,7 @@ from metabench.runs.sweep import read_sweep
 from metabench.site.commands import describe_commands
 from metabench.site.hooks import REFERENCES
 from metabench.site.pages import list_links
-from metabench.site.schemas import describe_record, describe_suite_file
+from metabench.site.schemas import MEANINGS, describe_record, describe_suite_file
 
 from ..pages import PAGES, PRINTS, READ, ROOT, RUN, Reader, read_blocks, read_page
 
@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_blocks_are_run_or_are_output(page: str) -> None:
     blocks = read_blocks(page)
     assert 2 * len(blocks) == len(re.findall(r"^ *```", read_page(page), re.MULTILINE)), "an odd or indented fence"
-    for before, block in zip([None, *blocks], blocks):
+    for before, block in zip([None, *blocks], blocks, strict=False):
         assert block.language in (*RUN, *READ), f"{block.language!r} of {block.text!r:.60}"
         assert block.title != PRINTS or (before is not None and before.language == "python")
         if block.language == "python":
@@ -78,16 +78,27 @@ def test_the_reference_of_the_api_holds_every_public_name() -> None:
 
 
 def test_references_are_asked_for_by_pages() -> None:
-    asked = [name for page in PAGES for name in re.findall(r"^<!-- reference: (\S+) -->$", read_page(page), re.MULTILINE)]
+    asked = [
+        name for page in PAGES for name in re.findall(r"^<!-- reference: (\S+) -->$", read_page(page), re.MULTILINE)
+    ]
     assert sorted(asked) == sorted(REFERENCES)
 
 
 def test_the_reference_of_schemas_holds_every_key() -> None:
     record, suite = describe_record(), describe_suite_file()
     assert "| `seconds_training` | number ≥ 0 |" in record
-    assert "| `collections` | list of [Collection](#collection) |" in record
-    assert "| `validation` | true or false | a training task that methods hold out to choose by (default: `false`) |" in suite
+    assert "| `collections` | list of [Collection](#collection) | the unscored support" in record
+    assert (
+        "| `validation` | true or false | a training task that methods hold out to choose by (default: `false`) |"
+        in suite
+    )
     assert "## TaskEntry" in suite
+    for text in (record, suite):
+        assert re.findall(r"^\| `\w+` \|.*\| *\|$", text, re.MULTILINE) == [], "keys without a meaning"
+        headings = re.findall(r"^## (\w+)$", text, re.MULTILINE)
+        assert len(headings) == len(set(headings))
+        assert set(re.findall(r"\]\(#(\w+)\)", text)) <= {heading.lower() for heading in headings}
+    assert set(re.findall(r"^\| `(\w+)`", record, re.MULTILINE)) >= set(MEANINGS)
 
 
 @pytest.mark.slow

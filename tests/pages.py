@@ -71,12 +71,17 @@ def read_blocks(page: str) -> list[Block]:
 
 
 def make_small(text: str) -> str:
-    """The same with the suite `tiny`, the preset `tiny` and at most two seeds."""
-    text = re.sub(r"\bpoint-robot-v\d+\b", "tiny-v1", text)
-    text = re.sub(r"\bpoint-robot\b(?!/)", "tiny", text)
+    """The same with the suite `tiny`, the preset `tiny` and at most two seeds; papers name their suites themselves."""
+    lines = [line if line.startswith("metabench reproduce") else _name_tiny(line) for line in text.splitlines()]
+    text = "\n".join(lines) + "\n"
     text = re.sub(r"--preset \w+", "--preset tiny", text)
     text = re.sub(r'preset ?= ?"\w+"', 'preset="tiny"', text)
     return re.sub(r"--seeds \d+", "--seeds 2", text)
+
+
+def _name_tiny(line: str) -> str:
+    line = re.sub(r"\bpoint-robot/(\w+)-v\d+\b", r"tiny/\1-v1", line)
+    return re.sub(r"\bpoint-robot\b", "tiny", re.sub(r"\bpoint-robot-v\d+\b", "tiny-v1", line))
 
 
 class Reader:

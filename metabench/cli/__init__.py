@@ -123,12 +123,14 @@ class _Verbs(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words; raises `MetabenchError` if one is empty, as an unset variable of the shell leaves it."""
         _refuse_empty(args)
+        if args and args[0] == "help" and not any(word.startswith("-") for word in args):
+            args = [*args[1:], "--help"]  # as git, pip and cargo have it
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The verb that `args` begin with; raises `UnknownNameError`."""
         if args and not args[0].startswith("-") and args[0] not in VERBS:
-            raise UnknownNameError("verb", args[0], VERBS)
+            raise UnknownNameError("verb", args[0], {*VERBS, "help"})
         return super().resolve_command(ctx, args)
 
 

@@ -22,13 +22,14 @@ def check(
     """Run a method or a suite through its contract, one line a check; exit status 1 if any fails.
 
     A method is run on two tiny suites; a suite's lanes, tasks and teacher are
-    tried out. Lines that begin with "note" tell what is no mistake.
+    tried out, in a process of their own: code that exits or crashes fails.
+    Lines that begin with "note" tell what is no mistake.
     """
-    from metabench.checks.suite import iterate_named_checks
+    from metabench.checks.apart import iterate_checks_apart
 
     console = Console(soft_wrap=True, highlight=False)
     failed = total = 0
-    for finding in iterate_named_checks(name, preset=preset):
+    for finding in iterate_checks_apart(name, preset=preset):
         total += 1
         where = f"{finding.suite}: " if finding.suite else ""
         line = escape(f"{where}{finding.title}: {finding.expected}")

@@ -102,6 +102,33 @@ app.command()(submissions.verify)
 
 
 @app.command()
+def fill(
+    documents: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Markdown files with marks")
+    ],
+    leaderboard: Annotated[
+        Path, typer.Option(help="the aggregates that `leaderboard build` has written")
+    ] = Path("leaderboard/leaderboard.json"),
+) -> None:
+    """Write published tables and scores into documents, between marks such as <!-- table: core cpu 8 -->."""
+    from metabench.errors import DataError
+    from metabench.leaderboard.export.document_tables import fill_document
+    from metabench.leaderboard.records import load_leaderboard
+    from metabench.system.writing import write_whole
+
+    board = load_leaderboard(leaderboard)
+    for path in documents:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read: {error}; expected a Markdown file") from error
+        filled = fill_document(text, board)
+        if filled != text:
+            write_whole(path, filled)
+        typer.echo(f"{path}: {'as it was' if filled == text else 'written'}")
+
+
+@app.command()
 def export(
     form: Annotated[
         str,

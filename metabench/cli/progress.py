@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 if TYPE_CHECKING:
     from metabench.methods.training_run import TrainingProgress
@@ -18,26 +27,39 @@ LINE_SECONDS = 20.0
 """Least time between two lines where there is no terminal."""
 
 
+def make_bar(console: Console, *details: ProgressColumn) -> Progress:
+    """Bars that fit any terminal: bar, count and time left first, then what is done, cut where the line ends.
+
+    Args:
+        console: where they are drawn; nothing is where that is no terminal.
+        details: columns after the description.
+    """
+    words = TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1))
+    return Progress(
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        words,
+        *details,
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not console.is_terminal,
+    )
+
+
 @contextmanager
 def show_progress(console: Console, label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar that restarts with each stage of the work."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(label, total=None)
+    with make_bar(console) as bar:
+        task = bar.add_task(escape(label), total=None)
         current = ""
 
         def update(stage: str, done: int, total: int) -> None:
             nonlocal current
             if stage != current:
                 current = stage
-                bar.reset(task, total=total, description=f"{label}: {stage}")
+                bar.reset(task, total=total, description=escape(f"{label}: {stage}"))
             bar.update(task, completed=done)
 
         yield update

@@ -44,7 +44,8 @@ def run(
         ),
     ],
     dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", "-d", help="datasets: medium,expert")
+        list[str] | None,
+        typer.Option("--dataset", "-d", help="datasets: medium,expert (default: medium)"),
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -173,10 +174,10 @@ def run(
         _check_sweep_alone(suites, dataset, method, preset, seeds, set_, track)
         sweep = read_sweep(Path(suites[0]))
     else:
-        _check_names_given(read_names(suites, "SUITE"), dataset, method)
+        _check_methods_given(method)
     request = RunRequest(
         suites=read_names(suites, "SUITE"),
-        datasets=read_names(dataset or [], "--dataset"),
+        datasets=read_names(dataset or ["medium"], "--dataset"),
         methods=read_names(method or [], "--method"),
         preset=preset or "cpu",
         seeds=read_seeds(seeds or "1"),
@@ -249,19 +250,10 @@ def run(
         raise typer.Exit(2 if left_out else BUSY)
 
 
-def _check_names_given(
-    suites: Sequence[str], dataset: list[str] | None, method: list[str] | None
-) -> None:
-    """Suites need datasets and methods beside them; what there is is told."""
+def _check_methods_given(method: list[str] | None) -> None:
+    """Suites need methods beside them; what there is is told."""
     from metabench.methods.registry import list_methods
-    from metabench.suites import load_suite
 
-    if not dataset:
-        known = [(name, load_suite(name).entry.datasets) for name in suites]
-        told = "; ".join(f"{name} has {', '.join(sorted(datasets))}" for name, datasets in known)
-        raise MetabenchError(
-            f"--dataset: expected at least one name (or a sweep file in place of the suites); {told}"
-        )
     if not method:
         raise MetabenchError(
             "--method: expected at least one name (or a sweep file in place of the suites): "

@@ -8,20 +8,18 @@ from typing import Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID, TextColumn
+from rich.table import Column
 
+from metabench.cli.progress import make_bar
 from metabench.runs.executors.events import Event
 from metabench.runs.planned_cell import PlannedCell
 
 LINE_SECONDS = 20.0
 """Least time between two lines of one cell where there is no terminal."""
+
+METRICS_WIDTH = 110
+"""Columns of a terminal from which there is room for losses beside a cell's name and stage."""
 
 
 class Display(Protocol):
@@ -50,20 +48,13 @@ def make_display(console: Console, cells: Callable[[], Sequence[PlannedCell]]) -
 
 
 class Bars:
-    """One bar for all cells, and one for each that is running: stage, updates, loss, time left."""
+    """One bar for all cells, and one for each that runs: updates, time left, name and stage, and losses if they fit."""
 
     def __init__(self, console: Console, cells: Callable[[], Sequence[PlannedCell]]) -> None:
         """Show on `console`."""
         self._cells = cells
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[metrics]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
+        metrics = TextColumn("{task.fields[metrics]}", table_column=Column(no_wrap=True))
+        self._progress = make_bar(console, *[metrics] * (console.width >= METRICS_WIDTH))
         self._bars: dict[int | str, TaskID] = {}
         self._stages: dict[int, str] = {}
 
@@ -95,8 +86,9 @@ class Bars:
             ):  # a new bar, so that the time left is that of the stage
                 self._remove(event.index)
                 self._stages[event.index] = event.stage
+            name = _shorten(cells, event.index)
             self._update(
-                event.index, f"{label}  {event.stage}", event.done, event.total, event.metrics
+                event.index, f"{name}  {event.stage}", event.done, event.total, event.metrics
             )
         elif event.kind != "started":
             self._remove(event.index)
@@ -127,6 +119,17 @@ class Bars:
     def _remove(self, key: int | str) -> None:
         if key in self._bars:
             self._progress.remove_task(self._bars.pop(key))
+
+
+def _shorten(cells: Sequence[PlannedCell], index: int) -> str:
+    """A cell's name without what all of them share: `meta-dt seed 3` where there is one suite and one dataset."""
+    cell = cells[index].cell
+    told = [
+        *[cell.suite] * (len({each.cell.suite for each in cells}) > 1),
+        *[cell.dataset] * (len({each.cell.dataset for each in cells}) > 1),
+        cells[index].label.removeprefix(f"{cell.suite} {cell.dataset} "),
+    ]
+    return " ".join(told)
 
 
 class Lines:

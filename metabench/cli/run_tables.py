@@ -26,7 +26,7 @@ def show_plan(
         time = (
             "" if cell.state != "waiting" else "unknown" if seconds is None else duration(seconds)
         )
-        line = f"{cell.state:8} {time:>7} {cell.record_path}{note}"
+        line = f"{cell.state:8} {time:>7} {cell.label}: {cell.record_path}{note}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     waiting = [
         seconds for cell, seconds in zip(planned, estimates, strict=True) if cell.state == "waiting"

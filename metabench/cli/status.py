@@ -14,21 +14,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from metabench.errors import MetabenchError
+
 if TYPE_CHECKING:
     from metabench.runs.status import CellStatus
 
 
 def status(
     target: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="[RESULTS|SWEEP.toml]",
-            help="a results folder, or the sweep file that fills one",
+            help="a results folder, or the sweep file that fills one (default: results)",
         ),
-    ] = Path("results"),
-    results: Annotated[Path, typer.Option(help="with a sweep file: where its records go")] = Path(
-        "results"
-    ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="the results folder; with a sweep file: the one that it fills"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print every cell as JSON")] = False,
 ) -> None:
     """Show what has become of cells; any number of machines may be running them.
@@ -39,12 +42,15 @@ def status(
     from metabench.runs.status import inspect_planned_cells, inspect_results
     from metabench.runs.sweep import is_sweep_file, plan_sweep, read_sweep
 
-    if is_sweep_file(target.name):
-        cells = inspect_planned_cells(
-            plan_sweep(read_sweep(target), RunRequest([], [], [], results=results))
+    if target is not None and is_sweep_file(target.name):
+        request = RunRequest([], [], [], results=results or Path("results"))
+        cells = inspect_planned_cells(plan_sweep(read_sweep(target), request))
+    elif target is not None and results is not None:
+        raise MetabenchError(
+            f"two results folders, {target} and --results {results}; expected one, or a sweep file (sweep.toml)"
         )
     else:
-        cells = inspect_results(target)
+        cells = inspect_results(target or results or Path("results"))
     if as_json:
         typer.echo(json.dumps([_plain(cell) for cell in cells]))
     else:

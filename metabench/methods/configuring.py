@@ -1,7 +1,8 @@
-"""Configurations: a preset with keys changed, and which keys those are."""
+"""Configurations: a preset with keys changed, which keys those are, and how people call it then."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from metabench.system.plain_values import make_plain
 
 if TYPE_CHECKING:
     from metabench.methods.contract import Config, Method
+
+_LONGEST_DETAIL = 60
 
 
 def find_overrides(method: Method, preset: str, suite: str) -> dict[str, Any]:
@@ -42,3 +45,29 @@ def configure(name: str, preset: Config, changes: Mapping[str, Any]) -> Config:
         key, problem = key_and_problem(error)
         what = f"configuration key {key!r}" if key else "configuration"
         raise MetabenchError(f"method {name!r}: {what}: {problem}") from error
+
+
+def label_method(method: str, overrides: Mapping[str, Any]) -> str:
+    """`meta-dt`, `meta-dt (no_context)`, `meta-dt (layers=2, no_prompt)`.
+
+    Args:
+        method: the name in records, `name` or `name/variant`. A variant speaks for its override where there is one.
+        overrides: where the configuration differs from the preset.
+    """
+    name, _, variant = method.partition("/")
+    settings = ", ".join(_format_setting(key, overrides[key]) for key in sorted(overrides))
+    detail = settings
+    if variant:
+        detail = variant if len(overrides) <= 1 else f"{variant}: {settings}"
+    if len(detail) > _LONGEST_DETAIL:
+        detail = detail[: _LONGEST_DETAIL - 1] + "…"
+    return f"{name} ({detail})" if detail else name
+
+
+def _format_setting(key: str, value: Any) -> str:
+    if value is True:
+        return key
+    text = (
+        value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    )
+    return f"{key}={text}"

@@ -6,12 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from metabench.report.drawing.html import (
-    as_float,
-    format_number,
-    format_tick,
-    spell_out,
-)
+from metabench.data.cards.axes import format_tick
+from metabench.report.drawing.html import as_float, format_number, spell_out
 
 ESTIMATE = {"mean", "half_width"}
 """A mapping of these is one number with the half-width of its interval."""

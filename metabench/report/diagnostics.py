@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.data.cards.axes import make_axis, make_ordinal_axis, rank_values
 from metabench.methods.pictures import Series
 from metabench.report.diagnostic_grids import (
     Grid,
@@ -25,7 +26,6 @@ from metabench.report.diagnostic_grids import (
     read_number,
     read_numbers,
 )
-from metabench.report.drawing.axes import make_axis, make_ordinal_axis, rank_values
 from metabench.report.drawing.html import (
     DASH,
     figure,

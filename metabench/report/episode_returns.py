@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.data.cards.axes import make_axis
 from metabench.leaderboard.scores.quotas import identify_block
-from metabench.report.drawing.axes import make_axis
 from metabench.report.drawing.canvas import LARGE
 from metabench.report.drawing.html import (
     format_number,

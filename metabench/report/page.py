@@ -10,6 +10,8 @@ from importlib.resources import files
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from markupsafe import Markup
+
 from metabench.evaluation.protocol import VALIDATION
 from metabench.evaluation.rows import Counts
 from metabench.leaderboard.page.fill_template import (
@@ -18,8 +20,8 @@ from metabench.leaderboard.page.fill_template import (
     read_page_style,
 )
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.methods.configuring import label_method
 from metabench.methods.pictures import Picture
 from metabench.report.diagnostics import render_diagnostics
 from metabench.report.drawing.html import (
@@ -71,10 +73,10 @@ def render_report(content: Content) -> str:
     style = read_page_style() + (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     body = _render_body(content)
     parts = {
-        "style": style,
-        "style-hash": hash_inline_part(style),
-        "title": render_html(node("title", {}, _write_title(content.subject))),
-        "body": "".join(render_html(part) for part in body),
+        "style": Markup(style),
+        "style_hash": Markup(hash_inline_part(style)),
+        "title": _write_title(content.subject),
+        "body": Markup("".join(render_html(part) for part in body)),
     }
     return fill_template((_TEMPLATES / "report.html").read_text(encoding="utf-8"), parts)
 

@@ -7,17 +7,16 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.data.cards.axes import Axis, format_tick
 from metabench.leaderboard.scores.models import Estimate, LeaderboardEntry
 from metabench.leaderboard.scores.quotas import BlockKey, SuiteShelf
 from metabench.methods.pictures import Series
-from metabench.report.drawing.axes import Axis
 from metabench.report.drawing.canvas import Canvas
 from metabench.report.drawing.html import (
     DASH,
     figure,
     format_fixed,
     format_number,
-    format_tick,
     node,
     section,
     table,

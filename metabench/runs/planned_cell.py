@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metabench.evaluation.protocol import VALIDATION
+from metabench.methods.configuring import label_method
 from metabench.runs.isolation.method_facts import MethodFacts
 from metabench.runs.kept.record import Cell
 from metabench.runs.kept.record_file import FAILED_SUFFIX
@@ -70,5 +71,6 @@ class PlannedCell:
 
     @property
     def label(self) -> str:
-        """Short name for people: `point-robot medium meta-dt seed 3`."""
-        return f"{self.cell.suite} {self.cell.dataset} {self.cell.method} seed {self.cell.seed}"
+        """Short name for people: `point-robot medium meta-dt (layers=2) seed 3`."""
+        method = label_method(self.cell.method, self.facts.overrides)
+        return f"{self.cell.suite} {self.cell.dataset} {method} seed {self.cell.seed}"

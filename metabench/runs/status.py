@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from metabench.errors import DataError
 from metabench.evaluation.protocol import VALIDATION
+from metabench.methods.configuring import label_method
 from metabench.runs.estimate import count_seconds, read_record_seconds
 from metabench.runs.kept.progress import CellProgress
 from metabench.runs.kept.record import Cell
@@ -35,7 +36,7 @@ class CellStatus:
     """What has become of a cell.
 
     Attributes:
-        label: the cell for people: `point-robot medium bc cpu seed 3`.
+        label: the cell for people: `point-robot medium bc (width=64) cpu seed 3`.
         state: one of `STATES`.
         record: where its record is or will be.
         seconds: that it took so far; 0 for one that was not begun, or whose files do not tell.
@@ -73,12 +74,11 @@ def inspect_results(results: Path) -> tuple[CellStatus, ...]:
             continue
         if path.name.endswith(FAILED_SUFFIX):
             record = path.with_name(strip_suffix(path).name + SUFFIX)
-            failed = CellStatus(
-                _label_path(record, results), "failed", record, reason=_read_reason(path)
-            )
+            label = _label_failure(path, record, results)
+            failed = CellStatus(label, "failed", record, reason=_read_reason(path))
             found.setdefault(record, failed)  # a record beside it was written by a later attempt
         elif is_record_name(path.name):
-            found[path] = _describe_record(path, Path(*parts), _label_path(path, results))
+            found[path] = _describe_record(path, Path(*parts), results)
     for progress, running in list_begun_cells():
         if progress.record.is_relative_to(results.resolve()):
             record = results / progress.record.relative_to(results.resolve())
@@ -97,7 +97,8 @@ def inspect_planned_cells(planned: Sequence[PlannedCell]) -> tuple[CellStatus, .
     begun = {progress.cell: (progress, running) for progress, running in list_begun_cells()}
     found = []
     for cell in planned:
-        label, record = _label_cell(cell.cell), cell.record_path
+        record = cell.record_path
+        label = _label_cell(cell.cell, cell.facts.overrides, develops=cell.develops)
         if cell.state == "finished":
             found.append(CellStatus(label, "done", record, read_record_seconds(record) or 0.0))
         elif cell.state == "corrupt":
@@ -117,11 +118,13 @@ def inspect_planned_cells(planned: Sequence[PlannedCell]) -> tuple[CellStatus, .
     return tuple(found)
 
 
-def _describe_record(path: Path, place: Path, label: str) -> CellStatus:
+def _describe_record(path: Path, place: Path, results: Path) -> CellStatus:
     """A record that lies at `place` below its results folder: done, if that is where its cell belongs."""
+    label = _label_path(path, results)
     try:
         content = json.loads(read_json(path))
         cell = Cell.model_validate(content["result"]["cell"])
+        label = _label_cell(cell, content["result"]["overrides"], develops=_develops(path, results))
         expected = cell.first_folder if content["schema_version"] == 1 else cell.folder
     except DataError as error:
         return CellStatus(label, "corrupt", path, reason=str(error))
@@ -138,7 +141,7 @@ def _describe_unfinished(
 ) -> CellStatus:
     state: CellState = "running" if running else "failed" if failure else "interrupted"
     return CellStatus(
-        _label_cell(progress.cell),
+        _label_cell(progress.cell, progress.overrides),
         state,
         record,
         progress.seconds,
@@ -167,13 +170,30 @@ def _read_reason(path: Path) -> str:
         return f"{path}: cannot be read"
 
 
-def _label_cell(cell: Cell) -> str:
-    return f"{cell.suite} {cell.dataset} {cell.method} {cell.preset} seed {cell.seed}"
+def _label_failure(path: Path, record: Path, results: Path) -> str:
+    """As the report of a failed cell says; by its path where it does not tell."""
+    try:
+        content = json.loads(path.read_bytes())
+        cell = Cell.model_validate(content["cell"])
+        return _label_cell(cell, content["overrides"], develops=_develops(record, results))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return _label_path(record, results)
+
+
+def _label_cell(cell: Cell, overrides: Mapping[str, Any], *, develops: bool = False) -> str:
+    where = f"{cell.dataset} ({VALIDATION})" if develops else cell.dataset
+    method = label_method(cell.method, overrides)
+    return f"{cell.suite} {where} {method} {cell.preset} seed {cell.seed}"
 
 
 def _label_path(record: Path, results: Path) -> str:
-    """The same, of what a record's path tells; those of validation tasks say so."""
-    *kind, suite, dataset, method, configured, seed = record.relative_to(results).parts
+    """The same, of what a record's path tells."""
+    suite, dataset, method, configured, seed = record.relative_to(results).parts[-5:]
     name, preset = suite.rpartition("-v")[0], configured.rpartition("-")[0]
-    where = f"{dataset} ({VALIDATION})" if kind == [VALIDATION] else dataset
+    where = f"{dataset} ({VALIDATION})" if _develops(record, results) else dataset
     return f"{name} {where} {method} {preset} seed {strip_suffix(Path(seed))}"
+
+
+def _develops(record: Path, results: Path) -> bool:
+    """Whether a record lies where those of validation tasks do."""
+    return record.relative_to(results).parts[0] == VALIDATION

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PLACES = ("README.md", "CONTRIBUTING.md", "metabench", "baselines", "datasets", "leaderboard")
+PLACES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "metabench",
+    "baselines",
+    "datasets",
+    "leaderboard",
+)
 """Files and folders of the repository that may hold pages."""
 
 LEADERBOARD_PAGE = "leaderboard/index.html"

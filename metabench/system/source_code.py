@@ -144,7 +144,11 @@ def _forget_namesakes(folder: Path) -> None:
         if (
             name != "__main__"
             and not _is_installed(Path(file))
-            and own not in Path(file, "_").parents
+            and own
+            not in Path(file)
+            .resolve()
+            .joinpath("_")
+            .parents  # as it may have been found by a path with ..
         ):
             for each in [each for each in sys.modules if each.partition(".")[0] == name]:
                 del sys.modules[each]

@@ -75,11 +75,7 @@ def test_the_version_is_told(command):
             "error: --method: expected names, found an empty one in 'bc,'\n",
         ),
         (["compare", "a", "b", "--track", ","], "error: --track: expected names, found an empty one in ','\n"),
-        (
-            ["run", "tiny", "-m", "bc"],
-            "error: --dataset: expected at least one name (or a sweep file in place of the suites); tiny has expert, "
-            "expert-actions, histories, medium, mixed, random, replay\n",
-        ),
+        (["hlep"], "error: unknown verb 'hlep'; did you mean 'help'?\n"),
         (["rn"], "error: unknown verb 'rn'; did you mean 'run'?\n"),
         (["run", "tyni", "-d", "medium", "-m", "random"], "error: unknown suite 'tyni'; did you mean 'tiny'?\n"),
         (
@@ -124,3 +120,9 @@ def test_a_wrong_device_is_named(command, folders):
     assert ended.status == 2
     assert ended.err.startswith("error: device 'gpu' cannot be used")
     assert ended.err.count("\n") == 1
+
+
+def test_help_is_a_verb_too(command):
+    assert command("help").out == command("--help").out
+    assert command("help", "data", "build").out == command("data", "build", "--help").out
+    assert "Train and evaluate methods" in command("help", "run").out

@@ -54,7 +54,7 @@ def read(command, *arguments):
 
 @pytest.mark.slow
 def test_every_state_is_told(command, sweep, monkeypatch):
-    slow = "tiny medium small cpu seed 0"
+    slow = "tiny medium small (updates=500) cpu seed 0"
     assert {cell["state"] for cell in read(command, "sweep.toml").values()} == {"left"}
     process = start("sweep.toml", SLEEP="0.05")
     while (seen := read(command, "sweep.toml"))[slow]["state"] != "running":
@@ -78,14 +78,14 @@ def test_every_state_is_told(command, sweep, monkeypatch):
 
     cells = read(command, "sweep.toml")
     assert [cell["state"] for cell in cells.values()] == ["interrupted", "left", "failed", "failed", "done", "left"]
-    assert cells["tiny medium failing cpu seed 1"]["reason"] == "RuntimeError: the loss went away"
+    assert cells["tiny medium failing (updates=500) cpu seed 1"]["reason"] == "RuntimeError: the loss went away"
     assert cells["tiny medium random cpu seed 0"]["seconds"] > 0
     begun = {label: cell["state"] for label, cell in cells.items() if cell["state"] != "left"}
     assert {label: cell["state"] for label, cell in read(command, "results").items()} == begun
 
     shown = command("status", "sweep.toml").out.splitlines()
     assert shown[-1].startswith("cells: 1 done, 1 interrupted, 2 failed, 2 left; ")
-    assert any(line.startswith("failed tiny medium failing cpu seed 0: RuntimeError") for line in shown)
+    assert any(line.startswith("failed tiny medium failing (updates=500) cpu seed 0: RuntimeError") for line in shown)
     (line,) = [line for line in shown if line.startswith("interrupted")]
     assert line.startswith(f"interrupted {slow}: training")
     assert "last heard of" in line
@@ -96,6 +96,18 @@ def test_every_state_is_told(command, sweep, monkeypatch):
     ]
     with claim_cell(folder.cell):  # as another machine would
         assert read(command, "sweep.toml")[slow]["state"] == "running"
+
+
+def test_results_may_be_named_by_the_option(command, place):
+    assert command("run", "tiny", "-m", "random", "--preset", "tiny", "--results", "kept").status == 0  # of `medium`
+    assert command("status", "--results", "kept").out == command("status", "kept").out
+    assert "cells: 1 done" in command("status", "kept").out
+    ended = command("status", "--results", "missing")
+    assert (ended.status, ended.err) == (
+        2,
+        "error: missing: no such folder; expected a folder that holds records, or a sweep file (sweep.toml)\n",
+    )
+    assert "error: two results folders" in command("status", "kept", "--results", "other").err
 
 
 def test_a_damaged_record_is_named(command, place):

@@ -1,8 +1,10 @@
-"""The notebook runs from top to bottom on public names, and is kept as it was run."""
+"""The notebooks run from top to bottom on public names, and are kept as they were run."""
 
 import ast
 import base64
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,46 @@ def test_it_runs_with_a_small_budget(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert all(comparison.difference.interval[0] > 0 for comparison in published.comparisons)
     printed = "".join(output.get("text", [""])[-1] for cell in CODE for output in cell["outputs"] if "text" in output)
     assert "verdict: none" in printed
+
+
+WRITING = FOLDER / "write_a_method.ipynb"
+WRITTEN = [cell for cell in json.loads(WRITING.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+MAGIC = "%%writefile ../results/notebook/"
+
+
+def test_the_notebook_that_writes_a_method_is_kept_as_it_was_run() -> None:
+    assert WRITING.stat().st_size < LARGEST
+    assert [cell["execution_count"] for cell in WRITTEN] == list(range(1, len(WRITTEN) + 1))
+    outputs = [output for cell in WRITTEN for output in cell["outputs"]]
+    assert {output["name"] for output in outputs if "name" in output} == {"stdout"}
+    printed = "".join(text for output in outputs for text in output.get("text", []))
+    assert re.search(r"(\d+) of \1 checks passed", printed)
+    assert re.search(r"logged-shot .* verdict: better", printed)
+
+
+def test_the_notebook_that_writes_a_method_runs_with_a_small_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matplotlib = pytest.importorskip("matplotlib", reason="needs the extra `notebook`")
+    matplotlib.use("Agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(pyplot, "show", lambda: None)
+    monkeypatch.chdir(FOLDER)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names: dict[str, Any] = {}
+    try:
+        for place, cell in enumerate(WRITTEN):
+            text = source(cell)
+            if text.startswith(MAGIC):
+                name, _, content = text.removeprefix(MAGIC).partition("\n")
+                (tmp_path / name).write_text(content + "\n")
+                continue
+            exec(compile(text, f"{WRITING.name}, cell {place + 1}", "exec"), names)
+            if place == 0:
+                names.update(PRESET="tiny", SEEDS=(0, 1), WORKERS=1, RESULTS=tmp_path)
+        assert len(pyplot.get_fignums()) == 1
+    finally:
+        pyplot.close("all")
+        sys.modules.pop("best_place", None)
+    assert all(finding.passed for finding in names["findings"])
+    assert len(list(tmp_path.rglob("*.json.gz"))) == len(names["records"]) == 4

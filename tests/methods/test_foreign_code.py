@@ -1,5 +1,6 @@
 """Foreign code at import: it finds what lies beside it, and cannot end the program."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from metabench import MethodError, load_method
 from metabench.cli import main
+from metabench.methods.given_methods import name_method_class
 from metabench.methods.registry import digest_method_code, find_method_sources
 
 from .test_registry import install
@@ -71,3 +73,23 @@ def test_a_plugin_cannot_end_the_program_by_being_imported(
         main(["list", "methods"])
     assert "leaver" in capsys.readouterr().out
     assert not ended.value.code
+
+
+def test_a_class_stays_usable_after_its_file_was_loaded_by_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program found it by a path with dots in it, as notebooks do."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "kept" / "held.py").write_text(
+        "from metabench import Config, Method\n\n\nclass Held(Method):\n    name = 'held'\n    config_class = Config\n"
+        "    def train(self, data, run): ...\n    def load(self, folder, spaces): ...\n"
+    )
+    monkeypatch.syspath_prepend(f"{tmp_path}/notebooks/../kept")
+    held = importlib.import_module("held")
+    for _ in range(2):
+        spec = name_method_class(held.Held)
+        assert spec == f"{tmp_path}/kept/held.py:Held"
+        load_method(spec)
+    assert sys.modules["held"] is held
+    del sys.modules["held"]

@@ -1,7 +1,6 @@
 """What README says of results is so; the verbs and options that any page names exist, published sweeps can be run."""
 
 import itertools
-import json
 import re
 import subprocess
 import sys
@@ -52,35 +51,6 @@ def test_every_published_sweep_can_be_run(tmp_path: Path) -> None:
         assert len(plan_sweep(read_sweep(path), RunRequest([], [], [], results=tmp_path))) > 0
 
 
-def published(protocol: str) -> dict[tuple[str, str, str], str]:
-    """Scores of the leaderboard as README writes them, by suite, method and track."""
-    entries = json.loads((ROOT / "leaderboard" / "leaderboard.json").read_text(encoding="utf-8"))["entries"]
-    return {
-        (entry["suite"], entry["label"], entry["track"]): "{:.1f} [{:.1f}, {:.1f}]".format(
-            entry["headline"]["mean"], *entry["headline"]["interval"]
-        )
-        for entry in entries
-        if (entry["dataset"], entry["preset"], entry["split"], entry["protocol"]) == ("medium", "cpu", "test", protocol)
-        and entry["shots"] in (0, 3)
-        and entry["headline"]["interval"] is not None
-    }
-
-
-@pytest.mark.parametrize(("protocol", "version"), [("1", ""), ("2", "-v2")])
-def test_the_results_of_the_readme_are_those_of_the_leaderboard(protocol: str, version: str) -> None:
-    """A table for each protocol, whose suites have a version in that of protocol 2; rows without suite: point-robot."""
-    cell = r"(\S+ \[.*?\])"
-    suite = rf"(?: ([a-z-]+){version} \|)" + ("" if version else "?")
-    row = rf"^\|{suite} ([^|]+) \| {cell} \| {cell} \| {cell} \|$"
-    found = {
-        (suite or "point-robot", name.removesuffix(" (privileged)"), track): value
-        for suite, name, *cells in re.findall(row, README, flags=re.MULTILINE)
-        for track, value in zip(("zero-shot", "few-shot", "logged-shot"), cells, strict=True)
-    }
-    assert {suite for suite, *_ in found} >= {"point-robot", "cheetah-vel", "ant-dir"}
-    assert found == published(protocol)
-
-
 def documented_commands() -> list[list[str]]:
     """All `metabench ...` that pages show, as words."""
     commands: list[str] = []
@@ -108,7 +78,7 @@ def resolve_command(words: list[str]) -> tuple[Any, str]:
 def test_commands_and_options_that_the_documents_show_exist() -> None:
     seen = set()
     for words in documented_commands():
-        if not words or words[0].startswith("-") or words[0] == "VERB":
+        if not words or words[0].startswith("-") or words[0] in ("VERB", "help"):
             continue
         command, name = resolve_command(words)
         seen.add(name)
@@ -130,3 +100,18 @@ def test_make_targets_exist() -> None:
     text = "\n".join(map(read_page, PAGES))
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     assert {"demo", "test", "lint", "docs", "performance", "clean"} <= targets
+
+
+def test_one_version_stands_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1] == version
+    assert re.search(r"@software\{metabench,.*?version = \{(.*?)\}", README, re.DOTALL)[1] == version
+    newest = re.search(r"^## \[(.*?)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == version
+    assert re.search(r"^date-released: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1] == newest[2]
+
+
+def test_the_readme_is_short_and_begins_with_a_command() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 200
+    assert lines.index("```sh") < 25

@@ -121,8 +121,7 @@ def reader(tmp_path: Path, folders: Path, monkeypatch: pytest.MonkeyPatch) -> Re
 
 
 def list_walked() -> list[str]:
-    """Pages with something to run, but the front page, whose commands are those of other pages."""
-    return [page for page in PAGES if page != "README.md" and any(block.runs for block in read_blocks(page))]
+    return [page for page in PAGES if any(block.runs for block in read_blocks(page))]
 
 
 @pytest.mark.walk
@@ -133,8 +132,8 @@ def test_a_reader_gets_through(page: str, reader: Reader) -> None:
 
 
 @pytest.mark.slow
-def test_the_programs_of_the_front_page_run(reader: Reader, tiny_built: Path) -> None:
-    programs = [block for block in read_blocks("README.md") if block.language == "python"]
+def test_the_programs_of_the_quick_start_run(reader: Reader, tiny_built: Path) -> None:
+    programs = [block for block in read_blocks("metabench/quick_start.md") if block.language == "python"]
     assert programs
     for block in programs:
         reader.do(block)

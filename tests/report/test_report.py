@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from metabench.data.cards.axes import make_axis
 from metabench.errors import DataError, MetabenchError
 from metabench.evaluation.scores import score_rows
 from metabench.methods.pictures import Series
 from metabench.report import write_report
-from metabench.report.drawing.axes import make_axis
 from metabench.report.drawing.canvas import SMALL
 from metabench.report.drawing.html import format_number
 from metabench.report.drawing.plots import draw_lines

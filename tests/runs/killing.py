@@ -19,8 +19,21 @@ from pathlib import Path
 
 import numpy as np
 
-METHODS = ("bc", "prompt-dt", "meta-dt", "meta-dt-plus", "oswm-plus-meta", "twm-plus", "unicorn", "corro")
-"""All that train in a cell, but for those that others are configurations of."""
+METHODS = {
+    "bc": "medium",
+    "prompt-dt": "medium",
+    "meta-dt": "medium",
+    "meta-dt-plus": "medium",
+    "oswm-plus-meta": "medium",
+    "twm-plus": "medium",
+    "unicorn": "medium",
+    "corro": "medium",
+    "borel": "medium",
+    "macaw-lite": "medium",
+    "ad": "histories",
+    "dpt": "expert-actions",
+}
+"""All that train in a cell, but for those that others are configurations of, and what they are trained on."""
 
 PRELOADED = (
     "metabench.runs.execute_cell",
@@ -39,7 +52,7 @@ def run(folder: Path, method: str) -> None:
     from metabench.runs.request import RunRequest
     from metabench.runs.settings import Settings
 
-    (cell,) = plan_cells(RunRequest(["tiny"], ["medium"], [method], preset="tiny", results=folder / "results"))
+    (cell,) = plan_cells(RunRequest(["tiny"], [METHODS[method]], [method], preset="tiny", results=folder / "results"))
     execute_cell(cell, Settings(checkpoint_seconds=0.1), lambda stage, done, total, metrics: None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -29,9 +30,9 @@ def wait(terminal):
     time.sleep(0.25 if terminal else 0)
 
 
-def show_events(terminal, place, small):
+def show_events(terminal, place, small, width=160):
     cells = plan_cells(RunRequest(["tiny"], ["medium"], [small], seeds=(0, 1)))
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system=None)
     with make_display(console, lambda: cells) as screen:
         screen.show_building("tiny medium: rolling out", 5, 10)
         wait(terminal)
@@ -46,12 +47,20 @@ def show_events(terminal, place, small):
 def test_a_terminal_shows_bars_with_stage_updates_and_loss(place, small):
     text = show_events(True, place, small)
     assert "building tiny medium: rolling out" in text
-    assert "tiny medium small seed 0  training: policy" in text
+    assert "small seed 0  training: policy" in text
     assert "5/10" in text
     assert "loss 0.125" in text
     assert "test few-shot: 3 shots" in text
     assert "finished tiny medium small seed 0" in text
     assert "failed tiny medium small seed 1: the [loss] went away" in text
+
+
+@pytest.mark.slow
+def test_80_columns_have_bar_count_and_time_first_and_no_line_is_longer(place, small):
+    text = show_events(True, place, small, width=80)
+    drawn = [line for line in re.split(r"[\r\n]|\x1b\[[0-9]*[A-Z]", text) if "━" in line]
+    assert any(re.search(r"━ +5/10 +\S+ small seed 0  training: policy", line) for line in drawn)
+    assert max(len(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line)) for line in drawn) <= 80
 
 
 def test_elsewhere_there_are_occasional_lines(place, small, monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from metabench import DataError, MetabenchError, UnknownNameError, load_suite
+from metabench.checks.suite import iterate_named_checks
 from metabench.cli import main
 from metabench.suites import datasets_folder, load_named_suite, read_suite
 from metabench.suites.catalogue import describe_suite, list_suite_summaries
@@ -70,7 +71,6 @@ def test_nothing_is_run_in_an_archived_version(bumped: Path, capsys: pytest.Capt
     for command in (
         ["run", "tiny-v1", "--dataset", "medium", "--method", "random", "--preset", "tiny"],
         ["data", "build", "tiny-v1"],
-        ["check", "tiny-v1"],
         ["describe", "tiny-v1"],
         ["suite", "archive", "tiny-v1"],
     ):
@@ -79,6 +79,7 @@ def test_nothing_is_run_in_an_archived_version(bumped: Path, capsys: pytest.Capt
         printed = capsys.readouterr()
         assert ended.value.code in (1, 2)
         assert "tiny-v1 is archived" in printed.out + printed.err
+    assert "tiny-v1 is archived" in (next(iterate_named_checks("tiny-v1")).problem or "")
 
 
 def test_a_code_of_old_parameters_is_not_asked(bumped: Path) -> None:

@@ -58,6 +58,7 @@ def test_training_writes_checkpoints_that_depend_on_the_seed_only(tmp_path):
     assert TeacherConfig.model_validate_json((tmp_path / "one" / "config.json").read_text()) == SMALL
 
 
+@pytest.mark.walk
 def test_training_improves_the_return(tmp_path):
     """Minutes would be too much here; seconds show the direction."""
     config = TeacherConfig(steps=160_000, lanes=64, rollout=50, width=32)

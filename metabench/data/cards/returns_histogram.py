@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from html import escape
 
 import numpy as np
 
+from metabench.data.cards.axes import format_tick, make_axis
 from metabench.envs import Array
 
 WIDTH, LEFT, RIGHT, PANEL, GAP, TOP, BOTTOM = 720, 112, 24, 58, 22, 40, 44
@@ -24,14 +24,13 @@ def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
     All panels have the same horizontal axis; each has its own vertical one, whose end is written at its top.
     """
     everything = np.concatenate(list(returns.values()))
-    ticks = _choose_ticks(float(everything.min()), float(everything.max()))
-    low, high = ticks[0], ticks[-1]
-    edges = np.linspace(low, high, BINS + 1)
+    axis = make_axis(everything, 6, logarithmic=False)
+    edges = np.linspace(axis.low, axis.high, BINS + 1)
     height = TOP + len(returns) * (PANEL + GAP) - GAP + BOTTOM
     bottom = height - BOTTOM
 
     def place_x(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        return float(axis.place(value, LEFT, WIDTH - RIGHT))
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
@@ -40,10 +39,10 @@ def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
     ]
-    for tick in ticks:
+    for tick, text in axis.ticks:
         parts.append(f'<path d="M{place_x(tick):.1f} {TOP}V{bottom}" stroke="{FAINT}"/>')
         parts.append(
-            f'<text x="{place_x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{_format_number(tick)}</text>'
+            f'<text x="{place_x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{text}</text>'
         )
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{bottom + 34}" text-anchor="middle">return of a trajectory</text>'
@@ -52,7 +51,7 @@ def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
         top = TOP + place * (PANEL + GAP)
         base = top + PANEL
         shares = np.histogram(values, edges)[0] / len(values)
-        outline = [f"M{place_x(low):.1f} {base}"]
+        outline = [f"M{place_x(axis.low):.1f} {base}"]
         for stop, share in zip(edges[1:], shares, strict=True):
             outline.append(f"V{base - share / shares.max() * PANEL:.1f}H{place_x(stop):.1f}")
         mean = float(values.mean())
@@ -62,23 +61,9 @@ def draw_returns_svg(title: str, returns: Mapping[str, Array]) -> str:
             f'<path d="M{LEFT} {base}H{WIDTH - RIGHT}" stroke="{INK}"/>',
             f'<path d="M{place_x(mean):.1f} {top - 4}V{base}" stroke="{MEAN}" stroke-width="1.5"/>',
             f'<text x="{place_x(mean) + side:.1f}" y="{top + 6}" text-anchor="{anchor}" fill="{MEAN}" font-size="11" '
-            f'stroke="#ffffff" stroke-width="3" paint-order="stroke">mean {_format_number(round(mean, 1))}</text>',
+            f'stroke="#ffffff" stroke-width="3" paint-order="stroke">mean {format_tick(round(mean, 1))}</text>',
             f'<text x="12" y="{base - 4}" font-size="13">{escape(name)}</text>',
             f'<text x="{LEFT - 6}" y="{top + 9}" text-anchor="end" font-size="10">{shares.max():.0%}</text>',
             f'<text x="{LEFT - 6}" y="{base}" text-anchor="end" font-size="10">0</text>',
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _choose_ticks(low: float, high: float) -> list[float]:
-    """Six or so round numbers around [low, high]."""
-    span = max(high - low, 1e-6)
-    rough = span / 6
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [place * step for place in range(first, max(last, first + 1) + 1)]
-
-
-def _format_number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")

@@ -62,13 +62,15 @@ def format_as_model_index(entries: Sequence[LeaderboardEntry]) -> str:
 
     Entries without a complete seed have no numbers and stay out.
     """
-    from huggingface_hub.utils import yaml_dump
+    import yaml
 
     models = [
         {"name": _name_model(group[0]), "results": [_make_index_result(entry) for entry in group]}
         for group in _group_by_model(entries)
     ]
-    return f"---\n{yaml_dump({'model-index': models}, sort_keys=False)}---\n"
+    return (
+        f"---\n{yaml.safe_dump({'model-index': models}, sort_keys=False, allow_unicode=True)}---\n"
+    )
 
 
 def format_as_every_eval_ever(entries: Sequence[LeaderboardEntry]) -> str:

@@ -7,6 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
 _TEMPLATES = files("metabench.leaderboard.page") / "templates"
 
 
@@ -20,20 +23,18 @@ def read_page_style() -> str:
     return read_template("style.css")
 
 
-def fill_template(template: str, parts: Mapping[str, str]) -> str:
-    """Put `parts` where the template names them: `{{style}}`.
+def fill_template(template: str, parts: Mapping[str, str | Markup]) -> str:
+    """Put `parts` where the template names them: `{{ style }}`.
 
-    The template is split once and joined, so that braces within a part, which may hold any names, stay as they are.
+    A plain string is text, and is escaped; what is markup, style or script already comes as `Markup`.
 
     Raises:
-        KeyError: the template names a part that there is none of.
+        jinja2.UndefinedError: the template names a part that there is none of.
     """
-    first, *rest = template.split("{{")
-    filled = [first]
-    for piece in rest:
-        name, _, after = piece.partition("}}")
-        filled += [parts[name], after]
-    return "".join(filled)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string(template).render(parts)
 
 
 def hash_inline_part(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from markupsafe import Markup
+
 from metabench.leaderboard.page.fill_template import (
     fill_template,
     hash_inline_part,
@@ -45,11 +47,11 @@ def render_page(board: Leaderboard, records: str | None = None) -> str:
     # One function around all parts: they share names with each other, and none with the page.
     script = '"use strict";\n(() => {\n' + "\n".join(map(read_template, SCRIPTS)) + "})();\n"
     parts = {
-        "style": style,
-        "style-hash": hash_inline_part(style),
-        "script": script,
-        "script-hash": hash_inline_part(script),
-        "data": embed_json(make_page_content(board, records)),
+        "style": Markup(style),
+        "style_hash": Markup(hash_inline_part(style)),
+        "script": Markup(script),
+        "script_hash": Markup(hash_inline_part(script)),
+        "data": Markup(embed_json(make_page_content(board, records))),
     }
     return fill_template(read_template("page.html"), parts)
 

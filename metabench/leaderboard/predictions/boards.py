@@ -32,7 +32,6 @@ from metabench.leaderboard.scores.estimates import (
     round_score,
 )
 from metabench.leaderboard.scores.gather import hash_contender, identify_contender
-from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import Contender
 from metabench.leaderboard.scores.placing import average_units, place_methods
 from metabench.leaderboard.scores.quotas import SuiteShelf, check_predictions
@@ -42,6 +41,7 @@ from metabench.leaderboard.scores.tables import (
     PredictionStanding,
     SeedError,
 )
+from metabench.methods.configuring import label_method
 from metabench.runs.kept.record import Record
 
 CONTROLS: Mapping[Predicted, Literal["persistence", "training-mean"]] = {

@@ -13,9 +13,9 @@ from metabench.evaluation.protocol import PROTOCOL
 from metabench.evaluation.scores import Score, score_block
 from metabench.leaderboard.scores.archived_protocols import is_scored
 from metabench.leaderboard.scores.costs import SeedCosts, read_costs
-from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.models import Contender
 from metabench.leaderboard.scores.quotas import BlockKey, Quotas, SuiteShelf, identify_block
+from metabench.methods.configuring import label_method
 from metabench.runs.kept.record import EXPERT_LABELS, Record, digest_of
 from metabench.suites import Suite
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element, tostring
 
+from metabench.data.cards.axes import MINUS, put_minus
+
 Child: TypeAlias = Element | str | None
 """What an element may hold; None is left out."""
 
-MINUS, DASH = "\u2212", "\u2013"
+DASH = "\u2013"
 
 
 def node(name: str, attributes: Mapping[str, Any] | None = None, *children: Child) -> Element:
@@ -112,24 +114,7 @@ def format_number(value: float, digits: int = 4) -> str:
         return DASH
     if value.is_integer() and abs(value) < 1e9:
         return f"{int(value):,}".replace("-", MINUS)
-    return _put_minus(f"{value:#.{digits}g}".removesuffix("."))
-
-
-def format_tick(value: float) -> str:
-    """A round number as short as it can be: what stands beside an axis."""
-    if abs(value) < 1e4:
-        text = f"{value:g}"
-    elif abs(value) < 1e9:
-        text = f"{value:,.0f}"
-    else:
-        text = f"{value:.3g}"
-    return _put_minus(text)
-
-
-def _put_minus(text: str) -> str:
-    """Python's text of a number with a true minus sign, and an exponent without plus and leading zeros."""
-    mantissa, exponent, power = text.partition("e")
-    return (mantissa + (f"e{int(power)}" if exponent else "")).replace("-", MINUS)
+    return put_minus(f"{value:#.{digits}g}".removesuffix("."))
 
 
 def format_duration(seconds: float) -> str:

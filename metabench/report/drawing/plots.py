@@ -7,9 +7,9 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from metabench.data.cards.axes import Axis, make_axis
 from metabench.envs import Array
 from metabench.methods.pictures import Series
-from metabench.report.drawing.axes import Axis, make_axis
 from metabench.report.drawing.canvas import SMALL, Canvas, draw_rule, format_pixels, make_frame
 from metabench.report.drawing.html import format_number, node
 

@@ -98,7 +98,9 @@ def run_cell(
         file.tell(stage, done, total, metrics)
 
     listener(Event(index, "started"))
-    file = ProgressFile(planned.cell, planned.record_path, run_folder(planned.cell))
+    file = ProgressFile(
+        planned.cell, planned.facts.overrides, planned.record_path, run_folder(planned.cell)
+    )
     try:
         with call_foreign(lambda error: _explain_end(planned, error)):
             execute_cell(planned, settings, progress, cancelled)
@@ -142,6 +144,7 @@ def write_failure(planned: PlannedCell, message: str, details: str) -> None:
     progress = read_progress(run_folder(planned.cell))
     content = {
         "cell": planned.cell.model_dump(mode="json"),
+        "overrides": dict(planned.facts.overrides),
         "error": message,
         "traceback": details,
         "created": timestamp(),

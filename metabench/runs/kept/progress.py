@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +26,7 @@ class CellProgress(BaseModel):
 
     Attributes:
         cell: which cell.
+        overrides: where its configuration differs from the preset.
         record: where its record will be.
         host: the machine's name.
         process: the process that runs it there.
@@ -40,6 +42,7 @@ class CellProgress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell: Cell
+    overrides: dict[str, Any] = {}
     record: Path
     host: str
     process: int
@@ -60,9 +63,12 @@ class CellProgress(BaseModel):
 class ProgressFile:
     """Writes a cell's progress now and then while it runs, and at once when it begins."""
 
-    def __init__(self, cell: Cell, record: Path, folder: Path) -> None:
+    def __init__(
+        self, cell: Cell, overrides: Mapping[str, Any], record: Path, folder: Path
+    ) -> None:
         """Begin an attempt at `cell`, in its run folder; nothing is written yet: it may be another process's to run."""
         self._cell = cell
+        self._overrides = dict(overrides)
         self._record = record.resolve()
         self._path = folder / FILE
         self._started = time.time()
@@ -80,6 +86,7 @@ class ProgressFile:
             self._before = 0.0 if earlier is None else max(0.0, earlier.seconds)
         progress = CellProgress(
             cell=self._cell,
+            overrides=self._overrides,
             record=self._record,
             host=socket.gethostname(),
             process=os.getpid(),

@@ -14,9 +14,9 @@ from metabench.leaderboard.build import compile_leaderboard
 from metabench.leaderboard.export.formats import export_entries
 from metabench.leaderboard.scores import archived_protocols
 from metabench.leaderboard.scores.aggregate import aggregate
-from metabench.leaderboard.scores.labels import label_method
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
+from metabench.methods.configuring import label_method
 from metabench.suites import load_suite
 from metabench.suites.schema import SuiteEntry
 

@@ -1,4 +1,4 @@
-"""Axes of plots: where values lie in pixels, and which round numbers are written beside them."""
+"""Axes of plots, in cards and reports: where values lie in pixels, and which round numbers are written beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from metabench.envs import Array
-from metabench.report.drawing.html import format_tick
+
+MINUS = "\u2212"
 
 DECADES = 1.5
 """Positive values that span more of them get a logarithmic axis."""
@@ -105,8 +106,21 @@ def _make_logarithmic_axis(low: float, high: float) -> Axis:
 
 
 def _format_power(exponent: int) -> str:
-    return (
-        format_tick(10.0**exponent)
-        if -4 <= exponent <= 4
-        else f"1e{exponent}".replace("-", "\u2212")
-    )
+    return format_tick(10.0**exponent) if -4 <= exponent <= 4 else put_minus(f"1e{exponent}")
+
+
+def format_tick(value: float) -> str:
+    """A round number as short as it can be: what stands beside an axis."""
+    if abs(value) < 1e4:
+        text = f"{value:g}"
+    elif abs(value) < 1e9:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.3g}"
+    return put_minus(text)
+
+
+def put_minus(text: str) -> str:
+    """Python's text of a number with a true minus sign, and an exponent without plus and leading zeros."""
+    mantissa, exponent, power = text.partition("e")
+    return (mantissa + (f"e{int(power)}" if exponent else "")).replace("-", MINUS)

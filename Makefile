@@ -39,7 +39,7 @@ lint: $(INSTALLED)
 
 # The documentation as pages that open from disk. Its packages come into .venv on first use; no other target needs them.
 docs: $(DOCUMENTED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "The documentation: file://$(CURDIR)/site/index.html"
 
 performance: $(INSTALLED)

@@ -46,7 +46,7 @@ class TaskEntry(StrictModel):
     """One task: one MDP, fixed by explicit numbers."""
 
     id: int = Field(ge=0, description="position in the suite, counted from 0 without gaps")
-    split: SplitName
+    split: SplitName = Field(description="what it is for")
     validation: bool = Field(
         default=False, description="a training task that methods hold out to choose by"
     )
@@ -83,11 +83,11 @@ class SuiteEntry(StrictModel):
     """All of suite.toml."""
 
     format: Literal[1] = Field(description="version of this schema")
-    name: Name
-    version: int = Field(ge=1)
-    title: str = Field(min_length=1, max_length=120)
-    family: Name
-    horizon: int = Field(ge=1)
+    name: Name = Field(description="what it is called everywhere")
+    version: int = Field(ge=1, description="rises whenever tasks, rules or references change")
+    title: str = Field(min_length=1, max_length=120, description="what it asks, in a line")
+    family: Name = Field(description="the task family that simulates it")
+    horizon: int = Field(ge=1, description="largest number of steps of an episode")
     headline: Literal["normalised", "success"] = Field(
         default="normalised", description="what the score is made of: the return, or success"
     )

@@ -51,7 +51,7 @@ class Law(StrictModel):
     )
     either_sign: bool = Field(default=False, description="negative with probability one half")
     whole: bool = Field(default=False, description="whole numbers, both ends included")
-    apart: Apart | None = None
+    apart: Apart | None = Field(default=None, description="points that lie apart")
 
     @model_validator(mode="after")
     def _check_law(self) -> Self:

@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING say is so: their programs run, their links lead somewhere, their verbs exist."""
+"""What README says of results is so; the verbs and options that any page names exist, published sweeps can be run."""
 
 import itertools
 import re
@@ -13,56 +13,21 @@ import click
 import pytest
 import typer
 
-import metabench
 from metabench.cli import app
 from metabench.errors import UnknownNameError
 from metabench.leaderboard.scores.overall import CORE_SUITES
 from metabench.runs.request import RunRequest
 from metabench.runs.sweep import plan_sweep, read_sweep
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SHELL = re.findall(r"```sh\n(.*?)```", README + CONTRIBUTING, flags=re.DOTALL)
-PROGRAMS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+from ..pages import PAGES, ROOT, read_blocks, read_page
+
+README = read_page("README.md")
 
 
-def program(word: str) -> str:
-    (found,) = [text for text in PROGRAMS if word in text]
-    return found
-
-
-def test_the_method_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
-    text = program("class Ridge(Method)")
-    code = [line for line in text.splitlines() if line.strip() and not line.startswith(("import", "from"))]
-    assert len(code) <= 30
-    path = tmp_path / "ridge.py"
-    path.write_text(text)
-    findings = metabench.check_method(f"{path}:Ridge")
-    assert len(findings) > 10
-    assert [finding for finding in findings if not finding.passed] == []
-
-
-def test_the_method_of_the_readme_clones_behaviour(tmp_path: Path, tiny_built: Path) -> None:
-    path = tmp_path / "ridge.py"
-    path.write_text(program("class Ridge(Method)"))
-    data = metabench.load_data("tiny", "expert")
-    policy = metabench.load_method(f"{path}:Ridge", suite="tiny").train(data, metabench.TrainingRun(seed=0))
-    block = metabench.evaluate(policy, "tiny", "zero-shot").blocks[0]
-    assert len(block.rows) == 2
-
-
-@pytest.mark.slow
-def test_the_program_of_the_readme_runs(tiny_built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = program("metabench.load_data").replace('"point-robot"', '"tiny"').replace('"demo"', '"tiny"')
-    exec(compile(text, "README.md", "exec"), {})
-    shots = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert shots == ["1", "3", "5"]
-
-
-def test_the_gymnasium_program_of_the_readme_runs() -> None:
-    """In a process of its own, as its reader's: Gymnasium learns metabench's ids when that is imported after it."""
-    subprocess.run([sys.executable, "-c", program("gym.make")], check=True)
+def test_gymnasium_learns_the_ids_when_it_is_imported_first() -> None:
+    """As pages show it, in a process of its own, as their reader's."""
+    program = 'import gymnasium as gym\ngym.make("metabench:metabench/PointRobot-v2", task=3)'
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_sweep_of_the_core_set_holds_every_method_in_every_core_suite() -> None:
@@ -86,19 +51,14 @@ def test_every_published_sweep_can_be_run(tmp_path: Path) -> None:
         assert len(plan_sweep(read_sweep(path), RunRequest([], [], [], results=tmp_path))) > 0
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_links_lead_somewhere(text: str) -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
-    assert links or text is CONTRIBUTING
-    for link in links:
-        assert (ROOT / link).exists(), link
-
-
 def documented_commands() -> list[list[str]]:
-    """All `metabench ...` that README and CONTRIBUTING show, as words."""
-    text = README + CONTRIBUTING
-    found = re.findall(r"`(metabench [^`]*)`", text) + re.findall(r"^(metabench .*)$", "\n".join(SHELL), re.MULTILINE)
-    return [command.replace("\\\n", " ").split()[1:] for command in found]
+    """All `metabench ...` that pages show, as words."""
+    commands: list[str] = []
+    for page in PAGES:
+        commands += re.findall(r"`(metabench [^`]*)`", read_page(page))
+        shell = "\n".join(block.text for block in read_blocks(page) if block.language == "sh")
+        commands += re.findall(r"^(metabench .*)$", shell.replace("\\\n", " "), re.MULTILINE)
+    return [command.split()[1:] for command in commands]
 
 
 def resolve_command(words: list[str]) -> tuple[Any, str]:
@@ -137,8 +97,9 @@ def test_an_unknown_command_would_be_noticed(words: list[str]) -> None:
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)`?  ?[#\n` ]", README)) <= targets
-    assert {"demo", "test", "lint", "performance", "clean"} <= targets
+    text = "\n".join(map(read_page, PAGES))
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    assert {"demo", "test", "lint", "docs", "performance", "clean"} <= targets
 
 
 def test_one_version_stands_everywhere() -> None:

@@ -75,8 +75,11 @@ def make_small(text: str) -> str:
     lines = [line if line.startswith("metabench reproduce") else _name_tiny(line) for line in text.splitlines()]
     text = "\n".join(lines) + "\n"
     text = re.sub(r"--preset \w+", "--preset tiny", text)
+    # What names no budget has that of `cpu`: minutes.
+    without = r"^(metabench run (?!.*--preset)(?!\S+\.toml).*?)( *#.*)?$"
+    text = re.sub(without, r"\1 --preset tiny", text, flags=re.MULTILINE)
     text = re.sub(r'preset ?= ?"\w+"', 'preset="tiny"', text)
-    return re.sub(r"--seeds \d+", "--seeds 2", text)
+    return re.sub(r"--seeds ([3-9]|\d\d)", "--seeds 2", text)
 
 
 def _name_tiny(line: str) -> str:

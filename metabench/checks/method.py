@@ -21,7 +21,7 @@ from metabench.suites import load_suite
 CONTINUOUS_SUITE = "tiny"
 DISCRETE_SUITE = "tiny-discrete"
 
-NEEDED = ("trains", "acts")
+NEEDED = ("trains", "acts", "saves")
 """Checks without which the later ones mean nothing."""
 
 
@@ -66,7 +66,10 @@ def _check_on_suite(spec: str, preset: str, name: str) -> Iterator[Finding]:
                 return
         acting = PolicyChecks(training, Path(scratch))
         for title, expected, check in acting.list_checks():
-            yield run_check(name, title, expected, check)
+            finding = run_check(name, title, expected, check)
+            yield finding
+            if title in NEEDED and not finding.passed:
+                return
 
 
 def _list_configuration_checks(spec: str) -> Iterator[tuple[str, str, Callable[[], str | None]]]:

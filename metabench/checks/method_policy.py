@@ -22,10 +22,14 @@ from metabench.evaluation.independence import list_replays
 from metabench.evaluation.protocol import list_supported_tracks
 from metabench.methods.contract import Policy, Step
 from metabench.methods.state_files import DIGESTS
+from metabench.system.foreign import copy_plain
 
 if TYPE_CHECKING:
     from metabench.checks.method_training import Check, TrainingChecks
     from metabench.envs import Array, Spaces
+
+LARGEST_POLICY = 10**9
+"""Bytes of what `save` may write with the preset of tests; a policy is copied for every way that it can be damaged."""
 
 TOLERANCES = {2: 5e-2, 4: 1e-3, 8: 1e-5}
 """How far actions (scaled to [-1, 1]) may differ between batches, by the bytes of the policy's floats.
@@ -159,6 +163,13 @@ class PolicyChecks:
         self._policy.save(self._saved)
         if not self._saved.is_dir():
             return "the folder was not made"
+        size = 0
+        for path in self._saved.rglob("*"):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                return f"{path.relative_to(self._saved)} is neither a file nor a folder"
+            size += path.stat().st_size
+        if size > LARGEST_POLICY:
+            return f"{size / 1e9:.1f} GB; of the preset of tests at most {LARGEST_POLICY / 1e9:.0f}"
         for path in self._list_files():
             if path.suffix == ".json":
                 json.loads(path.read_text(encoding="utf-8"))
@@ -178,7 +189,7 @@ class PolicyChecks:
         for name in files:
             for damage in ("truncated",) if name.name == DIGESTS else ("truncated", "missing"):
                 shutil.rmtree(self._broken, ignore_errors=True)
-                shutil.copytree(self._saved, self._broken)
+                copy_plain(self._saved, self._broken)
                 path = self._broken / name
                 content = path.read_bytes()
                 path.unlink()

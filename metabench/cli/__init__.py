@@ -164,8 +164,21 @@ def _metabench(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130."""
-    words = [_expand_home(each) for each in (sys.argv[1:] if arguments is None else arguments)]
+    """Run the command line; a user's mistake or a full disk ends it with one line and status 2, Ctrl-C with 130.
+
+    Args:
+        arguments: the words; by default those that were typed, in a process of their own.
+    """
+    if arguments is not None:
+        _run(arguments)
+        return
+    from metabench.cli.watched import run_watched
+
+    run_watched(lambda: _run(sys.argv[1:]))
+
+
+def _run(arguments: Sequence[str]) -> None:
+    words = [_expand_home(each) for each in arguments]
     try:
         with redirect_stdout(cast("TextIO", PatientOutput(sys.stdout))):
             typer.main.get_command(app)(args=words, prog_name="metabench")

@@ -25,7 +25,7 @@ def check(
     tried out, in a process of their own: code that exits or crashes fails.
     Lines that begin with "note" tell what is no mistake.
     """
-    from metabench.checks.apart import iterate_checks_apart
+    from metabench.runs.isolation.checks_apart import iterate_checks_apart
 
     console = Console(soft_wrap=True, highlight=False)
     failed = total = 0

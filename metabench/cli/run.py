@@ -146,7 +146,7 @@ def run(
 
     [\[part]]                                  # as many as you like
     suites = ["point-robot", "./my-suite"]    # paths are relative to the file
-    datasets = ["medium"]
+    datasets = ["medium"]                     # the default
     methods = ["bc", "my_method.py:MyMethod"]
     seeds = 3                                 # how many, or which: [0, 3]
     preset = "cpu"                            # or several: ["tiny", "cpu"]

@@ -32,7 +32,7 @@ class SweepPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     suites: tuple[str, ...] = Field(min_length=1)
-    datasets: tuple[str, ...] = Field(min_length=1)
+    datasets: tuple[str, ...] = Field(("medium",), min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(
         default=(0,), min_length=1, description="which, or how many: 3 is 0, 1, 2"

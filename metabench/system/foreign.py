@@ -18,6 +18,9 @@ from typing import Any
 import metabench
 from metabench.errors import DataError
 
+LONGEST_MESSAGE = 500
+"""Characters of what foreign code raised."""
+
 MOST_PARTS = 64
 """Parts of the path of a folder that is copied."""
 
@@ -26,7 +29,7 @@ MOST_PARTS = 64
 def call_foreign(make_error: Callable[[BaseException], Exception]) -> Iterator[None]:
     """While entered, what is raised becomes the error that `make_error` makes of it, or that is raised by it.
 
-    Exceptions, `SystemExit`, and `KeyboardInterrupt` unless somebody did press Ctrl-C.
+    Exceptions, `SystemExit`, `GeneratorExit`, and `KeyboardInterrupt` unless somebody did press Ctrl-C.
 
     Args:
         make_error: given what was raised.
@@ -34,7 +37,7 @@ def call_foreign(make_error: Callable[[BaseException], Exception]) -> Iterator[N
     with notice_interrupts() as interrupted:
         try:
             yield
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             made: BaseException = error
             if not (isinstance(error, KeyboardInterrupt) and interrupted()):
                 made = make_error(error)
@@ -45,8 +48,24 @@ def call_foreign(make_error: Callable[[BaseException], Exception]) -> Iterator[N
 
 def name_raised(error: BaseException) -> str:
     """What was raised, for one line, and where: `ValueError: no such key (ridge.py, line 7)`."""
-    text = " ".join(str(error).split())
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + _say_place(error)
+    return word_raised(error) + _say_place(error)
+
+
+def word_raised(error: BaseException) -> str:
+    """What was raised, for one line: `ValueError: no such key`."""
+    text = _read_message(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _read_message(error: BaseException) -> str:
+    """Its message as one line that is not too long and holds nothing that a terminal obeys."""
+    try:
+        message = str(error)[: 4 * LONGEST_MESSAGE]
+    except Exception:  # foreign, too
+        return "its message cannot be read"
+    text = " ".join(message.split())
+    text = "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
 
 
 def _say_place(error: BaseException) -> str:

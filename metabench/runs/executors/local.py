@@ -24,7 +24,7 @@ from metabench.runs.kept.provenance import timestamp
 from metabench.runs.kept.run_folder import run_folder
 from metabench.runs.planned_cell import PlannedCell
 from metabench.runs.settings import Settings
-from metabench.system.foreign import call_foreign, name_raised
+from metabench.system.foreign import call_foreign, name_raised, word_raised
 from metabench.system.writing import explain_storage_error, write_whole
 
 
@@ -110,9 +110,7 @@ def run_cell(
         listener(Event(index, "busy", message=str(error)))
     except Exception as error:  # a method may raise anything: this cell fails, the others go on
         told = explain_storage_error(error) or error
-        message = (
-            str(told) if isinstance(told, MetabenchError) else f"{type(error).__name__}: {error}"
-        )
+        message = str(told) if isinstance(told, MetabenchError) else word_raised(error)
         write_failure(planned, message, traceback.format_exc())
         listener(Event(index, "failed", message=" ".join(message.split())))
     else:

@@ -130,7 +130,8 @@ class Workers:
             self._run_cell,
             scratch,
         )
-        worker.process = self._context.Process(target=work, args=arguments, daemon=True)
+        # No daemon: these may not start processes, and data loaders do.
+        worker.process = self._context.Process(target=work, args=arguments)
         with _leave_program_out():
             worker.process.start()
         theirs.close()

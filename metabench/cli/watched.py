@@ -50,7 +50,7 @@ def run_watched(command: Callable[[], None]) -> None:
 
 
 def _wait(child: int) -> int:
-    """The exit status of the child, or minus the signal that ended it; what is sent to this process is for the child."""
+    """The exit status of the child, or minus the signal that ended it; the child gets what is sent to this process."""
     while True:
         told = signal.sigwaitinfo(_SIGNALS)
         if told.si_signo == signal.SIGCHLD:

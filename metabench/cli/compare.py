@@ -60,7 +60,7 @@ def compare(
         str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")
     ] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="a file  [default: print]")
+        Path | None, typer.Option("--output", "--out", "-o", help="a file  [default: print]")
     ] = None,
 ) -> None:
     """Compare two methods: the difference of per-seed scores with its interval, in every suite both have records in.

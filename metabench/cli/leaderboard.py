@@ -21,9 +21,9 @@ Records = Annotated[
 @app.command()
 def build(
     records: Records = PUBLISHED,
-    output: Annotated[Path, typer.Option("--output", "-o", help="where the page goes")] = Path(
-        "leaderboard"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "--out", "-o", help="where the page goes")
+    ] = Path("leaderboard"),
 ) -> None:
     """Write leaderboard.json, its CSV, the schemas and the page."""
     from metabench.leaderboard.build import build_leaderboard
@@ -147,7 +147,7 @@ def export(
     track: Annotated[str | None, typer.Option(help="only this track")] = None,
     shots: Annotated[int | None, typer.Option(help="only this number of shots")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="a file  [default: print]")
+        Path | None, typer.Option("--output", "--out", "-o", help="a file  [default: print]")
     ] = None,
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""

@@ -29,7 +29,8 @@ DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="only show wh
 Isolate: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--isolate", help="let policies act in a process of their own that is given arrays only"
+        "--isolate",
+        help="train methods and let policies act in processes of their own that are given arrays only",
     ),
 ]
 TimeLimit: TypeAlias = Annotated[

@@ -36,7 +36,7 @@ def render(
         int | None, typer.Option(help="steps from frame to frame (default: at most 20 seconds)")
     ] = None,
     output: Annotated[
-        Path, typer.Option("--out", "-o", help="the .mp4 or .gif file to write")
+        Path, typer.Option("--out", "--output", "-o", help="the .mp4 or .gif file to write")
     ] = Path("episode.mp4"),
 ) -> None:
     """Watch a policy: its support episodes and then a scored one, the teacher beside it.

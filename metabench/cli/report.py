@@ -23,9 +23,9 @@ def report(
     suite: Annotated[
         str | None, typer.Option(help="folder of the run's suite, if it is not installed")
     ] = None,
-    output: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        Path, typer.Option("--out", "--output", "-o", help="the HTML file to write")
+    ] = Path("report.html"),
 ) -> None:
     """Write one HTML page about a run: scores, training curves, diagnostics, pictures, episodes.
 

@@ -44,7 +44,7 @@ def show_plan(
             else ""
         )
         typer.echo(
-            f"earlier cells of their kind took {duration(sum(known))} in all{shared}{unknown}"
+            f"earlier cells of their kind, here or published, took {duration(sum(known))} in all{shared}{unknown}"
         )
     _say_counts(
         {

@@ -16,7 +16,9 @@ def new_card(
     name: Annotated[
         str, typer.Argument(metavar="METHOD", help="the method's name, without variant")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="the file")] = Path("card.toml"),
+    output: Annotated[
+        Path, typer.Option("--output", "--out", "--output", "-o", help="the file")
+    ] = Path("card.toml"),
 ) -> None:
     """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
     from metabench.leaderboard.method_card import make_card_template

@@ -64,7 +64,7 @@ def _read_message(error: BaseException) -> str:
     except Exception:  # foreign, too
         return "its message cannot be read"
     text = " ".join(message.split())
-    text = "".join(each if each.isprintable() else "\ufffd" for each in text)
+    text = "".join(filter(str.isprintable, text))
     return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
 
 

@@ -157,7 +157,7 @@ def test_a_dry_run_estimates_from_earlier_records(command, place):
         path.write_text(json.dumps(record))
     out = command(*arguments, "5", "--dry-run", "--workers", "2").out.splitlines()
     assert [line.split()[:3] for line in out[3:5]] == [["waiting", "2", "min"]] * 2
-    assert out[5] == "earlier cells of their kind took 3 min in all, 2 min with 2 workers"
+    assert out[5] == "earlier cells of their kind, here or published, took 3 min in all, 2 min with 2 workers"
     out = command("run", "tiny", "-d", "medium", "-m", "random,bc", "--preset", "tiny", "--seeds", "4", "--dry-run").out
-    assert "earlier cells of their kind took 2 min in all, and 4 of unknown length" in out
+    assert "earlier cells of their kind, here or published, took 2 min in all, and 4 of unknown length" in out
     assert sum(line.startswith("waiting") and "unknown" in line for line in out.splitlines()) == 4

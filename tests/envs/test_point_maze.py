@@ -185,5 +185,5 @@ def test_return_bounds() -> None:
 
 def test_without_the_package_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MetabenchError, match=r"suite pointmaze: task 3: .*pip install 'metabench\[robotics\]'"):
+    with pytest.raises(MetabenchError, match=r"suite pointmaze: task 3: .*pip install 'gymnasium-robotics>="):
         load_suite("pointmaze").check_available()

@@ -79,13 +79,14 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
     shape("text", { x: 0, y: 11 }, yTitle));
 
   // What is no rival: random actions, the blind policy, the teacher.
-  const references = levels.map(({ name, value }) => (levelsAlong === "x" ? [
-    shape("line", { class: "reference", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) }),
-    shape("text", { class: "reference", x: margin.left + 0.8 * (width - margin.left - margin.right), y: y(value) - 4, "text-anchor": "middle" }, name),
-  ] : [
-    shape("line", { class: "reference", x1: x(value), x2: x(value), y1: margin.top - 6, y2: height - margin.bottom }),
-    shape("text", { class: "reference", x: x(value), y: margin.top - 10, "text-anchor": "middle" }, name),
-  ]));
+  const references = levels.map(({ value }) => (levelsAlong === "x"
+    ? shape("line", { class: "reference", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) })
+    : shape("line", { class: "reference", x1: x(value), x2: x(value), y1: margin.top - 6, y2: height - margin.bottom })));
+  // Their names stand beside each other, over all lines: two levels may be one, and the methods of these names lie on them.
+  const names = levels.map(({ name, value }, order) => (levelsAlong === "x"
+    ? shape("text", { class: "reference", x: margin.left + (0.8 - 0.14 * order) * (width - margin.left - margin.right), y: y(value) - 4,
+      "text-anchor": "middle" }, name)
+    : shape("text", { class: "reference", x: x(value), y: margin.top - 10, "text-anchor": "middle" }, name)));
   const labels = [];
   const lines = [];
   const drawn = methods.map((method, order) => {
@@ -119,6 +120,6 @@ function linePlot({ methods, xs, xTitle, yTitle, domain, yTicks, yUnit = "", mar
         shape("text", { class: "label", x: width - margin.right + 13, y: label.at + 4 }, shortened(label.text, 27)));
     }
   }
-  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title }, grid, references, axis, drawn);
+  const figure = shape("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": title }, grid, references, axis, drawn, names);
   return element("div", {}, !named && legend(methods, colour), rove(figure, lines));
 }

@@ -75,6 +75,7 @@ def make_small(text: str) -> str:
     lines = [line if line.startswith("metabench reproduce") else _name_tiny(line) for line in text.splitlines()]
     text = "\n".join(lines) + "\n"
     text = re.sub(r"--preset \w+", "--preset tiny", text)
+    text = text.replace("/demo-*/", "/tiny-*/")  # the folder of that preset
     # What names no budget has that of `cpu`: minutes.
     without = r"^(metabench run (?!.*--preset)(?!\S+\.toml).*?)( *#.*)?$"
     text = re.sub(without, r"\1 --preset tiny", text, flags=re.MULTILINE)

@@ -10,6 +10,7 @@ from metabench import MethodError, load_method
 from metabench.cli import main
 from metabench.methods.given_methods import name_method_class
 from metabench.methods.registry import digest_method_code, find_method_sources
+from metabench.system.foreign import call_foreign, name_raised
 
 from .test_registry import install
 
@@ -93,3 +94,15 @@ def test_a_class_stays_usable_after_its_file_was_loaded_by_path(
         load_method(spec)
     assert sys.modules["held"] is held
     del sys.modules["held"]
+
+
+def test_what_is_raised_is_one_short_line_whatever_its_message_is() -> None:
+    class Unreadable(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert name_raised(Unreadable()) == "Unreadable: its message cannot be read"
+    assert name_raised(ValueError("a\n  b\x1b[2J")) == "ValueError: a b[2J"
+    assert 500 < len(name_raised(ValueError("z" * 5_000_000))) < 520
+    with pytest.raises(MethodError, match="told"), call_foreign(lambda error: MethodError("told")):
+        raise GeneratorExit

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from metabench.errors import DataError
 
 _NUMBERS = re.compile(r"[biuf][1248]")
 """Codes of the dtypes that are read: truth values, integers and floats; objects, text and records are not."""
+
+
+_PIECE = 1 << 20
+"""Bytes that are read at once of what may be cut short."""
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -167,6 +172,22 @@ class _PlainUnpickler(pickle._Unpickler):
     It is the one that is written in Python: the other makes room for as many objects as the stream says that it will
     remember, so that nine bytes take all memory there is.
     """
+
+    def load_bytearray8(self: Any) -> None:
+        """Read piece by piece: Python's own makes room for as many bytes as the stream says, had it them or not."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        content = bytearray()
+        while len(content) < length:
+            piece = self.read(min(length - len(content), _PIECE))
+            if not piece:
+                raise pickle.UnpicklingError("it ends too early")
+            content += piece
+        self.append(content)
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for an allowed name."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from metabench import DataError
 from metabench.data.foreign.safe_pickle import read_mapping
 
 pytestmark = pytest.mark.slow
@@ -35,3 +38,22 @@ def test_nine_bytes_do_not_take_all_memory(tmp_path: Path, index: bytes) -> None
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
+
+
+def test_a_length_that_the_file_has_not_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file.pkl"
+    path.write_bytes(b"\x80\x05\x96" + (8 << 30).to_bytes(8, "little") + b"abc.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="not a whole pickle: it ends too early"):
+            read_mapping(path)
+        assert tracemalloc.get_traced_memory()[1] < 3e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_of_protocol_5_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "file.pkl"
+    array = np.arange(300_000, dtype=np.float64)
+    path.write_bytes(pickle.dumps({"a": array}, protocol=5))
+    np.testing.assert_array_equal(read_mapping(path)["a"], array)

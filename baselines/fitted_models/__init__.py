@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import VARIANTS, PlannerConfig
+from ..common.planning.config import VARIANTS, PlannerConfig, choose_replanning
 from ..common.planning.rows import Reader
 from .config import KERNEL_PRESETS, PRESETS
 from .model import GaussianProcessReader, KernelReader, RidgeReader
@@ -50,17 +50,23 @@ class GPModel(RidgeModel):
     """Plans in a Gaussian process of changes and reward, fitted to the support or the episode so far."""
 
     name = "gp-model"
+    version: ClassVar[int] = 3
     reader: ClassVar[type[Reader]] = GaussianProcessReader
+
+    @classmethod
+    def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
+        """Where queries cost most, plans are acted for longer."""
+        return choose_replanning(PRESETS, suite)
 
 
 class KernelModel(RidgeModel):
     """Plans in the kernel regressions that `oswm-plus` starts from: `oswm-plus` without its transformer."""
 
     name = "kernel-model"
+    version: ClassVar[int] = 3
     reader: ClassVar[type[Reader]] = KernelReader
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
         """Those of `oswm-plus`, so that the transformer is all that differs."""
-        del suite
-        return KERNEL_PRESETS
+        return choose_replanning(KERNEL_PRESETS, suite)

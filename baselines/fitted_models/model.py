@@ -29,7 +29,7 @@ KERNELS = (
 """Length, in units of the square root of the number of inputs, and variance of the noise."""
 
 
-AT_ONCE = 2_048
+AT_ONCE = 1_024
 """Queries that Gaussian processes and kernel regressions answer at once."""
 
 MOST_ROWS = 192

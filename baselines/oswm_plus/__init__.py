@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import VARIANTS
+from ..common.planning.config import VARIANTS, choose_replanning
 from .config import (
     META_PRESETS,
     PRESETS,
@@ -37,7 +37,7 @@ class OSWMPlus(Method):
     """
 
     name: ClassVar[str] = "oswm-plus"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     predicts: ClassVar[bool] = True
     trains: ClassVar[bool] = False
@@ -49,9 +49,8 @@ class OSWMPlus(Method):
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
-        """The same for every suite."""
-        del suite
-        return PRESETS
+        """Where queries cost most, plans are acted for longer."""
+        return choose_replanning(PRESETS, suite)
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
@@ -96,9 +95,8 @@ class OSWMPlusMeta(OSWMPlus):
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
-        """The same for every suite."""
-        del suite
-        return META_PRESETS
+        """Where queries cost most, plans are acted for longer."""
+        return choose_replanning(META_PRESETS, suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train on the fitting tasks; logs losses on the validation tasks."""

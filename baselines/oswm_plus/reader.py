@@ -14,7 +14,7 @@ from ..common.planning.rows import Answers, AskedInParts, DynamicsModel, Reader,
 from .config import ModelConfig
 from .model import ConditionedContext, OSWMWorldModel
 
-AT_ONCE = 2_048
+AT_ONCE = 1_024
 """Queries that are answered at once."""
 
 

@@ -164,3 +164,25 @@ def test_the_kernel_model_is_what_oswm_starts_from():
     without, started = KernelReader().read(context)(*asked), OSWMReader(model, spaces).read(context)(*asked)
     for name, apart in (("next_observations", 1e-4), ("rewards", 0.01), ("ends", 1e-4)):  # its mean is of few buckets
         torch.testing.assert_close(getattr(without, name), getattr(started, name), atol=apart, rtol=0)
+
+
+def test_an_observation_that_never_differs_says_nothing():
+    """Neither in the context nor where a query has another value of it: no row tells what it does."""
+    torch.manual_seed(1)
+    states, actions = torch.randn(1, 40, 2), torch.rand(1, 40, 1) * 2 - 1
+    none = torch.zeros(1, 40, dtype=torch.bool)
+
+    def read(observations):
+        after = observations.clone()
+        after[..., :2] = states + 0.3 * torch.sin(states) + 0.1 * actions
+        rewards = -states.abs().sum(2)
+        return KernelReader().read(Rows(observations, actions, after, rewards, none, ~none))
+
+    constant = torch.full((1, 40, 1), 0.7)
+    without, beside = read(states), read(torch.cat([states, constant], 2))
+    asked, moved = torch.randn(1, 9, 2), torch.rand(1, 9, 1) * 2 - 1
+    expected = without(asked, moved)
+    for value in (0.7, 2.0):
+        found = beside(torch.cat([asked, torch.full((1, 9, 1), value)], 2), moved)
+        torch.testing.assert_close(found.next_observations[..., :2], expected.next_observations, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(found.rewards, expected.rewards, atol=1e-3, rtol=1e-3)

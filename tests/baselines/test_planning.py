@@ -7,7 +7,14 @@ import pytest
 import torch
 from metabench_baselines.common.planning.config import PlannerConfig
 from metabench_baselines.common.planning.planner import Planner
-from metabench_baselines.common.planning.rows import Answers, Transitions, batch_transitions, take_groups
+from metabench_baselines.common.planning.rows import (
+    Answers,
+    AskedInParts,
+    Rows,
+    Transitions,
+    batch_transitions,
+    take_groups,
+)
 from metabench_baselines.fitted_models.model import GaussianProcessReader, KernelReader, RidgeReader
 from metabench_baselines.fitted_models.policy import FittedModelPolicy
 
@@ -276,3 +283,15 @@ def test_a_lane_of_the_kernel_model_acts_alone_as_among_others():
     together = act([0, 1, 2, 3, 4, 5])
     for lane in range(6):
         np.testing.assert_allclose(act([lane])[:, 0], together[:, lane], atol=1e-5)
+
+
+@pytest.mark.parametrize("queries", [1, 4, 9, 100])
+def test_a_model_that_is_asked_in_parts_says_what_it_says_at_once(queries):
+    torch.manual_seed(0)
+    none = torch.zeros(5, 12, dtype=torch.bool)
+    states, actions = torch.randn(5, 12, 2), torch.randn(5, 12, 1)
+    model = RidgeReader().read(Rows(states, actions, states + actions, states[..., 0], none, ~none))
+    asked, moved = torch.randn(5, 7, 2), torch.randn(5, 7, 1)
+    whole, parts = model(asked, moved), AskedInParts(model, queries)(asked, moved)
+    for name, value in vars(whole).items():
+        torch.testing.assert_close(getattr(parts, name), value, atol=1e-5, rtol=1e-5)

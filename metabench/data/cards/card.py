@@ -116,7 +116,7 @@ def _describe_kinds(suite: Suite, described: list[Description]) -> str:
         f"`{each.dataset}`: {each.description}. In Minari, {where}.\n\n"
         for each in described
         for where, held in (
-            ("the metadata of each episode hold its `stage`", recipes[each.dataset].stages),
+            ("the metadata of each episode contain its `stage`", recipes[each.dataset].stages),
             ("the expert's actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
         )
         if held is not None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MetabenchError(Exception):
-    """A mistake in what the user gave: the CLI prints its one line and exits with status 2."""
+    """A mistake in the user's input: the CLI prints its one-line message and exits with status 2."""
 
 
 class UnknownNameError(MetabenchError):
@@ -42,7 +42,7 @@ class StorageError(MetabenchError):
 
 
 class ClaimedError(MetabenchError):
-    """A cell that another process is running, here or on another machine: nothing is wrong with it."""
+    """Another process is running the cell, here or on another machine. Nothing is wrong with the cell."""
 
 
 class MethodError(MetabenchError):
@@ -86,7 +86,7 @@ class SimulationError(MetabenchError):
 
 
 class InvalidActionError(MetabenchError):
-    """An environment was given actions that its spaces do not have; the message says which, and what was expected."""
+    """An environment got actions outside its spaces; the message says which, and what was expected."""
 
 
 class NoEnvironmentError(MetabenchError):
@@ -94,15 +94,15 @@ class NoEnvironmentError(MetabenchError):
 
 
 class NoRendererError(MetabenchError):
-    """This machine renders no MuJoCo pictures: neither EGL nor OSMesa works."""
+    """This machine cannot render MuJoCo: neither EGL nor OSMesa works."""
 
 
 class CancelledError(MetabenchError):
-    """The run was asked to stop; what had been checkpointed is kept."""
+    """The run was asked to stop; its checkpoints are kept."""
 
 
 class PolicyProcessError(MetabenchError):
-    """What went wrong in a policy's own process; the message goes on from the call: `raised ValueError: ...`."""
+    """An error in a policy's own process; the message completes the name of the call: `raised ValueError: ...`."""
 
 
 PROBLEMS: Mapping[str, str] = {

@@ -17,16 +17,17 @@ class ADConfig(InContextConfig):
         0.1,
         ge=0,
         le=1,
-        description="share of actions in support episodes that are uniformly random: drawn ones alone rarely go where "
-        "no training task pays",
+        description="share of uniformly random actions in support episodes; actions drawn from the prediction alone "
+        "rarely go where no training task pays",
     )
 
     stretch: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="the episodes of a training context lie within this share of their task's history, in its order, "
-        "with gaps: the larger, the more a context improves from one episode to the next; 0: consecutive ones",
+        description="the episodes of a training context lie, in order and with gaps, within this share of their "
+        "task's history; with a larger share a context improves more from one episode to the next; 0: "
+        "consecutive episodes",
     )
 
 

@@ -13,59 +13,63 @@ from ..common.actor_critic.config import ActorCriticConfig
 class BorelConfig(ActorCriticConfig):
     """Belief, its decoders, relabelled rewards, and the actor-critic on observation and belief."""
 
-    latent_dim: int = Field(
-        5, ge=1, description="length of the latent task that the belief is over"
-    )
+    latent_dim: int = Field(5, ge=1, description="length of the latent task variable of the belief")
     memory_width: int = Field(64, ge=1, description="units of the GRU that reads transitions")
     embedding_width: int = Field(
         64, ge=1, description="units of both layers that a transition goes through before the GRU"
     )
     decoder_width: int = Field(64, ge=1, description="units of both hidden layers of the decoders")
-    belief_learning_rate: float = Field(3e-3, gt=0, description="Adam's, for belief and decoders")
+    belief_learning_rate: float = Field(
+        3e-3, gt=0, description="Adam's learning rate for belief and decoders"
+    )
     belief_divergence_weight: float = Field(
         0.1,
         ge=0,
-        description="of a belief's divergence from the one a step before, beside a trajectory's summed errors",
+        description="weight of the divergence between a belief and the belief one step before, against a "
+        "trajectory's summed errors",
     )
     change_weight: float = Field(
         1.0,
         ge=0,
-        description="of errors in what actions change, beside those in rewards; 0: rewards alone, as released",
+        description="weight of errors in the changes of observations, against errors in rewards; 0: rewards alone, "
+        "as released",
     )
     episodes: int = Field(
         2,
         ge=1,
-        description="of one task in a trajectory; the belief survives the reset between them",
+        description="episodes of one task in a trajectory; the belief survives the resets between them",
     )
     tasks_per_update: int = Field(8, ge=1, description="tasks a batch of trajectories")
-    trajectories_per_task: int = Field(2, ge=1, description="of each")
+    trajectories_per_task: int = Field(2, ge=1, description="trajectories of each of these tasks")
     prefixes: int = Field(
-        8, ge=1, description="of each trajectory, drawn at random, that the whole is decoded from"
+        8,
+        ge=1,
+        description="randomly drawn prefixes of each trajectory; the whole trajectory is decoded from each",
     )
     decoded: int = Field(
-        16, ge=1, description="steps of the whole trajectory, drawn at random, that are decoded"
+        16, ge=1, description="randomly drawn steps of the whole trajectory that are decoded"
     )
     belief_updates: int = Field(2_000, ge=1, description="updates of belief and decoders")
     relabelled: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of trajectories that are another task's, with the rewards that a learned model of this "
-        "task's gives: who acted shall not tell the task. Only right where tasks differ by nothing but rewards",
+        description="share of trajectories that come from another task, with rewards from a learned model of this "
+        "task; behaviour then does not reveal the task. Correct only if tasks differ in rewards alone",
     )
     reward_updates: int = Field(
-        2_000, ge=1, description="updates of that model, where anything is relabelled"
+        2_000, ge=1, description="updates of the reward model, if anything is relabelled"
     )
     kept_steps: int = Field(
         2_000_000,
         ge=1,
-        description="largest number of steps whose beliefs are kept for the actor-critic, each of them 8 bytes times "
-        "latent_dim; as many trajectories of every task",
+        description="largest number of steps whose beliefs are kept for the actor-critic; each takes 8 bytes times "
+        "latent_dim; all tasks have the same number of trajectories",
     )
     kept_trajectories: int = Field(
         200, ge=1, description="largest number of trajectories of each task that are kept"
     )
-    batch_size: int = Field(512, ge=1, description="transitions, for the actor-critic")
+    batch_size: int = Field(512, ge=1, description="transitions a batch of the actor-critic")
     updates: int = Field(10_000, ge=1, description="updates of the actor-critic")
     log_interval: int = Field(
         200, ge=1, description="updates between two rows of the training curve"

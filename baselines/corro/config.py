@@ -15,21 +15,24 @@ class CorroConfig(TaskInferenceConfig):
 
     negatives: Literal["generated", "noise"] = Field(
         "generated",
-        description="what other tasks might have led to: drawn from a generative model of all tasks, or the "
-        "reward with noise",
+        description="outcomes of other tasks: drawn from a generative model of all tasks, or the reward with noise",
     )
     negative_count: int = Field(16, ge=1, description="negatives for each query")
     contrast: float = Field(0.1, gt=0, description="temperature of the similarities")
-    reward_noise: float = Field(0.5, gt=0, description="`noise`: deviation, of scaled rewards")
+    reward_noise: float = Field(
+        0.5, gt=0, description="`noise`: standard deviation, in scaled rewards"
+    )
     generator_width: int = Field(
         64, ge=1, description="units of the generative model's hidden layers"
     )
     generator_code: int = Field(5, ge=1, description="length of its code")
     divergence_weight_of_generator: float = Field(
-        0.2, ge=0, description="of the divergence of that code from a standard Gaussian"
+        0.2,
+        ge=0,
+        description="weight of the divergence between the generative model's code and a standard Gaussian",
     )
     encoder_first: int = Field(
-        4_000, ge=0, description="updates of the encoder alone, after which it stays as it is"
+        4_000, ge=0, description="updates of the encoder alone; after them it does not change"
     )
 
 

@@ -13,19 +13,20 @@ from ..common.task_inference.config import IDAQ, Exploration, TaskInferenceConfi
 class CsroConfig(TaskInferenceConfig):
     """FOCAL's distances, less what the code tells of who acted."""
 
-    metric_weight: float = Field(10.0, gt=0, description="of the metric loss")
+    metric_weight: float = Field(10.0, gt=0, description="weight of the metric loss")
     information_weight: float = Field(
         25.0,
         ge=0,
-        description="of the bound of the information that a transition's embedding has about state and action",
+        description="weight of the bound on the information that a transition's embedding has about state and action",
     )
     predictor_width: int = Field(
         64, ge=1, description="units of each hidden layer of the network that predicts embeddings"
     )
-    predictor_depth: int = Field(3, ge=1, description="its hidden layers")
+    predictor_depth: int = Field(3, ge=1, description="number of its hidden layers")
     exploration: Exploration = Field(
         "random-first",
-        description="the first support episode is acted at random, as the paper does; or none, or training-codes",
+        description="how support episodes are acted: the first one at random, as in the paper; none differently; or "
+        "with training codes",
     )
 
 

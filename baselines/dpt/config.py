@@ -16,7 +16,7 @@ class DPTConfig(InContextConfig):
     queries: int = Field(
         20,
         ge=1,
-        description="states that are asked for in every context, each after a part of it of another length",
+        description="query states in every context, each after a part of the context with another length",
     )
     trajectory_contexts: float = Field(
         0.75,
@@ -29,17 +29,17 @@ class DPTConfig(InContextConfig):
         1.0,
         ge=0,
         le=1,
-        description="share of actions in support episodes that are uniformly random: trained on contexts of one "
-        "behaviour, the policy takes its own steps for that behaviour's, and never looks elsewhere",
+        description="share of uniformly random actions in support episodes; the policy was trained on contexts of "
+        "one behaviour, takes its own steps for that behaviour's, and never looks elsewhere",
     )
     kept_support: Literal["last", "best"] = Field(
         "best",
-        description="which support episodes the context holds where there are more than fit: the last ones, or those "
-        "of the highest return, in ascending order",
+        description="support episodes that the context keeps if not all fit: the last ones, or those with the "
+        "highest returns, in ascending order",
     )
     own_transitions: bool = Field(
         True,
-        description="the context takes in the running episode as it goes; else whole episodes only",
+        description="the context also contains the running episode; otherwise only whole episodes",
     )
 
 
@@ -50,7 +50,7 @@ class DPTOwnActionsConfig(DPTConfig):
         0.1,
         gt=0,
         le=1,
-        description="share of a task's episodes, those of the highest return, whose own actions are imitated",
+        description="share of a task's episodes whose own actions are imitated: those with the highest returns",
     )
 
 

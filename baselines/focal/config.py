@@ -13,10 +13,10 @@ from ..common.task_inference.config import TaskInferenceConfig
 class FocalConfig(TaskInferenceConfig):
     """The encoder learns by distances between codes alone."""
 
-    metric_weight: float = Field(1.0, gt=0, description="of the metric loss")
+    metric_weight: float = Field(1.0, gt=0, description="weight of the metric loss")
     next_observation: bool = Field(
         True,
-        description="the encoder sees what an action led to; the paper leaves it out where only rewards differ",
+        description="the encoder sees the next observation; the paper leaves it out where only rewards differ",
     )
 
 

@@ -18,50 +18,56 @@ class MacawLiteConfig(Config):
     gradient_steps: int = Field(
         5,
         ge=0,
-        description="on a support, in training as at test; 0: nothing is adapted, the control",
+        description="steps on a support, in training and at test; 0: nothing is adapted (a control)",
     )
     inner_rate: float = Field(
-        0.1, gt=0, description="size of these steps; the outer loop goes on from there"
+        0.1, gt=0, description="initial size of these steps; the outer loop learns it further"
     )
     meta_training: bool = Field(
         True,
-        description="the loss after the steps is what training lowers; false: imitation of all tasks at once",
+        description="training minimises the loss after the steps; false: imitation of all tasks at once",
     )
     advantage_weight: float = Field(
         1.0,
         ge=0,
-        description="actions of a support are weighted by the exponential of this times their advantage, of mean 0 and "
-        "deviation 1; 0: all alike",
+        description="actions of a support are weighted by the exponential of this times their advantage (mean 0, "
+        "standard deviation 1); 0: all equally",
     )
     largest_weight: float = Field(20.0, gt=1, description="upper bound of these exponentials")
     ridge: float = Field(
         1.0,
         gt=0,
-        description="penalty of the regression that gives the values, for features a step",
+        description="penalty of the regression that estimates the values, for features of one step",
     )
     unadapted_weight: float = Field(
         0.2,
         ge=0,
-        description="of the loss without any step, beside that after them: what acts without a support",
+        description="weight of the loss before any step, beside the loss after the steps; it trains the policy that "
+        "acts without support",
     )
     support_noise: float = Field(
         0.5,
         ge=0,
-        description="deviation of the noise on actions (scaled to [-1, 1]) in the policy's own support episodes, with "
-        "discrete actions the chance of a random one; without any, there is nothing in them to learn from",
+        description="standard deviation of the noise on actions (scaled to [-1, 1]) in the policy's own support "
+        "episodes; for discrete actions the probability of a random one; without noise nothing can be "
+        "learned from these episodes",
     )
     support_episodes: int = Field(
-        3, ge=1, description="largest number of logged episodes that a support in training is of"
+        3, ge=1, description="largest number of logged episodes in a training support"
     )
     tasks_per_update: int = Field(8, ge=1, description="tasks a batch")
     support_transitions: int = Field(
-        64, ge=2, description="drawn from the support's episodes in training; at test it is whole"
+        64,
+        ge=2,
+        description="transitions drawn from the support's episodes in training; at test all are used",
     )
     query_transitions: int = Field(
-        64, ge=2, description="of the same task, that the loss after the steps is measured on"
+        64, ge=2, description="transitions of the same task for the loss after the steps"
     )
     learning_rate: float = Field(
-        1e-3, gt=0, description="Adam's, of the outer loop, decayed to zero by a half cosine"
+        1e-3,
+        gt=0,
+        description="Adam's learning rate for the outer loop, decayed to zero by a half cosine",
     )
     updates: int = Field(5_000, ge=1, description="updates of the outer loop")
     log_interval: int = Field(

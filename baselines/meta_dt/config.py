@@ -33,24 +33,24 @@ class TaskCodeConfig(TransformerConfig):
     )
     segment_choice: Literal["largest-error", "sampled"] = Field(
         "largest-error",
-        description="prompt: the support segment of the largest world-model error (paper), or of one episode one drawn "
-        "with a probability proportional to its error (released code)",
+        description="prompt: the support segment with the largest world-model error (paper), or a segment of one "
+        "episode drawn in proportion to its error (released code)",
     )
     segment_from: int | None = Field(
         None,
         ge=0,
-        description="first step at which such a segment may begin; empty: where the code has read its fill, h steps "
-        "(released code), and in methods without h the first. Before, the empty code has the largest error: most "
-        "prompts would be just an episode's beginning",
+        description="first step at which a segment may begin; empty: after h steps, when the code is full (released "
+        "code), and in methods without h the first step. Earlier the code is empty and the error "
+        "largest, so most prompts would be an episode's beginning",
     )
     acting_prompts: Literal["top-return", "all"] = Field(
         "top-return",
-        description="support episodes that a prompt is taken from: the three of the highest return (released code), "
-        "or all",
+        description="support episodes that prompts come from: the three with the highest returns (released code), or "
+        "all",
     )
     decoders: Literal["both", "by-family", "reward", "transition"] = Field(
         "both",
-        description="what is predicted: reward and transition (paper), the one that varies in the suite (released "
+        description="predicted quantities: reward and transition (paper), the one that varies in the suite (released "
         "code), or one of them",
     )
     family_decoder: Literal["reward", "transition"] = Field(
@@ -81,7 +81,7 @@ class MetaDTConfig(TaskCodeConfig):
     """Meta-DT as its paper says; where its released code differs, a field chooses."""
 
     context_horizon: int = Field(
-        4, ge=1, description="h: transitions that the code reads, the last ones"
+        4, ge=1, description="h: number of last transitions that the code reads"
     )
     decoder_inputs: Literal["scaled", "encoded"] = Field(
         "scaled",

@@ -15,15 +15,17 @@ class MetaDTPlusConfig(TaskCodeConfig):
     """Meta-DT's transformer on codes of the whole history; the README gives the evidence for each default."""
 
     window: int = Field(
-        1, ge=1, description="K: steps of the main window; one, since the code carries the history"
+        1,
+        ge=1,
+        description="K: steps of the main window; one, because the code carries the history",
     )
     no_prompt: bool = Field(
         True, description="no prompt at any number of shots: the code reads the support"
     )
     acting_prompts: Literal["top-return", "all"] = Field(
         "all",
-        description="support episodes that a prompt is taken from, if there are prompts: the three of the highest "
-        "return, or all",
+        description="support episodes that prompts come from, if there are prompts: the three with the highest "
+        "returns, or all",
     )
     code_placement: CodePlacement = Field(
         "sum",
@@ -32,7 +34,7 @@ class MetaDTPlusConfig(TaskCodeConfig):
     )
     target_return: Literal["typical-best", "best", "predicted"] = Field(
         "predicted",
-        description="return-to-go asked for: a prediction, at every step, of what is achievable; or, at an episode's "
+        description="target return-to-go: a prediction, at every step, of what is achievable; or, at an episode's "
         "start, the mean over training tasks of each task's best episode, or the best episode of all",
     )
     model_batch_size: int = Field(64, ge=1, description="episodes an update of the world model")
@@ -43,17 +45,17 @@ class MetaDTPlusConfig(TaskCodeConfig):
         1.0,
         ge=0,
         le=1,
-        description="share of codes that read, and predict, transitions of *other* tasks' episodes, with "
-        "rewards and changes as they would be in the code's task: so behaviour tells nothing of the task",
+        description="share of codes that read and predict transitions of *other* tasks' episodes, with the rewards "
+        "and changes of the code's task; behaviour then says nothing about the task",
     )
     keep_residuals: bool = Field(
         False,
-        description="relabelled transitions keep what their own task does not explain of them; otherwise they become "
-        "predictions, without noise",
+        description="relabelled transitions keep the residual that their own task's model does not explain; "
+        "otherwise they are predictions without noise",
     )
     linear_reward: bool = Field(False, description="the reward decoder is linear in the code")
     support_episodes: int = Field(
-        5, ge=1, description="most support episodes that the transformer's codes read"
+        5, ge=1, description="largest number of support episodes that the transformer's codes read"
     )
     exploration: float = Field(
         0.7,

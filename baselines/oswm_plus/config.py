@@ -21,25 +21,25 @@ class ModelConfig(Config):
     heads: int = Field(default=2, ge=1, description="attention heads a block")
     buckets: int = Field(default=48, ge=4, description="buckets of the predicted distributions")
     prior_weight: float = Field(
-        default=2.0, gt=0, description="context rows that the prior's scales count as"
+        default=2.0, gt=0, description="weight of the prior's scales, in context rows"
     )
 
 
 class PretrainingConfig(Config):
     """How long and on what the world model is pretrained."""
 
-    model: ModelConfig = Field(default_factory=ModelConfig, description="its size")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="size of the model")
     updates: int = Field(default=2_000, ge=1, description="gradient updates")
     environments: int = Field(default=12, ge=1, description="synthetic environments an update")
-    episodes: int = Field(default=18, ge=2, description="episodes in each")
-    steps: int = Field(default=64, ge=2, description="steps in each")
+    episodes: int = Field(default=18, ge=2, description="episodes in each environment")
+    steps: int = Field(default=64, ge=2, description="steps in each episode")
     queries: int = Field(
         default=96, ge=1, description="rows of each environment that are predicted"
     )
     largest_context: int = Field(
         default=256,
         ge=1,
-        description="most rows of context; drawn from 0 to this, small ones oftener",
+        description="largest number of context rows; drawn from 0 to this, small numbers more often",
     )
     learning_rate: float = Field(
         default=1e-3, gt=0, description="AdamW's learning rate after the warm-up"
@@ -84,7 +84,9 @@ class OSWMConfig(PlannerConfig):
         description="`shipped`, or the folder that `metabench pretrain oswm-plus` wrote",
     )
     largest_context: int = Field(
-        default=256, ge=1, description="most rows of support that are read"
+        default=256,
+        ge=1,
+        description="largest number of context rows; drawn from 0 to this, small numbers more often",
     )
 
 

@@ -15,10 +15,14 @@ class PublishedWorldModelConfig(Config):
     """Size and pretraining of the world model; the defaults are as published."""
 
     state_slots: int = Field(
-        default=11, ge=3, description="most observation dimensions; beyond 11 it is widened"
+        default=11,
+        ge=3,
+        description="largest number of observation dimensions; beyond 11 the model is widened",
     )
     action_slots: int = Field(
-        default=3, ge=1, description="most action coordinates; beyond 3 it is widened"
+        default=3,
+        ge=1,
+        description="largest number of action coordinates; beyond 3 the model is widened",
     )
     width: int = Field(default=512, ge=8, multiple_of=8, description="width of the transformer")
     layers: int = Field(default=6, ge=1, description="number of its blocks")
@@ -27,7 +31,7 @@ class PublishedWorldModelConfig(Config):
         default=True, description="keep two errors of the released synthetic prior"
     )
     momentum: bool = Field(
-        default=True, description="pairs of position and velocity in the prior, beside networks"
+        default=True, description="the prior has pairs of position and velocity beside networks"
     )
     pretraining_updates: int = Field(
         default=5_000, ge=1, description="gradient steps of pretraining"
@@ -56,8 +60,8 @@ class PublishedConfig(PlannerConfig, PublishedWorldModelConfig):
     )
     weights: str = Field(
         default="",
-        description="folder that `metabench pretrain` wrote, whatever size it is of, or the released weights' file; "
-        "empty: pretrain first",
+        description="folder that `metabench pretrain` wrote, with a model of any size, or the released weights' "
+        "file; empty: pretrain first",
     )
 
     @property

@@ -50,7 +50,7 @@ class WorldModelConfig(Config):
         (256,) * 4, description="hidden layers of the discount head"
     )
     ensemble: int = Field(
-        1, ge=1, description="heads for the next latent; their disagreement is a measure of doubt"
+        1, ge=1, description="heads for the next latent; their disagreement measures uncertainty"
     )
     discount: float = Field(
         0.99, gt=0, lt=1, description="gamma: the discount of a step that does not terminate"
@@ -64,11 +64,12 @@ class WorldModelConfig(Config):
     )
     decoder_initialisation: Literal["default", "intended"] = Field(
         "default",
-        description="transposed convolutions begin as in PyTorch (released code), or as it meant to: Kaiming",
+        description="transposed convolutions start as in PyTorch (released code), or with Kaiming's initialisation, "
+        "as the code intended",
     )
     reward_transform: Literal["scaled", "tanh"] = Field(
         "tanh",
-        description="rewards are divided by their deviation in the training tasks, or squashed (published)",
+        description="rewards are divided by their standard deviation in the training tasks, or squashed (published)",
     )
     decoder_reduction: Literal["sum", "mean"] = Field(
         "sum", description="decoder loss over the values of an observation: sum (published) or mean"
@@ -92,7 +93,7 @@ class WorldModelConfig(Config):
     reward_map: int = Field(
         0,
         ge=0,
-        description="logged transitions whose rewards in the task at hand a linear head tells; 0: no such head",
+        description="logged transitions whose rewards in the current task a linear head predicts; 0: no head",
     )
     reward_map_weight: float = Field(20.0, ge=0, description="weight of that head's loss")
     consistency_weight: float = Field(0.01, ge=0, description="weight of the consistency loss")
@@ -106,7 +107,7 @@ class WorldModelConfig(Config):
     dynamics_learning_rate: float = Field(1e-4, gt=0, description="Adam's step size, dynamics")
     model_schedule: Literal["constant", "linear"] = Field(
         "constant",
-        description="both step sizes stay, or each falls to 0 over all its updates of the offline training",
+        description="both step sizes stay constant, or each falls to 0 over its updates of the offline training",
     )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of all optimisers")
     model_clip: float = Field(
@@ -119,7 +120,7 @@ class TWMConfig(WorldModelConfig):
 
     policy_input: Literal["latent-and-hidden", "latent"] = Field(
         "latent-and-hidden",
-        description="what actor and critic see: the latent and the transformer's output, or the one",
+        description="input of actor and critic: the latent and the transformer's output, or one of them",
     )
     actor_widths: Widths = Field((512,) * 4, description="hidden layers of the actor")
     critic_widths: Widths = Field((512,) * 4, description="hidden layers of the critic")
@@ -136,49 +137,53 @@ class TWMConfig(WorldModelConfig):
         0.01, ge=0, description="weight of the thresholded entropy bonus"
     )
     actor_entropy_threshold: float = Field(
-        0.1, ge=0, le=1, description="normalised entropy to keep, discrete actions"
+        0.1, ge=0, le=1, description="discrete actions: normalised entropy to keep"
     )
     actor_entropy_target: float = Field(
         -1.0,
-        description="differential entropy per action coordinate to keep, before the bounds, continuous actions",
+        description="continuous actions: differential entropy to keep per action coordinate, before the bounds",
     )
     normalise_advantages: bool = Field(
-        False, description="advantages are divided by their deviation in the batch"
+        False, description="advantages are divided by their standard deviation in the batch"
     )
     foresight: float = Field(
         0.0,
         ge=0,
-        description="1 / (1 - gamma) is at most this share of the horizon of the suite; 0: of any length",
+        description="1 / (1 - gamma) is at most this share of the suite's horizon; 0: no limit",
     )
     actor_average: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="what acts is a running average of the actor, which keeps this share an update",
+        description="a running average of the actor acts; it keeps this share in each update",
     )
     critic_on_logged: bool = Field(
-        False, description="in imagination the critic goes on learning from logged steps, too"
+        False, description="in imagination the critic also learns from logged steps"
     )
-    starts: int = Field(400, ge=1, description="imagined rollouts an update, equally many a task")
+    starts: int = Field(
+        400, ge=1, description="imagined rollouts an update, the same number for every task"
+    )
     horizon: int = Field(15, ge=1, description="steps of an imagined rollout")
     burn_in: int = Field(
-        1, ge=0, description="real steps of the episode before imagination, unless it begins there"
+        1,
+        ge=0,
+        description="real steps of the episode before imagination, unless imagination starts at the episode's start",
     )
     restart_below: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="rollouts whose cumulative discount falls below it start anew; 0: none does",
+        description="a rollout starts again if its cumulative discount falls below this; 0: never",
     )
     disagreement_penalty: float = Field(
         0.0,
         ge=0,
-        description="lambda: imagined rewards lose lambda times the disagreement of the latent heads",
+        description="lambda: imagined rewards are lowered by lambda times the disagreement of the latent heads",
     )
     anchor: Literal["logged-actions", "behaviour-policy"] = Field(
         "logged-actions",
-        description="what keeps the actor near the data: the likelihood of logged actions on real steps, or, on "
-        "imagined ones, its divergence from a policy that was cloned from latents alone",
+        description="term that keeps the actor near the data: the likelihood of logged actions on real steps, or, on "
+        "imagined steps, the divergence from a policy cloned from latents alone",
     )
     anchor_weight: float = Field(
         0.0, ge=0, description="alpha: weight of the anchor in imagination"
@@ -186,39 +191,39 @@ class TWMConfig(WorldModelConfig):
     anchor_selectivity: float = Field(
         0.0,
         ge=0,
-        description="`logged-actions`: each counts exp(this times its standardised advantage)",
+        description="`logged-actions`: the weight of an action is exp(this times its standardised advantage)",
     )
 
     tasks_per_update: int = Field(10, ge=1, description="tasks in a batch of sequences")
     windows_per_task: int = Field(
-        10, ge=1, description="windows of each, which share their support"
+        10, ge=1, description="windows of each task, which share their support"
     )
     window: int = Field(17, ge=2, description="steps of a window")
     first_share: float = Field(
-        0.2, ge=0, le=1, description="share of windows that begin where their episode does"
+        0.2, ge=0, le=1, description="share of windows that start at their episode's start"
     )
-    segments: int = Field(0, ge=0, description="support segments that are pinned; 0: none")
+    segments: int = Field(0, ge=0, description="number of pinned support segments; 0: none")
     segment_steps: int = Field(8, ge=1, description="steps of a support segment")
     support_dropout: float = Field(
         0.5, ge=0, le=1, description="share of training windows without support"
     )
     sampling: Literal["balanced", "uniform", "nearly-uniform"] = Field(
         "balanced",
-        description="of a task's episodes rarely used ones come first, all are equal, or as the released code has it "
-        "for an infinite temperature",
+        description="episodes of a task: the least used come first, all are equal, or as in the released code for an "
+        "infinite temperature",
     )
     sampling_temperature: float = Field(
-        20.0, gt=0, description="uses that make an episode e times less likely"
+        20.0, gt=0, description="number of uses that makes an episode e times less likely"
     )
 
     relabelled: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of tasks in a batch whose rewards are rewritten to those of another training task",
+        description="share of tasks in a batch that get the rewards of another training task",
     )
     task_reward_updates: int = Field(
-        1500, ge=0, description="updates of the reward functions that rewrite them"
+        1500, ge=0, description="updates of the reward functions used for relabelling"
     )
 
     observation_updates: int = Field(
@@ -245,11 +250,11 @@ class TWMConfig(WorldModelConfig):
     )
 
     scored_actions: Literal["mode", "sample"] = Field(
-        "mode", description="how scored episodes are acted; others sample"
+        "mode", description="how scored episodes are acted; in other episodes actions are sampled"
     )
     adaptation: Literal["context", "finetune"] = Field(
         "context",
-        description="support is pinned in memory; or, besides, heads and actor are fine-tuned on it",
+        description="support is pinned in memory; or it is pinned, and heads and actor are also fine-tuned on it",
     )
     finetune_model_updates: int = Field(
         30, ge=0, description="updates of the dynamics' heads an adaptation"

@@ -19,13 +19,13 @@ class TWMPublishedConfig(WorldModelConfig):
     attend_across_episodes: Literal[False] = Field(
         False, description="attention is cut where an episode ends"
     )
-    discount_input: Literal[False] = Field(False, description="discounts are no tokens")
+    discount_input: Literal[False] = Field(False, description="discounts are not tokens")
     ensemble: Literal[1] = Field(1, description="one head for the next latent")
     reward_map: Literal[0] = Field(0, description="no head for rewards elsewhere in the task")
-    model_schedule: Literal["constant"] = Field("constant", description="step sizes stay")
+    model_schedule: Literal["constant"] = Field("constant", description="step sizes stay constant")
     reward_transform: Literal["scaled", "tanh"] = Field(
         "scaled",
-        description="rewards are divided by their deviation in the training tasks, or squashed (published)",
+        description="rewards are divided by their standard deviation in the training tasks, or squashed (published)",
     )
     decoder_reduction: Literal["sum", "mean"] = Field(
         "mean",
@@ -37,7 +37,7 @@ class TWMPublishedConfig(WorldModelConfig):
 
     policy_input: Literal["latent", "latent-and-hidden"] = Field(
         "latent",
-        description="what actor and critic see: the latent (published), or the transformer's output, too",
+        description="input of actor and critic: the latent (published), or also the transformer's output",
     )
     actor_widths: Widths = Field((512,) * 4, description="hidden layers of the actor")
     critic_widths: Widths = Field((512,) * 4, description="hidden layers of the critic")
@@ -49,25 +49,25 @@ class TWMPublishedConfig(WorldModelConfig):
         0.01, ge=0, description="weight of the thresholded entropy bonus"
     )
     actor_entropy_threshold: float = Field(
-        0.1, ge=0, le=1, description="normalised entropy to keep, discrete actions"
+        0.1, ge=0, le=1, description="discrete actions: normalised entropy to keep"
     )
     actor_entropy_target: float = Field(
         -1.0,
-        description="differential entropy per action coordinate to keep, before the bounds, continuous actions",
+        description="continuous actions: differential entropy to keep per action coordinate, before the bounds",
     )
     scored_actions: Literal["sample", "mode"] = Field(
         "sample", description="how scored episodes are acted; published: sampled"
     )
 
-    sequences: int = Field(100, ge=1, description="sequences of an update")
+    sequences: int = Field(100, ge=1, description="sequences in each update")
     window: int = Field(17, ge=3, description="steps of a sequence, the first of them context")
     sampling: Literal["balanced", "uniform", "nearly-uniform"] = Field(
         "balanced",
-        description="starts that were rarely used come first, all are equal, or as the released code has it for an "
-        "infinite temperature",
+        description="starts: the least used come first, all are equal, or as in the released code for an infinite "
+        "temperature",
     )
     sampling_temperature: float = Field(
-        20.0, gt=0, description="uses that make a start e times less likely"
+        20.0, gt=0, description="number of uses that makes a start e times less likely"
     )
     starts: int = Field(400, ge=1, description="imagined rollouts an update")
     horizon: int = Field(15, ge=1, description="steps of an imagined rollout")
@@ -75,7 +75,7 @@ class TWMPublishedConfig(WorldModelConfig):
         0.1,
         ge=0,
         lt=1,
-        description="rollouts whose cumulative discount falls below it start anew; 0: none does",
+        description="a rollout starts again if its cumulative discount falls below this; 0: never",
     )
 
     observation_updates: int = Field(

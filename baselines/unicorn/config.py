@@ -14,15 +14,15 @@ class UnicornConfig(TaskInferenceConfig):
     """The encoder learns by what actions lead to, with some of FOCAL's distances."""
 
     metric_weight: float = Field(
-        0.15, ge=0, description="beta, of the metric loss beside the reconstruction"
+        0.15, ge=0, description="beta: weight of the metric loss beside the reconstruction"
     )
     decoder_width: int = Field(64, ge=1, description="units of each hidden layer of the decoders")
     relabelled: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of a context's transitions that are of other tasks, with outcomes that the decoders give "
-        "them for this one: the code shall not say who acted (GENTLE)",
+        description="share of a context's transitions that come from other tasks, with this task's outcomes as the "
+        "decoders predict them; the code then does not depend on who acted (GENTLE)",
     )
 
 

@@ -17,21 +17,22 @@ class UnicornPlusConfig(UnicornConfig):
         0.1,
         gt=0,
         le=1,
-        description="exponent of a transition's likelihood: outcomes of one episode say less than as many of many",
+        description="exponent of a transition's likelihood; outcomes of one episode carry less information than the "
+        "same number from many episodes",
     )
     probe_steps: int = Field(
         3,
         ge=0,
-        description="first steps of a scored episode without support that are acted by a drawn code: who does not "
-        "move learns nothing",
+        description="first steps of a scored episode without support that are acted with a drawn code; a policy that "
+        "does not move learns nothing",
     )
     posterior_exploration: bool = Field(
         True,
-        description="codes that support episodes are acted by are drawn from the belief; else from all training "
-        "tasks alike, as IDAQ does",
+        description="support episodes are acted with codes drawn from the belief; otherwise with codes of all "
+        "training tasks alike, as in IDAQ",
     )
     support_codes: bool = Field(
-        True, description="the encoder's codes of the support episodes may be right as well"
+        True, description="the belief also contains the encoder's codes of the support episodes"
     )
 
 

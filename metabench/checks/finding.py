@@ -20,11 +20,11 @@ class Finding:
     """The outcome of one check.
 
     Attributes:
-        suite: the suite it ran on; empty for what needs none.
+        suite: the suite of the check; empty if the check needs none.
         title: what was checked, in a word or two.
         expected: what the contract asks for.
         problem: what was found instead, in one line; None if the check passed.
-        remark: what is worth knowing although it passed, in one line; None where there is nothing.
+        remark: useful information although the check passed, in one line; None if there is none.
     """
 
     suite: str
@@ -35,7 +35,7 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether what is expected was found."""
+        """Whether the check passed."""
         return self.problem is None
 
 

@@ -58,7 +58,7 @@ class PolicyChecks:
         yield "seeds", "the same lanes and seeds give the same actions, exactly", self._check_seeds
         yield (
             "forgets",
-            "after reset nothing of earlier episodes and support remains",
+            "after reset the policy remembers no earlier episode and no support",
             self._check_forgets,
         )
         yield "lanes", f"a lane alone acts as it does among others ({near})", self._check_alone

@@ -77,7 +77,11 @@ class LaneChecks:
             "the same tasks, seeds and actions give the same steps, bit for bit",
             self._check_repeats,
         )
-        yield "forgets", "after reset nothing of earlier episodes remains", self._check_forgets
+        yield (
+            "forgets",
+            "after reset the environment remembers no earlier episode",
+            self._check_forgets,
+        )
         yield "lanes", "a lane alone does as it does among others, bit for bit", self._check_alone
         yield "lane order", "lanes in another order and number do the same", self._check_order
         if self.trace.terminated[:-1].any():

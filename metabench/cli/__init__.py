@@ -42,24 +42,24 @@ VERBS: dict[str, Verb] = {
     "run": Verb(
         "metabench.cli.run",
         "run",
-        "Train and evaluate methods; skips what is finished, resumes what is not.",
+        "Train and evaluate methods; skip finished cells, resume others.",
     ),
     "status": Verb(
-        "metabench.cli.status", "status", "Show which cells are done, running, failed and left."
+        "metabench.cli.status", "status", "Show which cells are done, running, failed or left."
     ),
     "evaluate": Verb(
         "metabench.cli.evaluate", "evaluate", "Evaluate a saved policy, without training."
     ),
     "render": Verb(
-        "metabench.cli.render", "render", "Watch a policy: its episodes as an MP4 or GIF file."
+        "metabench.cli.render", "render", "Film a policy's episodes as an MP4 or GIF file."
     ),
     "pretrain": Verb(
-        "metabench.cli.pretrain", "pretrain", "Train what a method uses in every suite, once."
+        "metabench.cli.pretrain", "pretrain", "Train the part of a method that all suites share."
     ),
     "reproduce": Verb(
         "metabench.cli.reproduce",
         "app",
-        "Repeat a paper's experiment, beside the published numbers.",
+        "Repeat a paper's experiment beside its published numbers.",
     ),
     "report": Verb(
         "metabench.cli.report",
@@ -71,17 +71,17 @@ VERBS: dict[str, Verb] = {
     ),
     "compare": Verb("metabench.cli.compare", "compare", "Compare two methods by their records."),
     "suite": Verb(
-        "metabench.cli.suite", "app", "Make suites of Minari datasets, and archive versions."
+        "metabench.cli.suite", "app", "Make suites from Minari datasets, and archive versions."
     ),
-    "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that data is made from."),
+    "teacher": Verb("metabench.cli.teacher", "app", "Train the teachers that make the data."),
     "doctor": Verb(
         "metabench.cli.doctor",
         "doctor",
-        "Find out what is wrong with an installation, and what to do.",
+        "Find problems of an installation, and say what to do.",
     ),
     "new": Verb("metabench.cli.new", "app", "Write a working plugin package to start from."),
     "check": Verb(
-        "metabench.cli.check", "check", "Run the contract's checks on a method, in seconds."
+        "metabench.cli.check", "check", "Check a method or a suite against its contract."
     ),
 }
 

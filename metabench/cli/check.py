@@ -14,16 +14,16 @@ def check(
         str,
         typer.Argument(
             metavar="METHOD_OR_SUITE",
-            help="a method's name, or path/to/file.py:Class, either with /VARIANT; a suite's name, or ./its-folder",
+            help="a method: name or path/to/file.py:Class, with or without /VARIANT; or a suite: name or ./its-folder",
         ),
     ],
     preset: Annotated[str, typer.Option(help="for a method: the budget to train with")] = "tiny",
 ) -> None:
-    """Run a method or a suite through its contract, one line a check; exit status 1 if any fails.
+    """Check a method or a suite against its contract: one line for each check; exit status 1 if any fails.
 
-    A method is run on two tiny suites; a suite's lanes, tasks and teacher are
-    tried out, in a process of their own: code that exits or crashes fails.
-    Lines that begin with "note" tell what is no mistake.
+    A method runs on two tiny suites. For a suite, the check tests lanes, tasks
+    and teacher. All of it runs in a separate process; code that exits or
+    crashes fails. Lines that begin with "note" report no mistake.
     """
     from metabench.runs.isolation.checks_apart import iterate_checks_apart
 

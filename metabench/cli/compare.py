@@ -37,12 +37,10 @@ def compare(
             metavar="A", help="METHOD, METHOD/VARIANT, METHOD@PRESET, METHOD#CONFIG or METHOD#CODE"
         ),
     ],
-    second: Annotated[
-        str, typer.Argument(metavar="B", help="the same; other presets must be written out")
-    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="the other method, in the same form")],
     records: RecordFolders = None,
     suite: Annotated[
-        list[str] | None, typer.Option(help="only these suites, and task by task")
+        list[str] | None, typer.Option(help="only these suites, also task by task")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="only this dataset")] = None,
     preset: Annotated[str | None, typer.Option(help="only this preset")] = None,
@@ -54,7 +52,7 @@ def compare(
         str | None, typer.Option(help="numbers of shots (1,3,5) (default: 0 and 3)")
     ] = None,
     details: Annotated[
-        bool, typer.Option("--details", help="task by task, and performance profiles")
+        bool, typer.Option("--details", help="also task by task, and performance profiles")
     ] = False,
     form: Annotated[
         str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")
@@ -63,9 +61,9 @@ def compare(
         Path | None, typer.Option("--output", "--out", "-o", help="a file  [default: print]")
     ] = None,
 ) -> None:
-    """Compare two methods: the difference of per-seed scores with its interval, in every suite both have records in.
+    """Compare two methods in every suite where both have records: the difference of scores per seed, with its interval.
 
-    Scores of different presets are compared only if both are written out: `compare meta-dt@cpu meta-dt@paper`.
+    To compare different presets, write both out: `compare meta-dt@cpu meta-dt@paper`.
     """
     from metabench.cli.arguments import read_names, read_shots
     from metabench.leaderboard.compare.compare import compare_methods

@@ -36,12 +36,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 def build(
     suite: SuiteName,
     dataset: DatasetNames = None,
-    force: Annotated[bool, typer.Option("--force", help="make it anew, whatever is there")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="make it again, even if it exists")
+    ] = False,
     download: Annotated[
         bool,
         typer.Option(
             "--download",
-            help="fetch missing Minari datasets that it is made from (uses the network)",
+            help="fetch missing Minari datasets (uses the network)",
         ),
     ] = False,
     write_manifest: Annotated[
@@ -49,7 +51,7 @@ def build(
         typer.Option("--write-manifest", help="for maintainers: write the digests into suite.toml"),
     ] = False,
 ) -> None:
-    """Make datasets: roll out the suite's teacher or read Minari datasets, store as Minari and for training."""
+    """Make datasets from the suite's teacher or from Minari datasets. Store them for Minari and for training."""
     from metabench.data.making.build import build_data
     from metabench.suites.edit_toml import write_digests
 
@@ -102,7 +104,7 @@ def show(
     dataset: DatasetNames = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show built datasets in numbers. Without a name, all that are built."""
+    """Show numbers of built datasets. Without a name, show all built datasets."""
     from metabench.data.cards.catalogue import describe_dataset
 
     loaded = load_suite(suite)
@@ -119,7 +121,7 @@ def show(
 
 @app.command()
 def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
-    """Recompute every hash; names the first wrong file. Without --dataset, all that are built."""
+    """Recompute every hash and name the first wrong file. Without --dataset, verify all built datasets."""
     from metabench.data.making.build import verify_dataset
 
     loaded = load_suite(suite)
@@ -156,7 +158,7 @@ def delete(
         for folder in folders:
             typer.echo(f"deleted {folder}")
         if not folders:
-            typer.echo(f"{loaded.identity} {name}: nothing was there")
+            typer.echo(f"{loaded.identity} {name}: there was nothing")
 
 
 @app.command()
@@ -167,21 +169,21 @@ def references(
         Literal["last", "any"] | None,
         typer.Option(
             "--success",
-            help="another rule of success than suite.toml's: which step counts; --write writes it as well",
+            help="a success rule that replaces suite.toml's (which step counts); --write also writes it",
         ),
     ] = None,
     behaviour: Annotated[
         list[str] | None,
         typer.Option(
             "--behaviour",
-            help="random, expert or blind; may be repeated; --write leaves the others as they are  [default: all]",
+            help="random, expert or blind; may be repeated; --write keeps the others unchanged  [default: all]",
         ),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="for maintainers: write them into suite.toml")
+        bool, typer.Option("--write", help="for maintainers: write the references into suite.toml")
     ] = False,
 ) -> None:
-    """Measure what scores are scaled by: random actions, the teacher's expert, the blind policy if there is one."""
+    """Measure the references that scale scores: random actions, the teacher's expert, the blind policy if it exists."""
     from metabench.data.making.references import list_references, measure_references
     from metabench.suites.edit_toml import write_references
 
@@ -223,7 +225,7 @@ def _show_mean(value: float | None) -> str:
 def card(
     suite: SuiteName,
     strip: Annotated[
-        bool, typer.Option("--strip", help="only strip.png, which needs no data")
+        bool, typer.Option("--strip", help="write only strip.png, which needs no data")
     ] = False,
 ) -> None:
     """For maintainers: write the pictures and numbers of a suite's card from its built datasets."""
@@ -256,7 +258,7 @@ def _choose_datasets(suite: Suite, names: list[str] | None) -> list[str]:
 
 def _warn_of_other_digest(dataset: str, expected: str | None) -> None:
     Console(stderr=True).print(
-        f"[yellow]warning[/] {dataset}: suite.toml names {expected}; another machine or library made other data: "
-        "results are shown as a data version of their own",
+        f"[yellow]warning[/] {dataset}: suite.toml names {expected}; another machine or library made different data: "
+        "results are shown as a separate data version",
         soft_wrap=True,
     )

@@ -13,9 +13,9 @@ from metabench.cli.options import Results
 
 
 def doctor(results: Results = Path("results")) -> None:
-    """Try all that runs need: packages, torch, rendering, folders, suites, built data, methods; up to minutes.
+    """Test what runs need: packages, torch, rendering, folders, suites, built data, methods. May take minutes.
 
-    Exit status: 0 all is well, 1 something is wrong. Notes are no faults.
+    Exit status: 0 all is well, 1 something is wrong. Notes are not faults.
     """
     from metabench.doctor.contents import examine_contents
     from metabench.doctor.installation import examine_machine

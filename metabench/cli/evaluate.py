@@ -23,11 +23,11 @@ def evaluate(
         str,
         typer.Argument(
             metavar="NAME_OR_FOLDER",
-            help="a name from `metabench list policies`, or a policy's folder as a run leaves it",
+            help="a name from `metabench list policies`, or a policy's folder that a run wrote",
         ),
     ],
     suite: Annotated[
-        str | None, typer.Option(help="suite to evaluate in (default: the one it was trained on)")
+        str | None, typer.Option(help="suite to evaluate in (default: the suite of its training)")
     ] = None,
     track: Annotated[
         list[str] | None,
@@ -50,9 +50,9 @@ def evaluate(
         bool, typer.Option("--json", help="print every episode's row as JSON")
     ] = False,
 ) -> None:
-    """Evaluate a trained policy; nothing is trained and no record is written.
+    """Evaluate a trained policy. This trains nothing and writes no record.
 
-    The limits hold for each rollout, and need --isolate.
+    The limits hold for each rollout and need --isolate.
     """
     from metabench.cli.arguments import read_names, read_shots
     from metabench.cli.prediction_tables import print_errors
@@ -68,7 +68,7 @@ def evaluate(
     limits = read_limits(time_limit, memory_limit)
     if limits.given and not isolate:
         raise MetabenchError(
-            "--time-limit and --memory-limit need --isolate: a policy in this process cannot be ended"
+            "--time-limit and --memory-limit need --isolate: only a policy in another process can be ended"
         )
     if isolate:
         warn_of_gaps()

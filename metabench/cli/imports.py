@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from metabench.data.foreign.write_minari import Imported
 
 app = typer.Typer(
-    no_args_is_help=True, help="Write other people's files as Minari datasets, one a task."
+    no_args_is_help=True, help="Import other people's files as Minari datasets, one for each task."
 )
 
 SuiteOfData: TypeAlias = Annotated[
     str,
-    typer.Option("--suite", help="the suite the data is for; one that exists must fit the data"),
+    typer.Option(
+        "--suite", help="the suite that the data belong to; an existing suite must fit the data"
+    ),
 ]
 Horizon: TypeAlias = Annotated[
     int | None,
@@ -41,17 +43,17 @@ Environment: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="ID",
-        help="the Gymnasium id of the environment that was logged, to act in: Hopper-v5; its time limit is the horizon",
+        help="the Gymnasium id of the logged environment, such as Hopper-v5; its time limit is the horizon",
     ),
 ]
 KeepLast: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--keep-last",
-        help="keep an episode's last step though the file lacks the observation after it: repeat the last",
+        help="keep an episode's last step, although the file has no observation after it: repeat the last observation",
     ),
 ]
-Force: TypeAlias = Annotated[bool, typer.Option("--force", help="replace what is there already")]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="replace existing data")]
 
 
 @app.command()
@@ -67,7 +69,9 @@ def d4rl(
     action_bound: ActionBound = None,
     num_actions: NumActions = None,
     keep_last: KeepLast = False,
-    sha256: Annotated[str | None, typer.Option(help="the file's hash, to be checked first")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="the file's expected hash, checked first")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Import a D4RL HDF5 file as the data of one task."""
@@ -99,17 +103,17 @@ def meta_dt(
     num_actions: NumActions = None,
     keep_last: KeepLast = False,
     action_scale: Annotated[
-        float, typer.Option(help="what actions are multiplied by to be in the suite's units")
+        float, typer.Option(help="factor that converts the actions to the suite's units")
     ] = 1.0,
     dataset: Annotated[
-        str, typer.Option(help="what the suite, where it exists, calls the data")
+        str, typer.Option(help="name of the dataset, if the suite exists")
     ] = "released",
     force: Force = False,
 ) -> None:
-    """Import the Meta-DT group's released pickles, a task each: all of them, or none.
+    """Import the Meta-DT group's released pickles, one for each task: all of them, or none.
 
-    Of a suite that exists they become a dataset, for every method to train on; its simulator is given the logged
-    actions first, and must observe and pay what was logged.
+    If the suite exists, they become a dataset of it, and every method can train on it. First its simulator repeats
+    the logged actions, and must give the logged observations and rewards.
     """
     from metabench.data.foreign.meta_dt import import_meta_dt
     from metabench.data.foreign.options import ImportOptions

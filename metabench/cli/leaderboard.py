@@ -22,7 +22,7 @@ Records = Annotated[
 def build(
     records: Records = PUBLISHED,
     output: Annotated[
-        Path, typer.Option("--output", "--out", "-o", help="where the page goes")
+        Path, typer.Option("--output", "--out", "-o", help="the folder for the page")
     ] = Path("leaderboard"),
 ) -> None:
     """Write leaderboard.json, its CSV, the schemas and the page."""
@@ -47,13 +47,13 @@ def check(
     published: Annotated[
         Path,
         typer.Option(
-            help="the published records: only these may be of an archived version of a suite"
+            help="the published records; only these may belong to an archived version of a suite"
         ),
     ] = PUBLISHED,
 ) -> None:
     """Check records against schema, digest, suite and quotas, and the methods' cards.
 
-    One line a finding; exit status 1 if there is any. Tracks and shots that a record has none of are no finding.
+    Prints one line for each problem; exit status 1 if there is any. A missing track or shot count is no problem.
     """
     from metabench.leaderboard.records import find_records_folder, list_record_paths
     from metabench.leaderboard.submission.check import check_records
@@ -76,10 +76,10 @@ def add(
     ],
     records: Annotated[Path, typer.Option("--records", help="the published records")] = PUBLISHED,
     replace: Annotated[
-        bool, typer.Option("--replace", help="let records take the place of older ones")
+        bool, typer.Option("--replace", help="let new records replace older ones")
     ] = False,
 ) -> None:
-    """Check finished records and copy them into the leaderboard: all of them, or none if one is not fit."""
+    """Check finished records and copy them into the leaderboard: all of them, or none if one has a problem."""
     from metabench.leaderboard.submission.add import add_records
 
     console = Console()
@@ -107,7 +107,7 @@ def fill(
         list[Path], typer.Argument(metavar="FILE...", help="Markdown files with marks")
     ],
     leaderboard: Annotated[
-        Path, typer.Option(help="the aggregates that `leaderboard build` has written")
+        Path, typer.Option(help="the aggregates that `leaderboard build` wrote")
     ] = Path("leaderboard/leaderboard.json"),
 ) -> None:
     """Write published tables and scores into documents, between marks such as <!-- table: core cpu 8 -->."""

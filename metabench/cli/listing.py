@@ -28,7 +28,7 @@ def list_(
         str | None,
         typer.Argument(metavar="[suites|methods|datasets|policies]", help="one kind only"),
     ] = None,
-    internal: Annotated[bool, typer.Option("--all", help="the suites for tests, too")] = False,
+    internal: Annotated[bool, typer.Option("--all", help="also the suites for tests")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List suites, methods, datasets and the trained policies that ship with the methods."""
@@ -63,7 +63,7 @@ def describe(
     ] = "point-robot",
     as_json: AsJson = False,
 ) -> None:
-    """Describe a suite or a method; a suite is validated first."""
+    """Describe a suite or a method. A suite is validated first."""
     from metabench.suites import load_suite
 
     if is_suite_name(name) or ("/" in name and (Path(name) / "suite.toml").is_file()):

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Begin a plugin package.")
+app = typer.Typer(no_args_is_help=True, help="Start a plugin package.")
 
 Folder = Annotated[Path | None, typer.Option(help="where to write it  [default: ./NAME]")]
 
 
 @app.callback()
 def _new() -> None:
-    """Begin a plugin package."""
+    """Start a plugin package."""
 
 
 @app.command()
@@ -24,11 +24,11 @@ def method(
     kind: Annotated[
         Literal["plain", "actor-critic"],
         typer.Option(
-            help="plain: a small method with all its parts; actor-critic: an encoder's loss, all else is metabench's"
+            help="plain: a small method with all its parts; actor-critic: only an encoder's loss, the rest is shared"
         ),
     ] = "plain",
 ) -> None:
-    """Write a working method as a package of its own: it installs, learns, and passes its check."""
+    """Write a package with a working method. It installs, learns, and passes its check."""
     from metabench.methods.scaffold import write_plugin
 
     target = folder or Path(name)
@@ -42,7 +42,7 @@ def suite(
     name: Annotated[str, typer.Argument(help="the suite's name: lower case, digits and hyphens")],
     folder: Folder = None,
 ) -> None:
-    """Write a working suite as a package of its own: its physics, teacher, tasks and data; it passes its check."""
+    """Write a package with a working suite: physics, teacher, tasks and data. It passes its check."""
     from metabench.suites.scaffold import write_suite_plugin
 
     target = folder or Path(name)

@@ -22,22 +22,30 @@ RecordFolders: TypeAlias = Annotated[
 ]
 Threads: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, help="threads a worker (default: cores divided by workers; ray, slurm: 1)"),
+    typer.Option(
+        min=1, help="threads for each worker (default: cores divided by workers; ray, slurm: 1)"
+    ),
 ]
 Device: TypeAlias = Annotated[str, typer.Option(help="where to train: cpu, cuda, cuda:1")]
-DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="only show what the command would do")
+]
 Isolate: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--isolate",
-        help="train methods and let policies act in processes of their own that are given arrays only",
+        help="train methods and let policies act in separate processes that get only arrays",
     ),
 ]
 TimeLimit: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="TIME", help="end what takes longer: 90 (seconds), 15m, 2h")
+    str | None,
+    typer.Option(
+        metavar="TIME", help="end a cell or rollout that takes longer: 90 (seconds), 15m, 2h"
+    ),
 ]
 MemoryLimit: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="end what takes more: 500M, 4G")
+    str | None,
+    typer.Option(metavar="SIZE", help="end a cell or rollout that uses more memory: 500M, 4G"),
 ]
 
 

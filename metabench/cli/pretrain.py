@@ -26,7 +26,7 @@ def pretrain(
     threads: Threads = None,
     device: Device = "cpu",
 ) -> None:
-    """Pretrain a method on what it makes itself; resumes what was stopped.
+    """Pretrain a method on data that it makes itself. A stopped run continues.
 
     Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
     """

@@ -17,7 +17,7 @@ def render(
         ),
     ],
     suite: Annotated[
-        str | None, typer.Option(help="suite to act in (default: the one it was trained on)")
+        str | None, typer.Option(help="suite to act in (default: the suite of its training)")
     ] = None,
     task: Annotated[
         int | None, typer.Option(help="the task's id (default: the first of the split)")
@@ -27,22 +27,23 @@ def render(
     seed: Annotated[
         int | None, typer.Option(help="evaluation seed (default: the training seed)")
     ] = None,
-    teacher: Annotated[bool, typer.Option(help="show the teacher beside it")] = True,
+    teacher: Annotated[bool, typer.Option(help="show the teacher beside the policy")] = True,
     size: Annotated[str, typer.Option(help="pixels of each lane")] = "320x240",
     fps: Annotated[
-        float | None, typer.Option(help="frames a second (default: 20, for short episodes 8)")
+        float | None, typer.Option(help="frames a second (default: 20; 8 for short episodes)")
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="steps from frame to frame (default: at most 20 seconds)")
+        int | None,
+        typer.Option(help="steps between two frames (default: the film lasts at most 20 seconds)"),
     ] = None,
     output: Annotated[
         Path, typer.Option("--out", "--output", "-o", help="the .mp4 or .gif file to write")
     ] = Path("episode.mp4"),
 ) -> None:
-    """Watch a policy: its support episodes and then a scored one, the teacher beside it.
+    """Film a policy's support episodes and then a scored one, with the teacher beside it.
 
-    It acts as in `metabench evaluate`: the scored episode is that of the record. MuJoCo renders through EGL or OSMesa;
-    without them, and in all other suites, episodes are drawn flat. MP4 needs the extra `video`, GIF nothing.
+    The policy acts as in `metabench evaluate`; the scored episode is that of the record. MuJoCo renders through EGL or
+    OSMesa. Without them, and in all other suites, episodes are drawn flat. MP4 needs the extra `video`; GIF needs none.
     """
     from rich.console import Console
 

@@ -29,8 +29,8 @@ def report(
 ) -> None:
     """Write one HTML page about a run: scores, training curves, diagnostics, pictures, episodes.
 
-    The page needs no network and no script. The saved policy is asked for its pictures and acts in a few test tasks;
-    where there is none, the page has all the rest and says so.
+    The page needs no network and no script. The saved policy supplies its pictures and acts in a few test tasks. If
+    there is no saved policy, the page says so and has everything else.
     """
     from rich.console import Console
 

@@ -36,10 +36,10 @@ def reproduce(
     threads: Threads = None,
     device: Device = "cpu",
     keys: Annotated[
-        bool, typer.Option("--keys", help="list the experiment's keys, and run nothing")
+        bool, typer.Option("--keys", help="list the experiment's keys and run nothing")
     ] = False,
 ) -> None:
-    """Repeat a paper's experiment; resumes what was stopped.
+    """Repeat a paper's experiment. A stopped run continues.
 
     Exit status: 0 done, 2 a name or value is wrong, 130 interrupted.
     """

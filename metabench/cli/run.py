@@ -58,7 +58,7 @@ def run(
         typer.Option(help="budget and size: tiny, demo, cpu, long, paper (default: cpu)"),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="how many (5) or which (0,3,4) (default: 1)")
+        str | None, typer.Option(help="a number of seeds (5) or a list (0,3,4) (default: 1)")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -73,7 +73,7 @@ def run(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="only these splits: test,test-far; or validation, alone: to choose by, never ranked "
+            help="only these splits: test,test-far; or validation alone, to choose by, never ranked "
             "(default: all that are ranked)"
         ),
     ] = None,
@@ -88,7 +88,7 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="cells at once, each in a process of its own (default: 1; ray, slurm: all there is)",
+            help="cells at once, each in its own process (default: 1; ray, slurm: all that fit)",
         ),
     ] = None,
     threads: Threads = None,
@@ -96,7 +96,7 @@ def run(
     cells_per_gpu: Annotated[
         int | None,
         typer.Option(
-            min=1, help="with --device cuda: deal the cells out to all GPUs, so many to each"
+            min=1, help="with --device cuda: use all GPUs, with this number of cells on each"
         ),
     ] = None,
     address: Annotated[
@@ -116,7 +116,7 @@ def run(
         bool,
         typer.Option(
             "--overwrite",
-            help="begin anew: forget checkpoints; records and policies stay until the new ones are there",
+            help="start again and ignore checkpoints; records and policies stay until the new ones exist",
         ),
     ] = False,
     isolate: Isolate = False,
@@ -125,22 +125,24 @@ def run(
     tensorboard: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="write training curves and scores there for TensorBoard"
+            metavar="FOLDER",
+            help="write training curves and scores for TensorBoard into this folder",
         ),
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="wait for cells that another process runs, to the end")
+        bool,
+        typer.Option("--wait", help="wait until other processes finish the cells that they run"),
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    r"""Train and evaluate methods on suites; one record a cell.
+    r"""Train and evaluate methods on suites. Each cell writes one record.
 
-    Finished cells are skipped, interrupted ones go on where they were; `metabench status` tells how far they are.
-    A cell that takes more than its limits is ended and has failed; the time counts anew when it is run again.
-    A method whose code fails before it says what it is, is left out, and the others are run.
-    With ray and slurm, --results and $METABENCH_HOME must lie on storage that all machines share, under one path.
+    Finished cells are skipped, and interrupted cells continue where they were. `metabench status` shows their progress.
+    A cell that exceeds its limits is ended and fails. If you run it again, its time counts from zero.
+    If a method's code cannot be imported, the method is left out, and the others run.
+    With ray and slurm, all machines must see --results and $METABENCH_HOME under the same paths.
 
-    A sweep file (metabench run FILE.toml) says itself what to run, in parts, of which cells run in their order:
+    A sweep file (metabench run FILE.toml) lists the cells in parts. The parts run in their order:
 
     tracks = ["zero-shot"]                    # optional, of all parts
 
@@ -148,13 +150,13 @@ def run(
     suites = ["point-robot", "./my-suite"]    # paths are relative to the file
     datasets = ["medium"]                     # the default
     methods = ["bc", "my_method.py:MyMethod"]
-    seeds = 3                                 # how many, or which: [0, 3]
+    seeds = 3                                 # a number, or a list: [0, 3]
     preset = "cpu"                            # or several: ["tiny", "cpu"]
     overrides = { width = 64 }                # configuration keys and values
     grid = { learning_rate = [0.001, 0.01] }  # every combination of these
 
-    Exit status: 0 all is done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 3 another process
-    runs some, 130 stopped.
+    Exit status: 0 all cells are done, 1 a cell failed, 2 a name or value is wrong or a method was left out, 3 another
+    process runs some cells, 130 stopped.
     """
     from metabench.cli.arguments import read_names, read_overrides, read_seeds
     from metabench.cli.interrupt import catch_interrupt
@@ -235,7 +237,7 @@ def run(
         if isolate:
             warn_of_gaps()
         with catch_interrupt(
-            lambda: print_note("stopping; once more to stop at once")
+            lambda: print_note("stopping; press Ctrl-C again to stop at once")
         ) as cancelled:
             outcome = run_cells(
                 planned, settings, executor=engine, listener=display.hear, cancelled=cancelled
@@ -243,7 +245,7 @@ def run(
     show_outcome(planned, outcome, tensorboard, console)
     if outcome.stopped:
         command = "the same command without --overwrite" if overwrite else "the same command"
-        raise CancelledError(f"{command} goes on from here")
+        raise CancelledError(f"{command} continues from here")
     if outcome.failed:
         raise typer.Exit(1)
     if left_out or outcome.busy:
@@ -271,7 +273,7 @@ def _check_sweep_alone(suites: Sequence[str], *options: object) -> None:
     for name, value in zip(names, options, strict=True):
         if value is not None:
             raise MetabenchError(
-                f"{name} is for suites; the sweep file {suites[0]} says itself what to run"
+                f"{name} is for suites; the sweep file {suites[0]} already says what to run"
             )
 
 

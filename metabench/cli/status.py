@@ -25,18 +25,18 @@ def status(
         Path | None,
         typer.Argument(
             metavar="[RESULTS|SWEEP.toml]",
-            help="a results folder, or the sweep file that fills one (default: results)",
+            help="a results folder, or a sweep file (default: results)",
         ),
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="the results folder; with a sweep file: the one that it fills"),
+        typer.Option(help="the results folder; with a sweep file: the folder that it fills"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print every cell as JSON")] = False,
 ) -> None:
-    """Show what has become of cells; any number of machines may be running them.
+    """Show the state of cells; any number of machines may be running them.
 
-    A results folder knows what was begun; only a sweep file tells what is left.
+    A results folder shows the cells that have begun. Only a sweep file shows which are left.
     """
     from metabench.runs.request import RunRequest
     from metabench.runs.status import inspect_planned_cells, inspect_results

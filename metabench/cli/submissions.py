@@ -20,12 +20,12 @@ def new_card(
         Path, typer.Option("--output", "--out", "--output", "-o", help="the file")
     ] = Path("card.toml"),
 ) -> None:
-    """Write the card of a method, to be filled in: who made it, where it is, what it was given."""
+    """Write a method card for you to fill in: who made the method, where it is, what it was given."""
     from metabench.leaderboard.method_card import make_card_template
     from metabench.system.writing import write_whole
 
     if output.exists():
-        raise DataError(f"{output}: is there already; --output names another file")
+        raise DataError(f"{output}: exists already; --output names another file")
     write_whole(output, make_card_template(name))
     typer.echo(
         f"{output}: fill it in, then: metabench leaderboard submit RESULTS --card {output} --out FOLDER"
@@ -38,20 +38,20 @@ def submit(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="the folder to make")],
     card: Annotated[
-        list[Path] | None, typer.Option(help="the method's card; again for another method")
+        list[Path] | None, typer.Option(help="the method's card; may be repeated for other methods")
     ] = None,
     checkpoints: Annotated[
         bool,
         typer.Option(
-            "--checkpoints", help="with the saved policies, so that others can verify the rows"
+            "--checkpoints", help="include the saved policies; others can then verify the rows"
         ),
     ] = False,
     policies: Annotated[
         Path | None,
-        typer.Option(help="where they are, by the records' paths (default: where runs keep them)"),
+        typer.Option(help="their folder, with the records' paths (default: where runs keep them)"),
     ] = None,
 ) -> None:
-    """Collect records, cards and policies into a folder ready for a pull request, if nothing is wrong with them."""
+    """Check records, cards and policies, and collect them in a folder for a pull request."""
     from metabench.leaderboard.submission.bundle import make_submission
 
     console = Console()
@@ -62,7 +62,7 @@ def submit(
         raise typer.Exit(1)
     if made.left_out:
         console.print(
-            f"left out, having no card here: {', '.join(made.left_out)}",
+            f"left out, because they have no card here: {', '.join(made.left_out)}",
             soft_wrap=True,
             markup=False,
         )
@@ -76,7 +76,7 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="a saved policy, or a folder of them (default: the submission's, or where runs keep them)"
+            help="a saved policy, or a folder of policies (default: the submission's, or where runs keep them)"
         ),
     ] = None,
     method: Annotated[
@@ -101,16 +101,16 @@ def verify(
     ] = None,
     isolate: Annotated[
         bool,
-        typer.Option("--isolate/--no-isolate", help="let the policy act in a process of its own"),
+        typer.Option("--isolate/--no-isolate", help="let the policy act in a separate process"),
     ] = True,
 ) -> None:
-    """Measure records again: one line a comparison, exit status 1 if one differs or cannot be told.
+    """Re-evaluate records: one line for each comparison; exit status 1 if one differs or has no answer.
 
-    On the machine type, threads and versions of the record its rows must be
-    equal; elsewhere they may differ within the interval of the mean difference.
+    With the same machine type, threads and versions as the record, the rows
+    must be equal. Otherwise they may differ within the interval of the mean difference.
 
-    Code of the method that is named here, or installed under the record's name
-    of it, is run; nothing that a submission contains is.
+    The command runs the code of the method that you name here, or that is
+    installed under the record's name. It never runs code of a submission.
     """
     from metabench.cli.progress import show_progress
     from metabench.leaderboard.submission.verify import Verifier

@@ -9,12 +9,14 @@ import typer
 
 from metabench.cli.progress import watch_work
 
-app = typer.Typer(no_args_is_help=True, help="Make suites of recorded data, and archive versions.")
+app = typer.Typer(
+    no_args_is_help=True, help="Make suites from recorded data, and archive versions."
+)
 
 
 @app.callback()
 def _suite() -> None:
-    """Make suites of recorded data, and archive versions."""
+    """Make suites from recorded data, and archive versions."""
 
 
 @app.command("from-minari")
@@ -23,7 +25,10 @@ def from_minari(
         list[str], typer.Argument(metavar="ID...", help="Minari ids of the training tasks' data")
     ],
     test: Annotated[
-        list[str], typer.Option("--test", metavar="ID", help="of a test task; may be repeated")
+        list[str],
+        typer.Option(
+            "--test", metavar="ID", help="Minari id of a test task's data; may be repeated"
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="the suite's name  [default: the namespace of the ids]")
@@ -36,13 +41,13 @@ def from_minari(
     hide: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY", help="leave this entry of the observations out; may be repeated"
+            metavar="KEY", help="leave out this entry of the observations; may be repeated"
         ),
     ] = None,
     environment: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="the Gymnasium id of tasks whose data names none: Hopper-v5"
+            metavar="ID", help="the Gymnasium id for tasks whose data name none, such as Hopper-v5"
         ),
     ] = None,
     download: Annotated[
@@ -50,7 +55,7 @@ def from_minari(
         typer.Option("--download", help="fetch missing or broken datasets (uses the network)"),
     ] = False,
 ) -> None:
-    """Write a suite whose tasks are Minari datasets, after checking that their spaces and horizons agree."""
+    """Check that spaces and horizons of Minari datasets agree, and write a suite that has these datasets as tasks."""
     from metabench.data.foreign.suite_from_minari import suite_from_minari
     from metabench.errors import MetabenchError, NoEnvironmentError
     from metabench.suites import load_suite
@@ -74,7 +79,7 @@ def from_minari(
     try:
         suite.check_available()
     except MetabenchError as error:
-        typer.echo(f"it can be trained on and predicted, not acted in: {error}")
+        typer.echo(f"methods can train on it and predict it, but not act in it: {error}")
         if not isinstance(error, NoEnvironmentError):  # with what is missing it can be
             return
         typer.echo(
@@ -92,9 +97,9 @@ def archive(
         str, typer.Argument(metavar="SUITE", help="the suite's name, or its folder: ./my-suite")
     ],
 ) -> None:
-    """Keep a suite's present definition as an earlier version, and raise `version` in suite.toml.
+    """Keep a suite's present definition as an earlier version and raise `version` in suite.toml.
 
-    Records made with it stay readable, are scored by it and shown as archived; new ones are made with the next version.
+    Its records stay readable, are scored by it and shown as archived. New records use the next version.
     """
     from metabench.suites import load_suite
     from metabench.suites.edit_toml import archive_suite_version

@@ -13,7 +13,7 @@ from metabench.suites import Suite, load_suite
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train a suite's teacher and its blind policy, install them, weaken scripted teachers.",
+    help="Train and install a suite's teacher and blind policy; weaken scripted teachers.",
 )
 
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 def train(
     suite: Annotated[
         str,
-        typer.Argument(help="a suite of a MuJoCo family; with --blind of any that has a simulator"),
+        typer.Argument(help="a suite of a MuJoCo family; with --blind any suite with a simulator"),
     ],
     out: Annotated[Path, typer.Option(help="folder for checkpoints and the learning curve")],
     steps: Annotated[int, typer.Option(min=1, help="environment steps")] = 10_000_000,
@@ -36,10 +36,10 @@ def train(
     ] = False,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="another setting; may be repeated"),
+        typer.Option("--set", metavar="KEY=VALUE", help="a training setting; may be repeated"),
     ] = None,
 ) -> None:
-    """Train a policy that is told the task, or a blind one, by PPO in the suite's simulator; minutes to an hour."""
+    """Train a teacher, which is told the task, or a blind policy, by PPO in the simulator: minutes to an hour."""
     from pydantic import ValidationError
 
     from metabench.errors import MetabenchError, UnknownNameError, first_problem
@@ -74,21 +74,21 @@ def judge(
     suite: Annotated[str, typer.Argument(help="a suite that ships a blind policy")],
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task")] = 20,
 ) -> None:
-    """Score a suite's blind policy, split by split: 100 minus its score is the headroom."""
+    """Score a suite's blind policy in each split: 100 minus its score is the headroom."""
     _show_blind(load_suite(suite), episodes, "its blind policy")
 
 
 @app.command()
 def install(
-    suite: Annotated[str, typer.Argument(help="the suite that was trained in")],
+    suite: Annotated[str, typer.Argument(help="the suite of the training")],
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="the training's folder; none with --blind where the blind policy is a script"
+            help="the folder of the training; none with --blind if the blind policy is a script"
         ),
     ] = None,
     episodes: Annotated[
-        int, typer.Option(min=1, help="episodes a task that each checkpoint or script is judged by")
+        int, typer.Option(min=1, help="episodes for each task and each checkpoint or script")
     ] = 4,
     blind: Annotated[
         bool,
@@ -99,7 +99,7 @@ def install(
         ),
     ] = False,
 ) -> None:
-    """For maintainers: judge all checkpoints, write the best as expert and weaker ones as the other behaviours.
+    """For maintainers: score all checkpoints; write the best as expert and weaker ones as the other behaviours.
 
     With --blind: write the best blind policy into the suite's folder references/.
     """
@@ -165,7 +165,7 @@ def calibrate(
     ],
     episodes: Annotated[int, typer.Option(min=1, help="episodes a task and round")] = 8,
 ) -> None:
-    """For maintainers: find how wrong the scripted teacher's medium must be to score 50, and write it."""
+    """For maintainers: find the error with which the scripted teacher's medium scores 50, and write it."""
     from metabench.teachers.calibrate import calibrate_medium, install_calibration
 
     loaded = load_suite(suite)

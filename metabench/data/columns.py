@@ -22,7 +22,7 @@ class Columns:
         terminated: `(E,)` bool: the task ended the episode (else the horizon did).
         tasks: `(E,)` int64, ascending: the task of each episode, counted from 0 without gaps.
         stages: of histories `(E,)` int64: each episode's stage of learning, ascending from 0 within a task; else None.
-        expert_actions: of labelled data, as `actions`: what the expert does instead, in every state; else None.
+        expert_actions: of labelled data, in the form of `actions`: the expert's action in every state; else None.
     """
 
     observations: Array
@@ -55,7 +55,7 @@ class Columns:
         )
 
     def select(self, episodes: Array) -> Columns:
-        """The given episodes only, `(n,)` ascending indices; tasks are counted anew from 0.
+        """Only the given episodes, `(n,)` ascending indices; tasks are renumbered from 0.
 
         Neighbouring episodes are not copied: the arrays are views.
         """

@@ -9,7 +9,7 @@ from metabench.envs import Array
 
 @dataclass(frozen=True)
 class Episode:
-    """One whole episode, as a policy's support or a data set holds it.
+    """One whole episode, as in a policy's support or in a dataset.
 
     Attributes:
         observations: `(T+1, observation_dim)` float32; the last is the one after the last action.

@@ -30,8 +30,8 @@ def load_data(
         dataset: the dataset's name: `medium`.
         build: make the data when it is missing.
         progress: told how far a build is: what, how much is done, how much there is.
-        expert_labels: with the expert's actions, where the dataset has them. They are privileged: a method that does
-            not say `uses_expert_labels` is trained on the data without them.
+        expert_labels: include the expert's actions, if the dataset has them. They are privileged: a method that does
+            not declare `uses_expert_labels` trains on the data without them.
 
     Raises:
         UnknownNameError: no such suite or dataset.

@@ -18,14 +18,14 @@ from metabench.envs import Array, Spaces
 class TrainingData(DerivedColumns):
     """Logged episodes of training tasks, which are known by index only.
 
-    `data.fitting` and `data.validation` part it, by task where the suite names validation tasks, else by trajectory:
-    a method that chooses between models, or stops early, fits on the one and compares on the other.
+    `data.fitting` and `data.validation` divide the data, by task if the suite names validation tasks, else by
+    trajectory. A method that chooses between models, or stops early, fits on `fitting` and compares on `validation`.
 
     Attributes:
         spaces: observations, actions and horizon of the suite.
-        columns: all arrays as they are stored; read-only, and mapped from disk.
-        validation_tasks: the indices of the suite's validation tasks, of which `validation` is made; empty in a part.
-        device: where batches are torch tensors, see `to`; None: they are NumPy arrays.
+        columns: all stored arrays; read-only, and mapped from disk.
+        validation_tasks: the indices of the suite's validation tasks, which `validation` contains; empty in a part.
+        device: the device of batches as torch tensors, see `to`; None: batches are NumPy arrays.
         suite_name: what `load_suite` knows the suite by; empty for data of no suite.
         dataset: the dataset's name; empty for data of no suite.
     """
@@ -45,7 +45,7 @@ class TrainingData(DerivedColumns):
         self.device = device
 
     def part(self, tasks: Sequence[int]) -> TrainingData:
-        """The data of some tasks only, counted anew from 0 in ascending order; none of them is a validation task."""
+        """The data of some tasks only, renumbered from 0 in ascending order; none of them is a validation task."""
         return self._select(np.isin(self.columns.tasks, np.asarray(tasks, np.int64)))
 
     @functools.cached_property
@@ -91,7 +91,7 @@ class TrainingData(DerivedColumns):
         return TrainingData(self.columns, self.spaces, self.validation_tasks, device, *named)
 
     def episode(self, index: int) -> Episode:
-        """One whole episode, as a policy's support has it: NumPy arrays of its own, whatever the device.
+        """One whole episode in the form of a policy's support: copied NumPy arrays, whatever the device.
 
         Args:
             index: from 0 to `num_episodes - 1`.
@@ -129,8 +129,8 @@ class TrainingData(DerivedColumns):
             generator: the randomness.
             count: number of windows, B.
             length: steps of a window, K.
-            full: windows begin early enough to hold K steps (or the whole episode, if shorter), uniform over
-                such begins; otherwise they begin at any step and may be cut by the episode's end.
+            full: windows start early enough to contain K steps (or the whole episode, if it is shorter), uniformly
+                over these starts; otherwise they start at any step, and the episode's end may cut them.
         """
         if full:
             episodes = self.sample_episodes(generator, count)
@@ -174,8 +174,8 @@ class TrainingData(DerivedColumns):
             count: transitions of each, K.
 
         Returns:
-            `(B, K)` single transitions, row i all of task `tasks[i]`, uniform over those with replacement; in the
-            fields of `Windows`, but for `tasks` and `episodes`, which are `(B, K)` as well.
+            `(B, K)` single transitions, row i from task `tasks[i]`, uniform with replacement. Fields are those of
+            `Windows`, except that `tasks` and `episodes` are also `(B, K)`.
         """
         bounds = self.columns.offsets[self.task_offsets]  # of each task's transitions
         first, size = bounds[tasks][:, None], np.diff(bounds)[tasks][:, None]
@@ -197,7 +197,7 @@ class TrainingData(DerivedColumns):
         return self._gather(index, timesteps, np.ones(index.shape, bool), episodes)
 
     def gather_expert_actions(self, windows: Windows) -> Any:
-        """What the expert does in the states of `windows`: the labels of `expert-actions`.
+        """The expert's actions in the states of `windows`: the labels of `expert-actions`.
 
         Args:
             windows: windows or transitions of this data.

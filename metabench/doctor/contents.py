@@ -102,7 +102,7 @@ def _examine_unfinished() -> Iterator[Diagnosis]:
         size = sum(_measure_size(path) for path in folder.iterdir() if path.is_dir()) / GIB
         message = (
             f"interrupted cells: {len(resting)}, {folder} holds {size:.2f} GiB; "
-            "the command that ran them goes on from there; delete the folder if none is wanted"
+            "the same command continues them; delete the folder if you do not need them"
         )
         yield Diagnosis("note", "unfinished", message)
 

@@ -191,7 +191,7 @@ def examine_folder(what: str, folder: Path, *, library: bool = False) -> Iterato
         refused = Diagnosis(
             "note",
             what,
-            f"{folder}: can be read, not written to: what is there is used, other data needs another folder",
+            f"{folder}: can be read but not written to: its data are used, other data need another folder",
         )
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         yield refused

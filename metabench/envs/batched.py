@@ -38,8 +38,8 @@ class BatchStep:
 class BatchedEnvironment(ABC):
     """Lanes of different tasks of one family, stepped at once.
 
-    A lane's trajectory depends on its task, its seed and its actions only: never on the other lanes, their
-    number or their order. Lanes that have terminated may be stepped on; the caller ignores what they return.
+    A lane's trajectory depends only on its task, its seed and its actions: never on the other lanes, their number or
+    their order. Lanes that have terminated may still be stepped; the caller ignores their results.
     """
 
     spaces: Spaces
@@ -73,22 +73,22 @@ class BatchedEnvironment(ABC):
         """Step all lanes by `(lanes, action_dim)` floats in bounds, or `(lanes,)` integers.
 
         Raises:
-            InvalidActionError: the actions are of another shape or kind, out of bounds or not finite. Nobody who
-                writes an environment need check that.
+            InvalidActionError: the actions have a wrong shape or kind, are out of bounds or not finite. metabench
+                checks this; an environment need not.
         """
 
     def scene(self, lane: int) -> Scene | None:
-        """The lane as it is now, for pictures in reports and cards; None, as by default, if there is nothing to see.
+        """The lane's present state as shapes, for reports and cards; None (the default) if there is nothing to see.
 
-        It only looks: lanes go on as if nobody had asked.
+        It must not change the lanes.
         """
         del lane
         return None
 
     def frame(self, lane: int, width: int, height: int) -> Array | None:
-        """The lane as its simulator itself renders it now: `(height, width, 3)` uint8; it only looks, too.
+        """The lane's present state as its simulator renders it: `(height, width, 3)` uint8. It changes no lane.
 
-        None, as by default, if the simulator renders nothing: then `scene` is drawn.
+        None (the default) if the simulator renders nothing; then `scene` is drawn.
 
         Raises:
             NoRendererError: the simulator renders, but not on this machine.

@@ -18,7 +18,7 @@ from metabench.envs.spaces import Array
 class BlindPolicy(ABC):
     """Maps the present observation to an action: no task, no reward, no earlier observation or action.
 
-    A lane's actions depend on its seed, its observations and the number of steps only.
+    A lane's actions depend only on its seed, its observations and the number of steps.
     """
 
     @abstractmethod

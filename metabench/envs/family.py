@@ -53,7 +53,7 @@ ENTRY_POINT_GROUP = "metabench.families"
 class Teacher(ABC):
     """A task-conditioned behaviour that data collection uses; the privileged upper bound in tables.
 
-    Everything is computed in float64, and a lane's actions depend on its behaviour, task and seed only.
+    Everything is computed in float64. A lane's actions depend only on its behaviour, task and seed.
     """
 
     behaviours: ClassVar[tuple[str, ...]]
@@ -63,16 +63,16 @@ class Teacher(ABC):
     def reset(
         self, behaviours: Sequence[str], parameters: Sequence[TaskParameters], seeds: Sequence[int]
     ) -> None:
-        """Start one episode a lane: which behaviour, in which task, with which seed."""
+        """Start one episode in each lane: its behaviour, task and seed."""
 
     @abstractmethod
     def act(self, observation: Array) -> Array:
         """Actions for all lanes: `(lanes, action_dim)` float64 in bounds, or `(lanes,)` integers."""
 
     def act_without_noise(self, observation: Array) -> Array:
-        """As `act`, called in its place, without what it draws at random: the labels of `expert-actions`.
+        """Called instead of `act`: the same actions without random noise, for the labels of `expert-actions`.
 
-        The default is `act`, for a teacher whose `expert` draws nothing.
+        The default is `act`, for a teacher whose `expert` has no noise.
         """
         return self.act(observation)
 
@@ -165,29 +165,29 @@ class TaskFamily(ABC):
         """The family's teacher; `folder` is the suite's `teachers/` folder with its weights, if it has any."""
 
     def teacher_training(self) -> TeacherTraining | None:
-        """How the teacher's network is trained; None where the teacher has none, or comes with its weights."""
+        """How the teacher's network is trained; None if the teacher has none, or comes with its weights."""
         return None
 
     def medium_errors(self) -> MediumErrors | None:
-        """How wrong `medium` is, where that can be set; None where it cannot."""
+        """The error of `medium`, if it can be set; else None."""
         return None
 
     def blind_scripts(self) -> BlindScripts | None:
-        """The scripts that a blind policy is chosen from; None where it is trained, as it is by default."""
+        """The scripts among which the blind policy is chosen; None (the default) if the blind policy is trained."""
         return None
 
     @property
     def rules(self) -> str:
-        """What a task is, in words for users: by default the text at the head of the family's module."""
+        """A description of the tasks for users; by default the text at the head of the family's module."""
         module = inspect.getmodule(type(self))
         return inspect.cleandoc((module.__doc__ if module else None) or self.__doc__ or "")
 
     def warnings(self) -> tuple[str, ...]:
-        """What users should know of the family's simulator as it is installed here; records keep it."""
+        """Warnings about the family's simulator as installed here; records keep them."""
         return ()
 
     def check_available(self, parameters: TaskParameters, horizon: int) -> None:
-        """Raise `MetabenchError` if the task's environment cannot be had here; by default it always can."""
+        """Raise `MetabenchError` if the task's environment is missing here; by default it never is."""
         del parameters, horizon
 
     def list_packages(self, parameters: TaskParameters) -> tuple[str, ...]:
@@ -196,9 +196,9 @@ class TaskFamily(ABC):
         return ()
 
     def task_vector(self, parameters: TaskParameters) -> Array | None:
-        """A task as a vector in which like tasks are near: what probes of task codes are judged by.
+        """A task as a vector, in which similar tasks are near each other; probes of task codes predict it.
 
-        By default all numbers of the parameters, in the order of their names; None where numbers do not tell tasks.
+        By default all numbers of the parameters, in the order of their names; None if numbers do not describe tasks.
         """
         return np.concatenate(
             [np.ravel(np.asarray(parameters[name], np.float64)) for name in sorted(parameters)]
@@ -237,7 +237,7 @@ def load_family(name: str, spaces: DeclaredSpaces | None = None) -> TaskFamily:
             raise ValueError(
                 f"family {name!r} needs this table: observation_dim, and action bounds or num_actions"
             )
-        raise ValueError(f"family {name!r} has spaces of its own: expected no such table")
+        raise ValueError(f"family {name!r} has its own spaces: expected no such table")
     family = family_class() if spaces is None else family_class(spaces)
     assert isinstance(family, TaskFamily)
     return family

@@ -66,23 +66,23 @@ Shape: TypeAlias = Capsule | Circle | Polyline
 
 @dataclass(frozen=True)
 class Scene:
-    """What a lane looks like now.
+    """The present look of a lane.
 
-    A drawing keeps `root` in the middle (`side`: in the middle of the ground line), so a root that follows the body
-    moves the frame with it, and one that stays is a fixed camera. Where a root moves over the ground, seen from
-    `above`, a drawing adds its way.
+    A drawing keeps `root` in the middle (`side`: in the middle of the ground line). If the root follows the body, the
+    frame moves with it; if the root stays, the camera is fixed. If the root moves and is seen from `above`, a drawing
+    adds its path.
 
     Attributes:
         view: `side`, over a ground line at the root's height, or `above`.
-        root: the place that the frame is laid around.
-        shapes: what is to be seen, in the order of drawing: what is nearest comes last.
-        point: what moves is a point at `root`, and the shapes stand still: its way through an episode says
-            everything, and no frames are drawn.
+        root: the centre of the frame.
+        shapes: the shapes in the order of drawing: the nearest comes last.
+        point: only a point at `root` moves, and the shapes stand still. Then its path shows the whole episode, and no
+            frames are drawn.
         goal: the place to reach, drawn as a cross, if the task has one to show.
         direction: the direction to take, radians from the right, counter-clockwise, if the task has one to show.
-        width: metres that a frame shows from left to right; None for what suits a body of about one metre.
+        width: metres from left to right of a frame; None for a width that suits a body of about one metre.
         marks: whether the ground has a mark at every whole metre.
-        caption: what stands with the frame: `0.4 s`; if empty, the number of the step does.
+        caption: text beside the frame, such as `0.4 s`; if empty, the number of the step.
     """
 
     view: Literal["side", "above"]

@@ -57,7 +57,7 @@ class Spaces:
         return self.num_actions if self.discrete else len(self.action_low)
 
     def action_features(self, actions: Array) -> Array:
-        """Turn actions into what a network reads.
+        """Turn actions into features for a network.
 
         Args:
             actions: `(..., action_dim)` floats in bounds, or `(...,)` integers for discrete actions.
@@ -88,9 +88,9 @@ class Spaces:
         return np.asarray(np.clip(low + unit * (high - low), low, high))
 
     def find_action_problem(self, actions: Array, leading: tuple[int, ...] = ()) -> str | None:
-        """What is wrong with actions that somebody wants to be taken; None if nothing is.
+        """The problem with some actions, in words; None if they are valid.
 
-        Zeros are always taken: lanes that have ended are given null actions.
+        Zeros are always valid, because lanes that have ended get null actions.
 
         Args:
             actions: expected are `(*leading, action_dim)` floats in bounds, or `leading` integers.

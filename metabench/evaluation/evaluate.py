@@ -30,13 +30,13 @@ PolicyOpener: TypeAlias = Callable[[], AbstractContextManager[Policy]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one track on one split measured.
+    """The measurements of one track on one split.
 
     Attributes:
         blocks: the scored rows, one block a shot count.
-        collection: the support episodes that the policy acted itself; None but for few-shot.
+        collection: the support episodes that the policy collected itself; None except for few-shot.
         counts: real steps, policy calls, and what was replayed.
-        stages: what each rollout cost, in their order; replays are not among them.
+        stages: the cost of each rollout, in their order, without replays.
     """
 
     blocks: tuple[Block, ...]
@@ -72,26 +72,27 @@ def evaluate(
 ) -> Evaluation:
     """Score a policy in one track of the protocol; all lanes of a rollout act at once.
 
-    Every shot count is a rollout of its own by a policy opened anew; so are the support episodes of few-shot, which one
-    policy acts one after another.
+    Every shot count has its own rollout by a freshly opened policy. In few-shot another freshly opened policy
+    collects all support episodes, one after another.
 
     Args:
-        policy: what opens it anew, as runs do from its folder: `lambda: nullcontext(method.load(folder, spaces))`. Or
-            the policy itself, in a notebook: each rollout is then acted by a deep copy of it as it is now, and it
-            does not act itself. Rows of a record are those of the saved policy, which may be rounded.
+        policy: a function that opens the policy, as runs do from its folder:
+            `lambda: nullcontext(method.load(folder, spaces))`. In a notebook, the policy itself: a deep copy of its
+            present state then acts in each rollout. Rows of a record come from the saved policy, which may be
+            rounded.
         suite: a suite or its name.
         track: `zero-shot`, `few-shot` or `logged-shot`.
-        split: `test`, `test-far` or `validation`. The last is for choosing between configurations: its steps are
-            counted as development steps, and it is never ranked.
+        split: `test`, `test-far` or `validation`. Use `validation` to choose between configurations: its steps count
+            as development steps, and it is never ranked.
         shots: numbers of support episodes; None takes the protocol's.
         seed: the evaluation seed: the policy's randomness depends on it, the tasks' reset noise does not.
         privileged: reveal the tasks' parameters to the policy.
         name: what errors call the policy; its class by default.
         logged: of `logged-shot`, the supports; None reads the protocol's from the suite's data, which must be built.
-        replays: rollouts of this track in which lanes act again in other company, to see that they are independent.
-            None by default: `metabench run`, `check` and `leaderboard verify` choose some.
+        replays: rollouts of this track in which lanes act again beside other lanes, to check that lanes are
+            independent. None by default; `metabench run`, `check` and `leaderboard verify` choose some.
         progress: told (stage, steps done, steps in all).
-        watch: given every rollout as it was played, with all its episodes, in their order; replays are not among them.
+        watch: called with every rollout and all its episodes, in their order, without replays.
 
     Raises:
         UnknownNameError: no such suite, split or track.
@@ -146,7 +147,7 @@ def copy_anew(policy: Policy, name: str | None) -> PolicyOpener:
         except Exception as error:  # a plugin may hold anything
             raise MethodError(
                 f"method {name or type(policy).__name__!r}: the policy cannot be copied "
-                f"({type(error).__name__}: {error}): expected what opens it anew"
+                f"({type(error).__name__}: {error}): expected a function that opens it"
             ) from error
         yield fresh
 

@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
     Attributes:
         task: the suite's task id.
-        support: which of the R supports, from 0; for zero-shot, which episode.
+        support: number of the support among R, from 0; for zero-shot, the number of the episode.
         episode: which scored episode of this support, from 0; in a collection, which support episode.
         total_return: undiscounted sum of rewards, in the suite's own unit.
         length: steps until the episode ended, at most the horizon.
@@ -110,7 +110,7 @@ class Block(StrictModel):
 
 
 class Collection(StrictModel):
-    """The unscored support episodes of one split, which the policy acted itself."""
+    """The unscored support episodes of one split that the policy collected itself."""
 
     split: SplitName
     rows: Rows
@@ -126,7 +126,7 @@ def _later(description: str) -> Any:
 
 
 class Counts(StrictModel):
-    """What evaluating and adapting used."""
+    """What evaluation and adaptation used."""
 
     scored_steps: int = Field(ge=0, description="real environment steps in scored episodes")
     support_steps: int = Field(

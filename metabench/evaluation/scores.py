@@ -16,15 +16,15 @@ from metabench.suites.headroom import HIGHEST_SCORE, LOWEST_SCORE
 
 @dataclass(frozen=True)
 class Score:
-    """What one seed's episodes of one block amount to.
+    """The scores of one seed's episodes in one block.
 
     Attributes:
         tasks: ids of the tasks, ascending.
         task_scores: of each of `tasks` the mean over its episodes of the suite's score, 0 random and 100 expert,
             clipped to -100 and 200.
         clipped: how many of `task_scores` were clipped.
-        normalised_return: mean over tasks of the normalised return, clipped likewise; where the suite's score is the
-            return, that is the headline.
+        normalised_return: mean over tasks of the normalised return, clipped in the same way; the headline if the
+            suite's score is the return.
         mean_return: mean undiscounted return of all episodes.
         success_any: share of episodes with success at any step; None where the suite has no success.
         success_last: share of episodes with success at the last step; None likewise.
@@ -40,7 +40,7 @@ class Score:
 
     @property
     def headline(self) -> float:
-        """The number that a suite is ranked by: the mean over tasks."""
+        """The number that decides ranks: the mean over tasks."""
         return float(np.mean(self.task_scores))
 
 
@@ -49,11 +49,11 @@ def score_rows(rows: Sequence[Row], suite: Suite) -> Score:
 
     Args:
         rows: the episodes of one block, in any order.
-        suite: what its score is, and whose references say what 0 and 100 are.
+        suite: defines the score, and its references define 0 and 100.
 
     Raises:
-        DataError: there are no rows, a row's task is not one of the suite, only some rows tell success, or none do
-            and the suite's score is success.
+        DataError: there are no rows, a row's task is not in the suite, only some rows have success, or none have and
+            the suite's score is success.
     """
     if not rows:
         raise DataError(f"suite {suite.name}: no episodes to score")

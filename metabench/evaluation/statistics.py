@@ -100,7 +100,7 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     """
     x, y = (_as_matrix(scores) for scores in (first, second))
     if x.shape[1] != y.shape[1]:
-        raise ValueError(f"{x.shape[1]} and {y.shape[1]} tasks: expected as many of each")
+        raise ValueError(f"{x.shape[1]} and {y.shape[1]} tasks: expected the same number of both")
     return float(_improvement(x, y))
 
 

@@ -144,7 +144,7 @@ def _check_output(output: Path) -> None:
         built = False
     if not built:
         raise DataError(
-            f"{output}: holds {taken[0]}, but no {BUILT_FILE} of an earlier build; nothing is written over it: choose "
+            f"{output}: holds {taken[0]}, but no {BUILT_FILE} of an earlier build; it is not overwritten: choose "
             "another folder, or move it away"
         )
 

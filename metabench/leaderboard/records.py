@@ -111,7 +111,7 @@ def load_leaderboard(path: Path | str) -> Leaderboard:
         ) from error
     except ValidationError as error:
         raise DataError(
-            f"{path}: {first_problem(error)} (to build it anew: metabench leaderboard build)"
+            f"{path}: {first_problem(error)} (to build it again: metabench leaderboard build)"
         ) from error
 
 

@@ -44,7 +44,7 @@ class Step:
         previous_reward: `(lanes,)` float32; zero at an episode's start.
         timestep: `(lanes,)` int64, steps since the episode's start.
         active: `(lanes,)` bool, false once the lane's episode has ended; its action is then ignored.
-        scored: `(lanes,)` bool, false in support episodes, in which the policy may explore.
+        scored: `(lanes,)` bool, false in support episodes, where the policy may explore.
     """
 
     observation: Array
@@ -57,14 +57,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a world model says of h steps in each lane, open loop: it sees none of them.
+    """A world model's open-loop prediction of h steps in each lane: it sees none of them.
 
     Attributes:
         observations: `(lanes, h, observation_dim)` floats, means, after each of the h actions.
         rewards: `(lanes, h)` floats, means, of each of these steps.
-        ends: `(lanes, h)` probabilities that the step ends the episode, or bools; false from a model of no ends.
-        observation_deviations: `(lanes, h, observation_dim)` standard deviations, of the outcome around the mean; None
-            from a model without any.
+        ends: `(lanes, h)` probabilities that the step ends the episode, or bools; false from a model that predicts no
+            ends.
+        observation_deviations: `(lanes, h, observation_dim)` standard deviations of the outcome around the mean; None
+            from a model without them.
         reward_deviations: `(lanes, h)`, likewise.
     """
 
@@ -76,23 +77,23 @@ class Prediction:
 
 
 class Policy(ABC):
-    """What training returns: acts in many lanes of unknown tasks at once."""
+    """The result of training. It acts in many lanes of unknown tasks at once."""
 
     @abstractmethod
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything and start one episode in every lane.
 
-        A lane acts by what it sees itself and by its group's support alone: the evaluator lets some lanes act again
-        beside others than before, and their actions must be equal.
+        A lane may use only its own observations and its group's support. The evaluator lets some lanes act again
+        beside other lanes, and their actions must be equal.
 
         Args:
-            groups: `(lanes,)`. Lane i acts in an unknown task with a support, together named `groups[i]`: lanes of
-                one group share both. The numbers mean nothing else.
+            groups: `(lanes,)`. Lanes with the same number share one unknown task and one support. The numbers have no
+                other meaning.
             seeds: `(lanes,)` whole numbers of 63 bits; `seeds[i]` is the only randomness that lane i may use.
         """
 
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
-        """Learn from support episodes; called once after `reset` where there are any. The default ignores them.
+        """Learn from support episodes; called once after `reset` if there are any. The default ignores them.
 
         Args:
             support: for each group of `reset`, all its support episodes so far, oldest first. The arrays are copies,
@@ -105,50 +106,51 @@ class Policy(ABC):
         """Choose an action in every lane.
 
         Args:
-            step: what is seen; its arrays are copies.
+            step: what the policy sees; its arrays are copies.
 
         Returns:
             `(lanes, action_dim)` floats within the bounds of the spaces, or `(lanes,)` integers from 0 for discrete
-            actions. What is out of bounds by no more than 1e-6 is clipped, anything else ends the cell. Actions of
-            lanes that are not `active` may be anything of this shape.
+            actions. Actions that exceed the bounds by at most 1e-6 are clipped; any other error ends the cell. In
+            lanes that are not `active`, any action of this shape is allowed.
         """
 
     def predict(self, prefix: Sequence[Episode], actions: Array) -> Prediction:
-        """Say what actions would lead to; for policies with a world model, which the track `prediction` scores.
+        """Predict the outcome of actions; for policies with a world model. The track `prediction` scores it.
 
-        Called after `reset` and `adapt`, perhaps several times: each call stands alone. No lane acts meanwhile.
+        Called after `reset` and `adapt`, perhaps several times. Each call is independent, and no lane acts in
+        between.
 
         Args:
-            prefix: `(lanes,)` the episode so far in each lane, neither terminated nor truncated; perhaps of 0 steps,
-                then with one observation. The arrays are copies.
-            actions: `(lanes, h, action_dim)` float32 or `(lanes, h)` int64: what is done next, whatever comes of it.
-                Predictions beyond an end are not scored.
+            prefix: `(lanes,)` the episode so far in each lane, neither terminated nor truncated. With 0 steps it has
+                one observation. The arrays are copies.
+            actions: `(lanes, h, action_dim)` float32 or `(lanes, h)` int64: the next h actions, whatever their
+                outcome. Predictions beyond an episode's end are not scored.
 
         Returns:
-            h steps of every lane, all numbers finite. A lane's depend on its prefix, its actions, its group's support
-            and its seed alone.
+            h steps for every lane, all numbers finite. A lane's prediction depends only on its prefix, its actions,
+            its group's support and its seed.
         """
         del prefix, actions
         raise NotImplementedError(f"{type(self).__name__} predicts nothing")
 
     @property
     def predicts(self) -> bool:
-        """Whether `predict` can be called: by default, whether it is overridden. A policy that cannot has no row."""
+        """Whether `predict` can be called; by default, whether it is overridden. Otherwise the policy has no row."""
         return type(self).predict is not Policy.predict
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything `Method.load` needs into `folder` as safetensors and JSON, never pickle.
+        """Write everything that `Method.load` needs into `folder`, as safetensors and JSON, never as pickle.
 
-        `metabench.save_state` does so for nested tensors, arrays and plain values.
+        `metabench.save_state` does this for nested tensors, arrays and plain values.
         """
 
     def parameter_count(self) -> int:
-        """Number of trained parameters that acting uses; 0 where the idea does not apply."""
+        """Number of trained parameters that acting uses; 0 if the policy has none."""
         return 0
 
     def task_codes(self, episodes: Sequence[Episode], steps: int) -> Array | None:
-        """What the policy makes of an unknown task, for diagnostics: metabench regresses task parameters on it.
+        """The policy's codes of unknown tasks, for diagnostics: metabench regresses task parameters on them.
 
         Args:
             episodes: episodes of any tasks, each taken alone.
@@ -161,20 +163,21 @@ class Policy(ABC):
         return None
 
     def pictures(self, data: TrainingData, generator: np.random.Generator) -> Sequence[Picture]:
-        """What the policy has learned, to look at: `metabench report` draws it. The default has none.
+        """Pictures of what the policy has learned, which `metabench report` draws. The default has none.
 
         Args:
-            data: logged trajectories, tasks as indices: held-out ones of training tasks, or those of the test tasks.
+            data: logged trajectories with tasks as indices: held-out ones of training tasks, or those of the test
+                tasks.
             generator: the randomness, for choosing among them.
 
         Returns:
-            `LinePlot`, `HeatMap` and `ImageStrip`, in the order in which they are to be shown.
+            `LinePlot`, `HeatMap` and `ImageStrip`, in the order of display.
         """
         del data, generator
         return ()
 
     def reveal(self, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Privileged methods only: what each lane's task is, told after `reset`.
+        """Privileged methods only: learn each lane's task, after `reset`.
 
         Args:
             tasks: `(lanes,)` parameters, as the suite's suite.toml writes them.
@@ -188,17 +191,18 @@ class Method(ABC):
     Class attributes:
         name: the name it is registered under, used in records.
         version: raise it whenever the results of an unchanged configuration change.
-        privileged: it is shown the test tasks (`Policy.reveal`), or was trained in the simulator; its rows are marked
+        privileged: it is told the test tasks (`Policy.reveal`), or was trained in the simulator; its rows are marked
             and never ranked.
         trains: false for methods with nothing to train.
-        discrete_actions, continuous_actions: what it can act with; the planner refuses other suites.
-        uses_expert_labels: it is trained on `expert-actions` with `TrainingData.gather_expert_actions`, which no other
-            method is given; the planner refuses data without labels, and its rows are marked.
-        uses_stages: it learns from `TrainingData.stages`; the planner refuses data without, so all but `histories`.
-        predicts: its policies have a world model, `Policy.predict`, which runs score by the track `prediction`.
+        discrete_actions, continuous_actions: the kinds of actions that it supports; runs refuse other suites.
+        uses_expert_labels: it trains on `expert-actions` with `TrainingData.gather_expert_actions`, and no other
+            method gets these labels; runs refuse data without labels, and its rows are marked.
+        uses_stages: it learns from `TrainingData.stages`; runs refuse data without stages, which only `histories`
+            has.
+        predicts: its policies have a world model, `Policy.predict`, and runs score it in the track `prediction`.
         variants: named configuration overrides, such as ablations: `meta-dt/no_context`.
         pretraining: named budgets of `pretrain`, for a method that trains something once for all suites.
-        paper: address of the paper that it is from, which leaderboards cite; None where there is none.
+        paper: address of its paper, which leaderboards cite; None if there is none.
         reproduction: the configuration of `reproduce`, for a method that can repeat its paper's experiment.
     """
 
@@ -224,7 +228,7 @@ class Method(ABC):
 
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
-        """Named budgets for `suite`, of those of `PRESETS` that the method has; by default one under every name.
+        """Named budgets for `suite`: those names of `PRESETS` that the method has; by default all of them.
 
         Args:
             suite: the suite's name; configurations may differ by suite.
@@ -234,15 +238,15 @@ class Method(ABC):
 
     @abstractmethod
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
-        """Train on logged data of the training tasks; no simulator is within reach.
+        """Train on logged data of the training tasks, without a simulator.
 
         Args:
-            data: trajectories of the training tasks, which are known as numbers only, and their validation part.
-            run: seed, device, log and checkpoints; `run.steps` gives resuming and cancellation as well.
+            data: trajectories of the training tasks, which are known only by index, with their validation part.
+            run: seed, device, log and checkpoints; `run.steps` also handles resuming and cancellation.
 
         Returns:
-            The policy, ready to be saved and to act. It may stay on `run.device`; it is saved, and what `load` makes
-            of the files is what acts and is scored.
+            The policy, ready to be saved and to act. It may stay on `run.device`. The evaluator scores the policy
+            that `load` makes from the saved files.
 
         Raises:
             CancelledError: the run was asked to stop; `run.steps` raises it.
@@ -250,14 +254,14 @@ class Method(ABC):
 
     @abstractmethod
     def load(self, folder: Path, spaces: Spaces) -> Policy:
-        """Read back what `Policy.save` wrote; it acts as the saved one did, bit for bit where both are on one device.
+        """Read what `Policy.save` wrote. On the same device the policy acts like the saved one, bit for bit.
 
-        Here is decided where the policy acts: `load_state` gives tensors on the CPU, which every evaluator has, and
-        what a policy is given, and returns, are NumPy arrays anyway.
+        `load` decides on which device the policy acts. `load_state` returns tensors on the CPU, which every evaluator
+        has. A policy's inputs and outputs are NumPy arrays in any case.
 
         Args:
             folder: what `Policy.save` was given.
-            spaces: observations, actions and horizon of the suite; of its tasks nothing is told.
+            spaces: observations, actions and horizon of the suite; they say nothing about its tasks.
 
         Raises:
             DataError: a file is missing or damaged; names it.
@@ -265,23 +269,23 @@ class Method(ABC):
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
-        """Train what serves every suite, on no suite's data: `metabench pretrain`.
+        """Train the part that all suites share, without any suite's data: `metabench pretrain`.
 
         Args:
             config: one of `pretraining`, perhaps with keys changed.
             run: seed, device, log and checkpoints.
 
         Returns:
-            Tensors, arrays and plain values, nested: what `save_state` writes.
+            Nested tensors, arrays and plain values, as `save_state` writes them.
         """
         raise NotImplementedError(f"{cls.name} declares no pretraining")
 
     def pretraining_seconds(self) -> float | None:
-        """How long `pretrain` took for what this configuration uses, for the record.
+        """The time of the pretraining that this configuration uses, for the record.
 
         Returns:
-            Seconds; None where it uses nothing of the kind, or nobody measured it. `metabench pretrain` writes them
-            beside the weights, under the key `seconds`.
+            Seconds; None if it uses no pretraining, or if nobody measured it. `metabench pretrain` writes them beside
+            the weights, under the key `seconds`.
         """
         return None
 
@@ -290,6 +294,7 @@ class Method(ABC):
         """Repeat the paper's experiment with the configuration of `reproduction`: `metabench reproduce`.
 
         Returns:
-            Rows of a table, with the published numbers beside the measured ones. Rows of equal keys share a table.
+            Rows of a table, with the published numbers beside the measured ones. Rows with the same keys share a
+            table.
         """
         raise NotImplementedError(f"{cls.name} declares no reproduction")

@@ -34,7 +34,7 @@ def name_method_class(method: object) -> str:
     file = getattr(module, "__file__", None)
     if file is None or not Path(file).is_file():
         raise MetabenchError(
-            f"class {name!r}: is in no file, so that other processes cannot have it; write it into one (in a notebook: "
+            f"class {name!r}: is in no file, so other processes cannot import it; write it into one (in a notebook: "
             f"%%writefile my_method.py) and pass 'my_method.py:{name}'"
         )
     if getattr(module, "__package__", None):

@@ -17,11 +17,11 @@ class Series:
     """One line of a panel, perhaps with a band around it.
 
     Attributes:
-        name: what it is; series of one name have one colour in all panels of a picture.
+        name: its name; series with the same name have the same colour in all panels of a picture.
         x: `(n,)` finite.
         y: `(n,)`; NaN is a gap.
         low, high: `(n,)` ends of the band, or None for a line without one.
-        reference: it is what the others are compared with: drawn in ink, not in a colour.
+        reference: the others are compared with this one; it is drawn in ink, not in a colour.
     """
 
     name: str
@@ -41,7 +41,7 @@ class LinePlot:
         panels: the lines of each panel, by its title.
         x_label: what the horizontal axis is, with its unit.
         caption: how it was made and how to read it.
-        marks: places on the horizontal axis that are pointed out, by name.
+        marks: marked places on the horizontal axis, by name.
     """
 
     title: str
@@ -89,7 +89,7 @@ class LinePlot:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A matrix as shades; where it has negative values they have a colour of their own.
+    """A matrix as shades; negative values have their own colour.
 
     Attributes:
         title: what is seen.
@@ -130,7 +130,7 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class ImageStrip:
-    """Rows of small images: frames over time, what was seen above what was imagined.
+    """Rows of small images: frames over time, with real ones above imagined ones.
 
     Attributes:
         title: what is seen.

@@ -22,16 +22,16 @@ DIGESTS = "digests.json"
 
 
 def save_state(state: Mapping[str, Any], folder: Path, *, keep_previous: bool = False) -> None:
-    """Write `state` into `folder`, replacing what was there, so that a reader finds the old or the new, whole.
+    """Write `state` into `folder`, replacing its content. A reader always finds a complete state, old or new.
 
     Args:
         state: tensors, arrays and plain values, nested.
         folder: made if missing.
-        keep_previous: keep what was there beside it, for `load_state` to take if this one is ever damaged.
+        keep_previous: keep the old state beside the new one; `load_state` reads it if the new one is ever damaged.
 
     Raises:
         TypeError: a value is not a tensor, array, number, string, bool, None, list, tuple or mapping.
-        StorageError: the disk is full, read-only or fails; what was there is as it was.
+        StorageError: the disk is full, read-only or fails; the old state is unchanged.
     """
     tensors: dict[str, Any] = {}
     structure = _describe(state, tensors, "state")
@@ -58,7 +58,7 @@ def has_state(folder: Path) -> bool:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote; where that is damaged, the state before, if that was kept and is whole.
+    """Read what `save_state` wrote; if it is damaged, the state before, if that was kept and is intact.
 
     Raises:
         DataError: nothing was saved there, or all of it is damaged; the message names the folder.

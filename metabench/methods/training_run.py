@@ -28,7 +28,7 @@ class Stateful(Protocol):
 
 
 class TrainingProgress(Protocol):
-    """Where a run reports how far it is."""
+    """Where a run reports its progress."""
 
     def __call__(self, stage: str, done: int, total: int, metrics: Mapping[str, float]) -> None:
         """`done` of `total` updates of `stage`; the latest metrics."""
@@ -66,7 +66,7 @@ class Summary(dict[str, Any]):
 class TrainingRun:
     """One training: its only randomness, its log, its checkpoints.
 
-    With `steps` a method has resuming, progress and reproducible randomness without code of its own::
+    `steps` gives a method resuming, progress and reproducible randomness without extra code::
 
         for update in run.steps("policy", total, model=model, optimizer=optimizer):
             batch = data.sample_windows(run.generator("policy", update), 64, 20)
@@ -76,7 +76,7 @@ class TrainingRun:
     Attributes:
         seed: the training seed.
         device: where to train: `cpu`, `cuda`, `cuda:1`.
-        curve: all that was logged: `{"stage": ..., "update": ..., metric: value, ...}`.
+        curve: everything that was logged: `{"stage": ..., "update": ..., metric: value, ...}`.
         summary: named results of the training (diagnostics); becomes part of the record.
     """
 
@@ -111,7 +111,7 @@ class TrainingRun:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Named results of the training; what a record cannot hold is refused when it is put in."""
+        """Named results of the training; values that a record cannot store are refused when they are set."""
         return self._summary
 
     @summary.setter
@@ -160,7 +160,7 @@ class TrainingRun:
         for name, value in metrics.items():
             if name in row:
                 raise MethodError(
-                    f"log: {name!r} is what the row itself says; expected another name"
+                    f"log: {name!r} is a name that every row already has; expected another name"
                 )
             try:
                 row[name] = float(value)

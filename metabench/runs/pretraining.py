@@ -157,7 +157,7 @@ def _begin(
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise MetabenchError(
-                f"{path}: damaged ({error}); delete the folder to begin anew"
+                f"{path}: damaged ({error}); delete the folder to start again"
             ) from error
         if found != asked:
             raise MetabenchError(

@@ -43,39 +43,39 @@ def run(
     wait: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> list[Record]:
-    """Train each method on a dataset once a seed, evaluate what it trained, and keep one record a cell.
+    """Train each method on a dataset once per seed, evaluate the policies, and keep one record for each cell.
 
-    Finished cells are read instead, interrupted ones go on where they were, missing data is built.
+    Finished cells are read, interrupted cells continue where they were, and missing data are built.
 
     Args:
         suite: a suite, its name or folder.
         dataset: the dataset's name: `medium`.
-        methods: names, `name/variant`, `path/to/file.py:Class`; or classes of an importable file, or instances of such,
-            which keep their configuration. Their cells run in other processes, so that it is the file that is read
-            and identifies them: a class of a notebook needs one (`%%writefile my_method.py`).
+        methods: names, `name/variant`, `path/to/file.py:Class`; or classes of an importable file, or instances of
+            these classes, which keep their configuration. Their cells run in other processes, which read the file,
+            and the file identifies them. A class in a notebook therefore needs a file (`%%writefile my_method.py`).
         preset: a preset of every method.
-        seeds: training seeds; a number is how many: 3 is 0, 1, 2.
+        seeds: training seeds, or their number: 3 means 0, 1, 2.
         overrides: configuration keys and values for every method.
         tracks: only these tracks; None takes all that the suite has.
         splits: only these splits; None takes all that are ranked. `validation`, alone, is for choosing between
             configurations: its steps are counted, and its records are kept apart and never ranked.
         results: the folder that keeps the records.
-        workers: cells at once, each in a process of its own, as are cells of methods that do not ship with metabench.
-            A script that holds a method's class itself is imported for it: then what it runs has to stand under
-            `if __name__ == "__main__":`. No other script needs that.
-        threads: torch's threads a cell; None shares the cores out. The last bits of results depend on it.
+        workers: cells at once, each in its own process. Cells of methods that do not ship with metabench always run
+            in their own process. If a script defines a method's class, these processes import the script; it must
+            then call `run` under `if __name__ == "__main__":`. No other script needs that.
+        threads: torch's threads for each cell; None divides the cores. The last bits of results depend on it.
         device: where to train: `cpu`, `cuda`, `cuda:1`.
-        wait: for cells that another process runs; without, they are an error once the others have been run.
-        progress: told a line for every cell that ends: `print`.
+        wait: wait for cells that another process runs; otherwise they are an error after the others have run.
+        progress: called with a line for every cell that ends: `print`.
 
     Returns:
         The records, of each method in the order of the seeds.
 
     Raises:
         UnknownNameError: no such suite, dataset, method, variant, preset, track, split or configuration key.
-        MetabenchError: an argument is none of its kind, or no other process can find a class.
+        MetabenchError: an argument is invalid, or other processes cannot find a class.
         ClaimedError: another process runs a cell; none failed.
-        MetabenchError: a cell failed; the message names the first. The others were run, and calling again goes on.
+        MetabenchError: a cell failed; the message names the first. The others have run, and another call continues.
     """
     suite = load_suite(suite) if isinstance(suite, str | Path) else suite
     if not isinstance(suite, Suite):

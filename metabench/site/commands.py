@@ -51,15 +51,23 @@ def _describe(command: Any, words: tuple[str, ...]) -> str:
 
 
 def _write_help(text: str) -> str:
-    """Paragraphs as they stand; what is laid out line by line in the help is laid out so here."""
-    paragraphs = re.sub(r"\b\n\s*", "\n", text.replace("\b", "")).strip().split("\n\n")
-    written = []
-    for paragraph in paragraphs:
+    """Paragraphs as they stand; lines of TOML, with blank lines between them, as one block."""
+    written: list[str] = []
+    block: list[str] = []
+    # The help escapes brackets for the terminal's markup.
+    for paragraph in text.replace("\b", "").replace("\\[", "[").strip().split("\n\n"):
         if re.search(r"^ *(\[\[|\w+ = )", paragraph, re.MULTILINE):
-            written.append(f"```toml\n{paragraph.strip()}\n```")
-        else:
-            written.append(re.sub(r"(?<!`)<([^>]+)>", r"&lt;\1&gt;", paragraph).replace("*", r"\*"))
-    return "\n\n".join(written)
+            block.append(paragraph.strip())
+            continue
+        written += _fence(block)
+        block = []
+        written.append(re.sub(r"(?<!`)<([^>]+)>", r"&lt;\1&gt;", paragraph).replace("*", r"\*"))
+    return "\n\n".join([*written, *_fence(block)])
+
+
+def _fence(block: list[str]) -> list[str]:
+    text = "\n\n".join(block)
+    return [f"```toml\n{text}\n```"] if block else []
 
 
 def _name(parameter: Any) -> str:

@@ -97,7 +97,7 @@ def write_references(
         SuiteEntry.model_validate(expected)
     except ValidationError as error:
         raise DataError(
-            f"{path}: stays as it was, with these references it would be wrong: {first_problem(error)}"
+            f"{path}: unchanged; with these references it would be invalid: {first_problem(error)}"
         ) from error
     _replace(path, "\n".join(written), expected)
 
@@ -123,7 +123,7 @@ def archive_suite_version(suite: Suite) -> Path:
         raise DataError(f"{path}: expected one line `version = {version}` before the first table")
     kept = archived_path(suite.folder, version)
     if kept.exists() and kept.read_bytes() != path.read_bytes():
-        raise DataError(f"{kept}: is there already, with another content")
+        raise DataError(f"{kept}: exists already, with different content")
     lines[places[0]] = f"version = {version + 1}"
     try:
         kept.parent.mkdir(exist_ok=True)
@@ -168,9 +168,7 @@ def _find_table(lines: list[str], header: str, path: Path) -> tuple[int, int]:
 def _replace(path: Path, text: str, expected: Mapping[str, Any]) -> None:
     """Replace the file if `text` says exactly what is `expected` of it."""
     if _parse(text) != expected:
-        raise DataError(
-            f"{path}: is written in a way that cannot be edited line by line; edit it by hand"
-        )
+        raise DataError(f"{path}: cannot be edited line by line; edit it by hand")
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         fresh.write_bytes(text.encode("utf-8"))

@@ -24,7 +24,7 @@ def load_suite(name: str | Path) -> Suite:
     """Load and validate a suite by name, or from a folder that holds a suite.toml.
 
     A `Path`, or a string with a slash (`./my-suite`), is a folder; any other string is a name. A name may end in a
-    version, `point-robot-v1`: an earlier one is read from the suite's archive.
+    version, `point-robot-v1`; an earlier version is read from the suite's archive.
 
     Raises:
         UnknownNameError: no suite has this name.
@@ -124,5 +124,5 @@ def _check_owner_of_teachers(name: str, family: str, path: Path) -> None:
         raise DataError(f"{path}: teachers: expected a suite of family {family!r}, found {found}")
     if "teachers" in owner:
         raise DataError(
-            f"{path}: teachers: {name!r} has none of its own, it uses those of {owner['teachers']!r}"
+            f"{path}: teachers: {name!r} has no own teachers, it uses those of {owner['teachers']!r}"
         )

@@ -37,7 +37,7 @@ class Reference(StrictModel):
     def _check_order(self) -> Self:
         if self.expert <= self.random:
             raise ValueError(
-                f"expert ({self.expert:g}) must be above random ({self.random:g}): between them is what is scored"
+                f"expert ({self.expert:g}) must be above random ({self.random:g}): scores lie between them"
             )
         return self
 
@@ -46,7 +46,7 @@ class TaskEntry(StrictModel):
     """One task: one MDP, fixed by explicit numbers."""
 
     id: int = Field(ge=0, description="position in the suite, counted from 0 without gaps")
-    split: SplitName = Field(description="what it is for")
+    split: SplitName = Field(description="the split of the task")
     validation: bool = Field(
         default=False, description="a training task that methods hold out to choose by"
     )
@@ -83,41 +83,45 @@ class SuiteEntry(StrictModel):
     """All of suite.toml."""
 
     format: Literal[1] = Field(description="version of this schema")
-    name: Name = Field(description="what it is called everywhere")
+    name: Name = Field(description="the suite's name")
     version: int = Field(ge=1, description="rises whenever tasks, rules or references change")
-    title: str = Field(min_length=1, max_length=120, description="what it asks, in a line")
+    title: str = Field(
+        min_length=1, max_length=120, description="the question of the suite, in one line"
+    )
     family: Name = Field(description="the task family that simulates it")
     horizon: int = Field(ge=1, description="largest number of steps of an episode")
     headline: Literal["normalised", "success"] = Field(
-        default="normalised", description="what the score is made of: the return, or success"
+        default="normalised", description="the quantity that is scored: the return, or success"
     )
     success: Literal["last", "any"] | None = Field(
         default=None,
         description="which step's success counts; the score is then scaled by each task's references of success",
     )
     seen_tasks: bool = Field(
-        default=False, description="test tasks are also training tasks: kept out of overall tables"
+        default=False,
+        description="test tasks are also training tasks; the suite stays out of overall tables",
     )
     task_in_observation: bool = Field(
         default=False,
-        description="the observation tells the task: what is tested is something else than finding it out",
+        description="the observation shows the task, so the suite does not test finding it out",
     )
     teachers: Name | None = Field(
         default=None,
-        description="the suite of the same family whose teachers/ folder is used; by default its own",
+        description="the suite of the same family whose teachers/ folder is used; by default this suite",
     )
     spaces: DeclaredSpaces | None = Field(
         default=None, description="for families whose environments do not fix them"
     )
     internal: bool = Field(
-        default=False, description="for tests: not listed by default and not in leaderboards"
+        default=False,
+        description="a suite for tests: not listed by default and not in leaderboards",
     )
     distribution: str = Field(
         min_length=1, description="the task distribution, in words and numbers"
     )
     task_distribution: dict[SplitName, Alternatives] | None = Field(
         default=None,
-        description="the same as laws that fresh tasks of a split are drawn by: what verification does",
+        description="the same as laws; verification draws fresh tasks of a split by them",
     )
     evaluation: EvaluationEntry
     datasets: dict[Name, DatasetEntry] = Field(min_length=1)
@@ -200,7 +204,7 @@ class SuiteEntry(StrictModel):
             )
             raise ValueError(
                 f"split {split!r}: expert must be above blind, which scores {100.0 - headroom:.1f} in the mean over "
-                f"its tasks, and is the better one in task {worst}"
+                f"its tasks, and is better than the expert in task {worst}"
             )
 
     def _check_repeats(self) -> None:

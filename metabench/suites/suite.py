@@ -32,12 +32,12 @@ from metabench.system.source_code import (
 
 @dataclass(frozen=True)
 class Suite:
-    """A validated suite.toml and the folder it lies in (its card and teacher weights are beside it).
+    """A validated suite.toml and its folder, which also has the card and the teacher's weights.
 
     Attributes:
         entry: the content of suite.toml.
         folder: the folder of suite.toml.
-        archived: an earlier version: it is read, and scores the records made with it; nothing is run in it.
+        archived: an earlier version: it can be read and scores its own records, but nothing runs in it.
     """
 
     entry: SuiteEntry
@@ -56,7 +56,7 @@ class Suite:
 
     @property
     def argument(self) -> str:
-        """What the command line and `load_suite` know it by: its name, or for a suite in a folder the folder."""
+        """Its name for the command line and `load_suite`: the suite's name, or its folder if it lies in one."""
         if self.archived:
             return self.identity
         try:
@@ -109,7 +109,7 @@ class Suite:
         """The task family; raises `MetabenchError` if the suite is archived."""
         if self.archived:
             raise MetabenchError(
-                f"{self.identity} is archived: its tasks and records can be read, nothing is run in it; to run, take "
+                f"{self.identity} is archived: its tasks and records can be read, but nothing runs in it; to run, use "
                 f"{self.name!r}"
             )
         return load_family(self.entry.family, self.entry.spaces)
@@ -150,7 +150,7 @@ class Suite:
         return tuple(task for task in self.entry.task if task.split in splits)
 
     def find_datasets(self, *, expert_labels: bool, stages: bool) -> tuple[str, ...]:
-        """Names of the datasets that have expert labels, or an order of learning, where that is asked for."""
+        """Names of the datasets, or only of those with expert labels or with stages of learning."""
         return tuple(
             name
             for name, recipe in self.entry.datasets.items()
@@ -163,10 +163,10 @@ class Suite:
         return self.family.environment(self.entry.horizon)
 
     def check_available(self) -> None:
-        """Raise `MetabenchError` if the environment of a scored task cannot be had here; training can do without.
+        """Raise `MetabenchError` if the environment of a scored task is missing here; training does not need it.
 
         Raises:
-            NoEnvironmentError: it cannot be had anywhere, as the suite names none.
+            NoEnvironmentError: the suite names no environment.
             MetabenchError: it cannot be had here.
         """
         family = self.family
@@ -194,11 +194,11 @@ class Suite:
 
     @property
     def references_folder(self) -> Path:
-        """The folder of its blind policy, always its own; it need not exist. Nothing in it is part of any digest."""
+        """The folder of its blind policy, never shared; it need not exist. No digest covers it."""
         return self.folder / "references"
 
     def blind(self) -> BlindPolicy | None:
-        """The best policy that knows neither task nor past, as far as the suite ships one; else None.
+        """The best policy that knows neither task nor past; None if the suite ships none.
 
         Raises:
             DataError: its file is damaged.
@@ -209,7 +209,7 @@ class Suite:
         """Scores 100 (R - random) / (expert - random) of `returns`, the i-th in task `tasks[i]`."""
         if len(tasks) != len(returns):
             raise MetabenchError(
-                f"{len(tasks)} tasks and {len(returns)} returns: expected as many of each"
+                f"{len(tasks)} tasks and {len(returns)} returns: expected the same number of both"
             )
         return _scale(returns, [self.entry.task[task].reference for task in tasks])
 
@@ -222,10 +222,10 @@ class Suite:
         return _scale(successes, references)
 
     def headroom(self, split: str) -> float | None:
-        """What knowing the task is worth on `split`: 100 minus the mean over its tasks of the blind policy's score.
+        """The value of knowing the task on `split`: 100 minus the mean over tasks of the blind policy's score.
 
-        0 where the observation tells the task, and where all tasks are one.
-        None where a task has no blind reference of what the score is made of.
+        0 if the observation shows the task, or if all tasks are the same.
+        None if a task has no blind reference for the suite's score.
         """
         if self.entry.task_in_observation or is_one_task([each.parameters for each in self.tasks]):
             return 0.0
@@ -234,9 +234,9 @@ class Suite:
         return measure_headroom([each.model_dump() if each else {} for each in found])
 
     def unit(self, task: int) -> str | None:
-        """The environment that `task` shares with others, where a suite has several; None where tasks stand alone.
+        """The environment that `task` shares with other tasks, if a suite has several environments; else None.
 
-        Verdicts over the tasks of such a suite take its environments as the units: goals of one are not independent.
+        Verdicts over tasks then use the environments as units, because goals of one environment are not independent.
         """
         names = {str(each.parameters.get("environment")) for each in self.tasks}
         return str(self.tasks[task].parameters.get("environment")) if len(names) > 1 else None

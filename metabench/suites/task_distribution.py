@@ -44,10 +44,10 @@ class Law(StrictModel):
         default=None, min_length=1, description="values, equally likely"
     )
     shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), description="so many independent numbers, as nested lists"
+        default=(), description="shape of independent numbers, as nested lists"
     )
     times: tuple[str, ...] = Field(
-        default=(), description="parameters drawn before that the number is multiplied by"
+        default=(), description="parameters, drawn earlier, that multiply the number"
     )
     either_sign: bool = Field(default=False, description="negative with probability one half")
     whole: bool = Field(default=False, description="whole numbers, both ends included")

@@ -92,7 +92,7 @@ def name_module(path: Path) -> str:
     importing = (frame for frame, _ in walk_stack(None) if frame.f_code.co_name == "<module>")
     if any(frame.f_globals.get("__name__") == name for frame in importing):
         raise MetabenchError(
-            "it asks for a method of its own while it is imported for one; put what it runs under `if __name__ == "
+            "it runs a method of its own file while this file is imported; put its program under `if __name__ == "
             '"__main__":`'
         )
     return name

@@ -41,6 +41,6 @@ def test_a_saved_policy_is_evaluated_in_a_process_of_its_own(command, place, plu
     assert found == [block for block in blocks if (block["track"], block["split"]) == ("few-shot", "test")]
 
     assert command("evaluate", folder, "--memory-limit", "4G").err == (
-        "error: --time-limit and --memory-limit need --isolate: a policy in this process cannot be ended\n"
+        "error: --time-limit and --memory-limit need --isolate: only a policy in another process can be ended\n"
     )
     assert command(*arguments, "--time-limit", "soon").err.startswith("error: --time-limit: expected a number above 0")

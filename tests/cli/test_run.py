@@ -159,7 +159,7 @@ def test_an_interrupted_run_says_so_and_goes_on(command, place):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "interrupted: the same command goes on from here\n" in err
+    assert "interrupted: the same command continues from here\n" in err
     assert "cells: 0 done, 0 skipped, 0 failed, 1 stopped" in out
     assert not records(place)
 

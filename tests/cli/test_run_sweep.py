@@ -136,7 +136,7 @@ def test_a_sweep_file_stands_alone(command, place):
         ended = command("run", "sweep.toml", option, value)
         assert (ended.status, ended.err) == (
             2,
-            f"error: {option} is for suites; the sweep file sweep.toml says itself what to run\n",
+            f"error: {option} is for suites; the sweep file sweep.toml already says what to run\n",
         )
     assert "expected one sweep file or names of suites" in command("run", "sweep.toml", "tiny").err
     assert command("run", "tiny", "-d", "medium").err.startswith(

@@ -47,7 +47,7 @@ def test_build_verify_show_delete():
     assert run("delete", "tiny", "--dataset", "mixed", answer="n\n").exit_code == 1
     load_data("tiny", "mixed", build=False)
     assert "deleted" in succeed("delete", "tiny", "--dataset", "mixed", "--yes")
-    assert "nothing was there" in succeed("delete", "tiny", "--dataset", "mixed", "--yes")
+    assert "there was nothing" in succeed("delete", "tiny", "--dataset", "mixed", "--yes")
     with pytest.raises(DataError, match="not built"):
         load_data("tiny", "mixed", build=False)
 

@@ -91,7 +91,7 @@ def test_noise_is_drawn_anew_at_every_step(tmp_path):
             '{"hand_error": {"reach-v3": -1.0}}',
             "hand_error.reach-v3: expected a finite number from 0, found -1.0",
         ),
-        ('{"hand_error": {"push-v3": 0.5}}', "says nothing of 'reach-v3'"),
+        ('{"hand_error": {"push-v3": 0.5}}', "has no entry for 'reach-v3'"),
     ],
 )
 def test_a_missing_or_damaged_file_of_errors_is_named(tmp_path, content, message):

@@ -107,6 +107,8 @@ def test_the_reference_of_commands_holds_every_option() -> None:
     assert "## `metabench run`" in text
     assert "### `metabench leaderboard verify`" in text
     assert "| `--fresh-tasks SEED` | score it in moved and fresh tasks" in text
+    (sweep,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(tomllib.loads(sweep)["part"]) == 1
 
 
 @pytest.fixture

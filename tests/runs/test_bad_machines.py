@@ -131,7 +131,7 @@ def test_a_cell_that_another_process_runs_is_left_to_it(place, expected):
         outcome = run_cells([first, second], SETTINGS, listener=events.append)
         assert (outcome.finished, outcome.failed, outcome.busy) == ((1,), (), (0,))
         (message,) = (event.message for event in events if event.kind == "busy")
-        assert message == "process 4711 on far-away is running this cell; `metabench status` tells how far it is"
+        assert message == "process 4711 on far-away is running this cell; `metabench status` shows its progress"
         elsewhere = dataclasses.replace(first, results=place / "elsewhere")
         with pytest.raises(ClaimedError, match=f"is running this cell for {first.record_path};"):
             execute_cell(elsewhere, SETTINGS, quiet)

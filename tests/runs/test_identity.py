@@ -100,7 +100,7 @@ def test_a_checkpoint_of_other_code_is_not_resumed_and_the_plan_says_so(place, m
     assert run_cells([cell], SETTINGS, cancelled=after(15)).stopped == (0,)
     write_method(method, EDIT)
     edited, updates = plan(method, place), []
-    assert edited.note == "begins anew: its method code changed since it was interrupted"
+    assert edited.note == "starts again: its method code changed since it was interrupted"
     record = execute_cell(edited, SETTINGS, lambda stage, done, *rest: updates.append((stage, done)))
     assert ("training: first", 1) in updates
     assert record.provenance.resumed == 0

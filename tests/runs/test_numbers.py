@@ -54,7 +54,7 @@ def test_what_a_record_cannot_hold_is_said_when_it_is_logged():
         with pytest.raises(MethodError, match="log: loss: expected a number, found"):
             run.log(loss=value)
     for name in ("stage", "update"):
-        with pytest.raises(MethodError, match=f"log: '{name}' is what the row itself says"):
+        with pytest.raises(MethodError, match=f"log: '{name}' is a name that every row already has"):
             run.log(**{name: 1.0})
     assert run.curve == []
     run.log(loss=np.float32(0.5), other=torch.tensor(2), count=np.int64(3), whole=np.array(4.0))

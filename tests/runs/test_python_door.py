@@ -209,4 +209,4 @@ def test_a_script_that_runs_itself_when_it_is_imported_is_told_of_the_guard(plac
     monkeypatch.chdir(place)
     with pytest.raises(MetabenchError) as caught:
         metabench.load_method("unguarded.py:Still")
-    assert 'put what it runs under `if __name__ == "__main__":` (unguarded.py, line' in str(caught.value)
+    assert 'put its program under `if __name__ == "__main__":` (unguarded.py, line' in str(caught.value)

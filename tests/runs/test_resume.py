@@ -177,7 +177,7 @@ def test_overwrite_begins_anew_and_can_itself_be_resumed(place, expected):
     assert read_record(cell.record_path) == expected  # until the next one is there
     updates = []
     again = plan(place / "uninterrupted")
-    assert (again.state, again.note) == ("waiting", "goes on with the run that replaces its record")
+    assert (again.state, again.note) == ("waiting", "continues the run that replaces its record")
     record = execute_cell(again, SETTINGS, lambda stage, done, *rest: updates.append((stage, done)))
     assert ("training: first", 1) not in updates
     assert record.result == expected.result

@@ -66,7 +66,7 @@ def test_a_version_that_is_not_there_gets_one_line(bumped: Path) -> None:
 def test_nothing_is_run_in_an_archived_version(bumped: Path, capsys: pytest.CaptureFixture) -> None:
     suite = load_suite("tiny-v1")
     for use in (suite.environment, suite.teacher, suite.check_available, lambda: suite.spaces):
-        with pytest.raises(MetabenchError, match=r"tiny-v1 is archived: .* nothing is run in it; to run, take 'tiny'"):
+        with pytest.raises(MetabenchError, match=r"tiny-v1 is archived: .* nothing runs in it; to run, use 'tiny'"):
             use()
     for command in (
         ["run", "tiny-v1", "--dataset", "medium", "--method", "random", "--preset", "tiny"],
@@ -110,7 +110,7 @@ def test_an_archived_version_is_never_overwritten(folder: Path) -> None:
     toml = folder / "suite.toml"
     toml.write_text(toml.read_text().replace("version = 2", "version = 1").replace("horizon = 20", "horizon = 21"))
     before = toml.read_bytes(), (folder / "archive/v1.toml").read_bytes()
-    with pytest.raises(DataError, match=r"archive/v1\.toml: is there already, with another content"):
+    with pytest.raises(DataError, match=r"archive/v1\.toml: exists already, with different content"):
         archive_suite_version(read_suite(folder))
     assert (toml.read_bytes(), (folder / "archive/v1.toml").read_bytes()) == before
 

@@ -107,7 +107,7 @@ def test_a_rule_of_success_is_written_with_references_by_it_and_then_replaced(pa
 def test_references_that_make_no_suite_are_refused_and_the_file_stays(path):
     before = path.read_bytes()
     with pytest.raises(
-        DataError, match=r"stays as it was, .* wrong: task\.1\.reference: expert \(-9\) must be above random"
+        DataError, match=r"unchanged; .* invalid: task\.1\.reference: expert \(-9\) must be above random"
     ):
         write_references(path, {1: {"reference": {"expert": -9.0, "random": -8.0}}})
     with pytest.raises(DataError, match="task 0: expected a line `succes = "):

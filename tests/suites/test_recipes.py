@@ -66,7 +66,7 @@ def test_histories_have_twenty_stages_of_five_or_a_checkpoint_each(tmp_path):
             "datasets.expert-actions.labels_of: unknown dataset 'medum'; did you mean 'medium'",
         ),
         ('"medium"\n', '"expert-actions"\n', "expected a dataset that is rolled out here, found 'expert-actions'"),
-        ('"medium"\n', '"medium"\nseed = 9\n', "datasets.expert-actions.seed: is that of 'medium'"),
+        ('"medium"\n', '"medium"\nseed = 9\n', "datasets.expert-actions.seed: must equal that of 'medium'"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path, old, new, expected):

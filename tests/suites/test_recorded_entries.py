@@ -89,7 +89,7 @@ def test_a_broken_mapping_is_one_line(tmp_path: Path, recipe: str, expected: str
     ("family", "spaces", "expected"),
     [
         ("gymnasium", "", "spaces: family 'gymnasium' needs this table"),
-        ("corridor", SPACES, "spaces: family 'corridor' has spaces of its own"),
+        ("corridor", SPACES, "spaces: family 'corridor' has its own spaces"),
         ("gymnasium", "[spaces]\nobservation_dim = 3\n", "spaces: give either action bounds .* or num_actions"),
         ("gymnasium", SPACES + "action_low = [0.0]\naction_high = [1.0]\n", "spaces: give either action bounds"),
         ("gymnasium", "[spaces]\nobservation_dim = 3\naction_low = [0.0]\naction_high = [0.0]\n", "spaces: action_low"),

@@ -93,7 +93,7 @@ def test_plugin_suites_share_teachers_and_data_depend_on_the_weights(plugins: Pa
 
 def test_borrowing_from_a_borrower_is_refused(plugins: Path, tmp_path: Path) -> None:
     folder = write_arc(tmp_path, "third", "borrower")
-    with pytest.raises(DataError, match=r"teachers: 'borrower' has none of its own, it uses those of 'owner'"):
+    with pytest.raises(DataError, match=r"teachers: 'borrower' has no own teachers, it uses those of 'owner'"):
         load_suite(folder)
 
 

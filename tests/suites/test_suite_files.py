@@ -163,6 +163,6 @@ def test_an_expert_below_the_blind_policy_is_refused(tmp_path: Path) -> None:
     content = copy.deepcopy(CONTENT)
     content["task"][2]["reference"]["blind"] = content["task"][2]["reference"]["expert"] + 1.0
     with pytest.raises(
-        DataError, match=r"split .test.: expert must be above blind, which scores 107\.\d in .* better one in task 2"
+        DataError, match=r"split .test.: expert must be above blind, which scores 107\.\d .* than the expert in task 2"
     ):
         read_suite(write_named(tmp_path / "a", content))

@@ -22,16 +22,23 @@ class ActorCriticConfig(Config):
     actor_width: int = Field(
         128, ge=1, description="units of each hidden layer of actor and critics"
     )
-    actor_depth: int = Field(2, ge=1, description="their hidden layers")
-    actor_learning_rate: float = Field(1e-3, gt=0, description="Adam's, of actor and critics")
+    actor_depth: int = Field(2, ge=1, description="number of their hidden layers")
+    actor_learning_rate: float = Field(
+        1e-3, gt=0, description="Adam's learning rate for actor and critics"
+    )
     learning_rate_decay: bool = Field(
         True, description="all learning rates fall to zero along half a cosine"
     )
-    discount: float = Field(0.99, gt=0, lt=1, description="of later rewards")
+    discount: float = Field(0.99, gt=0, lt=1, description="discount of later rewards")
     target_rate: float = Field(
-        0.005, gt=0, le=1, description="share of the critics that their targets take over an update"
+        0.005,
+        gt=0,
+        le=1,
+        description="share of the critics' weights that their targets take over in each update",
     )
-    expectile: float = Field(0.8, gt=0.5, lt=1, description="iql: of the values (0.7 to 0.9)")
+    expectile: float = Field(
+        0.8, gt=0.5, lt=1, description="iql: expectile of the values (0.7 to 0.9)"
+    )
     temperature: float = Field(
         3.0,
         gt=0,
@@ -39,23 +46,25 @@ class ActorCriticConfig(Config):
     )
     largest_weight: float = Field(100.0, gt=1, description="iql: upper bound of these weights")
     imitation: float = Field(
-        2.5, gt=0, description="td3bc: alpha, how much values count beside imitation"
+        2.5, gt=0, description="td3bc: alpha, the weight of values against imitation"
     )
-    policy_delay: int = Field(2, ge=1, description="td3bc: critic updates for each of the actor")
+    policy_delay: int = Field(2, ge=1, description="td3bc: critic updates for each actor update")
     target_noise: float = Field(
-        0.2, ge=0, description="td3bc: deviation of the noise on target actions"
+        0.2, ge=0, description="td3bc: standard deviation of the noise on target actions"
     )
     largest_noise: float = Field(0.5, ge=0, description="td3bc: bound of that noise")
-    entropy_weight: float = Field(1.0, ge=0, description="brac: of the actor's entropy")
+    entropy_weight: float = Field(1.0, ge=0, description="brac: weight of the actor's entropy")
     divergence_weight: float = Field(
-        500.0, ge=0, description="brac: the divergence's weight at the beginning"
+        500.0, ge=0, description="brac: initial weight of the divergence"
     )
-    largest_divergence_weight: float = Field(2_000.0, ge=0, description="brac: its upper bound")
+    largest_divergence_weight: float = Field(
+        2_000.0, ge=0, description="brac: upper bound of the divergence's weight"
+    )
     divergence_aim: float = Field(
-        0.05, ge=0, description="brac: the weight moves until the divergence is this"
+        0.05, ge=0, description="brac: the weight changes until the divergence has this value"
     )
     divergence_updates: int = Field(
-        3, ge=1, description="brac: updates of the divergence's critic in each"
+        3, ge=1, description="brac: updates of the divergence's critic in each update"
     )
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ class TransformerConfig(TransformerSize):
         0.5,
         ge=0,
         le=1,
-        description="share of training windows without support: no prompt, none in their code",
+        description="share of training windows without support: no prompt, and no support in their codes",
     )
     prompt_schedule: Literal["mixed", "after-warmup"] = Field(
         "mixed",
@@ -51,16 +51,16 @@ class TransformerConfig(TransformerSize):
     )
     training_prompts: Literal["any", "top-return"] = Field(
         "any",
-        description="a training window's prompt is of any other episode of its task, or of one of the three others of "
-        "the highest return",
+        description="a training window's prompt comes from any other episode of its task, or from one of the three "
+        "others with the highest return",
     )
     window_starts: Literal["full", "any"] = Field(
         "full",
-        description="training windows begin early enough to hold K steps, or (released codes) at any step but an "
-        "episode's last, cut by its end",
+        description="training windows start early enough to contain K steps, or (released codes) at any step but an "
+        "episode's last, and the episode's end cuts them",
     )
     prompt_loss: bool = Field(
-        True, description="actions of the prompt are predicted, too (k + K losses)"
+        True, description="actions of the prompt are also predicted (k + K losses)"
     )
     updates: int = Field(100_000, ge=1, description="gradient updates")
     batch_size: int = Field(128, ge=2, description="windows an update")
@@ -76,16 +76,17 @@ class TransformerConfig(TransformerSize):
     )
     target_return: Literal["typical-best", "best", "predicted"] = Field(
         "typical-best",
-        description="return-to-go asked for at an episode's start, from training tasks only: the mean over tasks of "
-        "each task's best episode, the best episode of all, or a prediction, at every step, of what is achievable",
+        description="target return-to-go at an episode's start, from training tasks only: the mean over tasks of "
+        "each task's best episode, the best episode of all, or a prediction, at every step, of what is "
+        "achievable",
     )
     target_expectile: float = Field(
-        0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns aim at"
+        0.9, gt=0.5, lt=1, description="expectile that `predicted` target returns estimate"
     )
     precision: Precision = Field(
         "full",
-        description="of the products in the transformer's blocks in training; auto takes bfloat16 where the processor "
-        "is made for it; the summary says what it was",
+        description="precision of the products in the transformer's blocks in training; auto takes bfloat16 if the "
+        "processor supports it; the summary names the precision that was used",
     )
     log_interval: int = Field(
         20, ge=1, description="updates between two rows of the training curve"

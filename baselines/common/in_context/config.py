@@ -20,33 +20,36 @@ class InContextConfig(TransformerSize):
         0.0, ge=0, lt=1, description="dropout of embeddings, attention and residual branches"
     )
     episodes: int = Field(
-        5, ge=2, description="episodes that a context holds, the running one among them"
+        5, ge=2, description="episodes that a context holds, including the running one"
     )
     steps_per_episode: int = Field(
         20,
         ge=1,
-        description="largest number of steps of an episode in the context: of a longer one every k-th is kept, k the "
-        "smallest that fits the horizon",
+        description="largest number of steps of an episode in the context; of a longer episode every k-th step is "
+        "kept, with the smallest k that fits the horizon",
     )
     kept_support: Literal["last", "best"] = Field(
         "last",
-        description="which support episodes the context holds where there are more than fit: the last ones, or those "
-        "of the highest return, in ascending order",
+        description="support episodes that the context keeps if not all fit: the last ones, or those with the "
+        "highest returns, in ascending order",
     )
     sampling: Literal["never", "support", "always"] = Field(
         "support",
-        description="where actions are drawn from the predicted distribution; elsewhere the most likely one is taken",
+        description="episodes in which actions are drawn from the predicted distribution; elsewhere the policy takes "
+        "the most likely action",
     )
     random_support: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of actions in support episodes that are uniformly random",
+        description="share of uniformly random actions in support episodes",
     )
     updates: int = Field(4_000, ge=1, description="gradient updates")
     batch_size: int = Field(32, ge=1, description="contexts an update")
     learning_rate: float = Field(
-        1e-3, gt=0, description="AdamW's after the warm-up, decayed to a tenth by half a cosine"
+        1e-3,
+        gt=0,
+        description="AdamW's learning rate after the warm-up, decayed to a tenth by half a cosine",
     )
     warmup: int = Field(100, ge=0, description="updates of linear learning-rate warm-up")
     weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay")

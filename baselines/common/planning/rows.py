@@ -68,7 +68,7 @@ class DynamicsModel(Protocol):
 class AskedInParts:
     """A model that is asked at most so many queries at once: all of a few groups, or some of one.
 
-    What is computed of them, and what is known of their groups, then stays in the processor's cache: two to three times
+    What is computed of them, and what is known of their groups, then stays in the processor's cache: up to three times
     as fast as all groups at once, each with a few of its queries.
     """
 

@@ -17,44 +17,50 @@ class TaskInferenceConfig(ActorCriticConfig):
 
     code_dim: int = Field(8, ge=1, description="length of the task's code")
     encoder_width: int = Field(64, ge=1, description="units of each hidden layer of the encoder")
-    encoder_depth: int = Field(2, ge=1, description="its hidden layers")
-    encoder_learning_rate: float = Field(1e-3, gt=0, description="Adam's, for encoder and its loss")
+    encoder_depth: int = Field(2, ge=1, description="number of its hidden layers")
+    encoder_learning_rate: float = Field(
+        1e-3, gt=0, description="Adam's learning rate for the encoder and its loss"
+    )
     next_observation: bool = Field(
-        True, description="the encoder sees what an action led to, and not its reward alone"
+        True, description="the encoder sees the next observation, not only the reward"
     )
     tasks_per_update: int = Field(8, ge=2, description="tasks a batch")
     replacement: bool = Field(
         True,
-        description="tasks of a batch are drawn with replacement: without it no two contexts of one task meet, and a "
-        "metric loss only pushes apart (so in the released code of FOCAL and CSRO)",
+        description="tasks of a batch are drawn with replacement; without it no two contexts share a task, and a "
+        "metric loss only pushes codes apart (as in the released code of FOCAL and CSRO)",
     )
-    transitions_per_task: int = Field(64, ge=1, description="of each, for the actor-critic")
+    transitions_per_task: int = Field(
+        64, ge=1, description="transitions of each task, for the actor-critic"
+    )
     context_length: int = Field(64, ge=1, description="largest number of transitions in a context")
     empty_contexts: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="share of contexts without any transition, whose code is zero: what an episode begins with where "
-        "there is no support",
+        description="share of contexts without any transition, which have code zero; an episode without support "
+        "starts with this code",
     )
     whole_contexts: bool = Field(
-        False, description="contexts all have their largest length; else from one transition on"
+        False,
+        description="all contexts have the largest length; otherwise a context has one transition or more",
     )
     own_transitions: bool = Field(
         False,
-        description="the code takes in what the policy sees in the running episode, too; else it is of the support "
-        "alone, as published. Its own transitions are unlike the data: on point-robot's validation tasks they cost "
+        description="the code also uses the running episode; otherwise it uses the support alone, as published. The "
+        "policy's own transitions differ from the data: on point-robot's validation tasks they cost "
         "unicorn 52 points at zero shots and 3 after logged ones (4,000 updates, one seed)",
     )
     exploration: Exploration = Field(
         "none",
-        description="support episodes are acted like any other; the first one at random (CSRO); or each by the code "
-        "of a random training task (IDAQ)",
+        description="how support episodes are acted: like any other; the first one at random (CSRO); or each with "
+        "the code of a random training task (IDAQ)",
     )
     best_episodes: int | None = Field(
         None,
         ge=1,
-        description="the code is of this many support episodes, those of the highest return (IDAQ: 1); empty: of all",
+        description="the code uses this number of support episodes, those with the highest returns (IDAQ: 1); empty: "
+        "all",
     )
     encoder_first: int = Field(
         0,

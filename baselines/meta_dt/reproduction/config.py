@@ -33,9 +33,9 @@ class ReproduceConfig(Config):
         description="file of our published numbers; empty: none",
     )
     fresh: str = Field(
-        default="", description="suites to train meta-dt in anew, beside the published records"
+        default="", description="suites to train meta-dt in again, beside the published records"
     )
-    dataset: str = Field(default="medium", description="`fresh`: what to train on")
+    dataset: str = Field(default="medium", description="`fresh`: dataset to train on")
     preset: Literal["tiny", "demo", "cpu", "long", "paper"] = Field(
         default="demo", description="`fresh`, `released`: budget of training"
     )
@@ -45,20 +45,20 @@ class ReproduceConfig(Config):
     released: str = Field(
         default="",
         description="folder of the group's released files dataset_task_<i>.pkl: import them, train meta-dt and "
-        "prompt-dt on them, and show their returns on the published test tasks instead of all else",
+        "prompt-dt on them, and show only their returns on the published test tasks",
     )
     released_suite: str = Field(
-        default="point-robot", description="`released`: the suite whose tasks they are"
+        default="point-robot", description="`released`: the suite of these tasks"
     )
     action_scale: float = Field(
-        default=0.1, description="`released`: what actions are multiplied by to be in its units"
+        default=0.1, description="`released`: factor that converts actions to the suite's units"
     )
     variant: str = Field(
         default="", description="`released`: variant of meta-dt to train, such as released_code"
     )
     unverified: bool = Field(
         default=False,
-        description="show also numbers of the paper's own table, which nobody compared with the paper",
+        description="also show numbers of the paper's own table, which nobody compared with the paper",
     )
 
     @field_validator("suites", "fresh", "released_suite")

@@ -77,7 +77,7 @@ def _draw_returns(suite: Suite, names: Sequence[str]) -> str:
 def _tabulate_references(suite: Suite) -> str:
     """Means of the references in suite.toml by split: what scores are scaled by, and what knowing the task is worth."""
     lines = [
-        "| split | tasks | mean | of random actions | of the blind policy | of the teacher's expert | headroom |",
+        "| split | tasks | mean of | random actions | blind policy | teacher's expert | headroom |",
         "|---|---|---|---|---|---|---|",
     ]
     rule = {"last": "at the last step", "any": "at any step"}
@@ -113,11 +113,11 @@ def _describe_kinds(suite: Suite, described: list[Description]) -> str:
     """What datasets are that have more than their behaviours' trajectories, and where Minari has it."""
     recipes = suite.entry.datasets
     return "".join(
-        f"`{each.dataset}`: {each.description}. In Minari {where}.\n\n"
+        f"`{each.dataset}`: {each.description}. In Minari, {where}.\n\n"
         for each in described
         for where, held in (
-            ("each episode's metadata has its `stage`", recipes[each.dataset].stages),
-            ("those actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
+            ("the metadata of each episode contain its `stage`", recipes[each.dataset].stages),
+            ("the expert's actions are `infos/expert_actions`", recipes[each.dataset].labels_of),
         )
         if held is not None
     )

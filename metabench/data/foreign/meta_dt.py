@@ -55,17 +55,17 @@ def import_meta_dt(
 ) -> tuple[Imported, ...]:
     """Write every `dataset_task_<i>.pkl` in `folder` as the Minari dataset of task i: all of them, or none.
 
-    Where the suite exists, its simulator is given the logged actions, and the data becomes a dataset of the suite.
+    If the suite exists, its simulator repeats the logged actions, and the data become a dataset of the suite.
 
     Args:
         folder: the folder of the pickles.
         options: what the files do not say; the horizon is needed unless the suite exists.
-        keep: do nothing, and return nothing, where the suite has this dataset, made of these very files.
+        keep: do nothing and return nothing if the suite already has this dataset from exactly these files.
         progress: told how far it is.
 
     Raises:
-        DataError: a file does not hold what it should, or not what the suite's simulator observes and pays, in one
-            line that names file and key; nothing is written.
+        DataError: a file has wrong content, or the suite's simulator gives other observations or rewards; the line
+            names file and key, and nothing is written.
         MetabenchError: the options contradict each other.
     """
     suite = options.load_suite_of_target()

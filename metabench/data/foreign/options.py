@@ -38,21 +38,21 @@ class Registered:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the user says of the data that a file does not.
+    """Information that the user adds to a file's own.
 
     Attributes:
-        suite: the suite that the datasets are for. If there is one of this name, the data must fit its spaces, horizon
-            and tasks.
+        suite: the suite that the datasets belong to. If a suite of this name exists, the data must fit its spaces,
+            horizon and tasks.
         horizon: the largest number of steps of an episode; by default the existing suite's, or what the file says.
         dataset_id: the Minari id, `{task}` standing for the task; by default `<suite>/task-{task}-v0`.
         action_bound: continuous actions lie in [-bound, bound]; by default the existing suite's bounds, or 1.
         num_actions: the number of discrete actions; by default the existing suite's.
-        keep_last: keep the last transition of an episode cut by a time limit where the file does not hold the
-            observation after it; the one before it is repeated. By default that transition is dropped.
-        force: replace datasets that are there already.
-        action_scale: what continuous actions are multiplied by to be in the suite's units.
-        own_dataset: the name of the dataset that data of a suite's own tasks becomes.
-        environment: the Gymnasium id of the environment that was logged: its spaces and its time limit are the data's.
+        keep_last: if a time limit cut an episode and the file lacks the observation after its last transition, keep
+            this transition and repeat the observation before it. By default the transition is dropped.
+        force: replace existing datasets.
+        action_scale: factor that converts continuous actions to the suite's units.
+        own_dataset: the name of the new dataset, if the data belong to an existing suite's tasks.
+        environment: the Gymnasium id of the logged environment; the data have its spaces and its time limit.
     """
 
     suite: str

@@ -32,7 +32,7 @@ def name_own_dataset(options: ImportOptions, suite: Suite) -> ImportOptions:
         )
     if name in suite.entry.datasets and not imported_path(suite, name).exists():
         raise MetabenchError(
-            f"dataset {name!r}: {suite.identity} has one of its own; expected another name: 'released'"
+            f"dataset {name!r}: {suite.identity} already has a dataset of this name; expected another name: 'released'"
         )
     return replace(
         options, dataset_id=options.dataset_id or f"{suite.name}/{name}-task-{{task}}-v0"

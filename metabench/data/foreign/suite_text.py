@@ -157,7 +157,8 @@ class Draft:
             f"id = {number}",
             f'split = "{self._choose_split(number)}"',
             *["validation = true"] * validation,
-            *[f"# {task.note}: one can train on its data, not act in it"] * (task.note is not None),
+            *[f"# {task.note}: methods can train on its data, but not act in it"]
+            * (task.note is not None),
             f"parameters = {_format_value(task.parameters)}",
             f"# {origin}",
             f"reference = {{ random = {random!r}, expert = {expert!r} }}",

@@ -133,7 +133,7 @@ class NewDatasets:
                     )
             written, steps = file.episodes, file.steps
         if not written:
-            raise DataError(f"{source.path}: holds no episode of which a transition can be kept")
+            raise DataError(f"{source.path}: has no episode with a transition that can be kept")
         dropped = source.rows - steps
         storage.update_metadata(
             {

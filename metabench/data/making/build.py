@@ -54,7 +54,7 @@ class DatasetIdentity:
 
     @property
     def as_published(self) -> bool:
-        """Whether the built arrays are those of suite.toml; true as well where it names no digest."""
+        """Whether the built arrays are those of suite.toml; also true if suite.toml names no digest."""
         return self.expected in (None, self.digest)
 
 

@@ -256,8 +256,9 @@ class GymnasiumFamily(TaskFamily):
 
         if "recorded" in parameters:
             raise NoEnvironmentError(
-                f"no environment: it is known only from the recorded data {parameters['recorded']!r}; one can train on "
-                "it, not act in it; name one: `metabench suite from-minari ... --environment Hopper-v5`, or in "
+                f"no environment: it is known only from the recorded data {parameters['recorded']!r}; "
+                "methods can train on it, but not act in it; name one: "
+                "`metabench suite from-minari ... --environment Hopper-v5`, or in "
                 'suite.toml parameters = { environment = "Hopper-v5" }'
             )
         environment, arguments = parameters["environment"], parameters.get("arguments", {})

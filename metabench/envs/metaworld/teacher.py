@@ -104,7 +104,7 @@ class ScriptedTeacher(Teacher):
     def _deviation(self, errors: Mapping[str, float], name: str) -> float:
         if name not in errors:
             raise DataError(
-                f"{self._folder / ERRORS_FILE}: says nothing of {name!r}; run `metabench teacher calibrate`"
+                f"{self._folder / ERRORS_FILE}: has no entry for {name!r}; run `metabench teacher calibrate`"
             )
         return errors[name]
 

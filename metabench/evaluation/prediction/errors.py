@@ -23,12 +23,12 @@ LEAST_ERROR, LARGEST_ERROR = 1e-3, 1e3
 def compute_error(
     predictions: Predictions, what: Predicted, shots: int, steps: int
 ) -> float | None:
-    """The error over all tasks, behaviours and prefixes: 0 is perfect, 1 the control's.
+    """The error over all tasks, behaviours and prefixes: 0 is perfect, 1 equals the control's.
 
-    Square root of the ratio of summed squared errors; of cells, the ratio of the numbers of wrong ones.
+    The square root of the ratio of summed squared errors; for cells, the ratio of the numbers of wrong cells.
 
     Returns:
-        None where there is no such pair, or where the control makes no error.
+        None if there is no such pair, or if the control makes no error.
     """
     sums = _select(predictions.by_task, predictions, what, shots, steps)
     (error,) = _divide(sums.sum(axis=1, keepdims=True), predictions, what)

@@ -29,11 +29,11 @@ from metabench.system.wording import say_count
 
 @dataclass(frozen=True)
 class PredictionEvaluation:
-    """What the track `prediction` measured on one split.
+    """The measurements of the track `prediction` on one split.
 
     Attributes:
-        predictions: sums of errors; None of a policy that predicts nothing, and where the suite has no logged
-            trajectory outside the supports.
+        predictions: sums of errors; None for a policy without predictions, or if the suite has no logged trajectory
+            outside the supports.
         costs: one a shot count.
     """
 
@@ -57,26 +57,26 @@ def evaluate_predictions(
     replay: bool = False,
     progress: Progress | None = None,
 ) -> PredictionEvaluation:
-    """Let a policy predict held-out logged trajectories of test tasks; nothing acts, and no simulator is asked.
+    """Let a policy predict held-out logged trajectories of test tasks. Nothing acts, and no simulator is used.
 
-    Each shot count is predicted by a policy opened anew, after `reset` and, with shots, `adapt` to logged episodes of
-    the task. It sees the first 0, 4 and 16 steps of a trajectory and then only what was done.
+    For each shot count a freshly opened policy predicts, after `reset` and, with shots, `adapt` to logged episodes of
+    the task. It sees the first 0, 4 and 16 steps of a trajectory, and then only the actions.
 
     Args:
-        policy: what opens it anew, or the policy itself, of which copies are then asked.
+        policy: a function that opens the policy, or the policy itself, which is then copied.
         suite: a suite or its name; its data must be built.
         split: `test` or `test-far`.
         shots: numbers of logged episodes; None takes the protocol's.
         seed: the evaluation seed, on which the policy's randomness depends.
         name: what errors call the policy; its class by default.
-        replay: repeat the calls for a part of the lanes in other company, to see that lanes are independent.
+        replay: repeat the calls for some lanes beside other lanes, to check that lanes are independent.
         progress: told (stage, calls done, calls in all).
 
     Raises:
         UnknownNameError: no such suite or split.
         DataError: a dataset is not built; names the command that builds it.
         MethodError: the policy broke its contract; names method, lane and step.
-        DependentLanesError: what was said of a lane depends on other lanes; names task and shots.
+        DependentLanesError: the prediction of a lane depends on other lanes; names task and shots.
         MetabenchError: a shot count that the suite has no data for.
     """
     suite = load_suite(suite) if isinstance(suite, str) else suite

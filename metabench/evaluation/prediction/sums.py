@@ -75,10 +75,10 @@ class Calibration(StrictModel):
 
 
 class Predictions(StrictModel):
-    """What a policy predicted of one split's held-out trajectories.
+    """Errors of a policy's predictions of one split's held-out trajectories.
 
     A pair is a trajectory, a number of its first steps that the policy saw (`prefixes`) and a number of steps ahead
-    (`steps`). All of them with the same actions as were logged.
+    (`steps`). All predictions use the logged actions.
     """
 
     split: Literal["test", "test-far"]

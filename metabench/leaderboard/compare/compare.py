@@ -56,12 +56,12 @@ def compare_methods(
     """Compare two methods wherever suite, data, protocol and preset are equal and both have complete seeds.
 
     Args:
-        records: of any methods; each is read once and let go.
+        records: of any methods; each is read once and released.
         first: `METHOD[/VARIANT][#CONFIG][#CODE][@PRESET]`; CONFIG and CODE are beginnings of digests: of the
             configuration, and of the method's code where it does not come with metabench.
         second: the same. Presets differ only if both are written out.
-        selection: which comparisons are wanted; by default the headline shots of all tracks, split `test`.
-        preset: what both have where none is written.
+        selection: the wanted comparisons; by default the headline shots of all tracks, split `test`.
+        preset: the preset of both, unless one is written in a name.
         shelf: the suites to score with; by default those of the registry.
 
     Raises:

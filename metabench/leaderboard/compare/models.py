@@ -105,7 +105,7 @@ class CoreComparison(StrictModel):
 
 
 class Comparison(StrictModel):
-    """Two methods wherever they can be compared."""
+    """The comparison of two methods, in every setting where both have records."""
 
     schema_version: Literal[2]
     confidence: float = Field(description="of all intervals")

@@ -57,7 +57,7 @@ class MethodQuery:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which comparisons are wanted; None stands for all, of shots for the track's headline number.
+    """Which comparisons are wanted. None means all; for shots it means the track's headline number.
 
     Attributes:
         suites: names of suites.

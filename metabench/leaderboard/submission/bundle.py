@@ -69,7 +69,7 @@ def make_submission(
         UnknownNameError: there is no record of a card's method.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: is there already; expected a folder to be made")
+        raise DataError(f"{out}: exists already; expected a new folder")
     read = {card.name: card for card in map(read_card, cards)}
     paths = [results] if results.is_file() else list_record_paths(find_records_folder(results))
     if not paths:

@@ -54,24 +54,24 @@ def render_episode(
     progress: Progress | None = None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> RenderedEpisode:
-    """Watch a policy in one task: its support episodes, then a scored one, the teacher beside it.
+    """Film a policy in one task: its support episodes, then a scored one, with the teacher beside it.
 
-    The evaluator acts, as in `evaluate`: the scored episode is that of a record's first row of the task.
+    The policy acts as in `evaluate`: the scored episode is that of a record's first row of the task.
 
     Args:
         policy: a policy; the name of a shipped one; a policy's folder; or `teacher`, `random`, `blind`.
         path: the `.mp4` or `.gif` file to write. MP4 needs the extra `video`.
-        suite: where it acts; None is the suite that it was trained on.
+        suite: the suite to act in; None is the suite of the policy's training.
         task: the id of a task of the split; None is the first.
         split: `test`, `test-far` or `validation`.
         shots: support episodes before the scored one; 0 is zero-shot.
         seed: the evaluation seed; None is the training seed.
-        teacher: whether the suite's teacher is shown beside it, from the same starts.
+        teacher: whether to show the suite's teacher beside it, from the same starts.
         size: width and height of each lane in pixels.
         fps: frames a second; None is 20, for short episodes 8.
-        every: steps from one frame to the next; None is so many that all lasts at most 20 seconds.
+        every: steps between two frames; None chooses them for at most 20 seconds.
         progress: told (stage, steps done, steps in all).
-        notify: told in one line if MuJoCo's pictures cannot be had and lanes are drawn flat.
+        notify: called with one line if MuJoCo cannot render here and lanes are drawn flat.
 
     Raises:
         UnknownNameError: no such policy, suite or split.

@@ -167,7 +167,7 @@ class Workers:
         for line in lines:
             event = decode_event(line, worker.index)
             if event is None:
-                self._drop(worker, "the worker process sent what is no event")
+                self._drop(worker, "the worker process sent an invalid event")
                 return
             self._hear(worker, event)
         excess = None if worker.watch is None else worker.watch.excess()
@@ -176,7 +176,7 @@ class Workers:
         elif worker.leaving and time.monotonic() - worker.leaving > LEAVING_SECONDS:
             self._drop(worker, "")
         elif len(worker.heard) > LONGEST_EVENT:
-            self._drop(worker, "the worker process sent what is no event")
+            self._drop(worker, "the worker process sent an invalid event")
         elif (dead and not ready) or (ready and not said):
             worker.process.join(_ENDING_SECONDS)
             status = worker.process.exitcode

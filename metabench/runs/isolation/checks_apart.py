@@ -93,7 +93,7 @@ def _tell_end(status: int | None, last: Finding | None) -> Finding:
     """That the process ended before the last check, and after which."""
     after = f"after the check {last.title!r}" if last else "before the first check"
     if status is None:
-        how = "said what is no finding"
+        how = "sent an invalid finding"
     elif status >= 0:
         how = f"ended with status {status}"
     else:

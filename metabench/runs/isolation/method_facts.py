@@ -160,7 +160,7 @@ def _ask_facts_once(
         found = [MethodFacts.model_validate_json(text) for text in answer["facts"]]
     except (ValidationError, KeyError, TypeError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
-        raise MethodError(f"{label} told what is none: {problem}") from error
+        raise MethodError(f"{label} sent invalid facts: {problem}") from error
     own = _find_own_source(spec)
     for facts in found:
         check_foreign_name(spec, facts.name)

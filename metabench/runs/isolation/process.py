@@ -240,7 +240,7 @@ class PolicyProcess:
             raise PolicyProcessError(self._ending()) from error
         except Garbled as error:
             _end(self._process)
-            raise PolicyProcessError("answered with what is no answer") from error
+            raise PolicyProcessError("sent an invalid answer") from error
         return kind, answer
 
     def _check(self) -> None:

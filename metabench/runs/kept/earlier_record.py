@@ -37,7 +37,7 @@ def look_for_record(planned: PlannedCell) -> PlannedCell:
     if planned.cell.dataset_digest == UNKNOWN_DIGEST:
         return dataclasses.replace(planned, note="its data is not built yet")
     if is_replaced(planned.cell, path):
-        return dataclasses.replace(planned, note="goes on with the run that replaces its record")
+        return dataclasses.replace(planned, note="continues the run that replaces its record")
     if not path.exists():
         return _look_for_sibling(dataclasses.replace(planned, note=_tell_of_other_code(planned)))
     try:
@@ -93,7 +93,7 @@ def _tell_of_other_code(planned: PlannedCell) -> str:
     cell = planned.cell
     for progress, _ in list_begun_cells():
         if changed := _name_changed_code(progress.cell, cell):
-            return f"begins anew: its {changed} changed since it was interrupted"
+            return f"starts again: its {changed} changed since it was interrupted"
     if cell.method_code is None and cell.suite_code is None:
         return ""  # versions of built-in methods are told by their records' places
     beside = planned.record_path.parent.parent

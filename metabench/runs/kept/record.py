@@ -192,7 +192,7 @@ class Record(StrictModel):
 
     @property
     def develops(self) -> bool:
-        """Whether it is of validation tasks: made to choose between configurations, never ranked."""
+        """Whether it scores validation tasks: made to choose between configurations, never ranked."""
         return any(block.split == "validation" for block in self.result.blocks)
 
     @property

@@ -124,7 +124,7 @@ def claim_cell(
                 raise CancelledError(f"stopped while {_name_holder(folder, record)}") from error
             if time.monotonic() >= end:
                 raise ClaimedError(
-                    f"{_name_holder(folder, record)}; `metabench status` tells how far it is"
+                    f"{_name_holder(folder, record)}; `metabench status` shows its progress"
                 ) from error
     try:
         yield folder

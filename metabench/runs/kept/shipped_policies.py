@@ -85,14 +85,14 @@ def load_policy(policy: Path | str, suite: Suite | str | None = None) -> Policy:
     """A trained policy, ready to be evaluated or to act: `load_policy("bc", suite="point-robot")`.
 
     Args:
-        policy: the name of a policy that ships with metabench (`metabench list policies`), or the folder of one that a
-            run left, below `home()/policies`.
-        suite: the suite to act in, its name or folder; None is the one that the policy was trained on.
+        policy: the name of a policy that ships with metabench (`metabench list policies`), or a folder that a run
+            wrote below `home()/policies`.
+        suite: the suite to act in, its name or folder; None is the suite of the policy's training.
 
     Raises:
         UnknownNameError: no such policy or suite.
         MetabenchError: the suite has other spaces than the policy was trained for.
-        DataError: the folder holds no whole policy, or its method's preset has changed since.
+        DataError: the folder contains no complete policy, or its method's preset has changed since.
     """
     folder = find_policy(policy, suite.name if isinstance(suite, Suite) else suite)
     training = read_training(folder)

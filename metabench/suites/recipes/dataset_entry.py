@@ -35,7 +35,8 @@ class DatasetEntry(StrictModel):
 
     version: int = Field(default=1, ge=1)
     trajectories: int = Field(
-        ge=1, description="trajectories a task; of recorded ones at most so many, the first"
+        ge=1,
+        description="trajectories a task; of recorded ones this is the largest number, and the first ones are taken",
     )
     behaviours: dict[str, float] = Field(
         min_length=1,
@@ -56,9 +57,7 @@ class DatasetEntry(StrictModel):
         default=None,
         description="instead of behaviours: the Minari dataset of each task, by the task's id",
     )
-    filter: EpisodeFilter | None = Field(
-        default=None, description="of recorded episodes, those to take"
-    )
+    filter: EpisodeFilter | None = Field(default=None, description="selects recorded episodes")
     cut: bool = Field(
         default=False, description="recorded episodes longer than the horizon are cut, not refused"
     )
@@ -68,7 +67,7 @@ class DatasetEntry(StrictModel):
     splits: tuple[SplitName, ...] = Field(
         default=("train", "test"), description="splits whose tasks it covers"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="seed of the trajectories")
     digest: Digest | None = Field(
         default=None, description="hash of the decoded arrays, in a fixed order"
     )

@@ -57,7 +57,7 @@ def complete_labelled(datasets: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in recipe.items():
             if key not in _OWN and value != taken.get(key, value):
                 raise ValueError(
-                    f"datasets.{name}.{key}: is that of {base!r}, whose trajectories it has; leave it out"
+                    f"datasets.{name}.{key}: must equal that of {base!r}, whose trajectories it has; leave it out"
                 )
         completed[name] = {**taken, **recipe}
     return completed

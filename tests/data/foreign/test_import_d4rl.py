@@ -233,7 +233,7 @@ def test_no_pair_of_observations_crosses_an_end(
         path = write(Path(folder) / "data.hdf5", columns)
         options = {"horizon": horizon if timeouts is None else None, "keep_last": keep_last, "force": True}
         if not expected:
-            with pytest.raises(DataError, match="holds no episode"):
+            with pytest.raises(DataError, match="has no episode"):
                 imported(path, **options)
             return
         result = imported(path, **options)

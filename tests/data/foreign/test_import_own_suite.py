@@ -135,7 +135,8 @@ def test_files_of_a_part_of_a_split_are_left_out(tmp_path: Path, monkeypatch: py
 
 def test_names_that_the_suite_has_stay_its_own(tmp_path: Path) -> None:
     write_released(tmp_path / "files")
-    refuse(tmp_path / "files", "dataset 'medium': tiny-v1 has one of its own", MetabenchError, own_dataset="medium")
+    taken = "dataset 'medium': tiny-v1 already has a dataset of this name"
+    refuse(tmp_path / "files", taken, MetabenchError, own_dataset="medium")
     refuse(tmp_path / "files", "dataset 'Mine!': expected lower-case", MetabenchError, own_dataset="Mine!")
 
 

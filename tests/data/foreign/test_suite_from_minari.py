@@ -157,7 +157,8 @@ def test_datasets_without_environment_can_be_trained_on_only(
     with pytest.raises(SystemExit):
         main(["suite", "from-minari", *walks.names[:2], "--test", walks.names[2]])
     reason = "task 2: no environment: it is known only from the recorded data 'walks/c-v0'"
-    assert f"it can be trained on and predicted, not acted in: suite walks: {reason}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"methods can train on it and predict it, but not act in it: suite walks: {reason}" in printed
     suite = load_suite("./walks")
     assert [task.parameters for task in suite.tasks] == [{"recorded": name} for name in walks.names]
     build_data(suite, "medium")

@@ -113,7 +113,7 @@ def test_names_and_folders_that_do_not_fit_are_named(trained, card, tmp_path, sh
         )
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    with pytest.raises(DataError, match="full: is there already"):
+    with pytest.raises(DataError, match="full: exists already"):
         make_submission(trained / "results", [card("small")], tmp_path / "full", shelf=shelf)
     with pytest.raises(DataError, match="holds no record"):
         make_submission(tmp_path / "full", [card("small")], tmp_path / "out", shelf=shelf)

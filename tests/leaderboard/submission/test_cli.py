@@ -36,12 +36,12 @@ def test_from_a_results_folder_to_a_leaderboard(run, trained, tmp_path):
     assert run(*submit) == (2, "error: card.toml: summary: still to be written\n")
     path = tmp_path / "card.toml"
     path.write_text(path.read_text().replace("TO DO", "none"))
-    assert run(*submit) == (0, "left out, having no card here: memorising\n2 records -> mine\n")
+    assert run(*submit) == (0, "left out, because they have no card here: memorising\n2 records -> mine\n")
     assert run("check", "mine") == (0, "2 records, nothing found\n")
     assert run("add", "mine") == (0, "with the card of small\n2 added to leaderboard/records, 0 there already\n")
     assert run("check") == (0, "2 records, nothing found\n")
-    assert run(*submit) == (2, "error: mine: is there already; expected a folder to be made\n")
-    assert run("new-card", "other")[1] == "error: card.toml: is there already; --output names another file\n"
+    assert run(*submit) == (2, "error: mine: exists already; expected a new folder\n")
+    assert run("new-card", "other")[1] == "error: card.toml: exists already; --output names another file\n"
 
 
 def test_findings_end_a_submission_with_status_1(run, trained):

@@ -211,7 +211,7 @@ def test_there_is_no_way_out(saved, suite):
         ("Quits", Limits(), rf"act at step 0 raised SystemExit: 3{PLACE}"),
         ("Crashes", Limits(), "act at step 0 was ended by signal SIGSEGV"),
         ("Raises", Limits(), rf"act at step 0 raised ValueError: not \[31mtoday{PLACE}"),
-        ("Garbles", Limits(), "act at step 0 answered with what is no answer"),
+        ("Garbles", Limits(), "act at step 0 sent an invalid answer"),
         ("Grows", Limits(memory_bytes=1 << 30), "act at step 0 used .* GiB of memory, more than its limit of 1 GiB"),
         ("Lies", Limits(), "act at step 1 failed: act must return a NumPy array, not list"),
     ],
@@ -245,7 +245,7 @@ def test_a_failed_process_stays_failed(saved, suite):
             *(np.zeros(1, np.float32), np.zeros(1, np.int64)),
             *[np.ones(1, bool)] * 2,
         )
-        for expected in ("answered with what is no answer", "was ended by signal SIGKILL"):
+        for expected in ("sent an invalid answer", "was ended by signal SIGKILL"):
             with pytest.raises(PolicyProcessError, match=expected):
                 policy.act(step)
 

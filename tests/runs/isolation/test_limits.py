@@ -47,7 +47,7 @@ def test_misdeeds_in_training_cost_their_cell_only(place, monkeypatch):
     assert outcome.finished == (4, 5, 6, 7)
     assert outcome.failed == (0, 1, 2, 3)
     assert messages[0] == "the worker process ended with status 0"
-    assert messages[1] == "the worker process sent what is no event"
+    assert messages[1] == "the worker process sent an invalid event"
     assert messages[2].startswith("used ")
     assert messages[2].endswith(" GiB of memory, more than its limit of 1 GiB")
     assert re.fullmatch(r"method 'stopstraining' raised KeyboardInterrupt \(hostile_plugin.py, line \d+\)", messages[3])

@@ -155,3 +155,20 @@ def test_quotas_are_the_protocols(name: str) -> None:
     assert quota.few_shot == ((1, 3, 5, 20) if short else (1, 3, 5))
     few_tasks = len(suite.split("test")) < 5 and not short
     assert (quota.episodes, quota.supports) == ((20, 4) if few_tasks else (5, 5) if short else (2, 2))
+
+
+@pytest.mark.parametrize("suite", list_suites())
+@pytest.mark.parametrize("huge", [10**400, -(10**400)])
+def test_a_parameter_that_no_simulator_can_hold_is_refused(suite, huge):
+    """A suite.toml may hold integers that no float holds: they end in a line, not in a traceback."""
+    loaded = load_suite(suite)
+    for key, value in loaded.tasks[0].parameters.items():
+        if isinstance(value, list | tuple):
+            first = [huge, *value[0][1:]] if isinstance(value[0], list | tuple) else huge
+            parameters = {**loaded.tasks[0].parameters, key: [first, *value[1:]]}
+        elif isinstance(value, int | float):
+            parameters = {**loaded.tasks[0].parameters, key: huge}
+        else:
+            continue
+        with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+            loaded.family.check_parameters(parameters)

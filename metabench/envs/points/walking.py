@@ -148,12 +148,17 @@ class WalkingTeacher(Teacher):
         return np.asarray(np.clip(way, -self._reach, self._reach))
 
 
+FARTHEST = 1e6
+"""No coordinate of a task is larger."""
+
+
 def check_point(parameters: TaskParameters, name: str) -> None:
-    """Raise `ValueError` with one line unless a task says exactly `name`, two finite numbers."""
+    """Raise `ValueError` with one line unless a task says exactly `name`, two numbers of at most `FARTHEST`."""
     point = parameters.get(name)
     if set(parameters) != {name} or not isinstance(point, list | tuple) or len(point) != 2:
         raise ValueError(f"expected exactly {name!r}, a list of two numbers")
+    # Compared, not asked whether they are finite: no float holds an integer like 10**400.
     if not all(
-        isinstance(x, int | float) and not isinstance(x, bool) and np.isfinite(x) for x in point
+        isinstance(x, int | float) and not isinstance(x, bool) and abs(x) <= FARTHEST for x in point
     ):
-        raise ValueError(f"{name} must hold two finite numbers")
+        raise ValueError(f"{name} must hold two numbers between {-FARTHEST:g} and {FARTHEST:g}")

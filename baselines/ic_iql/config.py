@@ -21,6 +21,11 @@ class ICIQLConfig(TransitionContextConfig, ImplicitQConfig):
         description="how values are learned without leaving the data: implicit Q-learning, or not at all (bc, the "
         "control)",
     )
+    temperature: float = Field(
+        10.0,
+        gt=0,
+        description="actions are weighted by the exponential of this times their advantage, in deviations of returns",
+    )
     random_support: float = Field(
         1.0,
         ge=0,

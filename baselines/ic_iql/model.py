@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Spaces
+from metabench import Array, Spaces, TrainingData
 
 from ..common.actor_critic.losses import (
     Transitions,
@@ -33,6 +34,14 @@ class ICIQLNetwork(TransitionNetwork):
     def add_heads(self, config: InContextConfig) -> None:
         """Policy, values, twin critics and their targets."""
         self.actor_critic = ActorCritic(config.width, self.spaces, self._heads_config)
+        # Of discounted returns in training data: values of deviation 1 leave the policy its share of the transformer.
+        self.register_buffer("value_scale", torch.ones(()))
+
+    def fit_scales(self, data: TrainingData) -> None:
+        """Take the scales of `data`, that of values among them."""
+        super().fit_scales(data)
+        deviation = float(measure_returns(data, self._heads_config.discount).std())
+        self.get_buffer("value_scale").fill_(deviation if deviation > 0 else 1.0)
 
     def read(self, hidden: Tensor) -> Tensor:
         """Action features of outputs `(..., W)`: within (-1, 1), or one logit a discrete action."""
@@ -57,7 +66,7 @@ class ICIQLNetwork(TransitionNetwork):
         return Transitions(
             before.flatten(0, 1),
             contexts.labels.flatten(0, 1),
-            self.scale_reward(contexts.rewards).flatten(),
+            contexts.rewards.flatten() / self.get_buffer("value_scale"),
             after.detach().flatten(0, 1),
             contexts.continues.flatten(),
         )
@@ -76,6 +85,16 @@ class ICIQLNetwork(TransitionNetwork):
     def finish_update(self) -> None:
         """Target critics follow."""
         self.actor_critic.move_targets(self._heads_config.target_rate)
+
+
+def measure_returns(data: TrainingData, discount: float) -> Array:
+    """Discounted sums `(num_transitions,)` of each reward and those after it in its episode."""
+    returns = np.array(data.columns.rewards, np.float64)
+    ends = data.columns.offsets[1:]
+    for back in range(1, int(data.lengths.max())):
+        steps = ends[data.lengths > back] - 1 - back
+        returns[steps] += discount * returns[steps + 1]
+    return returns
 
 
 class SICQLNetwork(ICIQLNetwork):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metabench import Array, Spaces
+from metabench import Array, Spaces, TrainingData
 
 from ..decision_transformer.model import CausalTransformer
 from ..task_inference.encoder import Scales
@@ -54,6 +54,10 @@ class InContextNetwork(nn.Module, ABC):
     def add_heads(self, config: InContextConfig) -> None:
         """Make what reads outputs: one linear layer, from which actions follow."""
         self.action_head = nn.Linear(config.width, self.spaces.action_dim)
+
+    def fit_scales(self, data: TrainingData) -> None:
+        """Take the scales of `data`, before training."""
+        self.scales.fit(data)
 
     @abstractmethod
     def embed(self, contexts: Any) -> Tensor:

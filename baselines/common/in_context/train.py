@@ -46,7 +46,7 @@ def train_network(
         MethodError: there is one task only, so that a context tells nothing.
     """
     fitting = choose_training_tasks(data, "learning in context")
-    network.scales.fit(fitting)
+    network.fit_scales(fitting)
     network.to(run.device).train()
     optimizer = torch.optim.AdamW(
         [parameter for parameter in network.parameters() if parameter.requires_grad],

@@ -27,10 +27,11 @@ class ICIQLConfig(TransitionContextConfig, ImplicitQConfig):
         description="actions are weighted by the exponential of this times their advantage, in deviations of returns",
     )
     random_support: float = Field(
-        1.0,
+        0.6,
         ge=0,
         le=1,
-        description="share of actions in support episodes that are uniformly random",
+        description="share of actions in support episodes that are uniformly random, the others are the policy's: "
+        "random ones alone walk less far, the policy's alone go where it went before",
     )
     kept_support: Literal["last", "best"] = Field(
         "best",
@@ -82,8 +83,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "whole_episodes": {"own_transitions": False},
     "unordered": {"trajectory_contexts": 0.0},
     "own_support": {"random_support": 0.0, "kept_support": "last"},
+    "random_support": {"random_support": 1.0},
 }
-"""No values; no running episode in the context; no trajectories in training contexts; the policy acts its support."""
+"""No values; no running episode in the context; no trajectories in training contexts; who acts the support."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {**TINY, "queries": 5, "actor_width": 16},

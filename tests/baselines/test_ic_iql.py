@@ -239,13 +239,13 @@ def test_pooled_codes_are_means_over_stretches_of_their_own_episode():
     assert torch.allclose(every[3 * HORIZON : 4 * HORIZON], alone, atol=1e-6)
 
 
-def make_even_bandits(share: float) -> TrainingData:
-    """Such a share of all actions is the best one, in every episode: none is better than another."""
+def make_even_bandits() -> TrainingData:
+    """Nine in twenty actions are the best one, in every episode: none is better than another."""
     data = make_bandits()
     columns, generator = data.columns, np.random.default_rng(1)
     best = columns.tasks[data.transition_episodes] % ARMS
     wrong = (best + generator.integers(1, ARMS, size=len(best))) % ARMS
-    actions = np.where(generator.random(len(best)) < share, best, wrong)
+    actions = np.where(generator.random(len(best)) < 0.45, best, wrong)
     return TrainingData(
         dataclasses.replace(columns, actions=actions, rewards=(actions == best).astype(np.float32)), SPACES
     )
@@ -259,24 +259,24 @@ def act_after_support(policy: TransitionPolicy) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "share"), [(ICIQL, 0.25), (SICQL, 0.5)])
-def test_values_in_context_find_the_arm_that_pays_where_others_are_done_more_often(method, share):
-    data = make_even_bandits(share)
-    fields = {"width": 32, "layers": 1, "heads": 1, "learning_rate": 3e-3, "target_rate": 0.05, "updates": 350}
-    fields |= {"discount": 0.3, "temperature": 5.0}
+@pytest.mark.parametrize("method", [ICIQL, SICQL])
+def test_values_in_context_find_the_arm_that_pays_more_often_than_the_data_do(method):
+    data = make_even_bandits()
+    fields = {"width": 32, "layers": 1, "heads": 1, "learning_rate": 3e-3, "target_rate": 0.05, "updates": 450}
+    fields |= {"discount": 0.3, "temperature": 5.0, "sampling": "always"}
     if method is SICQL:
         fields |= {"model_updates": 250, "model_width": 32}
     config = small(method.config_class, **fields)
     run = TrainingRun(0)
     policy = method(config).train(data, run)
-    assert act_after_support(policy) > 0.9 * HORIZON
+    assert act_after_support(policy) > 0.8 * HORIZON
     # Without a context all tasks are one, in which every arm pays in a third of them.
     alone = read_replay(policy, [make_episode(SPACES, HORIZON, seed) for seed in range(30)], {})[0]
     assert torch.as_tensor(alone).softmax(-1).mean(0).max() < 0.75
     assert {"value_loss", "critic_loss", "actor_loss", "weight"} <= run.curve[-1].keys()
     if method is ICIQL:
         imitator = method(config.model_copy(update={"backbone": "bc", "updates": 120})).train(data, TrainingRun(0))
-        assert act_after_support(imitator) < 0.3 * HORIZON
+        assert act_after_support(imitator) < 0.6 * HORIZON
 
 
 def test_without_a_context_all_lanes_are_of_one_policy():

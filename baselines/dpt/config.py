@@ -7,24 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..common.in_context.config import TINY, InContextConfig
+from ..common.in_context.config import TINY
+from ..common.in_context.transitions import TransitionContextConfig
 
 
-class DPTConfig(InContextConfig):
-    """What a context is made of, and what is asked of it."""
+class DPTConfig(TransitionContextConfig):
+    """How support is acted, and what of it is kept."""
 
-    queries: int = Field(
-        20,
-        ge=1,
-        description="query states in every context, each after a part of the context with another length",
-    )
-    trajectory_contexts: float = Field(
-        0.75,
-        ge=0,
-        le=1,
-        description="share of training contexts that are whole episodes, one after another; the others are drawn from "
-        "all of the task's transitions",
-    )
     random_support: float = Field(
         1.0,
         ge=0,
@@ -36,10 +25,6 @@ class DPTConfig(InContextConfig):
         "best",
         description="support episodes that the context keeps if not all fit: the last ones, or those with the "
         "highest returns, in ascending order",
-    )
-    own_transitions: bool = Field(
-        True,
-        description="the context also contains the running episode; otherwise only whole episodes",
     )
 
 

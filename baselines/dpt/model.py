@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metabench import Spaces
 
-from ..common.in_context.network import Contexts, InContextNetwork
+from ..common.in_context.network import Contexts
+from ..common.in_context.transitions import TransitionNetwork
 from .config import DPTConfig
 
 
@@ -34,44 +35,17 @@ class Queries(Contexts):
     order: Tensor
 
 
-class DPTNetwork(InContextNetwork):
-    """Predicts what is best in a state from transitions of the task.
-
-    Tokens have no positions: what a transition tells of a task does not depend on when it was seen.
-    """
+class DPTNetwork(TransitionNetwork):
+    """Predicts what is best in a state from transitions of the task."""
 
     def __init__(self, config: DPTConfig, spaces: Spaces) -> None:
         """Make the network."""
-        transitions = config.episodes * config.count_slots(spaces.horizon)
-        super().__init__(config, spaces, transitions + config.queries)
-        size = spaces.observation_dim
-        self.transition = nn.Linear(2 * size + spaces.action_dim + 1, config.width)
-        self.query = nn.Linear(size, config.width)
+        super().__init__(config, spaces, config.queries)
 
     def embed(self, contexts: Queries) -> Tensor:
         """Tokens `(B, N + R, W)`."""
-        transitions = self.embed_transitions(
+        features = self.describe_transitions(
             contexts.observations, contexts.actions, contexts.rewards, contexts.next_observations
         )
-        return torch.cat([transitions, self.embed_queries(contexts.asked)], dim=1)[
-            :, contexts.order
-        ]
-
-    def embed_transitions(
-        self, observations: Tensor, actions: Tensor, rewards: Tensor, next_observations: Tensor
-    ) -> Tensor:
-        """Tokens `(..., W)` of transitions as `Queries` has them."""
-        scales = self.scales
-        parts = [
-            scales.scale_observation(observations),
-            actions,
-            self.scale_reward(rewards),
-            scales.scale_change(observations, next_observations),
-        ]
-        tokens: Tensor = self.transition(torch.cat(parts, dim=-1))
-        return tokens
-
-    def embed_queries(self, observations: Tensor) -> Tensor:
-        """Tokens `(..., W)` of states that are asked for."""
-        tokens: Tensor = self.query(self.scales.scale_observation(observations))
-        return tokens
+        tokens = [self.embed_seen(features), self.embed_queries(contexts.asked)]
+        return torch.cat(tokens, dim=1)[:, contexts.order]

@@ -30,6 +30,7 @@ METHODS = {
     "corro": "medium",
     "borel": "medium",
     "macaw-lite": "medium",
+    "s-icql": "medium",
     "ad": "histories",
     "dpt": "expert-actions",
 }

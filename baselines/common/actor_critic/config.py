@@ -11,8 +11,8 @@ from metabench import Config
 Backbone = Literal["iql", "td3bc", "brac", "bc"]
 
 
-class ActorCriticConfig(Config):
-    """Networks, losses and optimisers; every field that only one backbone reads says so."""
+class ImplicitQConfig(Config):
+    """Networks and losses of values that are learned without leaving the data."""
 
     backbone: Backbone = Field(
         "iql",
@@ -23,12 +23,6 @@ class ActorCriticConfig(Config):
         128, ge=1, description="units of each hidden layer of actor and critics"
     )
     actor_depth: int = Field(2, ge=1, description="number of their hidden layers")
-    actor_learning_rate: float = Field(
-        1e-3, gt=0, description="Adam's learning rate for actor and critics"
-    )
-    learning_rate_decay: bool = Field(
-        True, description="all learning rates fall to zero along half a cosine"
-    )
     discount: float = Field(0.99, gt=0, lt=1, description="discount of later rewards")
     target_rate: float = Field(
         0.005,
@@ -45,6 +39,17 @@ class ActorCriticConfig(Config):
         description="iql: actions are weighted by the exponential of this times their advantage",
     )
     largest_weight: float = Field(100.0, gt=1, description="iql: upper bound of these weights")
+
+
+class ActorCriticConfig(ImplicitQConfig):
+    """The other backbones as well, and optimisers; every field that only one backbone reads says so."""
+
+    actor_learning_rate: float = Field(
+        1e-3, gt=0, description="Adam's learning rate for actor and critics"
+    )
+    learning_rate_decay: bool = Field(
+        True, description="all learning rates fall to zero along half a cosine"
+    )
     imitation: float = Field(
         2.5, gt=0, description="td3bc: alpha, the weight of values against imitation"
     )

@@ -74,7 +74,7 @@ class Learner:
             info |= more
         else:
             info = self._update_regularised(batch, rate)
-        self._follow()
+        networks.move_targets(config.target_rate)
         return info
 
     def _update_regularised(self, batch: Transitions, rate: float) -> Info:
@@ -99,14 +99,6 @@ class Learner:
         for name, optimizer in zip(names, optimizers, strict=True):
             base = _DIVERGENCE_RATE if name == "divergence" else self._config.actor_learning_rate
             take_step(optimizer, learning_rate=base * rate)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move every target a little towards its network."""
-        for network, target in self.networks.list_targets():
-            torch._foreach_lerp_(
-                list(target.parameters()), list(network.parameters()), self._config.target_rate
-            )
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, targets and optimisers."""

@@ -131,6 +131,12 @@ class ActorCritic(nn.Module):
             if name.startswith("target_"):
                 yield self.get_submodule(name.removeprefix("target_")), target
 
+    @torch.no_grad()
+    def move_targets(self, rate: float) -> None:
+        """Move every target a share `rate` of the way towards its network."""
+        for network, target in self.list_targets():
+            torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), rate)
+
 
 def make_layers(inputs: int, width: int, depth: int, outputs: int) -> Iterator[nn.Module]:
     """Linear layers with ReLU between them."""

@@ -1,4 +1,4 @@
 """Methods that infer the task in their context: a transformer reads episodes, and no weight changes after training.
 
-What ad and dpt share: training, acting with kept keys and values, saving. Each makes contexts of its own kind.
+What ad, dpt and ic-iql share: training, acting with kept keys and values, saving. Each makes contexts of its own kind.
 """

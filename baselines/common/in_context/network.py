@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metabench import Array, Spaces
+from metabench import Array, Spaces, TrainingData
 
 from ..decision_transformer.model import CausalTransformer
 from ..task_inference.encoder import Scales
@@ -47,9 +47,17 @@ class InContextNetwork(nn.Module, ABC):
         self.spaces = spaces
         self.scales = Scales(spaces)
         self.transformer = CausalTransformer(config, tokens)
-        self.action_head = nn.Linear(config.width, spaces.action_dim)
+        self.add_heads(config)
         # Of actions around their prediction, in training data: what draws of continuous actions scatter by.
         self.register_buffer("deviation", torch.zeros(spaces.action_dim))
+
+    def add_heads(self, config: InContextConfig) -> None:
+        """Make what reads outputs: one linear layer, from which actions follow."""
+        self.action_head = nn.Linear(config.width, self.spaces.action_dim)
+
+    def fit_scales(self, data: TrainingData) -> None:
+        """Take the scales of `data`, before training."""
+        self.scales.fit(data)
 
     @abstractmethod
     def embed(self, contexts: Any) -> Tensor:
@@ -64,6 +72,14 @@ class InContextNetwork(nn.Module, ABC):
         """`(B, R, action_dim)` predictions at the tokens that are asked."""
         hidden = self.transformer(self.embed(contexts), contexts.memory, contexts.places)
         return self.read(hidden)
+
+    def compute_loss(self, contexts: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training lowers, and what to log beside it: here how far predictions are from labels, and nothing."""
+        errors = compute_errors(self.spaces, self(contexts), contexts.labels)
+        return errors[contexts.counted].mean(), {}
+
+    def finish_update(self) -> None:
+        """Do what is left after an update: nothing, where there are no target networks."""
 
     def scale_reward(self, reward: Tensor) -> Tensor:
         """To deviation 1, with a last axis of 1."""

@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench import Array, DataError, Episode, Policy, Spaces, Step, load_state, save_state
+from metabench import (
+    Array,
+    DataError,
+    Episode,
+    MethodError,
+    Policy,
+    Spaces,
+    Step,
+    load_state,
+    save_state,
+)
 
 from ..decision_transformer.caching import append_tokens, make_cache
 from ..decision_transformer.saving import count_trained_parameters
@@ -36,7 +46,7 @@ class InContextPolicy(Policy):
         self._config = config
         self._stride = config.choose_stride(spaces.horizon)
         self._slots = config.count_slots(spaces.horizon)
-        self._device = network.action_head.weight.device
+        self._device = network.deviation.device
         self._deviation: Array = network.deviation.cpu().numpy()
         self._groups: list[int] = []
 
@@ -48,9 +58,8 @@ class InContextPolicy(Policy):
         transformer = self._network.transformer
         # One place beside the context: for the token that is asked and not kept.
         capacity = self._config.episodes * self._slots + 1
-        like = self._network.action_head.weight
         with torch.no_grad():
-            self._cache = make_cache(transformer, len(groups), capacity, like)
+            self._cache = make_cache(transformer, len(groups), capacity, self._network.deviation)
 
     @torch.no_grad()
     def adapt(self, support: Mapping[int, Sequence[Episode]]) -> None:
@@ -77,7 +86,16 @@ class InContextPolicy(Policy):
 
     @torch.no_grad()
     def act(self, step: Step) -> Array:
-        """Add to the context what the last step led to, and ask for an action."""
+        """Add to the context what the last step led to, and ask for an action.
+
+        Raises:
+            MethodError: the episode is longer than the longest that the context has room for.
+        """
+        if self._time >= self._spaces.horizon:
+            raise MethodError(
+                f"step {self._time + 1} of an episode: the context has room for {self._spaces.horizon}, the horizon; "
+                "expected a reset before"
+            )
         tokens, visible, kept = self._embed_step(step)
         hidden = append_tokens(self._network.transformer, self._cache, tokens, visible)
         if not kept:

@@ -1,4 +1,4 @@
-"""Training: contexts of the fitting tasks are drawn, and the actions in them predicted."""
+"""Training: contexts of the fitting tasks are drawn, and the network's loss on them lowered."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from metabench import MethodError, TrainingData, TrainingRun
+from metabench import TrainingData, TrainingRun
 
 from ..optimisation import RecentLosses, cosine_factor, descend
+from ..training_tasks import choose_training_tasks
 from .config import InContextConfig
 from .network import Contexts, InContextNetwork, compute_errors
 
@@ -44,14 +45,8 @@ def train_network(
     Raises:
         MethodError: there is one task only, so that a context tells nothing.
     """
-    if data.num_tasks < 2:
-        raise MethodError(
-            f"{data.suite_name or 'the data'}: learning in context needs at least 2 training tasks to tell apart, "
-            f"found {data.num_tasks}; expected another suite, or bc"
-        )
-    # Nothing is chosen on the validation tasks: where the others are too few, they are learned from as well.
-    fitting = data.fitting if data.fitting.num_tasks >= 2 else data
-    network.scales.fit(fitting)
+    fitting = choose_training_tasks(data, "learning in context")
+    network.fit_scales(fitting)
     network.to(run.device).train()
     optimizer = torch.optim.AdamW(
         [parameter for parameter in network.parameters() if parameter.requires_grad],
@@ -69,8 +64,7 @@ def train_network(
         "policy", config.updates, network=network, optimizer=optimizer, recent=recent
     ):
         contexts = source.draw(run.generator("contexts", update), config.batch_size)
-        errors = compute_errors(network.spaces, network(contexts), contexts.labels)
-        loss = errors[contexts.counted].mean()
+        loss, info = network.compute_loss(contexts)
         rate = cosine_factor(update, config.updates, last=0.1, warmup=config.warmup)
         descend(
             optimizer,
@@ -78,9 +72,10 @@ def train_network(
             clip=config.gradient_clip,
             learning_rate=config.learning_rate * rate,
         )
+        network.finish_update()
         recent.values.append(loss.item())
         if update % config.log_interval == 0 or update == config.updates:
-            metrics = {"loss": recent.take()}
+            metrics = {"loss": recent.take(), **{name: each.item() for name, each in info.items()}}
             if held_out is not None and (
                 update % (10 * config.log_interval) == 0 or update == config.updates
             ):

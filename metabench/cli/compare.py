@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metabench.cli.options import PUBLISHED, RecordFolders
+from metabench.cli.output import make_console
 
 if TYPE_CHECKING:
     from metabench.leaderboard.export.text_tables import Sheet
@@ -94,7 +95,7 @@ def compare(
     else:
         # To a terminal directly, with its width and colours; into a file as text of a fixed width.
         buffer = io.StringIO()
-        console = Console() if output is None else Console(file=buffer, width=100)
+        console = make_console() if output is None else Console(file=buffer, width=100)
         _print_sheets(make_summary_sheets(report), console)
         if details or suites:
             _print_sheets(make_detail_sheets(report), console)

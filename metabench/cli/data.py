@@ -12,6 +12,7 @@ from rich.table import Table
 
 from metabench.cli.data_tables import print_datasets, print_description
 from metabench.cli.imports import app as import_app
+from metabench.cli.output import make_console
 from metabench.cli.progress import show_progress, watch_work
 from metabench.errors import DataError, UnknownNameError
 from metabench.suites import Suite, list_suites, load_suite
@@ -56,7 +57,7 @@ def build(
     from metabench.suites.edit_toml import write_digests
 
     loaded = load_suite(suite)
-    console = Console()
+    console = make_console()
     digests = {}
     for name in _choose_datasets(loaded, dataset):
         with watch_work(f"{suite} {name}") as progress:
@@ -92,7 +93,7 @@ def list_(
     if as_json:
         typer.echo(json.dumps([state.model_dump(mode="json") for state in states], indent=1))
         return
-    print_datasets(states, Console())
+    print_datasets(states, make_console())
 
 
 @app.command()
@@ -116,7 +117,7 @@ def show(
         typer.echo(json.dumps(plain[0] if name and not dataset else plain, indent=1))
         return
     for each in described:
-        print_description(each, Console())
+        print_description(each, make_console())
 
 
 @app.command()
@@ -126,7 +127,7 @@ def verify(suite: SuiteName, dataset: DatasetNames = None) -> None:
 
     loaded = load_suite(suite)
     names = _choose_datasets(loaded, dataset) if dataset else _list_built(loaded)
-    console = Console()
+    console = make_console()
     for name in names:
         with show_progress(console, f"{suite} {name}") as progress:
             identity = verify_dataset(loaded, name, progress)
@@ -208,7 +209,7 @@ def references(
                 *(_show_mean(found.get(name)) for name in names),
                 ", ".join(_show_mean(written.get(name)) for name in names),
             )
-    console = Console()
+    console = make_console()
     console.print(table)
     if write:
         write_references(loaded.folder / "suite.toml", measured, rule)

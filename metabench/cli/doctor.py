@@ -6,10 +6,10 @@ from itertools import chain
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from metabench.cli.options import Results
+from metabench.cli.output import make_console
 
 
 def doctor(results: Results = Path("results")) -> None:
@@ -20,7 +20,7 @@ def doctor(results: Results = Path("results")) -> None:
     from metabench.doctor.contents import examine_contents
     from metabench.doctor.installation import examine_machine
 
-    console = Console()
+    console = make_console()
     wrong = notes = 0
     colours = {"ok": "green", "note": "yellow", "wrong": "red"}
     for finding in chain(examine_machine(results), examine_contents()):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metabench.cli.options import Isolate, MemoryLimit, TimeLimit, warn_of_gaps
+from metabench.cli.output import make_console
 from metabench.errors import MetabenchError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def evaluate(
         content = {"suite": loaded.identity, "blocks": blocks, "predictions": predictions}
         typer.echo(json.dumps(content))
         return
-    console = Console()
+    console = make_console()
     if measured:
         _print_scores(loaded, measured, console)
     if predicted:

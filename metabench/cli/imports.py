@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from rich.console import Console
 
+from metabench.cli.output import make_console
 from metabench.cli.progress import watch_work
 
 if TYPE_CHECKING:
@@ -149,13 +149,13 @@ def _print_own_dataset(suite: str, dataset: str, imported: Sequence[Imported]) -
     mean = sum(each.returns[1] * each.episodes for each in imported) / episodes
     high = max(each.returns[2] for each in imported)
     splits = ", ".join(loaded.dataset(dataset).splits)
-    Console().print(
+    make_console().print(
         f"[green]imported[/] {dataset} of {loaded.identity} ({splits}): {len(imported)} tasks, {episodes} episodes, "
         f"{steps} steps, returns {low:.2f} to {high:.2f}, mean {mean:.2f}, {identity.digest}",
         soft_wrap=True,
         highlight=False,
     )
-    Console().print(
+    make_console().print(
         f"next: metabench run {suite} --dataset {dataset} --method meta-dt",
         soft_wrap=True,
         highlight=False,
@@ -164,7 +164,7 @@ def _print_own_dataset(suite: str, dataset: str, imported: Sequence[Imported]) -
 
 
 def _print_imported(imported: Sequence[Imported]) -> None:
-    console = Console()
+    console = make_console()
     for each in imported:
         low, mean, high = each.returns
         dropped = (

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from metabench.cli import submissions
 from metabench.cli.options import PUBLISHED, RecordFolders
+from metabench.cli.output import make_console
 
 app = typer.Typer(no_args_is_help=True, help="Build, check and export leaderboards from records.")
 
@@ -29,7 +29,7 @@ def build(
     from metabench.leaderboard.build import build_leaderboard
 
     board = build_leaderboard(records, output)
-    Console().print(
+    make_console().print(
         f"{len(board.sources)} records, {len({entry.id for entry in board.entries})} rows -> {output / 'index.html'}",
         soft_wrap=True,
         markup=False,
@@ -58,7 +58,7 @@ def check(
     from metabench.leaderboard.records import find_records_folder, list_record_paths
     from metabench.leaderboard.submission.check import check_records
 
-    console = Console()
+    console = make_console()
     count = 0
     for finding in check_records(folder, published=published):
         count += 1
@@ -82,7 +82,7 @@ def add(
     """Check finished records and copy them into the leaderboard: all of them, or none if one has a problem."""
     from metabench.leaderboard.submission.add import add_records
 
-    console = Console()
+    console = make_console()
     addition = add_records(results, records, replace=replace)
     for finding in addition.findings:
         console.print(finding, soft_wrap=True, markup=False, highlight=False)

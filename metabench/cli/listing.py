@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metabench.cli.output import make_console
 from metabench.errors import UnknownNameError
 from metabench.methods.former_names import refuse_former_name
 from metabench.methods.registry import find_registered_methods, list_methods
@@ -39,7 +40,7 @@ def list_(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    console = Console()
+    console = make_console()
     for each, content in rows.items():
         console.print(_TABLES[each](content))
     if kind is None:
@@ -78,7 +79,7 @@ def describe(
     if as_json:
         typer.echo(json.dumps(content, indent=1))
     else:
-        show(content, Console())
+        show(content, make_console())
 
 
 def _make_suite_rows(internal: bool) -> list[dict[str, Any]]:
@@ -120,7 +121,8 @@ def _make_policy_rows(internal: bool) -> list[dict[str, Any]]:
             "bytes": policy.size,
             "folder": str(policy.folder),
         }
-        rows.append({"suite": policy.suite, "name": policy.name, **cell, **facts})
+        version = {"suite_version": training.cell.suite_version}
+        rows.append({"suite": policy.suite, **version, "name": policy.name, **cell, **facts})
     return rows
 
 
@@ -176,7 +178,12 @@ def _make_policy_table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         size = f"{row['bytes'] / 1000:.0f} kB"
         table.add_row(
-            row["suite"], row["name"], row["dataset"], row["preset"], str(row["seed"]), size
+            f"{row['suite']}-v{row['suite_version']}",
+            row["name"],
+            row["dataset"],
+            row["preset"],
+            str(row["seed"]),
+            size,
         )
     return table
 

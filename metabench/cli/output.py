@@ -1,10 +1,27 @@
-"""Standard output that ends no command: whoever reads it may go, and may know fewer characters."""
+"""Standard output: consoles for tables, and a stream whose reader may go and may know fewer characters."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+WITHOUT_A_TERMINAL = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+
+def make_console() -> Console:
+    """A console on standard output: as wide as the terminal, or wide enough for a table's lines where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=WITHOUT_A_TERMINAL)
 
 
 class PatientOutput:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from metabench.cli.options import Device, Threads
+from metabench.cli.output import make_console
 
 
 def pretrain(
@@ -36,7 +36,7 @@ def pretrain(
     from metabench.runs import pretraining
     from metabench.runs.executors.local import check_device
 
-    console = Console()
+    console = make_console()
     found, config = pretraining.pretraining_of(method, preset, read_overrides(set_ or []))
     check_device(device)
     folder = out or Path("pretrained") / found.name

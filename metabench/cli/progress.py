@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from metabench.cli.output import make_console
+
 if TYPE_CHECKING:
     from metabench.methods.training_run import TrainingProgress
 
@@ -70,7 +72,7 @@ def watch_work(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar; afterwards, a line for each warning given meanwhile: in between it would tear the bar."""
     with (
         warnings.catch_warnings(record=True) as caught,
-        show_progress(Console(), label) as progress,
+        show_progress(make_console(), label) as progress,
     ):
         warnings.simplefilter("always", UserWarning)
         yield progress

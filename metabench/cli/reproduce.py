@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metabench.cli.options import Device, Threads
+from metabench.cli.output import make_console
 
 app = typer.Typer(add_completion=False)
 
@@ -49,7 +50,7 @@ def reproduce(
     from metabench.runs import pretraining
     from metabench.runs.executors.local import check_device
 
-    console = Console()
+    console = make_console()
     found, config = pretraining.reproduction_of(paper, read_options(context.args))
     if keys:
         table = Table("key", "default", "what it is")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from metabench.cli.options import (
     BUSY,
@@ -24,6 +23,7 @@ from metabench.cli.options import (
     TimeLimit,
     warn_of_gaps,
 )
+from metabench.cli.output import make_console
 from metabench.cli.run_tables import print_note, show_outcome, show_plan
 from metabench.errors import CancelledError, MetabenchError
 
@@ -215,7 +215,7 @@ def run(
             return plan_sweep(sweep, request, leave_out)
         return plan_cells(request, leave_out)
 
-    console = Console()
+    console = make_console()
     planned = plan()
     if left_out and not planned:
         raise typer.Exit(2)

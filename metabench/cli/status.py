@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from metabench.cli.output import make_console
 from metabench.errors import MetabenchError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def status(
     if as_json:
         typer.echo(json.dumps([_plain(cell) for cell in cells]))
     else:
-        _show(cells, Console())
+        _show(cells, make_console())
 
 
 def _show(cells: Sequence[CellStatus], console: Console) -> None:

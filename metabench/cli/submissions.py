@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from metabench.cli.options import warn_of_gaps
+from metabench.cli.output import make_console
 from metabench.errors import DataError
 
 
@@ -54,7 +54,7 @@ def submit(
     """Check records, cards and policies, and collect them in a folder for a pull request."""
     from metabench.leaderboard.submission.bundle import make_submission
 
-    console = Console()
+    console = make_console()
     made = make_submission(results, card or [], out, with_policies=checkpoints, policies=policies)
     for line in (*made.findings, *(f"not there: {text}" for text in made.missing)):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -115,7 +115,7 @@ def verify(
     from metabench.cli.progress import show_progress
     from metabench.leaderboard.submission.verify import Verifier
 
-    console = Console()
+    console = make_console()
     if isolate:
         warn_of_gaps()
     agreed = True

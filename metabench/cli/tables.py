@@ -133,8 +133,9 @@ def _collect_notes(entries: Sequence[LeaderboardEntry]) -> list[str]:
     judged = [entry for entry in entries if entry.seeds and not entry.privileged]
     least = min((len(entry.seeds) for entry in judged), default=SEEDS_FOR_A_VERDICT)
     if least < SEEDS_FOR_A_VERDICT:
+        without = "intervals need 2 seeds; " if least < 2 else ""
         notes.append(
-            f"intervals need 2 seeds; with fewer than {SEEDS_FOR_A_VERDICT} the order is no verdict"
+            f"{without}with fewer than {SEEDS_FOR_A_VERDICT} seeds the order is no verdict"
         )
     units = [{task.task if task.unit is None else task.unit for task in e.tasks} for e in judged]
     fewest = min(map(len, units), default=TASKS_FOR_A_VERDICT)

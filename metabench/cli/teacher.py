@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from metabench.cli.output import make_console
 from metabench.suites import Suite, load_suite
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ def train(
         )
     except ValidationError as error:
         raise MetabenchError(f"--set {first_problem(error)}") from error
-    console = Console()
+    console = make_console()
 
     def progress(row: dict[str, float]) -> None:
         console.print(
@@ -121,7 +121,7 @@ def install(
         steps = f"{int(behaviour.checkpoint.stem):,} steps"
         numbers = (f"{behaviour.noise:g}", f"{behaviour.mean_return:.1f}", f"{behaviour.score:.1f}")
         table.add_row(behaviour.name, steps, *numbers)
-    console = Console()
+    console = make_console()
     console.print(table)
     console.print(
         f"next: metabench data references {suite} --write && metabench data build {suite} --write-manifest",
@@ -132,7 +132,7 @@ def install(
 def _install_blind(suite: Suite, folder: Path | None, episodes: int) -> None:
     from metabench.teachers.blind import choose_blind, install_blind, list_candidates
 
-    console = Console()
+    console = make_console()
     chosen = choose_blind(
         suite,
         list_candidates(suite, folder),
@@ -155,7 +155,7 @@ def _show_blind(suite: Suite, episodes: int, title: str) -> None:
     for split in suite.splits:
         score = score_blind(suite, split, episodes)
         table.add_row(split, f"{score:.1f}", f"{100.0 - score:.1f}")
-    Console().print(table)
+    make_console().print(table)
 
 
 @app.command()
@@ -173,7 +173,7 @@ def calibrate(
     table = Table("environment", "deviation of error, m", "normalised")
     for each in found:
         table.add_row(each.environment, f"{each.deviation:g}", f"{each.score:.1f}")
-    console = Console()
+    console = make_console()
     console.print(table)
     path = install_calibration(loaded, found)
     console.print(

@@ -106,7 +106,7 @@ def test_tables_fit_80_columns_and_are_sorted(entries):
     entry = next(e for e in entries if (e.method, e.split, e.track, e.shots) == ("bc", "test", "few-shot", 5))
     assert f" {entry.headline.mean:.1f} " in few
     assert f"[{entry.headline.interval[0]:.1f}, {entry.headline.interval[1]:.1f}]" in few
-    assert "with fewer than 3 the order is no verdict" in few
+    assert "with fewer than 3 seeds the order is no verdict" in few
     assert "1 test task: with fewer than 10 the order is no verdict" in few
 
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from metabench import Config
 
 
-class PlannerConfig(Config):
-    """How to plan: by default 32 sequences of 16 steps, 512 queries of the model, every 4 steps."""
+class SearchConfig(Config):
+    """How sequences of actions are searched: by default 32 of 16 steps, 512 queries of the model, every 4 steps."""
 
     samples: int = Field(default=32, ge=2, description="sequences of actions an iteration")
     horizon: int = Field(default=16, ge=1, description="steps of each")
@@ -30,6 +30,11 @@ class PlannerConfig(Config):
         ge=0,
         description="reward taken off for each predicted standard deviation of it",
     )
+
+
+class PlannerConfig(SearchConfig):
+    """How to plan in a model that is fitted to a support, or to the episode so far."""
+
     largest_context: int = Field(
         default=384, ge=1, description="most rows of support that are read"
     )
@@ -47,6 +52,22 @@ class PlannerConfig(Config):
         return (
             TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
         )
+
+
+class EliteSearchConfig(SearchConfig):
+    """The same search by the cross-entropy method."""
+
+    search_elites: int = Field(
+        default=8,
+        ge=0,
+        description="best sequences, whose mean is planned and whose spread is drawn next (CEM); 0: all by weight (MPPI)",
+    )
+    smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of mean and deviation that an iteration keeps"
+    )
+    least_deviation: float = Field(
+        default=0.05, ge=0, description="elites' spread is taken to be no smaller"
+    )
 
 
 VARIANTS: Mapping[str, Mapping[str, int]] = {"imagination": {"imagined_steps": 50_000}}

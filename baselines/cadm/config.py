@@ -1,0 +1,38 @@
+"""The configuration of cadm: pets, and the encoder of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.planning.config import EliteSearchConfig
+from ..common.world_models.config import ContextEnsembleConfig
+from ..pets.config import BUDGETS as PETS_BUDGETS
+from ..pets.config import VARIANTS as PETS_VARIANTS
+
+
+class CadmConfig(ContextEnsembleConfig, EliteSearchConfig):
+    """Ensemble with a context, and planner."""
+
+
+PUBLISHED: Mapping[str, Any] = {"encoder_widths": (256, 128, 64), "samples": 200}
+"""What CaDM's code has beside PETS's sizes."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    **PETS_BUDGETS,
+    "tiny": {
+        **PETS_BUDGETS["tiny"],
+        "encoder_widths": (16,),
+        "context_windows": 3,
+        "window": 4,
+        "code_dim": 4,
+    },
+    "paper": {**PETS_BUDGETS["paper"], **PUBLISHED},
+}
+"""What each preset changes."""
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    **PETS_VARIANTS,
+    "no_backward": {"backward_weight": 0.0},
+}
+"""Ablations."""

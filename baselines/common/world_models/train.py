@@ -1,0 +1,185 @@
+"""Training an ensemble: its losses, who the elites are, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metabench import TrainingData, TrainingRun
+
+from ..optimisation import cosine_factor, descend
+from .batches import Batch, Batches, draw_held_out
+from .config import ContextEnsembleConfig
+from .ensemble import Ensemble
+from .networks import MemberNetworks, Said
+
+
+def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> None:
+    """Fit scales and networks on `data.fitting`; judge members and stop by `data.validation`.
+
+    A stage `model` of the run. The networks are those of the best judgement.
+    """
+    config = ensemble.config
+    fitting = data.fitting.to(run.device)
+    ensemble.scales.fit(data.fitting, config.reach)
+    ensemble.to(run.device)
+    batches = Batches(ensemble, fitting, run.generator("bootstrap"))
+    held_out = draw_held_out(ensemble, data.validation.to(run.device), run)
+    optimizer = torch.optim.Adam(_group_parameters(ensemble), lr=config.learning_rate, fused=True)
+    judge = Judge(ensemble)
+    parts: dict[str, Any] = {"ensemble": ensemble, "optimizer": optimizer, "judge": judge}
+    for update in run.steps("model", config.updates, **parts):
+        if judge.stale >= config.patience:
+            break
+        rate = cosine_factor(update, config.updates) if config.learning_rate_decay else 1.0
+        loss = compute_loss(ensemble, batches.draw(run.generator("model", update)))
+        descend(optimizer, loss, learning_rate=config.learning_rate * rate)
+        if update % config.judged_every == 0 or update == config.updates:
+            errors = judge.judge(measure_errors(ensemble, held_out))
+            run.log(
+                loss=loss.item(),
+                held_out_error=float(errors.mean()),
+                best_member=float(errors.min()),
+            )
+    judge.restore()
+    run.summary["model_held_out_error"] = float(judge.errors.mean())
+    ensemble.eval()
+
+
+def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
+    """Negative log-likelihoods of changes and rewards, of ends, and of what was before; summed over the members."""
+    config = ensemble.config
+    members, tasks, each, ahead, size = batch.observations.shape
+    codes = _spread_codes(ensemble, batch)
+    state = batch.observations[..., 0, :].reshape(members, -1, size)
+    likelihood, ended = torch.zeros(()), torch.zeros(())
+    for step in range(ahead):
+        actions, after, rewards, ends, there = (
+            column[..., step, :].reshape(members, tasks * each, -1)
+            for column in (
+                batch.actions,
+                batch.next_observations,
+                batch.rewards[..., None],
+                batch.ends[..., None],
+                batch.there[..., None],
+            )
+        )
+        said = ensemble.ask(ensemble.members, state, actions, codes)
+        target = ensemble.scales.scale_outcome(state, after, rewards[..., 0])
+        total = there.sum((1, 2)).clamp(min=1.0)
+        likelihood = likelihood + (measure_surprise(said, target) * there[..., 0]).sum(1) / total
+        crossed = functional.binary_cross_entropy_with_logits(
+            said.end, ends[..., 0], reduction="none"
+        )
+        ended = ended + (crossed * there[..., 0]).sum(1) / total
+        if ahead > 1:
+            state, _ = ensemble.scales.reach_outcome(state, said.mean)
+    loss = (likelihood + ended).sum() / ahead
+    loss = loss + config.bound_penalty * ensemble.members.measure_bounds()
+    if ensemble.backward_members is not None:
+        assert isinstance(config, ContextEnsembleConfig)
+        loss = loss + config.backward_weight * _compute_backward_loss(
+            ensemble, ensemble.backward_members, batch, codes
+        )
+    return loss
+
+
+def measure_surprise(said: Said, target: Tensor) -> Tensor:
+    """`(members, B)` negative log-likelihoods of `(members, B, outputs)`, a mean over outputs, without constants."""
+    error = (said.mean - target).square() * (-said.log_variance).exp()
+    return (error + said.log_variance).mean(-1)
+
+
+def _compute_backward_loss(
+    ensemble: Ensemble, members: MemberNetworks, batch: Batch, codes: Tensor
+) -> Tensor:
+    """CaDM's: where a step came from, told where it led to."""
+    before, after, actions = (
+        column[..., 0, :].flatten(1, 2)
+        for column in (batch.observations, batch.next_observations, batch.actions)
+    )
+    said = ensemble.ask(members, after, actions, codes)
+    scales = ensemble.scales
+    target = (before - after + scales.get_buffer("change_mean")) / scales.get_buffer("change")
+    surprise = measure_surprise(said, target).mean(1).sum()
+    return surprise + ensemble.config.bound_penalty * members.measure_bounds()
+
+
+def _spread_codes(ensemble: Ensemble, batch: Batch) -> Tensor:
+    """`(members, T * b, code_dim)` codes of the batch's contexts, for all members of the ensemble."""
+    members, tasks, each = batch.observations.shape[:3]
+    if not ensemble.code_dim:
+        return batch.observations.new_zeros(members, tasks * each, 0)
+    codes = ensemble.encode(batch.steps, batch.read)  # (T, code_dim)
+    return codes[None, :, None].expand(members, -1, each, -1).flatten(1, 2)
+
+
+@torch.no_grad()
+def measure_errors(ensemble: Ensemble, batch: Batch) -> Tensor:
+    """`(members,)` mean squared errors of one step, in units of the scales; all are asked about the same batch."""
+    count = ensemble.config.members
+    before, actions, after = (
+        column[..., 0, :].flatten(1, 2).expand(count, -1, -1)
+        for column in (batch.observations, batch.actions, batch.next_observations)
+    )
+    codes = _spread_codes(ensemble, batch).expand(count, -1, -1)
+    rewards = batch.rewards[..., 0].flatten(1).expand(count, -1)
+    said = ensemble.ask(ensemble.members, before, actions, codes)
+    target = ensemble.scales.scale_outcome(before, after, rewards)
+    return (said.mean - target).square().mean((1, 2))
+
+
+class Judge:
+    """Keeps the best networks so far; a part of the checkpoint.
+
+    Members share the encoder: so the ensemble is kept as a whole, not each member at its own best.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        """Begin with the networks as they are, of which nothing is known."""
+        self._ensemble = ensemble
+        self.errors = torch.full((ensemble.config.members,), torch.inf)
+        self.stale = 0
+        self._best = _copy_state(ensemble)
+
+    def judge(self, errors: Tensor) -> Tensor:
+        """Take note of held-out errors `(members,)`, and of who the elites are."""
+        errors = errors.cpu()
+        elites = errors.argsort(stable=True)[: self._ensemble.config.elites]
+        self._ensemble.get_buffer("elites").copy_(elites)
+        better = errors.mean() < (1.0 - self._ensemble.config.improvement) * self.errors.mean()
+        self.stale = 0 if better else self.stale + 1
+        if errors.mean() < self.errors.mean():
+            self.errors, self._best = errors, _copy_state(self._ensemble)
+        return errors
+
+    def restore(self) -> None:
+        """Put the best networks back."""
+        self._ensemble.load_state_dict(self._best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best networks and how long ago they were."""
+        return {"errors": self.errors, "stale": self.stale, "best": self._best}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        self.errors, self.stale = state_dict["errors"], int(state_dict["stale"])
+        self._best = dict(state_dict["best"])
+
+
+def _copy_state(ensemble: Ensemble) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in ensemble.state_dict().items()}
+
+
+def _group_parameters(ensemble: Ensemble) -> list[dict[str, object]]:
+    decay = ensemble.config.weight_decay
+    groups = ensemble.members.group_decays(decay)
+    if ensemble.backward_members is not None:
+        groups += ensemble.backward_members.group_decays(decay)
+    if ensemble.encoder is not None:
+        groups.append({"params": list(ensemble.encoder.parameters())})
+    return groups

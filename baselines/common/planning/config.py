@@ -60,7 +60,7 @@ class EliteSearchConfig(SearchConfig):
     search_elites: int = Field(
         default=8,
         ge=0,
-        description="best sequences, whose mean is planned and whose spread is drawn next (CEM); 0: all by weight (MPPI)",
+        description="best sequences, whose mean is planned and whose spread is drawn next; 0: all by weight, MPPI",
     )
     smoothing: float = Field(
         default=0.1, ge=0, lt=1, description="share of mean and deviation that an iteration keeps"

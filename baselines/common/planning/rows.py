@@ -69,8 +69,11 @@ class Answers:
 class DynamicsModel(Protocol):
     """A model of G environments that has read its context."""
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
-        """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other."""
+    def __call__(self, observations: Any, actions: Tensor, /) -> Answers:
+        """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other.
+
+        A model that keeps a state (`world_models`) is asked about states in place of observations.
+        """
         ...
 
 

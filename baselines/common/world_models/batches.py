@@ -122,11 +122,12 @@ class Batches:
         long = np.full((len(tasks), count), length)
         long[:, 0] = generator.integers(1, length + 1, size=len(tasks))
         rows = data.windows(episodes, starts, length, starts + long.ravel())
-        there = torch.as_tensor(rows.mask).unflatten(0, (len(tasks), count))
+        shape = (len(tasks), count, length)
+        there = torch.as_tensor(rows.mask).view(shape)
         counted = torch.as_tensor(np.arange(count) < windows[:, None])
         steps = self._ensemble.describe_steps(
             Seen(rows.observations, rows.actions, rows.rewards, rows.next_observations, there)
-        ).unflatten(0, (len(tasks), count))
+        ).view(*shape, -1)
         return steps, there & counted.to(there.device)[..., None]
 
 

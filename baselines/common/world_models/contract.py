@@ -71,7 +71,7 @@ class Outcome(Answers):
 class WorldModel(ABC):
     """A model of a family of tasks, trained before any of the lanes' tasks is seen.
 
-    It can be asked for any number of steps. What it says of a lane depends on that lane's memory, state and actions alone.
+    It can be asked for any number of steps. What it says of a lane depends on its memory, state and actions alone.
 
     Class attributes:
         tells_deviations: whether deviations of its answers are more than zeros.

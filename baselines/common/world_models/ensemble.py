@@ -58,7 +58,8 @@ class Ensemble(nn.Module):
         self, members: MemberNetworks, observations: Tensor, actions: Tensor, codes: Tensor
     ) -> Said:
         """What members say of `(members, B, ...)`, codes `(members, B, code_dim)`."""
-        return members(torch.cat([self.scales.scale(observations), codes], 2), actions)
+        said: Said = members(torch.cat([self.scales.scale(observations), codes], 2), actions)
+        return said
 
     def parameter_count(self) -> int:
         """Of the elites and the encoder: what acting uses."""
@@ -148,7 +149,7 @@ class EnsembleModel(WorldModel):
         missing = -len(steps) % self._window
         flags = torch.arange(missing + len(steps)) >= missing
         steps = torch.cat([steps.new_zeros(missing, steps.shape[1]), steps])
-        return steps.unflatten(0, (-1, self._window)), flags.unflatten(0, (-1, self._window))
+        return steps.view(-1, self._window, steps.shape[1]), flags.view(-1, self._window)
 
     @torch.no_grad()
     def take_in(self, memory: ContextMemory, seen: Seen) -> ContextMemory:
@@ -182,7 +183,8 @@ class EnsembleModel(WorldModel):
         assert self.ensemble.encoder is not None
         weight = memory.there.to(memory.steps.dtype).mean(1, keepdim=True)
         total = memory.total + self.ensemble.encoder(memory.steps, memory.there) * weight
-        return total / (memory.weight + weight).clamp(min=1e-6)
+        codes: Tensor = total / (memory.weight + weight).clamp(min=1e-6)
+        return codes
 
     def imagine_from(self, memory: ContextMemory, observations: Tensor) -> Branches:
         """All elites begin where the lanes are."""

@@ -50,7 +50,7 @@ class MemberNetworks(nn.Module):
         )
         self.least = nn.Parameter(torch.full((outputs,), LOG_VARIANCES[0]))
         self.largest = nn.Parameter(torch.full((outputs,), LOG_VARIANCES[1]))
-        self.outputs = outputs
+        self.sizes = inputs, actions, outputs
 
     def forward(self, inputs: Tensor, actions: Tensor) -> Said:
         """Of `(members, B, inputs)` and `(members, B, actions)`."""
@@ -59,7 +59,8 @@ class MemberNetworks(nn.Module):
             hidden = functional.silu(layer(hidden))
             if self.gate is not None and number == 0:
                 hidden = hidden * (1.0 + self.gate(actions))
-        mean, spread, end = self.layers[-1](hidden).split([self.outputs, self.outputs, 1], 2)
+        outputs = self.sizes[2]
+        mean, spread, end = self.layers[-1](hidden).split([outputs, outputs, 1], 2)
         spread = self.largest - functional.softplus(self.largest - spread)
         spread = self.least + functional.softplus(spread - self.least)
         return Said(mean, spread, end.squeeze(2))
@@ -83,10 +84,8 @@ class MemberNetworks(nn.Module):
     @torch.no_grad()
     def take_members(self, members: Tensor, config: EnsembleConfig) -> MemberNetworks:
         """Some of the networks alone, in the order of `(n,)` places."""
-        first = self.layers[0].weight
-        actions = 0 if self.gate is None else self.gate.weight.shape[1]
         smaller = config.model_copy(update={"members": len(members), "elites": len(members)})
-        taken = MemberNetworks(first.shape[1] - actions, actions, self.outputs, smaller)
+        taken = MemberNetworks(*self.sizes, smaller)
         shared = ("least", "largest")
         taken.load_state_dict(
             {

@@ -29,6 +29,13 @@ class EnsembleConfig(Config):
     weight_decay: float = Field(
         1e-4, ge=0, description="of the last layer; of earlier ones less, a quarter of it first"
     )
+    variance_weight: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="beta: likelihoods are weighed by the predicted variance to this power (Seitzer et al. 2022); "
+        "0 as published, 1: means learn by squared errors",
+    )
     bound_penalty: float = Field(
         0.01, ge=0, description="of the learned bounds of the log-variances"
     )
@@ -79,4 +86,13 @@ class ContextEnsembleConfig(EnsembleConfig):
     )
     backward_weight: float = Field(
         0.5, ge=0, description="of the loss of the model backward in time; 0: there is none"
+    )
+    reading: Literal["encoder", "belief"] = Field(
+        "belief",
+        description="how the code is found when acting: by the encoder alone (CaDM), or as the expectation of a belief "
+        "over codes, by how likely the ensemble makes what was seen under each",
+    )
+    temper: float = Field(0.1, gt=0, le=1, description="belief: exponent of a step's likelihood")
+    drawn_exploration: bool = Field(
+        True, description="belief: support episodes are acted as if a drawn code were true"
     )

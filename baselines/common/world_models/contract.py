@@ -92,8 +92,20 @@ class WorldModel(ABC):
         """A memory that knows one more of each lane's own steps."""
 
     @abstractmethod
-    def imagine_from(self, memory: Memory, observations: Tensor) -> State:
-        """`(1, L, ...)` where imagination of L lanes begins, at `(L, S)` observations."""
+    def imagine_from(
+        self, memory: Memory, observations: Tensor, draws: Tensor | None = None
+    ) -> State:
+        """Where imagination of L lanes begins.
+
+        Args:
+            memory: of the lanes.
+            observations: `(L, S)` now.
+            draws: `(L,)` uniform numbers by which a model that holds several tasks possible takes one of them for true,
+                for exploring; None takes what is expected.
+
+        Returns:
+            `(1, L, ...)`.
+        """
 
     @abstractmethod
     def __call__(self, state: State, actions: Tensor) -> Outcome:

@@ -39,6 +39,8 @@ class Ensemble(nn.Module):
             if context.backward_weight:
                 self.backward_members = MemberNetworks(size + self.code_dim, actions, size, config)
         self.register_buffer("elites", torch.arange(config.elites))
+        self.register_buffer("missed", torch.zeros(size + 1))
+        self.register_buffer("task_codes", torch.zeros(1, self.code_dim))
 
     def describe_steps(self, seen: Seen | Transitions) -> Tensor:
         """`(..., features)` of steps, as the encoder reads them."""
@@ -133,14 +135,24 @@ class EnsembleModel(WorldModel):
         """Add the codes of all windows of the episodes, cut one after another."""
         if not self._window or not sum(map(len, episodes)):
             return memory
+        code, whole = self._sum_codes(episodes)
+        total, weight = memory.total.clone(), memory.weight.clone()
+        total[lanes] += code
+        weight[lanes] += whole
+        return replace(memory, total=total, weight=weight)
+
+    def _sum_codes(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+        """The sum `(code_dim,)` of codes of all windows by their weights, and the sum `(1,)` of these."""
         windows = [self._cut_windows(episode) for episode in episodes if len(episode)]
         steps, there = (torch.cat(column) for column in zip(*windows, strict=True))
         assert self.ensemble.encoder is not None
         weights = there.to(steps.dtype).mean(-1, keepdim=True)
-        total, weight = memory.total.clone(), memory.weight.clone()
-        total[lanes] += (self.ensemble.encoder(steps, there) * weights).sum(0)
-        weight[lanes] += weights.sum(0)
-        return replace(memory, total=total, weight=weight)
+        return (self.ensemble.encoder(steps, there) * weights).sum(0), weights.sum(0)
+
+    def encode_episodes(self, episodes: Sequence[Episode]) -> Tensor:
+        """`(1, code_dim)` what the encoder makes of episodes of one task, which have a step or more together."""
+        code, whole = self._sum_codes(episodes)
+        return (code / whole)[None]
 
     def _cut_windows(self, episode: Episode) -> tuple[Tensor, Tensor]:
         """`(n, window, features)` steps and `(n, window)` flags; the first window is filled up in front."""
@@ -186,11 +198,18 @@ class EnsembleModel(WorldModel):
         codes: Tensor = total / (memory.weight + weight).clamp(min=1e-6)
         return codes
 
-    def imagine_from(self, memory: ContextMemory, observations: Tensor) -> Branches:
-        """All elites begin where the lanes are."""
+    def imagine_from(
+        self, memory: ContextMemory, observations: Tensor, draws: Tensor | None = None
+    ) -> Branches:
+        """All elites begin where the lanes are; nothing is drawn, as one code is all there is."""
+        del draws
+        return self.branch_from(observations, self.find_codes(memory))
+
+    def branch_from(self, observations: Tensor, codes: Tensor) -> Branches:
+        """Where imagination of L lanes begins that know `(L, code_dim)` codes."""
         count = self.ensemble.config.elites
         everywhere = observations[None, :, None].expand(-1, -1, count, -1)
-        return Branches(everywhere, torch.zeros_like(everywhere), self.find_codes(memory)[None])
+        return Branches(everywhere, torch.zeros_like(everywhere), codes[None])
 
     @torch.no_grad()
     def __call__(self, state: Branches, actions: Tensor) -> Outcome:

@@ -27,6 +27,8 @@ from metabench import (
 from ..planning.config import SearchConfig
 from ..planning.open_loop import collect_prediction, predict_open_loop
 from ..planning.planner import Planner
+from .belief import BelievingModel
+from .config import ContextEnsembleConfig
 from .contract import Seen, WorldModel
 from .ensemble import Ensemble, EnsembleModel
 
@@ -118,14 +120,19 @@ class PlanningModelPolicy(WorldModelPolicy):
 
     def __init__(self, ensemble: Ensemble, config: SearchConfig, spaces: Spaces) -> None:
         """Plan in a trained ensemble."""
-        super().__init__(EnsembleModel(ensemble), spaces)
+        super().__init__(make_model(ensemble), spaces)
         self._ensemble, self._config = ensemble, config
         self._planner = Planner(config, spaces)
+        context = ensemble.config
+        self._explores = isinstance(context, ContextEnsembleConfig) and context.drawn_exploration
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
         super().reset(groups, seeds)
         self._noise = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+        self._draws = torch.stack(
+            [torch.rand((), generator=generator) for generator in self._noise]
+        )
         self._plans: Tensor | None = None
         self._acted = 0
 
@@ -134,7 +141,9 @@ class PlanningModelPolicy(WorldModelPolicy):
         """The next action of each lane's plan."""
         now = self._look(step)
         if self._plans is None or self._acted >= self._config.replan:
-            state = self.model.imagine_from(self._memory, now)
+            # All lanes of a rollout are scored, or none is.
+            draws = None if step.scored.all() or not self._explores else self._draws
+            state = self.model.imagine_from(self._memory, now, draws)
             self._plans = self._planner.plan(self.model, state, self._plans, self._noise)
             self._acted = 0
         actions = self._plans[0, :, min(self._acted, self._config.horizon - 1)]
@@ -144,6 +153,14 @@ class PlanningModelPolicy(WorldModelPolicy):
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
         save_ensemble(self._ensemble, self._config, self._spaces, folder)
+
+
+def make_model(ensemble: Ensemble) -> EnsembleModel:
+    """What reads by the encoder or by a belief, as the configuration says."""
+    config = ensemble.config
+    if isinstance(config, ContextEnsembleConfig) and config.reading == "belief":
+        return BelievingModel(ensemble, config.temper)
+    return EnsembleModel(ensemble)
 
 
 def save_ensemble(ensemble: Ensemble, config: Config, spaces: Spaces, folder: Path) -> None:
@@ -174,6 +191,7 @@ def load_ensemble(
         config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
         ensemble = Ensemble(saved, config)
         ensemble.backward_members = None
+        ensemble.register_buffer("task_codes", torch.zeros_like(state["networks"]["task_codes"]))
         ensemble.load_state_dict(state["networks"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         problem = " ".join(str(error).split())

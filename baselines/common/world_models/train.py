@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,10 +13,13 @@ from torch.nn import functional
 from metabench import TrainingData, TrainingRun
 
 from ..optimisation import cosine_factor, descend
-from .batches import Batch, Batches, draw_held_out
+from .batches import Batch, Batches, draw_held_out, find_most_windows
 from .config import ContextEnsembleConfig
 from .ensemble import Ensemble
 from .networks import MemberNetworks, Said
+
+CODE_WINDOWS = 64
+"""Windows of each training task that its code is the mean of, for beliefs."""
 
 
 def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> None:
@@ -48,6 +52,10 @@ def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> 
     judge.restore()
     run.summary["model_held_out_error"] = float(judge.errors.mean())
     ensemble.eval()
+    ensemble.get_buffer("missed").copy_(_measure_missed(ensemble, held_out))
+    if ensemble.code_dim:
+        codes = _encode_tasks(ensemble, batches, fitting.num_tasks, run)
+        ensemble.register_buffer("task_codes", codes)
 
 
 def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
@@ -71,7 +79,11 @@ def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
         said = ensemble.ask(ensemble.members, state, actions, codes)
         target = ensemble.scales.scale_outcome(state, after, rewards[..., 0])
         total = there.sum((1, 2)).clamp(min=1.0)
-        likelihood = likelihood + (measure_surprise(said, target) * there[..., 0]).sum(1) / total
+        likelihood = (
+            likelihood
+            + (measure_surprise(said, target, config.variance_weight) * there[..., 0]).sum(1)
+            / total
+        )
         crossed = functional.binary_cross_entropy_with_logits(
             said.end, ends[..., 0], reduction="none"
         )
@@ -88,10 +100,15 @@ def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
     return loss
 
 
-def measure_surprise(said: Said, target: Tensor) -> Tensor:
-    """`(members, B)` negative log-likelihoods of `(members, B, outputs)`, a mean over outputs, without constants."""
+def measure_surprise(said: Said, target: Tensor, variance_weight: float) -> Tensor:
+    """`(members, B)` negative log-likelihoods of `(members, B, outputs)`, a mean over outputs, without constants.
+
+    Each is weighed by its variance to the power `variance_weight`: else outputs that are known exactly have gradients
+    ten thousand times those of the others, which then are never learned.
+    """
     error = (said.mean - target).square() * (-said.log_variance).exp()
-    return (error + said.log_variance).mean(-1)
+    weight = (variance_weight * said.log_variance.detach()).exp()
+    return ((error + said.log_variance) * weight).mean(-1)
 
 
 def _compute_backward_loss(
@@ -105,7 +122,7 @@ def _compute_backward_loss(
     said = ensemble.ask(members, after, actions, codes)
     scales = ensemble.scales
     target = (before - after + scales.get_buffer("change_mean")) / scales.get_buffer("change")
-    surprise = measure_surprise(said, target).mean(1).sum()
+    surprise = measure_surprise(said, target, ensemble.config.variance_weight).mean(1).sum()
     return surprise + ensemble.config.bound_penalty * members.measure_bounds()
 
 
@@ -119,8 +136,33 @@ def _spread_codes(ensemble: Ensemble, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
+def _measure_missed(ensemble: Ensemble, held_out: Batch) -> Tensor:
+    """`(S + 1,)` mean squared errors of the elites' mean, in units of the scales."""
+    means, target = _predict(ensemble, held_out)
+    return (means[ensemble.get_buffer("elites")].mean(0) - target).square().mean(0)
+
+
+@torch.no_grad()
+def _encode_tasks(ensemble: Ensemble, batches: Batches, tasks: int, run: TrainingRun) -> Tensor:
+    """`(tasks, code_dim)` codes of the training tasks, of many windows each."""
+    count, generator = find_most_windows(ensemble.config), run.generator("task-codes")
+    windows, every = np.full(tasks, count), np.arange(tasks)
+    codes = [
+        ensemble.encode(*batches.draw_contexts(generator, every, windows))
+        for _ in range(-(-CODE_WINDOWS // count))
+    ]
+    return torch.stack(codes).mean(0)
+
+
 def measure_errors(ensemble: Ensemble, batch: Batch) -> Tensor:
     """`(members,)` mean squared errors of one step, in units of the scales; all are asked about the same batch."""
+    means, target = _predict(ensemble, batch)
+    return (means - target).square().mean((1, 2))
+
+
+@torch.no_grad()
+def _predict(ensemble: Ensemble, batch: Batch) -> tuple[Tensor, Tensor]:
+    """`(members, B, S + 1)` means, and `(B, S + 1)` what they should be, of a batch that all members share."""
     count = ensemble.config.members
     before, actions, after = (
         column[..., 0, :].flatten(1, 2).expand(count, -1, -1)
@@ -129,8 +171,7 @@ def measure_errors(ensemble: Ensemble, batch: Batch) -> Tensor:
     codes = _spread_codes(ensemble, batch).expand(count, -1, -1)
     rewards = batch.rewards[..., 0].flatten(1).expand(count, -1)
     said = ensemble.ask(ensemble.members, before, actions, codes)
-    target = ensemble.scales.scale_outcome(before, after, rewards)
-    return (said.mean - target).square().mean((1, 2))
+    return said.mean, ensemble.scales.scale_outcome(before, after, rewards)[0]
 
 
 class Judge:

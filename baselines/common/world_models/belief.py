@@ -15,7 +15,7 @@ from metabench import Episode
 
 from ..planning.rows import Transitions
 from .contract import Seen
-from .ensemble import Branches, Ensemble, EnsembleModel
+from .ensemble import Ensemble, EnsembleModel
 
 MOST_ROWS = 256
 """Steps of a support that codes are judged by; of more, every n-th, each for as many."""
@@ -108,16 +108,10 @@ class BelievingModel(EnsembleModel):
         """`(L, C)` probabilities."""
         return torch.softmax(memory.evidence * self._temper, -1)
 
-    def find_codes(self, memory: Belief) -> Tensor:
-        """`(L, code_dim)` expected codes."""
-        return (self.weigh(memory)[..., None] * memory.codes).sum(1)
-
-    def imagine_from(
-        self, memory: Belief, observations: Tensor, draws: Tensor | None = None
-    ) -> Branches:
-        """All elites begin where the lanes are, and are told the expected code, or the one that is drawn."""
+    def find_codes(self, memory: Belief, draws: Tensor | None = None) -> Tensor:
+        """Expected codes, or those that are drawn."""
         if draws is None:
-            return self.branch_from(observations, self.find_codes(memory))
+            return (self.weigh(memory)[..., None] * memory.codes).sum(1)
         chosen = (self.weigh(memory).cumsum(-1) < draws[:, None]).sum(-1)
         chosen = chosen.clamp(max=memory.codes.shape[1] - 1)
-        return self.branch_from(observations, memory.codes[torch.arange(len(chosen)), chosen])
+        return memory.codes[torch.arange(len(chosen)), chosen]

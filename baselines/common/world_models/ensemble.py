@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +109,7 @@ class Branches:
 class EnsembleModel(WorldModel):
     """Elites that each follow their own means: what they are apart is what is not known.
 
-    Codes are means over windows of steps of the support and of the lane's own episode.
+    How the code of a lane's task is found is for those that it is a part of to say.
     """
 
     def __init__(self, ensemble: Ensemble) -> None:
@@ -117,29 +119,6 @@ class EnsembleModel(WorldModel):
         self._elites = ensemble.members.take_members(ensemble.get_buffer("elites"), ensemble.config)
         config = ensemble.config
         self._window = config.window if isinstance(config, ContextEnsembleConfig) else 0
-
-    def begin(self, lanes: int) -> ContextMemory:
-        """Without a step the code is zero."""
-        size, actions = self.ensemble.spaces.observation_dim, self.ensemble.spaces.action_dim
-        return ContextMemory(
-            torch.zeros(lanes, self.ensemble.code_dim),
-            torch.zeros(lanes, 1),
-            torch.zeros(lanes, self._window, 2 * size + actions + 1),
-            torch.zeros(lanes, self._window, dtype=torch.bool),
-        )
-
-    @torch.no_grad()
-    def read_support(
-        self, memory: ContextMemory, lanes: Tensor, episodes: Sequence[Episode]
-    ) -> ContextMemory:
-        """Add the codes of all windows of the episodes, cut one after another."""
-        if not self._window or not sum(map(len, episodes)):
-            return memory
-        code, whole = self._sum_codes(episodes)
-        total, weight = memory.total.clone(), memory.weight.clone()
-        total[lanes] += code
-        weight[lanes] += whole
-        return replace(memory, total=total, weight=weight)
 
     def _sum_codes(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
         """The sum `(code_dim,)` of codes of all windows by their weights, and the sum `(1,)` of these."""
@@ -163,53 +142,18 @@ class EnsembleModel(WorldModel):
         steps = torch.cat([steps.new_zeros(missing, steps.shape[1]), steps])
         return steps.view(-1, self._window, steps.shape[1]), flags.view(-1, self._window)
 
-    @torch.no_grad()
-    def take_in(self, memory: ContextMemory, seen: Seen) -> ContextMemory:
-        """Put the step into the open window; a full one becomes a code of its own."""
-        if not self._window:
-            return memory
-        assert self.ensemble.encoder is not None
-        full = memory.there.all(1, keepdim=True)
-        codes = self.ensemble.encoder(memory.steps, memory.there)
-        closing = full & seen.there[:, None]
-        total = memory.total + torch.where(closing, codes, 0.0)
-        weight = memory.weight + closing
-        kept_steps = torch.where(closing[..., None], 0.0, memory.steps)
-        kept_there = memory.there & ~closing
-        fresh = self.ensemble.describe_steps(seen)[:, None]
-        steps = torch.cat([kept_steps[:, 1:], fresh], 1)
-        there = torch.cat([kept_there[:, 1:], seen.there[:, None]], 1)
-        mine = seen.there[:, None]
-        return ContextMemory(
-            total,
-            weight,
-            torch.where(mine[..., None], steps, memory.steps),
-            torch.where(mine, there, memory.there),
-        )
-
-    @torch.no_grad()
-    def find_codes(self, memory: ContextMemory) -> Tensor:
-        """`(L, code_dim)` codes of what is known."""
-        if not self._window:
-            return memory.total
-        assert self.ensemble.encoder is not None
-        weight = memory.there.to(memory.steps.dtype).mean(1, keepdim=True)
-        total = memory.total + self.ensemble.encoder(memory.steps, memory.there) * weight
-        codes: Tensor = total / (memory.weight + weight).clamp(min=1e-6)
-        return codes
+    @abstractmethod
+    def find_codes(self, memory: Any, draws: Tensor | None = None) -> Tensor:
+        """`(L, code_dim)` codes of what is known; `draws` as `imagine_from` has them."""
 
     def imagine_from(
-        self, memory: ContextMemory, observations: Tensor, draws: Tensor | None = None
+        self, memory: Any, observations: Tensor, draws: Tensor | None = None
     ) -> Branches:
-        """All elites begin where the lanes are; nothing is drawn, as one code is all there is."""
-        del draws
-        return self.branch_from(observations, self.find_codes(memory))
-
-    def branch_from(self, observations: Tensor, codes: Tensor) -> Branches:
-        """Where imagination of L lanes begins that know `(L, code_dim)` codes."""
+        """All elites begin where the lanes are."""
         count = self.ensemble.config.elites
         everywhere = observations[None, :, None].expand(-1, -1, count, -1)
-        return Branches(everywhere, torch.zeros_like(everywhere), codes[None])
+        nothing, codes = torch.zeros_like(everywhere), self.find_codes(memory, draws)
+        return Branches(everywhere, nothing, codes[None])
 
     @torch.no_grad()
     def __call__(self, state: Branches, actions: Tensor) -> Outcome:
@@ -245,3 +189,69 @@ class EnsembleModel(WorldModel):
     def parameter_count(self) -> int:
         """Of elites and encoder."""
         return self.ensemble.parameter_count()
+
+
+class EncodingModel(EnsembleModel):
+    """Codes are means over windows of steps of the support and of the lane's own episode, as the encoder reads them.
+
+    Without an encoder there is nothing to read.
+    """
+
+    def begin(self, lanes: int) -> ContextMemory:
+        """Without a step the code is zero."""
+        size, actions = self.ensemble.spaces.observation_dim, self.ensemble.spaces.action_dim
+        return ContextMemory(
+            torch.zeros(lanes, self.ensemble.code_dim),
+            torch.zeros(lanes, 1),
+            torch.zeros(lanes, self._window, 2 * size + actions + 1),
+            torch.zeros(lanes, self._window, dtype=torch.bool),
+        )
+
+    @torch.no_grad()
+    def read_support(
+        self, memory: ContextMemory, lanes: Tensor, episodes: Sequence[Episode]
+    ) -> ContextMemory:
+        """Add the codes of all windows of the episodes, cut one after another."""
+        if not self._window or not sum(map(len, episodes)):
+            return memory
+        code, whole = self._sum_codes(episodes)
+        total, weight = memory.total.clone(), memory.weight.clone()
+        total[lanes] += code
+        weight[lanes] += whole
+        return replace(memory, total=total, weight=weight)
+
+    @torch.no_grad()
+    def take_in(self, memory: ContextMemory, seen: Seen) -> ContextMemory:
+        """Put the step into the open window; a full one becomes a code of its own."""
+        if not self._window:
+            return memory
+        assert self.ensemble.encoder is not None
+        full = memory.there.all(1, keepdim=True)
+        codes = self.ensemble.encoder(memory.steps, memory.there)
+        closing = full & seen.there[:, None]
+        total = memory.total + torch.where(closing, codes, 0.0)
+        weight = memory.weight + closing
+        kept_steps = torch.where(closing[..., None], 0.0, memory.steps)
+        kept_there = memory.there & ~closing
+        fresh = self.ensemble.describe_steps(seen)[:, None]
+        steps = torch.cat([kept_steps[:, 1:], fresh], 1)
+        there = torch.cat([kept_there[:, 1:], seen.there[:, None]], 1)
+        mine = seen.there[:, None]
+        return ContextMemory(
+            total,
+            weight,
+            torch.where(mine[..., None], steps, memory.steps),
+            torch.where(mine, there, memory.there),
+        )
+
+    @torch.no_grad()
+    def find_codes(self, memory: ContextMemory, draws: Tensor | None = None) -> Tensor:
+        """Means of the codes of windows; nothing is drawn, as one code is all there is."""
+        del draws
+        if not self._window:
+            return memory.total
+        assert self.ensemble.encoder is not None
+        weight = memory.there.to(memory.steps.dtype).mean(1, keepdim=True)
+        total = memory.total + self.ensemble.encoder(memory.steps, memory.there) * weight
+        codes: Tensor = total / (memory.weight + weight).clamp(min=1e-6)
+        return codes

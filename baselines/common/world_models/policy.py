@@ -30,7 +30,7 @@ from ..planning.planner import Planner
 from .belief import BelievingModel
 from .config import ContextEnsembleConfig
 from .contract import Seen, WorldModel
-from .ensemble import Ensemble, EnsembleModel
+from .ensemble import EncodingModel, Ensemble, EnsembleModel
 
 FILE = "policy"
 
@@ -160,7 +160,7 @@ def make_model(ensemble: Ensemble) -> EnsembleModel:
     config = ensemble.config
     if isinstance(config, ContextEnsembleConfig) and config.reading == "belief":
         return BelievingModel(ensemble, config.temper)
-    return EnsembleModel(ensemble)
+    return EncodingModel(ensemble)
 
 
 def save_ensemble(ensemble: Ensemble, config: Config, spaces: Spaces, folder: Path) -> None:

@@ -27,6 +27,7 @@ class Batch:
         next_observations: `(members, T, b, h, S)`.
         ends: `(members, T, b, h)` floats: 1 where the task ended the episode.
         there: `(members, T, b, h)` floats: 0 beyond the episode's end.
+        tasks: `(T,)` int64.
         steps: `(T, n, window, features)` of the contexts; n is 0 without an encoder.
         read: `(T, n, window)` bool, which of them count.
     """
@@ -37,6 +38,7 @@ class Batch:
     next_observations: Tensor
     ends: Tensor
     there: Tensor
+    tasks: Tensor
     steps: Tensor
     read: Tensor
 
@@ -98,6 +100,7 @@ class Batches:
             place(rows.next_observations),
             place(rows.terminated).float(),
             place(steps <= last).float(),
+            place(tasks),
             *contexts,
         )
 

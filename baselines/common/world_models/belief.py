@@ -44,7 +44,7 @@ class BelievingModel(EnsembleModel):
 
     def begin(self, lanes: int) -> Belief:
         """Every training task is as likely."""
-        codes = self.ensemble.get_buffer("task_codes")
+        codes = self.ensemble.task_codes
         return Belief(codes.expand(lanes, -1, -1), torch.zeros(lanes, len(codes)))
 
     @torch.no_grad()
@@ -54,7 +54,7 @@ class BelievingModel(EnsembleModel):
         if not episodes:
             return memory
         own = torch.cat([self.encode_episodes([episode]) for episode in episodes])
-        codes = torch.cat([self.ensemble.get_buffer("task_codes"), own])  # (C, code_dim)
+        codes = torch.cat([self.ensemble.task_codes, own])  # (C, code_dim)
         whole = Transitions.from_episodes(episodes, self.ensemble.spaces)
         rows = whole.thin(MOST_ROWS)
         evidence = self._measure(

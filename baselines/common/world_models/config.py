@@ -74,15 +74,28 @@ class ContextEnsembleConfig(EnsembleConfig):
     """An ensemble that is told a code of the task, read from windows of steps (CaDM)."""
 
     code_dim: int = Field(10, ge=1, description="length of the task's code")
+    code_gating: bool = Field(
+        True, description="the first hidden layer is multiplied by a linear function of the code"
+    )
     window: int = Field(10, ge=1, description="steps of a window, which the encoder reads together")
     encoder_widths: tuple[int, ...] = Field(
-        (128, 64), description="units of the encoder's hidden layers"
+        (128, 64), min_length=1, description="units of the encoder's hidden layers"
     )
     context_windows: int = Field(
         8, ge=1, description="most windows of a task that a code is the mean of in training"
     )
     empty_contexts: float = Field(
         0.1, ge=0, lt=1, description="share of contexts without any step, whose code is zero"
+    )
+    learned_codes: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of contexts in whose place a code stands that is learned for the training task itself: the "
+        "encoder learns from these what codes are to say; 0 as published",
+    )
+    code_weight: float = Field(
+        1.0, ge=0, description="of the encoder's squared distance from the learned codes"
     )
     backward_weight: float = Field(
         0.5, ge=0, description="of the loss of the model backward in time; 0: there is none"

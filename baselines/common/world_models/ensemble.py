@@ -30,7 +30,7 @@ class Ensemble(nn.Module):
         context = config if isinstance(config, ContextEnsembleConfig) else None
         self.code_dim = 0 if context is None else context.code_dim
         self.scales = ModelScales(spaces)
-        self.members = MemberNetworks(size + self.code_dim, actions, size + 1, config)
+        self.members = MemberNetworks(size, self.code_dim, actions, size + 1, config)
         self.encoder: WindowEncoder | None = None
         self.backward_members: MemberNetworks | None = None
         if context is not None:
@@ -39,10 +39,14 @@ class Ensemble(nn.Module):
                 features, context.window, context.encoder_widths, context.code_dim
             )
             if context.backward_weight:
-                self.backward_members = MemberNetworks(size + self.code_dim, actions, size, config)
+                self.backward_members = MemberNetworks(size, self.code_dim, actions, size, config)
         self.register_buffer("elites", torch.arange(config.elites))
         self.register_buffer("missed", torch.zeros(size + 1))
-        self.register_buffer("task_codes", torch.zeros(1, self.code_dim))
+        self.task_codes = nn.Parameter(torch.zeros(1, self.code_dim))
+
+    def set_tasks(self, tasks: int) -> None:
+        """Make room for the codes of so many training tasks."""
+        self.task_codes = nn.Parameter(self.task_codes.new_zeros(tasks, self.code_dim))
 
     def describe_steps(self, seen: Seen | Transitions) -> Tensor:
         """`(..., features)` of steps, as the encoder reads them."""
@@ -62,7 +66,7 @@ class Ensemble(nn.Module):
         self, members: MemberNetworks, observations: Tensor, actions: Tensor, codes: Tensor
     ) -> Said:
         """What members say of `(members, B, ...)`, codes `(members, B, code_dim)`."""
-        said: Said = members(torch.cat([self.scales.scale(observations), codes], 2), actions)
+        said: Said = members(self.scales.scale(observations), codes, actions)
         return said
 
     def parameter_count(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..actor_critic.networks import TwinLinear
-from .config import EnsembleConfig
+from .config import ContextEnsembleConfig, EnsembleConfig
 
 LOG_VARIANCES = (-10.0, 0.5)
 """Where the learned bounds of log-variances begin, of outputs of size 1."""
@@ -38,28 +38,35 @@ class Said:
 class MemberNetworks(nn.Module):
     """Gaussian MLPs of equal sizes, whose log-variances have learned soft bounds."""
 
-    def __init__(self, inputs: int, actions: int, outputs: int, config: EnsembleConfig) -> None:
-        """Make the layers; `inputs` counts all inputs but for the action's."""
+    def __init__(
+        self, inputs: int, codes: int, actions: int, outputs: int, config: EnsembleConfig
+    ) -> None:
+        """Make the layers for inputs, a code of the task and an action."""
         super().__init__()
-        sizes = [inputs + actions, *[config.width] * config.depth, 2 * outputs + 1]
+        sizes = [inputs + codes + actions, *[config.width] * config.depth, 2 * outputs + 1]
         self.layers = nn.ModuleList(
             TwinLinear(config.members, before, after) for before, after in itertools.pairwise(sizes)
         )
-        self.gate = (
-            TwinLinear(config.members, actions, config.width) if config.action_gating else None
-        )
+        by_code = isinstance(config, ContextEnsembleConfig) and config.code_gating
+        first = inputs if by_code else inputs + codes
+        last = first + (codes if by_code else 0) + (actions if config.action_gating else 0)
+        self._gated = slice(first, last)
+        self.gate = TwinLinear(config.members, last - first, config.width) if last > first else None
         self.least = nn.Parameter(torch.full((outputs,), LOG_VARIANCES[0]))
         self.largest = nn.Parameter(torch.full((outputs,), LOG_VARIANCES[1]))
-        self.sizes = inputs, actions, outputs
+        self.sizes = inputs, codes, actions, outputs
 
-    def forward(self, inputs: Tensor, actions: Tensor) -> Said:
-        """Of `(members, B, inputs)` and `(members, B, actions)`."""
-        hidden = torch.cat([inputs, actions], 2)
+    def forward(self, inputs: Tensor, codes: Tensor, actions: Tensor) -> Said:
+        """Of `(members, B, ...)` inputs, codes and actions."""
+        hidden = torch.cat([inputs, codes, actions], 2)
+        gate = 1.0
+        if self.gate is not None:  # it is as wide as what it reads: codes, actions, or both
+            gate = 1.0 + self.gate(hidden[..., self._gated])
         for number, layer in enumerate(self.layers[:-1]):
             hidden = functional.silu(layer(hidden))
-            if self.gate is not None and number == 0:
-                hidden = hidden * (1.0 + self.gate(actions))
-        outputs = self.sizes[2]
+            if number == 0:
+                hidden = hidden * gate
+        outputs = self.sizes[3]
         mean, spread, end = self.layers[-1](hidden).split([outputs, outputs, 1], 2)
         spread = self.largest - functional.softplus(self.largest - spread)
         spread = self.least + functional.softplus(spread - self.least)
@@ -97,21 +104,25 @@ class MemberNetworks(nn.Module):
 
 
 class WindowEncoder(nn.Module):
-    """A code from each window of steps."""
+    """A code from each window of steps.
+
+    Its first layer is of products: which way an action turns is a product of the action and what it led to.
+    """
 
     def __init__(self, features: int, window: int, widths: tuple[int, ...], code_dim: int) -> None:
         """Make the layers; `features` counts those of a step."""
         super().__init__()
-        sizes = [window * (features + 1), *widths, code_dim]
+        self.first = nn.Linear(window * (features + 1), 2 * widths[0])
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(sizes):
+        for before, after in itertools.pairwise([*widths, code_dim]):
             layers += [nn.Linear(before, after), nn.SiLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, steps: Tensor, there: Tensor) -> Tensor:
         """`(..., code_dim)` of `(..., window, features)` steps, which count where `(..., window)` is true."""
         flags = there.to(steps.dtype)[..., None]
-        codes: Tensor = self.layers(torch.cat([steps * flags, flags], -1).flatten(-2))
+        hidden, gate = self.first(torch.cat([steps * flags, flags], -1).flatten(-2)).chunk(2, -1)
+        codes: Tensor = self.layers(functional.silu(hidden) * gate)
         return codes
 
 

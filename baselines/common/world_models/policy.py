@@ -191,7 +191,7 @@ def load_ensemble(
         config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
         ensemble = Ensemble(saved, config)
         ensemble.backward_members = None
-        ensemble.register_buffer("task_codes", torch.zeros_like(state["networks"]["task_codes"]))
+        ensemble.set_tasks(len(state["networks"]["task_codes"]))
         ensemble.load_state_dict(state["networks"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         problem = " ".join(str(error).split())

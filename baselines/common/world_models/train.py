@@ -30,6 +30,7 @@ def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> 
     config = ensemble.config
     fitting = data.fitting.to(run.device)
     ensemble.scales.fit(data.fitting, config.reach)
+    ensemble.set_tasks(fitting.num_tasks)
     ensemble.to(run.device)
     batches = Batches(ensemble, fitting, run.generator("bootstrap"))
     held_out = draw_held_out(ensemble, data.validation.to(run.device), run)
@@ -53,16 +54,17 @@ def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> 
     run.summary["model_held_out_error"] = float(judge.errors.mean())
     ensemble.eval()
     ensemble.get_buffer("missed").copy_(_measure_missed(ensemble, held_out))
-    if ensemble.code_dim:
+    if isinstance(config, ContextEnsembleConfig) and not config.learned_codes:
         codes = _encode_tasks(ensemble, batches, fitting.num_tasks, run)
-        ensemble.register_buffer("task_codes", codes)
+        ensemble.task_codes.data.copy_(codes)
 
 
 def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
     """Negative log-likelihoods of changes and rewards, of ends, and of what was before; summed over the members."""
     config = ensemble.config
     members, tasks, each, ahead, size = batch.observations.shape
-    codes = _spread_codes(ensemble, batch)
+    spread, missed = _find_codes(ensemble, batch)
+    codes = _spread_codes(batch, spread)
     state = batch.observations[..., 0, :].reshape(members, -1, size)
     likelihood, ended = torch.zeros(()), torch.zeros(())
     for step in range(ahead):
@@ -91,7 +93,7 @@ def compute_loss(ensemble: Ensemble, batch: Batch) -> Tensor:
         if ahead > 1:
             state, _ = ensemble.scales.reach_outcome(state, said.mean)
     loss = (likelihood + ended).sum() / ahead
-    loss = loss + config.bound_penalty * ensemble.members.measure_bounds()
+    loss = loss + config.bound_penalty * ensemble.members.measure_bounds() + missed
     if ensemble.backward_members is not None:
         assert isinstance(config, ContextEnsembleConfig)
         loss = loss + config.backward_weight * _compute_backward_loss(
@@ -126,12 +128,29 @@ def _compute_backward_loss(
     return surprise + ensemble.config.bound_penalty * members.measure_bounds()
 
 
-def _spread_codes(ensemble: Ensemble, batch: Batch) -> Tensor:
-    """`(members, T * b, code_dim)` codes of the batch's contexts, for all members of the ensemble."""
-    members, tasks, each = batch.observations.shape[:3]
-    if not ensemble.code_dim:
-        return batch.observations.new_zeros(members, tasks * each, 0)
-    codes = ensemble.encode(batch.steps, batch.read)  # (T, code_dim)
+def _find_codes(ensemble: Ensemble, batch: Batch) -> tuple[Tensor, Tensor]:
+    """`(T, code_dim)` codes of the batch's contexts or of its tasks, and how far the encoder is off these, weighed.
+
+    Which way an action turns a task is a product of three things, and the gradient of a product of small numbers is
+    smaller still. Codes that are learned without an encoder find it soon, and the encoder then has something to tell.
+    """
+    config = ensemble.config
+    if not isinstance(config, ContextEnsembleConfig):
+        return batch.observations.new_zeros(len(batch.tasks), 0), torch.zeros(())
+    codes = ensemble.encode(batch.steps, batch.read)
+    if not config.learned_codes:
+        return codes, torch.zeros(())
+    learned = ensemble.task_codes[batch.tasks]
+    known = batch.read.any(2).any(1)
+    off = (codes - learned.detach()).square().sum(1)
+    missed = (off * known).sum() / known.sum().clamp(min=1)
+    replaced = torch.rand(len(codes), 1, device=codes.device) < config.learned_codes
+    return torch.where(replaced & known[:, None], learned, codes), config.code_weight * missed
+
+
+def _spread_codes(batch: Batch, codes: Tensor) -> Tensor:
+    """`(members, T * b, code_dim)` of `(T, code_dim)` codes, for all members of the ensemble."""
+    members, _, each = batch.observations.shape[:3]
     return codes[None, :, None].expand(members, -1, each, -1).flatten(1, 2)
 
 
@@ -168,7 +187,12 @@ def _predict(ensemble: Ensemble, batch: Batch) -> tuple[Tensor, Tensor]:
         column[..., 0, :].flatten(1, 2).expand(count, -1, -1)
         for column in (batch.observations, batch.actions, batch.next_observations)
     )
-    codes = _spread_codes(ensemble, batch).expand(count, -1, -1)
+    found = (
+        ensemble.encode(batch.steps, batch.read)
+        if ensemble.code_dim
+        else batch.observations.new_zeros(len(batch.tasks), 0)
+    )
+    codes = _spread_codes(batch, found).expand(count, -1, -1)
     rewards = batch.rewards[..., 0].flatten(1).expand(count, -1)
     said = ensemble.ask(ensemble.members, before, actions, codes)
     return said.mean, ensemble.scales.scale_outcome(before, after, rewards)[0]
@@ -222,5 +246,5 @@ def _group_parameters(ensemble: Ensemble) -> list[dict[str, object]]:
     if ensemble.backward_members is not None:
         groups += ensemble.backward_members.group_decays(decay)
     if ensemble.encoder is not None:
-        groups.append({"params": list(ensemble.encoder.parameters())})
+        groups.append({"params": [*ensemble.encoder.parameters(), ensemble.task_codes]})
     return groups

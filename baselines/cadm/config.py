@@ -15,7 +15,13 @@ class CadmConfig(ContextEnsembleConfig, EliteSearchConfig):
     """Ensemble with a context, and planner."""
 
 
-PUBLISHED: Mapping[str, Any] = {"encoder_widths": (256, 128, 64), "samples": 200}
+PUBLISHED: Mapping[str, Any] = {
+    "encoder_widths": (256, 128, 64),
+    "code_gating": False,
+    "learned_codes": 0.0,
+    "reading": "encoder",
+    "samples": 200,
+}
 """What CaDM's code has beside PETS's sizes."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
@@ -33,6 +39,9 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     **PETS_VARIANTS,
+    "encoder": {"reading": "encoder"},
+    "no_learned_codes": {"learned_codes": 0.0},
+    "no_code_gating": {"code_gating": False},
     "no_backward": {"backward_weight": 0.0},
 }
 """Ablations."""

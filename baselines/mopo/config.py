@@ -70,6 +70,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "depth": 4,
         "learning_rate_decay": False,
         "variance_weight": 0.0,
+        "patience": 5,
         "updates": 50_000,
         "actor_width": 256,
         "actor_learning_rate": 3e-4,

@@ -19,6 +19,8 @@ PUBLISHED: Mapping[str, Any] = {
     "width": 200,
     "depth": 4,
     "learning_rate_decay": False,
+    "variance_weight": 0.0,
+    "patience": 5,
     "samples": 500,
     "horizon": 30,
     "iterations": 5,

@@ -55,8 +55,10 @@ class PlannerConfig(SearchConfig):
 
 
 class EliteSearchConfig(SearchConfig):
-    """The same search by the cross-entropy method."""
+    """The same search by the cross-entropy method, 1,536 queries of the model."""
 
+    horizon: int = Field(default=24, ge=1, description="steps of each")
+    iterations: int = Field(default=2, ge=1, description="rounds of drawing and averaging")
     search_elites: int = Field(
         default=8,
         ge=0,

@@ -50,7 +50,7 @@ class EnsembleConfig(Config):
     )
     judged_every: int = Field(250, ge=1, description="updates between two judgements")
     patience: int = Field(
-        5, ge=1, description="judgements without an improvement after which training stops"
+        10, ge=1, description="judgements without an improvement after which training stops"
     )
     improvement: float = Field(
         0.01, ge=0, lt=1, description="share of the error that counts as an improvement"

@@ -18,6 +18,9 @@ from .contract import Outcome, Seen, WorldModel
 from .networks import MemberNetworks, Said, WindowEncoder, average_codes
 from .scales import ModelScales
 
+FIRST_CODES = 0.5
+"""Deviation of the learned codes before training."""
+
 
 class Ensemble(nn.Module):
     """All that is trained and saved: scales, members, the encoder, and who the elites are."""
@@ -45,8 +48,9 @@ class Ensemble(nn.Module):
         self.task_codes = nn.Parameter(torch.zeros(1, self.code_dim))
 
     def set_tasks(self, tasks: int) -> None:
-        """Make room for the codes of so many training tasks."""
-        self.task_codes = nn.Parameter(self.task_codes.new_zeros(tasks, self.code_dim))
+        """Draw codes of so many training tasks, to begin with: of codes that are all alike nothing would be learned."""
+        codes = torch.randn(tasks, self.code_dim) * FIRST_CODES
+        self.task_codes = nn.Parameter(codes.to(self.task_codes.device))
 
     def describe_steps(self, seen: Seen | Transitions) -> Tensor:
         """`(..., features)` of steps, as the encoder reads them."""

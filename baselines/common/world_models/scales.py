@@ -52,9 +52,9 @@ class ModelScales(nn.Module):
         self.get_buffer("ends").fill_(float(data.terminated.any()))
 
     def scale(self, observations: Tensor) -> Tensor:
-        """As the networks read observations."""
+        """As the networks read observations; what is no number is read as the mean."""
         scaled = (observations - self.get_buffer("mean")) / self.get_buffer("spread")
-        return scaled.clamp(-FURTHEST, FURTHEST)
+        return scaled.nan_to_num(nan=0.0).clamp(-FURTHEST, FURTHEST)
 
     def scale_outcome(self, before: Tensor, after: Tensor, rewards: Tensor) -> Tensor:
         """`(..., S + 1)`: change and reward, of mean 0 and deviation 1."""

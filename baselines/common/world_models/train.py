@@ -30,6 +30,7 @@ def train_ensemble(ensemble: Ensemble, data: TrainingData, run: TrainingRun) -> 
     config = ensemble.config
     fitting = data.fitting.to(run.device)
     ensemble.scales.fit(data.fitting, config.reach)
+    run.torch_seed("task-codes")
     ensemble.set_tasks(fitting.num_tasks)
     ensemble.to(run.device)
     batches = Batches(ensemble, fitting, run.generator("bootstrap"))

@@ -97,10 +97,11 @@ class BelievingModel(EnsembleModel):
         said = self.ensemble.ask(
             self._elites, rows, acted, codes.flatten(0, 1).expand(elites, -1, -1)
         )
-        variance = said.log_variance.exp().mean(0) + said.mean.var(0, correction=0)
+        middle = said.mean.mean(0)
+        variance = said.log_variance.exp().mean(0) + (said.mean - middle).square().mean(0)
         variance = (variance + self.ensemble.get_buffer("missed")).view(len(before), count, -1)
         outcome = self.scales.scale_outcome(before, after, rewards)[:, None]
-        error = (said.mean.mean(0).view_as(variance) - outcome).square()
+        error = (middle.view_as(variance) - outcome).square()
         likelihood = -0.5 * (error / variance + variance.log())
         return likelihood[..., :-1].mean(-1) + likelihood[..., -1]
 

@@ -180,18 +180,19 @@ class EnsembleModel(WorldModel):
         shape = (groups, branches, elites)
         after = after.transpose(0, 1).reshape(*shape, size)
         variance = state.variance + noise[..., :size].transpose(0, 1).reshape(*shape, size)
-        spread = after.var(2, correction=0)
+        # Written out: torch's own variance over so few is ten times slower.
+        middle, earned = after.mean(2), rewards.mean(0)
+        spread = (after - middle[:, :, None]).square().mean(2)
         ends = said.end.sigmoid().mean(0) * self.scales.get_buffer("ends")
-        reward_variance = noise[..., size].mean(0) + rewards.var(0, correction=0)
-        apart = said.mean.var(0, correction=0).mean(-1).sqrt()  # (B,)
+        reward_variance = noise[..., size].mean(0) + (rewards - earned).square().mean(0)
         return Outcome(
-            next_observations=after.mean(2),
+            next_observations=middle,
             deviations=(variance.mean(2) + spread).sqrt(),
-            rewards=rewards.mean(0).view(groups, branches),
+            rewards=earned.view(groups, branches),
             reward_deviations=reward_variance.sqrt().view(groups, branches),
             ends=ends.view(groups, branches),
             state=Branches(after, variance, state.codes),
-            disagreement=apart.view(groups, branches),
+            disagreement=(spread / units[:size].square()).mean(-1).sqrt(),
         )
 
     def parameter_count(self) -> int:

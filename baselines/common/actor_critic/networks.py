@@ -109,7 +109,7 @@ class ActorCritic(nn.Module):
         backbone, width, depth = config.backbone, config.actor_width, config.actor_depth
         if spaces.discrete and backbone in ("td3bc", "brac"):
             raise MethodError(
-                f"backbone={backbone} takes continuous actions; expected iql, sac or bc"
+                f"backbone={backbone} takes continuous actions; expected iql or bc"
             )
         self.actor = Actor(
             inputs,

@@ -108,9 +108,7 @@ class ActorCritic(nn.Module):
         super().__init__()
         backbone, width, depth = config.backbone, config.actor_width, config.actor_depth
         if spaces.discrete and backbone in ("td3bc", "brac"):
-            raise MethodError(
-                f"backbone={backbone} takes continuous actions; expected iql or bc"
-            )
+            raise MethodError(f"backbone={backbone} takes continuous actions; expected iql or bc")
         self.actor = Actor(
             inputs,
             spaces,

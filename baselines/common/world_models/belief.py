@@ -20,6 +20,9 @@ from .ensemble import Ensemble, EnsembleModel
 MOST_ROWS = 256
 """Steps of a support that codes are judged by; of more, every n-th, each for as many."""
 
+ROWS_AT_ONCE = 2**14
+"""Pairs of a step and a code that are judged together: that bounds memory."""
+
 
 @dataclass(frozen=True)
 class Belief:
@@ -91,6 +94,16 @@ class BelievingModel(EnsembleModel):
         The variance is what the elites say, what they are apart, and what the ensemble misses of held-out tasks. A
         change counts as one outcome however many coordinates it has, and a reward as one.
         """
+        size = max(1, ROWS_AT_ONCE // codes.shape[1])
+        parts = zip(
+            *(torch.split(each, size) for each in (before, actions, rewards, after, codes)),
+            strict=True,
+        )
+        return torch.cat([self._measure_part(*part) for part in parts])
+
+    def _measure_part(
+        self, before: Tensor, actions: Tensor, rewards: Tensor, after: Tensor, codes: Tensor
+    ) -> Tensor:
         count, elites = codes.shape[1], self.ensemble.config.elites
         rows = before.repeat_interleave(count, 0).expand(elites, -1, -1)
         acted = actions.repeat_interleave(count, 0).expand(elites, -1, -1)

@@ -51,7 +51,7 @@ class Outcome(Answers):
 
     Attributes:
         state: what the model is asked about next.
-        disagreement: `(G, M)` how far the model's own parts are apart, in units of one step's changes; 0 if it has none.
+        disagreement: `(G, M)` how far the model's own parts are apart, in units of one step's changes; 0 without any.
     """
 
     state: State

@@ -44,7 +44,7 @@ class EnsembleConfig(Config):
     )
     batch: int = Field(256, ge=1, description="transitions an update and member")
     tasks_per_update: int = Field(16, ge=1, description="tasks that they are of")
-    updates: int = Field(6_000, ge=1, description="most updates")
+    updates: int = Field(5_000, ge=1, description="most updates")
     held_out: int = Field(
         1_000, ge=1, description="held-out transitions that members are judged by"
     )

@@ -95,7 +95,7 @@ class ContextEnsembleConfig(EnsembleConfig):
         "encoder learns from these what codes are to say; 0 as published",
     )
     code_weight: float = Field(
-        1.0, ge=0, description="of the encoder's squared distance from the learned codes"
+        0.1, ge=0, description="of the encoder's squared distance from the learned codes"
     )
     backward_weight: float = Field(
         0.5, ge=0, description="of the loss of the model backward in time; 0: there is none"

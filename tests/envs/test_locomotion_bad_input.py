@@ -110,7 +110,7 @@ values = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.data())
 def test_any_parameters_are_a_task_or_one_line(data: st.DataObject) -> None:
     """Whatever passes can be simulated; whatever does not is a `ValueError` of one line."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from metabench import Config
 
-Backbone = Literal["iql", "td3bc", "brac", "bc"]
+Backbone = Literal["iql", "td3bc", "brac", "sac", "bc"]
 
 
 class ImplicitQConfig(Config):
@@ -17,7 +17,8 @@ class ImplicitQConfig(Config):
     backbone: Backbone = Field(
         "iql",
         description="how values are learned without leaving the data: implicit Q-learning, TD3+BC, behaviour-"
-        "regularised SAC with a dual divergence (as FOCAL and CSRO publish), or not at all (bc, the control)",
+        "regularised SAC with a dual divergence (as FOCAL and CSRO publish), or not at all (bc, the control); sac, "
+        "which nothing holds to the data, is for transitions that its own actions led to",
     )
     actor_width: int = Field(
         128, ge=1, description="units of each hidden layer of actor and critics"

@@ -25,6 +25,7 @@ from .losses import (
     weighted_imitation_loss,
 )
 from .networks import ActorCritic
+from .soft_losses import soft_actor_loss, soft_critic_loss, temperature_loss
 
 _DIVERGENCE_RATE = 1e-4
 
@@ -39,10 +40,16 @@ class Learner:
         rate = config.actor_learning_rate
         self._optimizers = {"actor": _make_optimizer(rate, networks.actor)}
         if config.backbone != "bc":
-            valued = [networks.critic, *([networks.value] if config.backbone != "td3bc" else [])]
+            valued = [
+                networks.critic,
+                *([networks.value] if config.backbone in ("iql", "brac") else []),
+            ]
             self._optimizers["critic"] = _make_optimizer(rate, *valued)
         if config.backbone == "brac":
             self._optimizers["divergence"] = _make_optimizer(_DIVERGENCE_RATE, networks.divergence)
+        if config.backbone == "sac":
+            temperature = [networks.log_temperature]
+            self._optimizers["temperature"] = torch.optim.Adam(temperature, lr=rate, fused=True)
 
     def update(self, batch: Transitions, update: int, rate: float = 1.0) -> Info:
         """One step down every loss of the backbone; returns what to log.
@@ -72,6 +79,14 @@ class Learner:
             actor_loss, more = anchored_actor_loss(networks, batch, config)
             self._step(("actor",), actor_loss, rate)
             info |= more
+        elif config.backbone == "sac":
+            critic_loss, info = soft_critic_loss(networks, batch, config)
+            self._step(("critic",), critic_loss, rate)
+            actor_loss, entropy, more = soft_actor_loss(networks, batch)
+            self._step(("actor",), actor_loss, rate)
+            loss, last = temperature_loss(networks, entropy)
+            self._step(("temperature",), loss, rate)
+            info |= more | last
         else:
             info = self._update_regularised(batch, rate)
         networks.move_targets(config.target_rate)

@@ -65,8 +65,8 @@ class Actor(nn.Module):
         super().__init__()
         self.discrete = spaces.discrete
         self.stochastic = stochastic
-        outputs = spaces.action_dim * (2 if stochastic else 1)
-        self.layers = nn.Sequential(*make_layers(inputs, width, depth, outputs))
+        self.outputs = spaces.action_dim * (2 if stochastic else 1)
+        self.layers = nn.Sequential(*make_layers(inputs, width, depth, self.outputs))
 
     def forward(self, state: Tensor) -> Tensor:
         """The action features that are acted, `(B, action_dim)`: tanh of the mean, or logits."""
@@ -109,7 +109,13 @@ class ActorCritic(nn.Module):
         backbone, width, depth = config.backbone, config.actor_width, config.actor_depth
         if spaces.discrete and backbone in ("td3bc", "brac"):
             raise MethodError(f"backbone={backbone} takes continuous actions; expected iql or bc")
-        self.actor = Actor(inputs, spaces, width, depth, stochastic=backbone == "brac")
+        self.actor = Actor(
+            inputs,
+            spaces,
+            width,
+            depth,
+            stochastic=backbone in ("brac", "sac") and not spaces.discrete,
+        )
         if backbone == "bc":
             return
         self.critic = TwinCritic(inputs + spaces.action_dim, width, depth)
@@ -122,6 +128,8 @@ class ActorCritic(nn.Module):
                 *make_layers(inputs + spaces.action_dim, width, depth, 1)
             )
             self.register_buffer("divergence_weight", torch.tensor(config.divergence_weight))
+        if backbone == "sac":
+            self.log_temperature = nn.Parameter(torch.zeros(()))
         if backbone == "td3bc":
             self.target_actor = freeze(copy.deepcopy(self.actor))
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from metabench import Config
 
 
-class PlannerConfig(Config):
-    """How to plan: by default 32 sequences of 16 steps, 512 queries of the model, every 4 steps."""
+class SearchConfig(Config):
+    """How sequences of actions are searched: by default 32 of 16 steps, 512 queries of the model, every 4 steps."""
 
     samples: int = Field(default=32, ge=2, description="sequences of actions an iteration")
     horizon: int = Field(default=16, ge=1, description="steps of each")
@@ -31,6 +31,11 @@ class PlannerConfig(Config):
         ge=0,
         description="reward taken off for each predicted standard deviation of it",
     )
+
+
+class PlannerConfig(SearchConfig):
+    """How to plan in a model that is fitted to a support, or to the episode so far."""
+
     largest_context: int = Field(
         default=384, ge=1, description="most rows of support that are read"
     )
@@ -48,6 +53,24 @@ class PlannerConfig(Config):
         return (
             TUNED.model_copy(update={"steps": self.imagined_steps}) if self.imagined_steps else None
         )
+
+
+class EliteSearchConfig(SearchConfig):
+    """The same search by the cross-entropy method, 1,536 queries of the model."""
+
+    horizon: int = Field(default=24, ge=1, description="steps of each")
+    iterations: int = Field(default=2, ge=1, description="rounds of drawing and averaging")
+    search_elites: int = Field(
+        default=8,
+        ge=0,
+        description="best sequences, whose mean is planned and whose spread is drawn next; 0: all by weight, MPPI",
+    )
+    smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of mean and deviation that an iteration keeps"
+    )
+    least_deviation: float = Field(
+        default=0.05, ge=0, description="elites' spread is taken to be no smaller"
+    )
 
 
 LONG_PLANS = frozenset(
@@ -75,7 +98,7 @@ and 28, ant-dir 16 and 17; but pendulum-param 67 and 56, cartpole-param 61 and 4
 """
 
 
-PresetConfig = TypeVar("PresetConfig", bound=PlannerConfig)
+PresetConfig = TypeVar("PresetConfig", bound=Config)
 
 
 def choose_replanning(

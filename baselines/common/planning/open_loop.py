@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -11,28 +13,29 @@ from .rows import DynamicsModel
 
 
 @torch.no_grad()
-def predict_open_loop(
-    model: DynamicsModel, observations: Tensor, actions: Tensor
-) -> tuple[Tensor, ...]:
+def predict_open_loop(model: DynamicsModel, state: Any, actions: Tensor) -> tuple[Tensor, ...]:
     """Follow given actions in G environments, K lanes in each.
 
     Variances of the single steps are added up: what a step is off by is taken to stay, neither growing nor shrinking.
+    Models that keep a state do so themselves (`Answers.accumulated`).
 
     Args:
         model: of the environments.
-        observations: `(G, K, S)` where each lane is.
+        state: where each lane is: `(G, K, S)` observations, or what a model that keeps a state begins with.
         actions: `(G, K, h, A)` features.
 
     Returns:
         As `Prediction` has them, for `(G, K)` lanes: observations, rewards, ends, and both deviations.
     """
-    state, variance = observations, torch.zeros_like(observations)
+    variance: Tensor | float = 0.0
     steps: list[tuple[Tensor, ...]] = []
     for features in actions.unbind(2):
         seen = model(state, features)
-        state = seen.next_observations
-        variance = variance + seen.deviations.square()
-        steps.append((state, seen.rewards, seen.ends, variance.sqrt(), seen.reward_deviations))
+        state = seen.following
+        own = seen.deviations.square()
+        variance = own if seen.accumulated else variance + own
+        reached, earned, ends = seen.next_observations, seen.rewards, seen.ends
+        steps.append((reached, earned, ends, variance.sqrt(), seen.reward_deviations))
     return tuple(torch.stack(column, 2) for column in zip(*steps, strict=True))
 
 

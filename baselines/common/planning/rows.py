@@ -55,12 +55,25 @@ class Answers:
     reward_deviations: Tensor
     ends: Tensor
 
+    @property
+    def following(self) -> Any:
+        """What the model is asked about next: of a model without a state of its own, the observations reached."""
+        return self.next_observations
+
+    @property
+    def accumulated(self) -> bool:
+        """Whether deviations hold those of the steps before as well."""
+        return False
+
 
 class DynamicsModel(Protocol):
     """A model of G environments that has read its context."""
 
-    def __call__(self, observations: Tensor, actions: Tensor) -> Answers:
-        """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other."""
+    def __call__(self, observations: Any, actions: Tensor, /) -> Answers:
+        """Predict for `(G, M, S)` observations and `(G, M, A)` action features; queries do not touch each other.
+
+        A model that keeps a state (`world_models`) is asked about states in place of observations.
+        """
         ...
 
 
@@ -129,6 +142,30 @@ def join_groups(models: Sequence[Model]) -> Model:
         parts = {name: join_groups([getattr(model, name) for model in models]) for name in names}
         joined = replace(first, **parts)
     return cast("Model", joined)
+
+
+def branch_lanes(state: Model, branches: int) -> Model:
+    """`(G, K * branches, ...)` of `(G, K, ...)`: each of K lanes so many times, one after another.
+
+    States are tensors, or frozen dataclasses of them.
+    """
+    branched: Any = state
+    if isinstance(state, Tensor):
+        spread = state[:, :, None].expand(-1, -1, branches, *state.shape[2:])
+        branched = spread.reshape(state.shape[0], state.shape[1] * branches, *state.shape[2:])
+    elif is_dataclass(state) and not isinstance(state, type):
+        parts = {each.name: getattr(state, each.name) for each in fields(state)}
+        branched = replace(
+            state, **{name: branch_lanes(part, branches) for name, part in parts.items()}
+        )
+    return cast("Model", branched)
+
+
+def count_lanes(state: Any) -> tuple[int, int]:
+    """G and K of a state."""
+    while not isinstance(state, Tensor):
+        state = getattr(state, fields(state)[0].name)
+    return state.shape[0], state.shape[1]
 
 
 class Reader(ABC):

@@ -176,15 +176,9 @@ def _make_policy_table(rows: list[dict[str, Any]]) -> Table:
         title_justify="left",
     )
     for row in rows:
-        size = f"{row['bytes'] / 1000:.0f} kB"
-        table.add_row(
-            f"{row['suite']}-v{row['suite_version']}",
-            row["name"],
-            row["dataset"],
-            row["preset"],
-            str(row["seed"]),
-            size,
-        )
+        suite, size = f"{row['suite']}-v{row['suite_version']}", f"{row['bytes'] / 1000:.0f} kB"
+        rest = [str(row[key]) for key in ("name", "dataset", "preset", "seed")]
+        table.add_row(suite, *rest, size)
     return table
 
 

@@ -131,6 +131,18 @@ def load_method(
             others have, or a value is invalid.
     """
     method, variant = load_method_class(spec)
+    return make_method(method, variant, preset=preset, suite=suite, overrides=overrides or {})
+
+
+def make_method(
+    method: type[Method],
+    variant: str | None,
+    *,
+    preset: str,
+    suite: str,
+    overrides: Mapping[str, Any],
+) -> Method:
+    """What `load_method` makes of the class and the variant that `load_method_class` finds."""
     presets = method.presets(suite)
     check_preset(method.name, preset, presets)
     if not isinstance(presets[preset], method.config_class):
@@ -138,7 +150,7 @@ def load_method(
             f"method {method.name!r}: expected preset {preset!r} to be a {method.config_class.__name__}, found "
             f"{presets[preset]!r:.80}"
         )
-    changes = {**(method.variants[variant] if variant else {}), **(overrides or {})}
+    changes = {**(method.variants[variant] if variant else {}), **overrides}
     configuration = configure(method.name, presets[preset], changes)
     what = f"method {method.name!r}: cannot be made of its configuration alone"
     with call_foreign(lambda error: MethodError(f"{what}: {name_raised(error)}")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from metabench.data.load import read_dataset_identity
 from metabench.data.making.build import DatasetIdentity
@@ -66,6 +67,7 @@ def plan_cells(
             leave_out(spec, error)
     codes = {key: method.code for key, method in methods.items()}
     planned: dict[Cell, PlannedCell] = {}
+    looked_up: dict[tuple[Path, str, tuple[tuple[str, str], ...]], tuple[str, tuple[str, ...]]] = {}
     for suite, dataset, version, tracks, problem in settings:
         for spec, seed in itertools.product(request.methods, map(int, request.seeds)):
             if (suite.name, spec) not in methods:
@@ -77,7 +79,9 @@ def plan_cells(
                     f"method {method.name!r} does not predict, and nobody can act in these tasks: {problem}"
                 ) from problem
             own = _leave_out_predictions(tracks, method)
-            digest, warnings = _look_up_data(suite, dataset, own)
+            if (suite.folder, dataset, own) not in looked_up:
+                looked_up[suite.folder, dataset, own] = _look_up_data(suite, dataset, own)
+            digest, warnings = looked_up[suite.folder, dataset, own]
             if problem is not None:
                 warnings = (*warnings, f"only track {PREDICTION!r} is scored: {problem}")
             cell = Cell(

@@ -162,7 +162,7 @@ def act_after_support(policy: TransitionPolicy) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [ICIQL, SICQL])
+@pytest.mark.parametrize("method", [ICIQL, pytest.param(SICQL, marks=pytest.mark.walk)])
 def test_values_in_context_find_the_arm_that_pays_more_often_than_the_data_do(method):
     data = make_even_bandits()
     fields = {"width": 32, "layers": 1, "heads": 1, "learning_rate": 3e-3, "target_rate": 0.05, "updates": 450}

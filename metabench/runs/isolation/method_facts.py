@@ -20,7 +20,8 @@ from metabench.methods.registry import (
     find_entry_point,
     find_method_sources,
     is_built_in,
-    load_method,
+    load_method_class,
+    make_method,
 )
 from metabench.methods.requirements import NAME
 from metabench.runs.isolation.channel import DESCRIBE
@@ -129,11 +130,13 @@ def find_facts(
     """
     plain = {key: make_plain(value, key) for key, value in overrides.items()}
     if is_built_in(spec):
-        return [
-            read_facts(
-                load_method(spec, preset=preset, suite=suite, overrides=plain), preset, suite
-            )
+        method, variant = load_method_class(spec)  # once: it looks through all that is installed
+        configured = (
+            make_method(method, variant, preset=preset, suite=suite, overrides=plain)
             for suite in suites
+        )
+        return [
+            read_facts(each, preset, suite) for each, suite in zip(configured, suites, strict=True)
         ]
     asked = json.dumps({"preset": preset, "suites": list(suites), "overrides": plain})
     known = _ask_facts_once(spec, asked, limits, confined, _look_beside(_find_own_source(spec)))

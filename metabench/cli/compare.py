@@ -59,7 +59,7 @@ def compare(
         str, typer.Option("--format", "-f", help="table, json, csv, latex or markdown")
     ] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", "--out", "-o", help="a file  [default: print]")
+        Path | None, typer.Option("--output", "--out", "-o", help="a file (default: print)")
     ] = None,
 ) -> None:
     """Compare two methods in every suite where both have records: the difference of scores per seed, with its interval.

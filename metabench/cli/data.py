@@ -28,7 +28,7 @@ SuiteName = Annotated[
 ]
 DatasetNames = Annotated[
     list[str] | None,
-    typer.Option("--dataset", "-d", help="a dataset; may be repeated  [default: all]"),
+    typer.Option("--dataset", "-d", help="a dataset; may be repeated (default: all)"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -177,7 +177,7 @@ def references(
         list[str] | None,
         typer.Option(
             "--behaviour",
-            help="random, expert or blind; may be repeated; --write keeps the others unchanged  [default: all]",
+            help="random, expert or blind; may be repeated; --write keeps the others unchanged (default: all)",
         ),
     ] = None,
     write: Annotated[

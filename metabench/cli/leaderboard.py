@@ -147,7 +147,7 @@ def export(
     track: Annotated[str | None, typer.Option(help="only this track")] = None,
     shots: Annotated[int | None, typer.Option(help="only this number of shots")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "--out", "-o", help="a file  [default: print]")
+        Path | None, typer.Option("--output", "--out", "-o", help="a file (default: print)")
     ] = None,
 ) -> None:
     """Export the aggregates as CSV, JSON, LaTeX or Markdown."""

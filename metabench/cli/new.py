@@ -9,7 +9,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Start a plugin package.")
 
-Folder = Annotated[Path | None, typer.Option(help="where to write it  [default: ./NAME]")]
+Folder = Annotated[Path | None, typer.Option(help="where to write it (default: ./NAME)")]
 
 
 @app.callback()

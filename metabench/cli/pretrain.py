@@ -16,7 +16,7 @@ def pretrain(
     method: Annotated[str, typer.Argument(help="a method that pretrains, such as oswm-plus")],
     preset: Annotated[str, typer.Option(help="budget and size, one of the method's")] = "cpu",
     out: Annotated[
-        Path | None, typer.Option(help="folder for weights and curve  [default: pretrained/METHOD]")
+        Path | None, typer.Option(help="folder for weights and curve (default: pretrained/METHOD)")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the training seed")] = 0,
     set_: Annotated[

@@ -31,7 +31,7 @@ def reproduce(
         str, typer.Argument(help="a paper: oswm, twm, meta-dt; or a method with an experiment")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="folder for the rows  [default: reproduced/PAPER]")
+        Path | None, typer.Option(help="folder for the rows (default: reproduced/PAPER)")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the first seed")] = 0,
     threads: Threads = None,

@@ -73,7 +73,7 @@ def run(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="only these splits: test,test-far; or validation alone, to choose by, never ranked "
+            help="only these splits: test,test-far; or validation alone, to choose a configuration (never ranked) "
             "(default: all that are ranked)"
         ),
     ] = None,

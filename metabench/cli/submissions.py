@@ -16,9 +16,9 @@ def new_card(
     name: Annotated[
         str, typer.Argument(metavar="METHOD", help="the method's name, without variant")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "--out", "--output", "-o", help="the file")
-    ] = Path("card.toml"),
+    output: Annotated[Path, typer.Option("--output", "--out", "-o", help="the file")] = Path(
+        "card.toml"
+    ),
 ) -> None:
     """Write a method card for you to fill in: who made the method, where it is, what it was given."""
     from metabench.leaderboard.method_card import make_card_template
@@ -104,7 +104,7 @@ def verify(
         typer.Option("--isolate/--no-isolate", help="let the policy act in a separate process"),
     ] = True,
 ) -> None:
-    """Re-evaluate records: one line for each comparison; exit status 1 if one differs or has no answer.
+    """Re-evaluate records: one line for each comparison; exit status 1 if one differs or cannot be tested.
 
     With the same machine type, threads and versions as the record, the rows
     must be equal. Otherwise they may differ within the interval of the mean difference.

@@ -31,12 +31,12 @@ def from_minari(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="the suite's name  [default: the namespace of the ids]")
+        str | None, typer.Option(help="the suite's name (default: the namespace of the ids)")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="the folder to write  [default: ./NAME]")] = None,
+    out: Annotated[Path | None, typer.Option(help="the folder to write (default: ./NAME)")] = None,
     horizon: Annotated[
         int | None,
-        typer.Option(min=1, help="longer episodes are cut  [default: the data's time limit]"),
+        typer.Option(min=1, help="longer episodes are cut (default: the data's time limit)"),
     ] = None,
     hide: Annotated[
         list[str] | None,

@@ -25,13 +25,13 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="folder for checkpoints and the learning curve")],
     steps: Annotated[int, typer.Option(min=1, help="environment steps")] = 10_000_000,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of all random numbers")] = 0,
     blind: Annotated[
         bool,
         typer.Option(
             "--blind",
-            help="tell it neither task nor past: what the task is worth is above it; not where it is "
-            "a script",
+            help="train the blind policy instead: it is told neither task nor past. Not for suites "
+            "whose blind policy is a script",
         ),
     ] = False,
     setting: Annotated[

@@ -154,6 +154,7 @@ def test_a_method_is_described(command: object) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.walk
 def test_a_new_method_is_written_and_checked(
     command: object, tmp_path: Path, tiny_copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

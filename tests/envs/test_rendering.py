@@ -74,6 +74,7 @@ def test_rendering_leaves_lanes_and_variables_alone(renders) -> None:
     assert dict(os.environ) == before
 
 
+@pytest.mark.walk
 def test_a_worker_renders_its_lanes_and_says_when_it_cannot(renders, monkeypatch) -> None:
     suite = load_suite("reach")
     tasks = [task.parameters for task in suite.split("test")[:2]]

@@ -78,7 +78,7 @@ def test_a_policy_that_cannot_be_copied_is_told_what_is_expected():
             raise TypeError("it holds a process")
 
     with pytest.raises(
-        MethodError, match=r"'mine': the policy cannot be copied \(TypeError: it holds .*: expected what opens"
+        MethodError, match=r"'mine': the policy cannot be copied \(TypeError: it holds .*: expected a function"
     ):
         evaluate(Uncopyable(), "tiny", "zero-shot", name="mine")
     assert evaluate(kept(Uncopyable()), "tiny", "zero-shot").blocks

@@ -34,12 +34,14 @@ def answer(path: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.walk
 def test_without_the_library(tmp_path: Path) -> None:
     origin = answer(tmp_path)
     if origin != "None":
         pytest.skip("the Hugging Face library is installed here")
 
 
+@pytest.mark.walk
 def test_with_the_library(tmp_path: Path) -> None:
     """A stand-in: a package and its metadata, as an installer leaves them. It must win over the folder."""
     package = tmp_path / "datasets" / "__init__.py"

@@ -172,6 +172,7 @@ def _run_seeds(folder: Path, seeds: tuple[int, ...]) -> None:
     run_cells(cells, Settings(checkpoint_seconds=0.0, patience=60.0))
 
 
+@pytest.mark.walk
 def test_two_runs_of_one_command_share_its_cells(place, expected):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["metabench.runs.executors.local"])

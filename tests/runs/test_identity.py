@@ -54,6 +54,7 @@ def method(place) -> Path:
     return write_method(place / "small.py")
 
 
+@pytest.mark.walk
 def test_two_methods_of_one_name_and_different_code_are_refused_by_name(place, method):
     other = write_method(place / "other.py", EDIT)
     problem = f"methods {method}:Small and {other}:Small have one name, 'small', and different code; give each a name"
@@ -117,7 +118,7 @@ def test_code_that_is_edited_between_plan_and_run_is_not_run(place, method):
     assert not cell.record_path.exists()
 
 
-@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("isolate", [False, pytest.param(True, marks=pytest.mark.walk)])
 def test_a_saved_policy_is_not_scored_by_other_code(place, method, isolate):
     cell = plan(method, place, tracks=["zero-shot"])
     record = execute_cell(cell, SETTINGS, quiet)

@@ -12,7 +12,7 @@ from .killing import METHODS, kill_often
 pytestmark = pytest.mark.slow
 
 
-IN_EVERY_RUN = ("bc", "unicorn")
+IN_EVERY_RUN = ("bc",)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ GOAL = CONTENT["task"][0]["parameters"]["goal"]
         (("task", 2, "split"), "exam", "task.2.split", "'train', 'test' or 'test-far'.*'exam'"),
         (("task", 2, "validation"), True, "validation", "only training tasks"),
         (("task", 1, "validation"), False, "validation", "at least one training task"),
-        (("task", 0, "parameters", "goal"), [0.0, math.nan], "task.0.parameters", "finite"),
+        (("task", 0, "parameters", "goal"), [0.0, math.nan], "task.0.parameters", "between"),
         (("task", 0, "parameters", "goal"), [0.0], "task.0.parameters", "two numbers"),
         (("task", 0, "parameters", "speed"), 1.0, "task.0.parameters", "exactly 'goal'"),
         (("task", 3, "reference"), ..., "task.3.reference", "this key is missing"),

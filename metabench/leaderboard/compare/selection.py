@@ -131,7 +131,9 @@ def choose_groups(
     """The one configuration that is meant in each setting."""
     found = [group for group in groups if group.contender.method == asked.method]
     if not found:
-        raise UnknownNameError("method", asked.method, {group.contender.method for group in groups})
+        raise UnknownNameError(
+            "method with records", asked.method, {group.contender.method for group in groups}
+        )
     if asked.preset is not None:
         presets = {group.contender.preset for group in found}
         found = [group for group in found if group.contender.preset == asked.preset]

@@ -187,7 +187,7 @@ def test_the_newest_version_of_a_method_is_meant(make):
 @pytest.mark.parametrize(
     ("first", "selection", "expected"),
     [
-        ("meta-d", {}, "unknown method 'meta-d'; did you mean 'meta-dt'"),
+        ("meta-d", {}, "unknown method with records 'meta-d'; did you mean 'meta-dt'"),
         ("bc@paper", {}, "unknown preset in the records of bc 'paper'; known: cpu"),
         ("bc#zz", {}, "unknown configuration or code in the records of bc 'zz'"),
         ("bc", {"suites": ("point-robo",)}, "did you mean 'point-robot'"),

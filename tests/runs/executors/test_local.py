@@ -79,7 +79,7 @@ def test_workers_give_the_results_of_one_process(place):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads")
-@pytest.mark.parametrize(("wanted", "expected"), [(None, 3), ("5", 5)])
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 3), pytest.param("5", 5, marks=pytest.mark.walk)])
 def test_simulators_of_workers_share_the_cores(place, monkeypatch, wanted, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(7)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -102,6 +102,7 @@ def test_a_worker_that_dies_fails_its_cell_only(place, monkeypatch):
     assert json.loads(cells[0].failure_path.read_text())["error"] == messages.pop()
 
 
+@pytest.mark.walk
 def test_no_worker_outlives_its_run(place):
     """Not even one whose method never asks whether it should stop."""
     hangs = f"{METHODS.parent}/isolation/hostile_plugin.py:HangsTraining"

@@ -41,7 +41,9 @@ def list_record_paths(folder: Path) -> list[Path]:
     A results folder keeps those of validation tasks in `validation`: they are left out, unless that is `folder`.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected one that holds records")
+        raise DataError(
+            f"{folder}: no such folder; expected one that holds records (the published ones are in a checkout)"
+        )
     files = list_files(folder)
     built = {path.parent for path in files if path.name == BUILT_FILE}
     return [
@@ -107,7 +109,7 @@ def load_leaderboard(path: Path | str) -> Leaderboard:
         return Leaderboard.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json"
+            f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json (the published one is in a checkout)"
         ) from error
     except ValidationError as error:
         raise DataError(

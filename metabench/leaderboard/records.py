@@ -109,7 +109,7 @@ def load_leaderboard(path: Path | str) -> Leaderboard:
         return Leaderboard.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json (the published one is in a checkout)"
+            f"{path}: cannot be read: {error.strerror}; expected a leaderboard.json (a checkout has one)"
         ) from error
     except ValidationError as error:
         raise DataError(

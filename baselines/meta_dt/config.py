@@ -201,7 +201,6 @@ PAPER: Mapping[str, Mapping[str, Any]] = {
         "prompt_warmup": 0.14,
     },
     "hopper-param": {"learning_rate": 5e-5, "model_updates": 1_400_000},
-    "hopper-param-field": {"learning_rate": 5e-5, "model_updates": 1_400_000},
     "walker-param": {"learning_rate": 5e-5, "model_updates": 1_400_000},
     "reach": {
         "return_scale": 500.0,
@@ -217,13 +216,7 @@ World-model updates are the code's epochs over 100 trajectories of each training
 and walker, 601 of the others. Reach's learning rate is the code's first; the later one, 1e-7, moves nothing.
 """
 
-PHYSICS = (
-    "hopper-param",
-    "hopper-param-field",
-    "walker-param",
-    "cartpole-param",
-    "pendulum-param",
-)
+PHYSICS = ("hopper-param", "walker-param", "cartpole-param", "pendulum-param")
 """Suites whose tasks differ in their dynamics, not in their reward."""
 
 

@@ -80,7 +80,7 @@ def test_a_suite_of_seen_tasks_validates_on_held_out_trajectories(small_copy):
 
 @pytest.mark.parametrize(
     "name",
-    ["cheetah-vel", "cheetah-dir", "ant-dir", "ant-dir-arc", "hopper-param", "hopper-param-field", "walker-param"],
+    ["cheetah-vel", "cheetah-dir", "ant-dir", "ant-dir-arc", "hopper-param", "walker-param"],
 )
 def test_medium_covers_all_splits_and_all_qualities_are_there(name):
     suite = load_suite(name)

@@ -103,7 +103,6 @@ SUITES: Mapping[str, Mapping[str, Any]] = {
     "ant-dir": _LOCOMOTION,
     "ant-dir-arc": _LOCOMOTION,
     "hopper-param": _SHORT,
-    "hopper-param-field": _SHORT,
     "walker-param": _SHORT,
 }
 """What Meta-DT's authors chose for each suite: return scale, window K and prompt length k."""

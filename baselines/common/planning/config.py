@@ -81,7 +81,6 @@ LONG_PLANS = frozenset(
         "cheetah-vel",
         "door-lock",
         "hopper-param",
-        "hopper-param-field",
         "ml10",
         "ml45",
         "pick-place",

@@ -16,7 +16,7 @@ BLIND_WAY = np.array([0.1, 0.05])
 COMPANY, TASKS_MOVED, FRESH = (
     "the same tasks in other company",
     "tasks moved a little",
-    "60 fresh tasks",
+    "90 fresh tasks",
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.planning.config import EliteSearchConfig
-from ..common.world_models.config import ContextEnsembleConfig
+from ..common.world_models.config import TINY_CONTEXT, ContextEnsembleConfig
 from ..pets.config import BUDGETS as PETS_BUDGETS
 from ..pets.config import VARIANTS as PETS_VARIANTS
 
@@ -23,13 +23,7 @@ PUBLISHED_SIZES: Mapping[str, Any] = {"encoder_widths": (256, 128, 64), "samples
 
 PLUS_BUDGETS: Mapping[str, Mapping[str, Any]] = {
     **PETS_BUDGETS,
-    "tiny": {
-        **PETS_BUDGETS["tiny"],
-        "encoder_widths": (16,),
-        "context_windows": 3,
-        "window": 4,
-        "code_dim": 4,
-    },
+    "tiny": {**PETS_BUDGETS["tiny"], **TINY_CONTEXT},
     "paper": {**PETS_BUDGETS["paper"], **PUBLISHED_SIZES},
 }
 """What each preset of cadm-plus changes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -20,11 +20,6 @@ class DPTConfig(TransitionContextConfig):
         le=1,
         description="share of uniformly random actions in support episodes; the policy was trained on contexts of "
         "one behaviour, takes its own steps for that behaviour's, and never looks elsewhere",
-    )
-    kept_support: Literal["last", "best"] = Field(
-        "best",
-        description="support episodes that the context keeps if not all fit: the last ones, or those with the "
-        "highest returns, in ascending order",
     )
 
 

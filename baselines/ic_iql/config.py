@@ -33,11 +33,6 @@ class ICIQLConfig(TransitionContextConfig, ImplicitQConfig):
         description="share of actions in support episodes that are uniformly random, the others are the policy's: "
         "random ones alone walk less far, the policy's alone go where it went before",
     )
-    kept_support: Literal["last", "best"] = Field(
-        "best",
-        description="which support episodes the context holds where there are more than fit: the last ones, or those "
-        "of the highest return, in ascending order",
-    )
 
     @property
     def heads_config(self) -> ActorCriticConfig:

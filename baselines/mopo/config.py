@@ -8,7 +8,12 @@ from typing import Any
 from pydantic import Field
 
 from ..common.actor_critic.config import ActorCriticConfig, Backbone
-from ..common.world_models.config import ContextEnsembleConfig, EnsembleConfig
+from ..common.world_models.config import (
+    TINY,
+    TINY_CONTEXT,
+    ContextEnsembleConfig,
+    EnsembleConfig,
+)
 
 
 class ImaginingConfig(ActorCriticConfig):
@@ -48,12 +53,7 @@ class MopoContextConfig(ContextEnsembleConfig, ImaginingConfig):
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
-        "width": 16,
-        "batch": 32,
-        "tasks_per_update": 4,
-        "updates": 40,
-        "judged_every": 10,
-        "held_out": 64,
+        **TINY,
         "actor_width": 16,
         "policy_updates": 20,
         "policy_batch": 32,
@@ -86,10 +86,7 @@ CONTEXT_BUDGETS: Mapping[str, Mapping[str, Any]] = {
     **BUDGETS,
     "tiny": {
         **BUDGETS["tiny"],
-        "encoder_widths": (16,),
-        "context_windows": 3,
-        "window": 4,
-        "code_dim": 4,
+        **TINY_CONTEXT,
     },
 }
 """The same with a small encoder."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.planning.config import EliteSearchConfig
-from ..common.world_models.config import EnsembleConfig
+from ..common.world_models.config import TINY, EnsembleConfig
 
 
 class PetsConfig(EnsembleConfig, EliteSearchConfig):
@@ -33,12 +33,7 @@ PUBLISHED: Mapping[str, Any] = {
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
-        "width": 16,
-        "batch": 32,
-        "tasks_per_update": 4,
-        "updates": 40,
-        "judged_every": 10,
-        "held_out": 64,
+        **TINY,
         "samples": 8,
         "horizon": 4,
         "iterations": 2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,11 @@ class TransitionContextConfig(InContextConfig):
     own_transitions: bool = Field(
         True,
         description="the context also contains the running episode; otherwise only whole episodes",
+    )
+    kept_support: Literal["last", "best"] = Field(
+        "best",
+        description="support episodes that the context keeps if not all fit: the last ones, or those with the "
+        "highest returns, in ascending order",
     )
 
     def count_transitions(self, horizon: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -109,3 +110,22 @@ class ContextEnsembleConfig(EnsembleConfig):
     drawn_exploration: bool = Field(
         True, description="belief: support episodes are acted as if a drawn code were true"
     )
+
+
+TINY: Mapping[str, Any] = {
+    "width": 16,
+    "batch": 32,
+    "tasks_per_update": 4,
+    "updates": 40,
+    "judged_every": 10,
+    "held_out": 64,
+}
+"""Of every ensemble in the preset `tiny`."""
+
+TINY_CONTEXT: Mapping[str, Any] = {
+    "encoder_widths": (16,),
+    "context_windows": 3,
+    "window": 4,
+    "code_dim": 4,
+}
+"""And of one with a context."""

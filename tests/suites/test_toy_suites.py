@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metabench import load_suite
-from metabench.leaderboard.submission.fresh_tasks import make_fresh_suite
+from metabench.leaderboard.submission.fresh_tasks import FRESH_A_TASK, make_fresh_suite
 from metabench.suites.headroom import measure_headroom
 from metabench.suites.task_distribution import draw_task
 
@@ -106,7 +106,7 @@ def test_fresh_keys_and_doors_are_new_pairs_of_cells() -> None:
 def test_fresh_tasks_of_key_to_door_can_be_scored() -> None:
     suite = load_suite("key-to-door")
     fresh = make_fresh_suite(suite, 3, ["test"])
-    assert len(fresh.fresh["test"]) == 60
+    assert len(fresh.fresh["test"]) == FRESH_A_TASK * len(suite.split("test"))
     for task in fresh.suite.tasks:
         suite.family.check_parameters(task.parameters)
         assert task.reference.expert > task.reference.random

@@ -180,6 +180,12 @@ def references(
             help="random, expert or blind; may be repeated; --write keeps the others unchanged (default: all)",
         ),
     ] = None,
+    kind: Annotated[
+        Literal["reference", "success"] | None,
+        typer.Option(
+            "--of", help="measure the references of returns, or of success, alone (default: both)"
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="for maintainers: write the references into suite.toml")
     ] = False,
@@ -197,17 +203,17 @@ def references(
             raise UnknownNameError(
                 f"reference of suite {loaded.name}", name, list_references(loaded)
             )
-    measured = measure_references(loaded, episodes, behaviour)
+    measured = measure_references(loaded, episodes, behaviour, kind)
     table = Table("task", "split", "of", "random", "blind", "expert", "in suite.toml")
     names = ("random", "blind", "expert")
     for task in loaded.tasks:
-        for kind, found in measured[task.id].items():
-            before = getattr(task, kind)
+        for name, found in measured[task.id].items():
+            before = getattr(task, name)
             written = {} if before is None else before.model_dump()
             table.add_row(
-                *(str(task.id), task.split, "return" if kind == "reference" else kind),
-                *(_show_mean(found.get(name)) for name in names),
-                ", ".join(_show_mean(written.get(name)) for name in names),
+                *(str(task.id), task.split, "return" if name == "reference" else name),
+                *(_show_mean(found.get(each)) for each in names),
+                ", ".join(_show_mean(written.get(each)) for each in names),
             )
     console = make_console()
     console.print(table)

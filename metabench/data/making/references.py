@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import Array
-from metabench.errors import MetabenchError
+from metabench.errors import DataError, MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
 
@@ -17,6 +18,11 @@ EPISODES = 500
 
 ENDS = ("random", "expert")
 """The behaviours that are 0 and 100."""
+
+Kind = Literal["reference", "success"]
+"""What references are of: returns, or successes by the suite's rule."""
+
+KINDS: tuple[Kind, ...] = ("reference", "success")
 
 PART = 5000
 """Episodes rolled out at once: those of Meta-World are 80 KB each."""
@@ -28,28 +34,40 @@ def list_references(suite: Suite) -> tuple[str, ...]:
 
 
 def measure_references(
-    suite: Suite, episodes: int = EPISODES, behaviours: Sequence[str] | None = None
+    suite: Suite,
+    episodes: int = EPISODES,
+    behaviours: Sequence[str] | None = None,
+    kind: Kind | None = None,
 ) -> dict[int, dict[str, dict[str, float]]]:
     """Means per task id, as suite.toml writes them, rounded to 1e-4.
 
     `{0: {"reference": {"random": -17.2, "expert": -2.1}}, ...}`: of returns; in a suite with a rule of success beside
     it `"success"`, the shares of episodes that succeed by it. The blind policy is a reference of what the score is made
-    of alone.
+    of alone. In a suite of several environments, those of a split share one reference of success an environment, the
+    mean over its tasks: an expert may fail in some of them always, and no score could be scaled by that.
 
     Args:
         suite: with a teacher.
         episodes: episodes a task and behaviour.
         behaviours: of `list_references`; by default all of them.
+        kind: measure returns, or successes, alone.
 
     Raises:
         MetabenchError: the suite's family has no teacher.
-        DataError: the suite names a rule of success, and its family has no success.
+        DataError: the suite names a rule of success, and its family has no success; or successes are asked of one
+            that names none.
     """
     if "expert" not in suite.teacher().behaviours:
         raise MetabenchError(
             f"suite {suite.name}: its references cannot be measured: its family has no teacher"
         )
-    kinds = ("reference",) if suite.entry.success is None else ("reference", "success")
+    kinds: tuple[Kind, ...] = ("reference",) if suite.entry.success is None else KINDS
+    if kind is not None and kind not in kinds:
+        raise DataError(
+            f"suite {suite.name}: success: expected a rule, `last` or `any`, by which it is measured; found none"
+        )
+    if kind is not None:
+        kinds = (kind,)
     measured: dict[int, dict[str, dict[str, float]]] = {
         task.id: {kind: {} for kind in kinds} for task in suite.tasks
     }
@@ -59,11 +77,22 @@ def measure_references(
             _measure_part(suite, behaviour, tasks[i : i + PART], i, episodes)
             for i in range(0, len(tasks), PART)
         ]
-        for kind in parts[0]:
-            values = np.concatenate([part[kind] for part in parts])
-            for task, mean in zip(measured, values.reshape(-1, episodes).mean(axis=1), strict=True):
-                measured[task][kind][behaviour] = round(float(mean), 4)
+        for name in parts[0].keys() & set(kinds):
+            means = np.concatenate([part[name] for part in parts]).reshape(-1, episodes).mean(1)
+            if name == "success":
+                means = _share_by_environment(suite, means)
+            for task, mean in zip(measured, means, strict=True):
+                measured[task][name][behaviour] = round(float(mean), 4)
     return measured
+
+
+def _share_by_environment(suite: Suite, means: Array) -> Array:
+    """`(tasks,)` means over the tasks of the same split and environment; of one environment the tasks' own."""
+    units = [(task.split, suite.unit(task.id) or task.id) for task in suite.tasks]
+    together: dict[tuple[str, str | int], list[float]] = {}
+    for unit, mean in zip(units, means.tolist(), strict=True):
+        together.setdefault(unit, []).append(mean)
+    return np.array([np.mean(together[unit]) for unit in units])
 
 
 def _measure_part(

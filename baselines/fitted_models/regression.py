@@ -216,13 +216,14 @@ def _choose_kernel(
     nothing = targets.square().sum(1, keepdim=True)  # the error of predicting 0
     best = {"score": torch.full_like(count, torch.inf)}
     for length, portion in candidates:
-        kernel = torch.exp(apart * (-0.5 / length**2)) if length else alike
+        # Few passes over these matrices: they take as long as the factorisation.
+        kernel = torch.mul(apart, -0.5 / length**2).exp_() if length else alike
         penalty = portion * count
-        factor = torch.linalg.cholesky(kernel * both + fixed + penalty * unit * keep)
-        inverse = torch.linalg.solve_triangular(factor, unit, upper=False)
-        precision = inverse.square().sum(1)[
-            ..., None
-        ]  # the diagonal of the kernel matrix's inverse
+        whole = torch.addcmul(fixed, kernel, both)
+        whole.diagonal(dim1=1, dim2=2).add_((penalty * keep)[..., 0])
+        inverse = torch.linalg.solve_triangular(torch.linalg.cholesky(whole), unit, upper=False)
+        # The diagonal of the kernel matrix's inverse.
+        precision = torch.linalg.vector_norm(inverse, dim=1).square()[..., None]
         solved = inverse.transpose(1, 2) @ (inverse @ targets)
         # How far each row is off when the others predict it, without fitting N times (R. & W. 2006, equation 5.12).
         wrong = solved / precision
@@ -242,9 +243,13 @@ def _choose_kernel(
             "leverage": ((1.0 - held) / held * keep).expand_as(wrong) * says,
         }
         better = tried["score"] < best["score"]
-        best = {
-            name: torch.where(better, value, best.get(name, value)) for name, value in tried.items()
-        }
+        if better.all():
+            best = tried
+        elif better.any():
+            best = {
+                name: torch.where(better, value, best.get(name, value))
+                for name, value in tried.items()
+            }
     return best
 
 

@@ -13,6 +13,7 @@ from .config import (
     META_PRESETS,
     PRESETS,
     PRETRAINING,
+    REPLANNING,
     OSWMConfig,
     OSWMMetaConfig,
     PretrainingConfig,
@@ -37,7 +38,7 @@ class OSWMPlus(Method):
     """
 
     name: ClassVar[str] = "oswm-plus"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     paper: ClassVar[str | None] = "https://arxiv.org/abs/2409.14084"
     predicts: ClassVar[bool] = True
     trains: ClassVar[bool] = False
@@ -50,7 +51,7 @@ class OSWMPlus(Method):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Where queries cost most, plans are acted for longer."""
-        return choose_replanning(PRESETS, suite)
+        return choose_replanning(PRESETS, suite, REPLANNING)
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
@@ -96,7 +97,7 @@ class OSWMPlusMeta(OSWMPlus):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Where queries cost most, plans are acted for longer."""
-        return choose_replanning(META_PRESETS, suite)
+        return choose_replanning(META_PRESETS, suite, REPLANNING)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train on the fitting tasks; logs losses on the validation tasks."""

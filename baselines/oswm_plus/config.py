@@ -83,6 +83,7 @@ class OSWMConfig(PlannerConfig):
         default="shipped",
         description="`shipped`, or the folder that `metabench pretrain oswm-plus` wrote",
     )
+    samples: int = Field(default=24, ge=2, description="sequences of actions an iteration")
     largest_context: int = Field(
         default=256,
         ge=1,
@@ -105,6 +106,13 @@ class OSWMMetaConfig(OSWMConfig):
     gradient_clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     log_interval: int = Field(default=50, ge=1, description="updates between two rows of the curve")
 
+
+REPLANNING = {"pendulum-param": 6}
+"""Steps that a plan is acted for in suites where a query of this model costs too much otherwise.
+
+On validation tasks, every 4 steps with 32 sequences and every 6 with 24: 10 and 12 zero-shot, 81 and 80 few-shot with
+3 episodes, 87 and 83 logged-shot, one seed.
+"""
 
 PRESETS = {
     "tiny": OSWMConfig(samples=8, horizon=4, largest_context=64),

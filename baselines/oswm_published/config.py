@@ -58,6 +58,9 @@ class PublishedConfig(PlannerConfig, PublishedWorldModelConfig):
     least_rows: int = Field(
         default=16, ge=0, description="uniformly random first actions of an episode without support"
     )
+    reads_own_episode: bool = Field(
+        default=False, description="beside a support read the episode so far as well; as published"
+    )
     weights: str = Field(
         default="",
         description="folder that `metabench pretrain` wrote, with a model of any size, or the released weights' "

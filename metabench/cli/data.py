@@ -213,7 +213,7 @@ def references(
             table.add_row(
                 *(str(task.id), task.split, "return" if name == "reference" else name),
                 *(_show_mean(found.get(each)) for each in names),
-                ", ".join(_show_mean(written.get(each)) for each in names),
+                ", ".join(_show_mean(written.get(each)) for each in names) if written else "",
             )
     console = make_console()
     console.print(table)

@@ -42,6 +42,9 @@ class PlannerConfig(SearchConfig):
     least_rows: int = Field(
         default=4, ge=0, description="uniformly random first actions of an episode without support"
     )
+    reads_own_episode: bool = Field(
+        default=True, description="beside a support read the episode so far as well"
+    )
     imagined_steps: int = Field(
         default=0,
         ge=0,
@@ -102,12 +105,21 @@ PresetConfig = TypeVar("PresetConfig", bound=Config)
 
 
 def choose_replanning(
-    presets: Mapping[str, PresetConfig], suite: str
+    presets: Mapping[str, PresetConfig], suite: str, others: Mapping[str, int] | None = None
 ) -> Mapping[str, PresetConfig]:
-    """Presets of a suite: in one of `LONG_PLANS` the budgets `demo` and `cpu` plan anew every 8 steps."""
-    if suite not in LONG_PLANS:
+    """Presets of a suite: in one of `LONG_PLANS` the budgets `demo` and `cpu` plan anew every 8 steps.
+
+    Args:
+        presets: by name.
+        suite: its name.
+        others: steps between plans in further suites.
+    """
+    steps = {**dict.fromkeys(LONG_PLANS, 8), **(others or {})}
+    if suite not in steps:
         return presets
-    longer = {name: presets[name].model_copy(update={"replan": 8}) for name in ("demo", "cpu")}
+    longer = {
+        name: presets[name].model_copy(update={"replan": steps[suite]}) for name in ("demo", "cpu")
+    }
     return {**presets, **longer}
 
 

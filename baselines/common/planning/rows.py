@@ -242,6 +242,14 @@ class Transitions:
         return self.select(np.sort(np.concatenate([ends, kept])))
 
 
+def join_transitions(transitions: Sequence[Transitions]) -> Transitions:
+    """All of them, one after another."""
+    columns = [vars(each) for each in transitions]
+    return Transitions(
+        **{name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+    )
+
+
 def batch_transitions(transitions: Sequence[Transitions]) -> Rows:
     """Transitions of G environments of equal spaces, padded to the longest.
 

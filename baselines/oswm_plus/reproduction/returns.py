@@ -31,7 +31,9 @@ from .published_numbers import RANDOM_POLICY, REAL_POLICY, SOLVED, find_logged_r
 LEARNERS = {"published": ImaginationConfig(final_time_outs=True), "tuned": TUNED}
 """How policies are learned in imagination."""
 
-PLANNER = PlannerConfig(samples=64, iterations=3, replan=1, largest_context=1_000)
+PLANNER = PlannerConfig(
+    samples=64, iterations=3, replan=1, largest_context=1_000, reads_own_episode=False
+)
 """How the planner plans that takes their place."""
 
 RESETS = 1_000

@@ -165,7 +165,7 @@ def delete(
 @app.command()
 def references(
     suite: SuiteName,
-    episodes: Annotated[int, typer.Option(min=20, help="episodes a task and behaviour")] = 500,
+    episodes: Annotated[int, typer.Option(min=10, help="episodes a task and behaviour")] = 500,
     rule: Annotated[
         Literal["last", "any"] | None,
         typer.Option(
@@ -186,6 +186,10 @@ def references(
             "--of", help="measure the references of returns, or of success, alone (default: both)"
         ),
     ] = None,
+    split: Annotated[
+        Literal["train", "test", "test-far"] | None,
+        typer.Option(help="measure the tasks of this split alone"),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="for maintainers: write the references into suite.toml")
     ] = False,
@@ -203,10 +207,10 @@ def references(
             raise UnknownNameError(
                 f"reference of suite {loaded.name}", name, list_references(loaded)
             )
-    measured = measure_references(loaded, episodes, behaviour, kind)
+    measured = measure_references(loaded, episodes, behaviour, kind, split)
     table = Table("task", "split", "of", "random", "blind", "expert", "in suite.toml")
     names = ("random", "blind", "expert")
-    for task in loaded.tasks:
+    for task in loaded.tasks if split is None else loaded.split(split):
         for name, found in measured[task.id].items():
             before = getattr(task, name)
             written = {} if before is None else before.model_dump()

@@ -12,6 +12,8 @@ from metabench.envs import Array
 from metabench.errors import DataError, MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
+from metabench.suites.recipes.dataset_entry import SplitName
+from metabench.suites.schema import TaskEntry
 
 EPISODES = 500
 """Episodes a task and behaviour that references are averaged over, unless asked otherwise."""
@@ -38,6 +40,7 @@ def measure_references(
     episodes: int = EPISODES,
     behaviours: Sequence[str] | None = None,
     kind: Kind | None = None,
+    split: SplitName | None = None,
 ) -> dict[int, dict[str, dict[str, float]]]:
     """Means per task id, as suite.toml writes them, rounded to 1e-4.
 
@@ -51,6 +54,7 @@ def measure_references(
         episodes: episodes a task and behaviour.
         behaviours: of `list_references`; by default all of them.
         kind: measure returns, or successes, alone.
+        split: measure its tasks alone.
 
     Raises:
         MetabenchError: the suite's family has no teacher.
@@ -68,10 +72,11 @@ def measure_references(
         )
     if kind is not None:
         kinds = (kind,)
+    chosen = suite.tasks if split is None else suite.split(split)
     measured: dict[int, dict[str, dict[str, float]]] = {
-        task.id: {kind: {} for kind in kinds} for task in suite.tasks
+        task.id: {kind: {} for kind in kinds} for task in chosen
     }
-    tasks = np.repeat([task.id for task in suite.tasks], episodes)
+    tasks = np.repeat([*measured], episodes)
     for behaviour in list_references(suite) if behaviours is None else behaviours:
         parts = [
             _measure_part(suite, behaviour, tasks[i : i + PART], i, episodes)
@@ -80,15 +85,15 @@ def measure_references(
         for name in parts[0].keys() & set(kinds):
             means = np.concatenate([part[name] for part in parts]).reshape(-1, episodes).mean(1)
             if name == "success":
-                means = _share_by_environment(suite, means)
+                means = _share_by_environment(suite, chosen, means)
             for task, mean in zip(measured, means, strict=True):
                 measured[task][name][behaviour] = round(float(mean), 4)
     return measured
 
 
-def _share_by_environment(suite: Suite, means: Array) -> Array:
+def _share_by_environment(suite: Suite, tasks: Sequence[TaskEntry], means: Array) -> Array:
     """`(tasks,)` means over the tasks of the same split and environment; of one environment the tasks' own."""
-    units = [(task.split, suite.unit(task.id) or task.id) for task in suite.tasks]
+    units = [(task.split, suite.unit(task.id) or task.id) for task in tasks]
     together: dict[tuple[str, str | int], list[float]] = {}
     for unit, mean in zip(units, means.tolist(), strict=True):
         together.setdefault(unit, []).append(mean)

@@ -29,6 +29,7 @@ SCRIPTS = (
             "tasks.js",
             "figures.js",
             "prediction_figures.js",
+            "acting.js",
         )
     ),
     *("table.js", "overall.js", "prediction.js", "details.js", "main.js"),

@@ -135,6 +135,31 @@ def test_marks_stand_at_the_logarithms_of_errors_and_the_control_at_1(site, brow
         assert browser.texts("#figure text.reference") == ["control: training mean"]
 
 
+def test_errors_stand_against_the_score_of_acting_with_as_many_episodes(site, browser):
+    page, board = site
+    for shots, track in ((0, "zero-shot"), (3, "logged-shot")):
+        browser.open(page, f"#view=prediction&predicted=rewards&shots={shots}&figure=acting")
+        marks = browser.run(
+            """return Object.fromEntries([...document.querySelectorAll("#figure .hit")].map((mark) =>
+            [mark.ariaLabel.split(",")[0], [Number(mark.getAttribute("cx")), Number(mark.getAttribute("cy"))]]))"""
+        )
+        # One only predicted, one only acted: neither has both.
+        errors = {name: each.error for name, each in find_standings(board, 5, shots=shots).items()}
+        scores = {
+            e.label: e.headline.mean for e in board.entries if (e.track, e.shots, e.split) == (track, shots, "test")
+        }
+        names = sorted(errors.keys() & scores.keys() - {"kernel-model"})
+        assert sorted(marks) == names
+        for axis, told in ((0, [np.log(errors[name].mean) for name in names]), (1, [scores[name] for name in names])):
+            found = [marks[name][axis] for name in names]
+            slope, start = np.polyfit(told, found, 1)
+            np.testing.assert_allclose(found, start + slope * np.array(told), atol=1.0)
+            assert slope > 0 if axis == 0 else slope < 0
+    browser.open(page, "#view=prediction&predicted=rewards&shots=1&figure=acting")
+    (note,) = browser.texts("#figure .note")
+    assert note.startswith("Nothing to draw")
+
+
 def shorten(name):
     return name if len(name) <= 27 else name[:26] + "…"
 

@@ -48,7 +48,7 @@ const earlier = new Set(entries.filter(({ contender }) => contender.outdated || 
 // `sort` is a column's key, with a minus for descending; `open` the row whose details are shown.
 const state = { view: "suites", group: null, columns: "", sort: "", open: "", find: "", figure: "adaptation", curve: "score" };
 const FIXED = { view: ["suites", "overall", "prediction"], curve: ["score", "return"] };
-const FIGURES_OF = { suites: ["adaptation", "profile", "tasks"], prediction: ["steps", "shots", "conditions"] };
+const FIGURES_OF = { suites: ["adaptation", "profile", "tasks"], prediction: ["steps", "shots", "conditions", "acting"] };
 const figuresOf = (view) => FIGURES_OF[view] ?? FIGURES_OF.suites;
 // What the address of a view does not hold.
 const ELSEWHERE = {

@@ -62,7 +62,8 @@ function conditionsTable(table) {
   };
 }
 
-const PREDICTION_FIGURES = [["steps", "Over steps ahead", alongSteps], ["shots", "Over shots", alongShots], ["conditions", "By behaviour", conditionsTable]];
+const PREDICTION_FIGURES = [["steps", "Over steps ahead", alongSteps], ["shots", "Over shots", alongShots], ["conditions", "By behaviour", conditionsTable],
+  ["acting", "Against acting", againstActing]];
 
 // `focus`: the control was used, and keeps the focus.
 function drawPredictionFigure(focus) {
@@ -74,7 +75,9 @@ function drawPredictionFigure(focus) {
       state.figure = value;
       drawPredictionFigure(true);
     })),
-    element("p", { class: "note" }, found ? found.note : "Nothing to draw: no complete seed here."),
+    element("p", { class: "note" }, found ? found.note
+      : state.figure === "acting" ? "Nothing to draw: no method here both predicts and was scored in acting after as many logged episodes (0 or 3)."
+        : "Nothing to draw: no complete seed here."),
     found?.content,
     found && state.figure !== "conditions" && svgButton(["view", ...PREDICTION_KEYS]));
   if (focus) {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from metabench.data.making.references import measure_references
 from metabench.data.making.roll_out import roll_out
 from metabench.envs import load_family
 from metabench.envs.metaworld.teacher import read_errors, write_errors
@@ -116,3 +118,17 @@ def test_errors_round_trip(tmp_path):
 def test_only_suites_of_meta_world_are_calibrated():
     with pytest.raises(DataError, match=r"expected a family whose medium .* found 'point-robot'"):
         calibrate_medium(load_suite("point-robot"))
+
+
+@pytest.mark.slow
+def test_tasks_of_an_environment_share_their_reference_of_success():
+    """Of some goals the scripted policy never succeeds: their environment's others still give a scale."""
+    whole = load_suite("ml10")
+    chosen = [(number, whole.tasks[task]) for number, task in enumerate((105, 115, 116))]
+    tasks = tuple(task.model_copy(update={"id": number}) for number, task in chosen)
+    suite = dataclasses.replace(whole, entry=whole.entry.model_copy(update={"task": tasks}))
+    assert [suite.unit(task.id) for task in tasks] == ["door-close-v3", "sweep-into-v3", "sweep-into-v3"]
+    measured = measure_references(suite, 1, ["expert"], "success", "test")
+    assert [each["success"]["expert"] for each in measured.values()] == [1.0, 0.5, 0.5]
+    with pytest.raises(DataError, match="success: expected a rule"):
+        measure_references(load_suite("tiny"), 20, kind="success")

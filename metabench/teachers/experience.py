@@ -110,6 +110,10 @@ class RunningMoments:
         """Begin with mean 0 and variance 1, which the first values outweigh at once."""
         self.count, self.mean, self.variance = 1e-4, np.zeros(size), np.ones(size)
 
+    def begin_with(self, mean: Array, deviation: Array, count: float) -> None:
+        """Count these as what so many values had, so that the first ones do not move them far."""
+        self.count, self.mean, self.variance = count, mean.copy(), (deviation - 1e-2) ** 2
+
     def add(self, values: Array) -> None:
         """Take `(n, size)` values in: two sets' moments combine without looking at their values again."""
         mean, variance, count = values.mean(axis=0), values.var(axis=0), len(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metabench.envs import Array
+from metabench.errors import MetabenchError
 from metabench.teachers.actions import ActionDistribution, ChosenActions, NormalActions
 
 
@@ -44,6 +46,10 @@ class TeacherConfig(BaseModel):
     blind: bool = Field(
         False, description="told neither task nor past, on the training tasks: a blind reference"
     )
+    begin_blind: bool = Field(
+        False,
+        description="a teacher that begins as the suite's blind policy: what it is told counts for nothing at first",
+    )
     every: float = Field(
         1.12, gt=1, description="growth of the number of steps from one checkpoint to the next"
     )
@@ -73,6 +79,30 @@ class ActorCritic(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.orthogonal_(last.weight, 0.01)  # first actions are small
         self.log_deviation = nn.Parameter(torch.full((actions,), float(np.log(deviation))))
+
+    @torch.no_grad()
+    def begin_as(self, tensors: Mapping[str, Array]) -> None:
+        """Act as an actor, as `tensors` wrote it, that read the first of the features alone; noise begins anew.
+
+        Raises:
+            MetabenchError: it is of another size.
+        """
+        own = self.tensors()
+        given = {name: torch.as_tensor(value) for name, value in tensors.items()}
+        read = len(given["mean"])
+        for name, value in given.items():
+            expected = own[name][:read] if name in ("mean", "deviation", "weight_0") else own[name]
+            if value.shape != expected.shape:
+                raise MetabenchError(
+                    f"blind policy: {name}: expected shape {expected.shape} as of the teacher's, "
+                    f"found {tuple(value.shape)}"
+                )
+        self.mean[:read], self.deviation[:read] = given["mean"], given["deviation"]
+        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
+        for index, layer in enumerate(linear):
+            layer.bias.copy_(given[f"bias_{index}"])
+            layer.weight[:, : len(given[f"weight_{index}"])] = given[f"weight_{index}"].t()
+        linear[0].weight[:, read:] = 0.0
 
     def normalise(self, features: Array) -> Tensor:
         """Inputs of both networks for `(..., features)`, clamped so that a rare value cannot drown the others."""

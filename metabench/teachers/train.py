@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metabench.envs import TeacherTraining
+from metabench.envs import Array, TeacherTraining
+from metabench.envs.blind_reference import WEIGHTS
 from metabench.errors import MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
@@ -25,6 +26,9 @@ from metabench.teachers.select import list_checkpoints
 
 PHASES = 4
 """Groups of lanes whose episodes begin a quarter of the horizon apart: a batch then holds every part of an episode."""
+
+MOMENTS = 200_000
+"""Steps that the moments of a blind policy's features count for in a teacher that begins with them."""
 
 COLUMNS = ("steps", "seconds", "mean_return", "learning_rate", "divergence", "deviation")
 """Of curve.csv."""
@@ -55,7 +59,8 @@ def train_teacher(
     folder.
 
     Raises:
-        MetabenchError: the suite's family has no network teacher, or the folder holds checkpoints.
+        MetabenchError: the suite's family has no network teacher, or the folder holds checkpoints; or it is to begin as
+            a blind policy that the suite does not ship, or of another size.
     """
     from safetensors.numpy import save_file
 
@@ -70,6 +75,8 @@ def train_teacher(
     network = ActorCritic(
         training.feature_dim, training.action_dim, config.width, config.deviation, training.discrete
     )
+    if config.begin_blind:
+        network.begin_as(_find_blind(suite, config))
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=1e-5)
     lanes, horizon = config.lanes // PHASES, suite.entry.horizon
     groups = [
@@ -78,6 +85,9 @@ def train_teacher(
     ]
     generator = np.random.default_rng(derive_seed("teacher", config.seed, "actions"))
     collector = ExperienceCollector(network, groups, config, generator)
+    if config.begin_blind:
+        mean, deviation = (each.numpy().astype(float) for each in (network.mean, network.deviation))
+        collector.feature_moments.begin_with(mean, deviation, MOMENTS)
     started, steps, saved = time.monotonic(), 0, 0
     with (folder / "curve.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -110,6 +120,17 @@ def train_teacher(
             if steps >= saved * config.every or steps >= config.steps:
                 save_file(network.tensors(), folder / f"{steps:010d}.safetensors")
                 saved = steps
+
+
+def _find_blind(suite: Suite, config: TeacherConfig) -> dict[str, Array]:
+    """The weights of the suite's blind policy."""
+    from safetensors.numpy import load_file
+
+    path = suite.references_folder / WEIGHTS
+    if config.blind or not path.is_file():
+        why = "a blind policy begins anew" if config.blind else f"{path} is missing"
+        raise MetabenchError(f"begin_blind: suite {suite.name}: {why}; leave the setting out")
+    return load_file(path)
 
 
 def _find_training(suite: Suite) -> TeacherTraining:

@@ -58,6 +58,28 @@ def test_training_writes_checkpoints_that_depend_on_the_seed_only(tmp_path):
     assert TeacherConfig.model_validate_json((tmp_path / "one" / "config.json").read_text()) == SMALL
 
 
+def test_a_teacher_begins_as_the_blind_policy(tmp_path):
+    """Before it has learned much it acts as that does, whatever it is told; then what it is told counts."""
+    suite = load_suite("hopper-param")
+    config = TeacherConfig(steps=600, lanes=8, rollout=64, epochs=1, every=1.5, begin_blind=True, divergence=1e-6)
+    train_teacher(suite, config, tmp_path / "begun")
+    blind = read_network(suite.references_folder / "blind.safetensors", 11, 3)
+    told = suite.family.teacher_training()
+    observations = np.random.default_rng(0).normal(0, 0.3, size=(50, 11))
+    parameters = [suite.tasks[number].parameters for number in range(50)]
+    first, *_ = sorted((tmp_path / "begun").glob("*.safetensors"))
+    network = read_network(first, told.feature_dim, 3)
+    near = network(told.make_features(observations, parameters))
+    assert np.abs(near - blind(observations)).mean() < 0.05  # actions are ten times as large
+    swapped = network(told.make_features(observations, parameters[::-1]))
+    assert not np.array_equal(near, swapped)
+    for wrong in ({"blind": True}, {"width": 16}):
+        with pytest.raises(MetabenchError, match=r"begin_blind|expected shape"):
+            train_teacher(suite, config.model_copy(update=wrong), tmp_path / "refused")
+    with pytest.raises(MetabenchError, match=r"blind\.safetensors is missing"):
+        train_teacher(dataclasses.replace(suite, folder=tmp_path), config, tmp_path / "refused")
+
+
 @pytest.mark.walk
 def test_training_improves_the_return(tmp_path):
     """Minutes would be too much here; seconds show the direction."""

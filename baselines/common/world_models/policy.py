@@ -118,9 +118,15 @@ class PlanningModelPolicy(WorldModelPolicy):
     Lanes that have ended are planned for like all others: which lanes are together never changes what one does.
     """
 
-    def __init__(self, ensemble: Ensemble, config: SearchConfig, spaces: Spaces) -> None:
-        """Plan in a trained ensemble."""
-        super().__init__(make_model(ensemble), spaces)
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        config: SearchConfig,
+        spaces: Spaces,
+        model: WorldModel | None = None,
+    ) -> None:
+        """Plan in a trained ensemble, or in a model that is made of it."""
+        super().__init__(make_model(ensemble) if model is None else model, spaces)
         self._ensemble, self._config = ensemble, config
         self._planner = Planner(config, spaces)
         context = ensemble.config

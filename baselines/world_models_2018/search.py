@@ -34,6 +34,9 @@ class Search:
         costs = -np.nan_to_num(returns.astype(np.float64), nan=-np.inf, neginf=-1e300, posinf=1e300)
         costs = np.minimum(costs, 1e300)
         self._strategy.tell(list(zip(tried, costs.tolist(), strict=True)))
+        # What is kept of the covariances is one triangle. Eigenvectors may turn round by a last bit of the other: the
+        # search goes on from what a checkpoint keeps, whether it was resumed or not.
+        self._strategy.__setstate__(self._strategy.__getstate__())
 
     @property
     def mean(self) -> Array:

@@ -45,7 +45,9 @@ def test_the_loss_of_discrete_actions_is_that_of_a_plain_loop(states):
     gaps = []
     for member in range(2):
         best = [
-            math.log(sum(math.exp(float(networks.critic(state[None], action[None])[member])) for action in torch.eye(3)))
+            math.log(
+                sum(math.exp(float(networks.critic(state[None], action[None])[member])) for action in torch.eye(3))
+            )
             for state in held
         ]
         known = [
@@ -91,7 +93,9 @@ def test_values_outside_the_data_are_held_down(conservatism):
         logged = Transitions(state, -action.abs(), torch.zeros(64), state, ends)
         imagined = Transitions(state, action, action[:, 0].clamp(min=0), state, ends)
         loss, _ = conservative_loss(networks, logged, imagined, config)
-        both = Transitions(**{name: torch.cat([value, getattr(imagined, name)]) for name, value in vars(logged).items()})
+        both = Transitions(
+            **{name: torch.cat([value, getattr(imagined, name)]) for name, value in vars(logged).items()}
+        )
         learner.update(both, update, beside=loss)
     acted = networks.actor(torch.rand(32, 1)).mean()
     assert acted > 0.3 if conservatism == 0 else acted < 0

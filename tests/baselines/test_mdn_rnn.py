@@ -1,4 +1,4 @@
-"""MDN-RNN: mixtures against SciPy, sequences against the data, what is learned of planted dynamics, and who reads what."""
+"""MDN-RNN: mixtures against SciPy, sequences against the data, what planted dynamics teach it, and who reads what."""
 
 from __future__ import annotations
 

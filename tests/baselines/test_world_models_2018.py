@@ -170,5 +170,5 @@ def test_ablations_are_variants(name):
 
 
 def test_a_temperature_of_nothing_is_refused():
-    with pytest.raises(MetabenchError, match="temperature.: expected more than 0"):
+    with pytest.raises(MetabenchError, match=r"temperature.: expected more than 0"):
         load_method("world-models-2018", preset="tiny", overrides={"temperature": 0.0})

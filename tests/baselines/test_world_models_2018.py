@@ -131,7 +131,8 @@ def test_returns_that_are_no_numbers_are_the_worst():
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["model", "controller"])
 def test_a_resumed_training_is_the_uninterrupted_one(tiny_built, tmp_path, stage):
-    data, method = load_data("tiny", "medium"), load_method("world-models-2018", preset="tiny", suite="tiny")
+    data, overrides = load_data("tiny", "medium"), {"largest_full_search": 500}
+    method = load_method("world-models-2018", preset="tiny", suite="tiny", overrides=overrides)
     whole = method.train(data, TrainingRun(0))
     updates = []
 

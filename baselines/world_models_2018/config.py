@@ -49,7 +49,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "population": 6,
         "dreams": 4,
         "log_interval": 2,
-        # Covariances that are nearly alike have eigenvectors that depend on last bits; tests compare results of processors.
+        # Eigenvectors of covariances that are nearly alike depend on last bits; tests compare results of processors.
         "largest_full_search": 1,
     },
     "demo": {"updates": 500, "generations": 50},

@@ -21,7 +21,8 @@ class ChangeScaling(Augmentation):
         assert isinstance(ensemble.config, AugwmConfig)
         config = ensemble.config
         self._ensemble, self._config = ensemble, config
-        self._elites = ensemble.members.take_members(ensemble.get_buffer("elites"), config)
+        elites = ensemble.get_buffer("elites")
+        self._elites = ensemble.members.take_members(elites, config).to(elites.device)
         self._middle = (config.largest_scale + config.least_scale) / 2
         self._half = (config.largest_scale - config.least_scale) / 2
 

@@ -61,6 +61,7 @@ def test_the_loss_of_discrete_actions_is_that_of_a_plain_loop(states):
 
 def test_the_loss_of_continuous_actions_estimates_the_integral():
     networks, config = make_networks(LINE, conservatism=1.0, action_samples=20_000)
+    networks.requires_grad_(False)
     logged, imagined = make_transitions(LINE, 5), make_transitions(LINE, 3, seed=1)
     loss, _ = conservative_loss(networks, logged, imagined, config)
     grid = torch.linspace(-1, 1, 2001)[:, None]

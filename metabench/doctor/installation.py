@@ -35,6 +35,7 @@ IMPORTS = (
     "metaworld",
     "minari",
     "h5py",
+    "cmaes",
     "transformers",
 )
 

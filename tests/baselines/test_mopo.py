@@ -9,10 +9,10 @@ from metabench_baselines.common.actor_critic.config import ActorCriticConfig
 from metabench_baselines.common.actor_critic.learner import Learner
 from metabench_baselines.common.actor_critic.losses import Transitions
 from metabench_baselines.common.actor_critic.networks import ActorCritic
+from metabench_baselines.common.world_models.dyna.imagination import Imagination, Store, measure_doubt
+from metabench_baselines.common.world_models.dyna.train import make_networks
 from metabench_baselines.common.world_models.ensemble import Ensemble
 from metabench_baselines.mopo.config import MopoConfig
-from metabench_baselines.mopo.imagination import Imagination, Store, measure_doubt
-from metabench_baselines.mopo.train import make_networks
 
 from metabench import Spaces, TrainingRun, load_data, load_method
 
@@ -67,7 +67,7 @@ def test_branches_stop_where_the_horizon_does_and_doubt_is_taken_off(tiny_built)
         torch.manual_seed(0)
         ensemble = Ensemble(data.spaces, config)
         ensemble.scales.fit(data, config.reach)
-        networks = make_networks(ensemble, config)
+        networks = make_networks(ensemble, config, 0)
         torch.manual_seed(0)
         found[penalty] = Imagination(ensemble, config, data).imagine(networks, TrainingRun(0), 1)
     (real, free), (same, charged) = found[0.0], found[2.0]

@@ -140,7 +140,7 @@ def test_a_sweep_file_stands_alone(command, place):
         )
     assert "expected one sweep file or names of suites" in command("run", "sweep.toml", "tiny").err
     assert command("run", "tiny", "-d", "medium").err.startswith(
-        "error: --method: expected at least one name (or a sweep file in place of the suites): ad, bc, blind, "
+        "error: --method: expected at least one name (or a sweep file in place of the suites): ad, augwm, bc, "
     )
 
 

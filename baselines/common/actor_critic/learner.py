@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..optimisation import cosine_factor, take_step
 from .config import ActorCriticConfig
@@ -51,13 +51,16 @@ class Learner:
             temperature = [networks.log_temperature]
             self._optimizers["temperature"] = torch.optim.Adam(temperature, lr=rate, fused=True)
 
-    def update(self, batch: Transitions, update: int, rate: float = 1.0) -> Info:
+    def update(
+        self, batch: Transitions, update: int, rate: float = 1.0, beside: Tensor | None = None
+    ) -> Info:
         """One step down every loss of the backbone; returns what to log.
 
         Args:
             batch: logged transitions.
             update: which update it is, from 1.
             rate: learning rates are multiplied by it.
+            beside: sac: a further loss of the critics.
         """
         networks, config = self.networks, self._config
         if config.backbone == "bc":
@@ -81,7 +84,8 @@ class Learner:
             info |= more
         elif config.backbone == "sac":
             critic_loss, info = soft_critic_loss(networks, batch, config)
-            self._step(("critic",), critic_loss, rate)
+            total = critic_loss if beside is None else critic_loss + beside
+            self._step(("critic",), total, rate)
             actor_loss, entropy, more = soft_actor_loss(networks, batch)
             self._step(("actor",), actor_loss, rate)
             loss, last = temperature_loss(networks, entropy)
@@ -106,7 +110,7 @@ class Learner:
         weight.clamp_(0, config.largest_divergence_weight)
         return info | more | {"divergence_weight": weight.clone()}
 
-    def _step(self, names: tuple[str, ...], loss: torch.Tensor, rate: float) -> None:
+    def _step(self, names: tuple[str, ...], loss: Tensor, rate: float) -> None:
         optimizers = [self._optimizers[name] for name in names]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)

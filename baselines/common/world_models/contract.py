@@ -114,3 +114,11 @@ class WorldModel(ABC):
     @abstractmethod
     def parameter_count(self) -> int:
         """Trained parameters."""
+
+
+class TellingModel(WorldModel):
+    """A world model that also says what an actor is told of the lanes' tasks."""
+
+    @abstractmethod
+    def find_codes(self, memory: Memory, draws: Tensor | None = None) -> Tensor:
+        """`(L, C)` numbers of what is known; `draws` as `imagine_from` has them."""

@@ -14,7 +14,7 @@ from metabench import Episode, Spaces
 
 from ..planning.rows import Transitions
 from .config import ContextEnsembleConfig, EnsembleConfig
-from .contract import Outcome, Seen, WorldModel
+from .contract import Outcome, Seen, TellingModel
 from .networks import MemberNetworks, Said, WindowEncoder, average_codes
 from .scales import ModelScales
 
@@ -114,7 +114,7 @@ class Branches:
     codes: Tensor
 
 
-class EnsembleModel(WorldModel):
+class EnsembleModel(TellingModel):
     """Elites that each follow their own means: what they are apart is what is not known.
 
     How the code of a lane's task is found is for those that it is a part of to say.

@@ -29,8 +29,7 @@ from ...synthetic_records import RecordFactory
 from ..interrupted import SETTINGS, quiet
 
 ROOT = Path(__file__).parents[3]
-LARGEST = 3_000_000
-"""Bytes of a policy."""
+LARGEST = 3_000_000  # bytes of a policy
 
 TRAINED_ON = metabench.load_suite("point-robot-v1")
 TASKS_OF_BOTH = tuple(range(45, 50))
@@ -93,6 +92,7 @@ def test_the_tasks_that_policies_were_published_in_are_test_tasks_still() -> Non
 
 NOT_YET = ["twm-published", "focal", "csro", "corro", "unicorn", "unicorn-idaq", "unicorn-plus", "borel", "macaw-lite"]
 NEWEST = ["ad", "dpt", "dpt-own-actions", "ic-iql", "s-icql", "pets", "cadm", "cadm-plus", "mopo", "mopo-context"]
+NEWEST += ["combo", "combo-context", "augwm", "world-models-2018"]
 """No record of theirs is published yet; the blind policy ships with its suite."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import Tensor
 
 from metabench import TrainingData, TrainingRun
 
-from ..common.actor_critic.losses import Transitions
-from ..common.actor_critic.networks import ActorCritic
-from ..common.world_models.batches import Batches, find_most_windows
-from ..common.world_models.config import ContextEnsembleConfig
-from ..common.world_models.ensemble import Ensemble
+from ...actor_critic.losses import Transitions
+from ...actor_critic.networks import ActorCritic
+from ..batches import Batches, find_most_windows
+from ..config import ContextEnsembleConfig
+from ..ensemble import Ensemble
 from .config import ImaginingConfig
 
 TASKS = 32
@@ -55,19 +56,42 @@ class Store:
 
 
 def describe_state(
-    ensemble: Ensemble, observations: Tensor, timesteps: Tensor, codes: Tensor
+    ensemble: Ensemble, observations: Tensor, timesteps: Tensor, told: Tensor
 ) -> Tensor:
-    """What actor and critics see, `(B, S + 1 + code_dim)`: the time that is left counts, too."""
+    """What actor and critics see, `(B, S + 1 + C)`: with the time that is left, and what is told of the task."""
     elapsed = timesteps.to(observations.dtype)[:, None] / ensemble.spaces.horizon
-    return torch.cat([ensemble.scales.scale(observations), elapsed, codes], 1)
+    return torch.cat([ensemble.scales.scale(observations), elapsed, told], 1)
+
+
+class Augmentation(ABC):
+    """Branches in other dynamics than the ensemble's, which actor and critics are told."""
+
+    @abstractmethod
+    def read(self, observations: Tensor, actions: Tensor, after: Tensor) -> Tensor:
+        """`(T, C)` what is told of the dynamics of T tasks, of `(T, b, ...)` logged steps of each."""
+
+    @abstractmethod
+    def draw(self, count: int) -> Tensor:
+        """`(count, C)` what is told in so many branches; drawn by torch's own generator."""
+
+    @abstractmethod
+    def change(self, before: Tensor, after: Tensor, told: Tensor) -> Tensor:
+        """Where `(B, S)` steps lead instead of `(B, S)` where the ensemble's lead, as `(B, C)` says."""
 
 
 class Imagination:
     """Draws logged transitions, and branches off them in the ensemble."""
 
-    def __init__(self, ensemble: Ensemble, config: ImaginingConfig, data: TrainingData) -> None:
-        """Begin at states of `data`, which is on the ensemble's device."""
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        config: ImaginingConfig,
+        data: TrainingData,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        """Begin at states of `data`, which is on the ensemble's device; without an augmentation codes are told."""
         self._ensemble, self._config, self._data = ensemble, config, data
+        self._augmentation = augmentation
         self._batches = Batches(ensemble, data, None)
 
     @torch.no_grad()
@@ -92,24 +116,33 @@ class Imagination:
             )
         )
         ensemble, pay = self._ensemble, self._ensemble.scales.get_buffer("reward")
+        told, augmentation = codes, self._augmentation
+        if augmentation is not None:
+            told = augmentation.read(rows.observations, rows.actions, rows.next_observations)
+            told = told.repeat_interleave(each, 0)
         real = Transitions(
-            describe_state(ensemble, observations, timesteps, codes),
+            describe_state(ensemble, observations, timesteps, told),
             actions,
             rewards / pay,
-            describe_state(ensemble, after, timesteps + 1, codes),
+            describe_state(ensemble, after, timesteps + 1, told),
             1.0 - ended.float(),
         )
+        if augmentation is not None:
+            told = augmentation.draw(len(observations))
         found = []
         for _ in range(self._config.steps):
-            state = describe_state(ensemble, observations, timesteps, codes)
+            state = describe_state(ensemble, observations, timesteps, told)
             actions = choose_actions(networks, state)
             after, rewards, ends, doubt = self._step(observations, actions, codes)
+            if augmentation is not None:
+                after = augmentation.change(observations, after, told)
             timesteps = timesteps + 1
-            following = describe_state(ensemble, after, timesteps, codes)
+            following = describe_state(ensemble, after, timesteps, told)
             reward = rewards / pay - self._config.penalty * doubt
             found.append(Transitions(state, actions, reward, following, 1.0 - ends.float()))
             going = ~ends & (timesteps < ensemble.spaces.horizon)
-            observations, timesteps, codes = after[going], timesteps[going], codes[going]
+            observations, timesteps = after[going], timesteps[going]
+            codes, told = codes[going], told[going]
         columns = {name: torch.cat([getattr(each, name) for each in found]) for name in FIELDS}
         return real, Transitions(**columns)
 

@@ -1,42 +1,40 @@
-"""Acting by the actor, told the code that the ensemble's reading finds."""
+"""Acting by the actor, told what the model's reading finds of the task."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from metabench import Array, DataError, Spaces, Step, load_state, save_state
 
-from ..common.actor_critic.networks import ActorCritic
-from ..common.world_models.config import ContextEnsembleConfig
-from ..common.world_models.policy import (
-    WorldModelPolicy,
-    load_ensemble,
-    make_model,
-    save_ensemble,
-)
-from .config import MopoConfig, MopoContextConfig
+from ...actor_critic.networks import ActorCritic
+from ..config import ContextEnsembleConfig
+from ..contract import TellingModel
+from ..policy import WorldModelPolicy, save_ensemble
+from .config import DynaConfig, DynaContextConfig
 from .imagination import describe_state
-from .train import Trained, make_networks
+from .train import Trained
 
 NETWORKS = "networks"
 """The file beside the ensemble's."""
 
 
-class MopoPolicy(WorldModelPolicy):
+class DynaPolicy(WorldModelPolicy):
     """Acts the actor's mean or most likely action."""
 
     def __init__(
-        self, trained: Trained, config: MopoConfig | MopoContextConfig, spaces: Spaces
+        self,
+        trained: Trained,
+        model: TellingModel,
+        config: DynaConfig | DynaContextConfig,
+        spaces: Spaces,
     ) -> None:
-        """Wrap trained networks."""
-        self._trained, self._config = trained, config
+        """Wrap trained networks; the model is the trained ensemble's."""
+        self._trained, self._config, self._model = trained, config, model
         self._ensemble = trained.ensemble
-        self._model = make_model(trained.ensemble)
-        super().__init__(self._model, spaces)
+        super().__init__(model, spaces)
         self._explores = isinstance(config, ContextEnsembleConfig) and config.drawn_exploration
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
@@ -66,13 +64,15 @@ class MopoPolicy(WorldModelPolicy):
         save_state(dict(self._trained.networks.state_dict()), folder / NETWORKS)
 
 
-def load_mopo(folder: Path, spaces: Spaces, config_class: type[Any], name: str) -> MopoPolicy:
-    """Read what `MopoPolicy.save` wrote; raises `DataError` as `load_ensemble` does."""
-    ensemble, config = load_ensemble(folder, spaces, config_class, name)
-    networks: ActorCritic = make_networks(ensemble, config)
+def load_networks(networks: ActorCritic, folder: Path, name: str) -> ActorCritic:
+    """Put what `DynaPolicy.save` wrote into networks of method `name`.
+
+    Raises:
+        DataError: it is missing, damaged, or of other networks.
+    """
     try:
         networks.load_state_dict(load_state(folder / NETWORKS))
     except (RuntimeError, TypeError) as error:
         problem = " ".join(str(error).split())
         raise DataError(f"{folder}: not a policy of {name}: {problem}") from error
-    return MopoPolicy(Trained(ensemble, networks.eval()), config, spaces)
+    return networks.eval()

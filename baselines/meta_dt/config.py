@@ -216,7 +216,7 @@ World-model updates are the code's epochs over 100 trajectories of each training
 and walker, 601 of the others. Reach's learning rate is the code's first; the later one, 1e-7, moves nothing.
 """
 
-PHYSICS = ("hopper-param", "walker-param", "cartpole-param", "pendulum-param")
+PHYSICS = ("hopper-param", "hopper-param-field", "walker-param", "cartpole-param", "pendulum-param")
 """Suites whose tasks differ in their dynamics, not in their reward."""
 
 

@@ -84,6 +84,7 @@ LONG_PLANS = frozenset(
         "cheetah-vel",
         "door-lock",
         "hopper-param",
+        "hopper-param-field",
         "ml10",
         "ml45",
         "pick-place",

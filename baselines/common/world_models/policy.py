@@ -112,19 +112,18 @@ def list_steps(episodes: Sequence[Episode], spaces: Spaces) -> list[Seen]:
     ]
 
 
-class PlanningModelPolicy(WorldModelPolicy):
-    """Plans in an ensemble, anew every few steps.
+class PlanningPolicy(WorldModelPolicy):
+    """Plans in a model, anew every few steps; how it is saved is for those that it is a part of to say.
 
     Lanes that have ended are planned for like all others: which lanes are together never changes what one does.
     """
 
-    def __init__(self, ensemble: Ensemble, config: SearchConfig, spaces: Spaces) -> None:
-        """Plan in a trained ensemble."""
-        super().__init__(make_model(ensemble), spaces)
-        self._ensemble, self._config = ensemble, config
-        self._planner = Planner(config, spaces)
-        context = ensemble.config
-        self._explores = isinstance(context, ContextEnsembleConfig) and context.drawn_exploration
+    def __init__(
+        self, model: WorldModel, config: SearchConfig, spaces: Spaces, *, explores: bool
+    ) -> None:
+        """Plan in a trained model, which takes a possible task for true in support episodes if it `explores`."""
+        super().__init__(model, spaces)
+        self._config, self._planner, self._explores = config, Planner(config, spaces), explores
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
@@ -149,6 +148,17 @@ class PlanningModelPolicy(WorldModelPolicy):
         actions = self._plans[0, :, min(self._acted, self._config.horizon - 1)]
         self._acted += 1
         return self._spaces.actions_from_features(actions.numpy())
+
+
+class PlanningModelPolicy(PlanningPolicy):
+    """Plans in an ensemble."""
+
+    def __init__(self, ensemble: Ensemble, config: SearchConfig, spaces: Spaces) -> None:
+        """Plan in a trained ensemble."""
+        context = ensemble.config
+        explores = isinstance(context, ContextEnsembleConfig) and context.drawn_exploration
+        super().__init__(make_model(ensemble), config, spaces, explores=explores)
+        self._ensemble = ensemble
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""

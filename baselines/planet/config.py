@@ -1,0 +1,56 @@
+"""The configuration of planet: a recurrent model, and the search for actions in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..common.planning.config import EliteSearchConfig
+from ..common.world_models.recurrent.config import TINY_RECURRENT, RecurrentConfig
+
+
+class PlanetConfig(RecurrentConfig, EliteSearchConfig):
+    """Model and planner."""
+
+
+PUBLISHED: Mapping[str, Any] = {
+    "state_dim": 200,
+    "width": 200,
+    "head_width": 200,
+    "prior_heads": 1,
+    "batch": 50,
+    "length": 50,
+    "learning_rate_decay": False,
+    "clip": 1_000.0,
+    "updates": 100_000,
+    "samples": 1_000,
+    "horizon": 12,
+    "iterations": 10,
+    "search_elites": 100,
+    "replan": 1,
+    "persistence": 0.0,
+    "deviation": 1.0,
+    "smoothing": 0.0,
+    "penalty": 0.0,
+}
+"""Sizes of the published code, without its penalty-free reward heads' images."""
+
+BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        **TINY_RECURRENT,
+        "samples": 8,
+        "horizon": 4,
+        "iterations": 2,
+        "search_elites": 3,
+    },
+    "demo": {"updates": 1_000},
+    "cpu": {},
+    "long": {"updates": 30_000, "samples": 64, "replan": 2},
+    "paper": PUBLISHED,
+}
+"""What each preset changes."""
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "no_penalty": {"penalty": 0.0},
+}
+"""Ablations."""

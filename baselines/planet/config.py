@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from ..common.planning.config import EliteSearchConfig
 from ..common.world_models.recurrent.config import TINY_RECURRENT, RecurrentConfig
 
 
 class PlanetConfig(RecurrentConfig, EliteSearchConfig):
     """Model and planner."""
+
+    exploration_noise: float = Field(
+        0.3, ge=0, description="deviation of what is added to actions of support episodes (PlaNet)"
+    )
 
 
 PUBLISHED: Mapping[str, Any] = {
@@ -33,7 +39,7 @@ PUBLISHED: Mapping[str, Any] = {
     "smoothing": 0.0,
     "penalty": 0.0,
 }
-"""Sizes of the published code, without its penalty-free reward heads' images."""
+"""Sizes of the published code."""
 
 BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "tiny": {

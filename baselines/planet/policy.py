@@ -14,11 +14,11 @@ from .config import PlanetConfig
 
 
 class PlanetPolicy(PlanningPolicy):
-    """Plans by the cross-entropy method; it explores no more in support episodes than in others."""
+    """Plans by the cross-entropy method; support episodes have noise."""
 
     def __init__(self, network: RecurrentStateSpace, config: PlanetConfig, spaces: Spaces) -> None:
         """Plan in a trained model."""
-        super().__init__(RecurrentModel(network), config, spaces, explores=False)
+        super().__init__(RecurrentModel(network), config, spaces, wander=config.exploration_noise)
         self._network, self._saved = network, config
 
     def save(self, folder: Path) -> None:

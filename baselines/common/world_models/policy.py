@@ -119,11 +119,26 @@ class PlanningPolicy(WorldModelPolicy):
     """
 
     def __init__(
-        self, model: WorldModel, config: SearchConfig, spaces: Spaces, *, explores: bool
+        self,
+        model: WorldModel,
+        config: SearchConfig,
+        spaces: Spaces,
+        *,
+        explores: bool = False,
+        wander: float = 0.0,
     ) -> None:
-        """Plan in a trained model, which takes a possible task for true in support episodes if it `explores`."""
+        """Plan in a trained model.
+
+        Args:
+            model: to plan in.
+            config: of the search.
+            spaces: of the tasks.
+            explores: in support episodes the model takes one possible task for true.
+            wander: deviation of noise that is added to actions of support episodes.
+        """
         super().__init__(model, spaces)
-        self._config, self._planner, self._explores = config, Planner(config, spaces), explores
+        self._config, self._planner = config, Planner(config, spaces)
+        self._explores, self._wander = explores, wander
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
@@ -147,6 +162,9 @@ class PlanningPolicy(WorldModelPolicy):
             self._acted = 0
         actions = self._plans[0, :, min(self._acted, self._config.horizon - 1)]
         self._acted += 1
+        if not step.scored.all() and self._wander:
+            fresh = [torch.randn(actions.shape[1:], generator=each) for each in self._noise]
+            actions = actions + self._wander * torch.stack(fresh)
         return self._spaces.actions_from_features(actions.numpy())
 
 

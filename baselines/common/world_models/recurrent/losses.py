@@ -71,10 +71,7 @@ def compute_loss(
         The loss, what to log, and what the model made of the chunk.
     """
     config, tokens = model.config, chunk.tokens
-    going = (~chunk.begins).to(carried.state.dtype)[:, None]
-    followed = follow(
-        model, tokens, Carried(carried.state * going, carried.latent * going), draw=True
-    )
+    followed = follow(model, tokens, carried, draw=True)
     told = model.tell(followed.carried.state, followed.carried.latent)
     observed, rewarded, ended = measure_told_losses(model, told, tokens)
     states, posterior = followed.carried.state.flatten(0, 1), followed.posterior.flatten(0, 1)

@@ -46,12 +46,15 @@ class Imagined:
 
 
 class RecurrentModel(WorldModel):
-    """Support, then the lane's own steps, are read in one order; imagination follows the heads' mean."""
+    """Support, then the lane's own steps, are read in one order.
 
-    def __init__(self, network: RecurrentStateSpace) -> None:
-        """Ask a trained network."""
+    Imagination follows the mean of the heads' means, or draws from one head a step and branch, as learners do.
+    """
+
+    def __init__(self, network: RecurrentStateSpace, *, draws: bool = False) -> None:
+        """Ask a trained network; with `draws` by torch's own generator, which must be seeded."""
         self.network = network.eval().requires_grad_(False)
-        self.scales = network.scales
+        self.scales, self._draws = network.scales, draws
 
     def begin(self, lanes: int) -> LaneMemory:
         """Zeros, as before any stream in training."""
@@ -139,7 +142,7 @@ class RecurrentModel(WorldModel):
     def imagine_from(
         self, memory: LaneMemory, observations: Tensor, draws: Tensor | None = None
     ) -> Imagined:
-        """Begin in the lanes' states; one that has made no step reads where it is. Nothing is drawn."""
+        """Begin in the lanes' states; one that has made no step reads where it is. One state is all that there is."""
         del draws
         memory = self._open(memory, observations, ~memory.open)
         steps = torch.zeros(1, len(observations), dtype=torch.int64)
@@ -147,35 +150,42 @@ class RecurrentModel(WorldModel):
 
     @torch.no_grad()
     def __call__(self, state: Imagined, actions: Tensor) -> Outcome:
-        """What is told of each head's mean state, averaged; all go on from the mean of these states."""
-        network, shape = self.network, state.steps.shape
+        """What is told of each head's mean state, averaged, or of the state that is drawn."""
+        network, shape, latents = self.network, state.steps.shape, self.network.latents
         before = Carried(state.state.flatten(0, 1), state.latent.flatten(0, 1))
-        carried = network.carry(
-            before, actions.flatten(0, 1), torch.zeros(before.state.shape[0], dtype=torch.bool)
-        )
-        foreseen = network.latents.average(network.foresee(carried))  # (heads, B, latent size)
+        going = torch.zeros(len(before.state), dtype=torch.bool, device=before.state.device)
+        carried = network.carry(before, actions.flatten(0, 1), going)
+        said = network.foresee(carried)  # (heads, B, statistics)
+        foreseen = latents.average(said)
         told = network.tell(carried.expand(len(foreseen), -1, -1), foreseen)
-        observations, rewards = network.measure_told(told)
-        middle, earned = observations.mean(0), rewards.mean(0)
-        spread = (observations - middle).square().mean(0)
-        reward_spread = (rewards - earned).square().mean(0)
-        units = self.scales.units
+        outcomes = _join(*network.measure_told(told))  # (heads, B, S + 1)
+        middle = outcomes.mean(0)
+        spread = (outcomes - middle).square().mean(0)
+        chance, latent = told.ends.sigmoid().mean(0), foreseen.mean(0)
+        if self._draws:
+            who = torch.randint(len(said), (len(carried),), device=said.device)
+            latent = latents.sample(said[who, torch.arange(len(carried), device=said.device)])
+            drawn = network.tell(carried, latent)
+            middle = _join(*network.measure_told(drawn))
+            chance = drawn.ends.sigmoid()
+        units = self.scales.units.square()
         missed = network.get_buffer("missed")[state.steps.flatten().clamp(max=AHEAD - 1)]
-        size = middle.shape[1]
-        known = missed * units.square()  # (B, S + 1)
-        ends = told.ends.sigmoid().mean(0) * self.scales.get_buffer("ends")
+        deviations = (spread + missed * units).sqrt().view(*shape, -1)
+        outcome = middle.view(*shape, -1)
         return Outcome(
-            next_observations=middle.view(*shape, -1),
-            deviations=(spread + known[:, :size]).sqrt().view(*shape, -1),
-            rewards=earned.view(shape),
-            reward_deviations=(reward_spread + known[:, size]).sqrt().view(shape),
-            ends=ends.view(shape),
-            state=Imagined(
-                carried.view(*shape, -1), foreseen.mean(0).view(*shape, -1), state.steps + 1
-            ),
-            disagreement=(spread / units[:size].square()).mean(-1).sqrt().view(shape),
+            next_observations=outcome[..., :-1],
+            deviations=deviations[..., :-1],
+            rewards=outcome[..., -1],
+            reward_deviations=deviations[..., -1],
+            ends=(chance * self.scales.get_buffer("ends")).view(shape),
+            state=Imagined(carried.view(*shape, -1), latent.view(*shape, -1), state.steps + 1),
+            disagreement=(spread / units).mean(-1).sqrt().view(shape),
         )
 
     def parameter_count(self) -> int:
         """All."""
         return self.network.parameter_count()
+
+
+def _join(observations: Tensor, rewards: Tensor) -> Tensor:
+    return torch.cat([observations, rewards[..., None]], -1)

@@ -24,13 +24,11 @@ class Chunk:
 
     Attributes:
         tokens: of `(B, L)`.
-        begins: `(B,)` bool: a stream begins, of whose task nothing is known.
         episodes: `(B, L)` NumPy int64.
         timesteps: `(B, L)` NumPy int64: a step's place in its episode, 0 to T.
     """
 
     tokens: Tokens
-    begins: Tensor
     episodes: Array
     timesteps: Array
 
@@ -50,13 +48,15 @@ class Streams:
         self.carried = model.begin((count,))
 
     def draw(self, generator: np.random.Generator) -> Chunk:
-        """The next steps of each; streams that are over are followed by new ones."""
+        """The next steps of each; streams that are over are followed by new ones, of which nothing is known."""
         length = self._config.length
         begins = np.array([len(rows) < length for rows in self._rows])
         for place in np.flatnonzero(begins):
             task = int(generator.integers(self._data.num_tasks))
             steps = length * int(generator.integers(1, 1 + self._config.most_chunks))
             self._rows[place] = list_stream(self._data, generator, task, steps)
+        going = torch.as_tensor(~begins, device=self.carried.state.device)[:, None]
+        self.carried = Carried(self.carried.state * going, self.carried.latent * going)
         taken = np.stack([rows[:length] for rows in self._rows])
         self._rows = [rows[length:] for rows in self._rows]
         return gather_chunk(self._data, taken, begins, self._model)
@@ -101,7 +101,7 @@ def list_stream(
 def gather_chunk(
     data: TrainingData, rows: Array, begins: Array, model: RecurrentStateSpace
 ) -> Chunk:
-    """What is seen at `(B, L, 2)` episodes and timesteps, on the model's device."""
+    """What is seen at `(B, L, 2)` episodes and timesteps, of streams that begin where `(B,)` says so."""
     device = model.scales.get_buffer("mean").device
     episodes, timesteps = rows[..., 0], rows[..., 1]
     columns = data.columns
@@ -124,7 +124,7 @@ def gather_chunk(
         place(first, torch.bool),
         place(ended),
     )
-    return Chunk(tokens, place(begins, torch.bool), episodes, timesteps)
+    return Chunk(tokens, episodes, timesteps)
 
 
 def draw_whole_streams(

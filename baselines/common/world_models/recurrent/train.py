@@ -56,16 +56,16 @@ def measure_missed(model: RecurrentStateSpace, data: TrainingData, run: Training
     generator = run.generator("held-out")
     chunk = draw_whole_streams(model, data, generator, config.held_out, 2 * AHEAD + 1)
     tokens = chunk.tokens
-    seen = follow(model, tokens, model.begin((len(chunk.begins),)), draw=False).carried
+    seen = follow(model, tokens, model.begin((config.held_out,)), draw=False).carried
     begin = AHEAD
     state = Imagined(
         seen.state[None, :, begin],
         seen.latent[None, :, begin],
-        torch.zeros(1, len(chunk.begins), dtype=torch.int64),
+        torch.zeros(1, config.held_out, dtype=torch.int64),
     )
     units = model.scales.units
     # What is imagined is one episode: where another begins, nothing more is compared.
-    there = torch.ones(len(chunk.begins), dtype=torch.bool)
+    there = torch.ones(config.held_out, dtype=torch.bool)
     rows, last = [], torch.zeros(len(units))
     for ahead in range(1, AHEAD + 1):
         place = begin + ahead

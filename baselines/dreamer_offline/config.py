@@ -55,6 +55,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
         "groups": 32,
         "classes": 4,
         "prior_heads": 7,
+        "free_nats": 1.0,
         "learning_rate": 4e-5,
         "learning_rate_decay": False,
         "length": 64,

@@ -27,7 +27,8 @@ class Trained:
 
 def make_networks(network: RecurrentStateSpace, config: DreamerConfig) -> ActorCritic:
     """Untrained ones; raises `MethodError` if the backbone cannot take the actions."""
-    return ActorCritic(config.state_dim + network.latents.size, network.spaces, config)
+    inputs = config.state_dim + config.memory_dim + network.latents.size
+    return ActorCritic(inputs, network.spaces, config)
 
 
 def train_policy(config: DreamerConfig, data: TrainingData, run: TrainingRun) -> Trained:

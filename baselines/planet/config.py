@@ -27,6 +27,8 @@ PUBLISHED: Mapping[str, Any] = {
     "batch": 50,
     "length": 50,
     "learning_rate_decay": False,
+    "posterior_weight": 1.0,
+    "free_nats": 3.0,
     "clip": 1_000.0,
     "updates": 100_000,
     "samples": 1_000,

@@ -79,6 +79,11 @@ class ModelScales(nn.Module):
         earned = rewards[..., None] * self.get_buffer("reward") + self.get_buffer("reward_mean")
         return self._keep_within(torch.cat([states, earned], -1))
 
+    def scale_changes(self, changes: Tensor) -> Tensor:
+        """Of mean 0 and deviation 1; what is no number is read as the mean."""
+        scaled = (changes - self.get_buffer("change_mean")) / self.get_buffer("change")
+        return scaled.nan_to_num(nan=0.0).clamp(-FURTHEST, FURTHEST)
+
     def scale_rewards(self, rewards: Tensor) -> Tensor:
         """Of mean 0 and deviation 1; what is no number is read as the mean."""
         scaled = (rewards - self.get_buffer("reward_mean")) / self.get_buffer("reward")

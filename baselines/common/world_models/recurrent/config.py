@@ -17,6 +17,23 @@ class RecurrentConfig(Config):
         "gaussian", description="the stochastic state: Gaussians (PlaNet) or categories (DreamerV3)"
     )
     state_dim: int = Field(128, ge=1, description="units of the deterministic state, a GRU's")
+    memory_dim: int = Field(
+        64,
+        ge=0,
+        description="units of a GRU that reads what is seen, and stays as it is while something is imagined: what is known "
+        "of the task; 0: the deterministic state carries that as well, as published",
+    )
+    memory_lag: float = Field(
+        8.0,
+        ge=1,
+        description="in training the model learns by mean of what was remembered so many steps before: else it would look up "
+        "there where it is, which is not known in imagination",
+    )
+    longest_kept: float = Field(
+        32.0,
+        gt=1,
+        description="at first the GRU's units keep what they hold for 1 to so many steps; 2: for one or two, as usual",
+    )
     width: int = Field(128, ge=1, description="units of encoder and decoder")
     latent_dim: int = Field(30, ge=1, description="gaussian: coordinates of the stochastic state")
     groups: int = Field(16, ge=1, description="categorical: variables of the stochastic state")
@@ -46,10 +63,10 @@ class RecurrentConfig(Config):
         1.0, ge=0, description="of the divergence by which the prior learns of the posterior"
     )
     posterior_weight: float = Field(
-        1.0, ge=0, description="of the divergence by which the posterior is held to the prior"
+        0.1, ge=0, description="of the divergence by which the posterior is held to the prior"
     )
     free_nats: float = Field(
-        3.0, ge=0, description="divergences below this cost nothing and teach nothing"
+        0.3, ge=0, description="divergences below this cost nothing and teach nothing"
     )
     learning_rate: float = Field(1e-3, gt=0, description="Adam's")
     learning_rate_decay: bool = Field(
@@ -83,13 +100,12 @@ DREAMER: Mapping[str, Any] = {
     "symlog": True,
     "two_hot": True,
     "reward_weight": 1.0,
-    "posterior_weight": 0.1,
-    "free_nats": 1.0,
 }
 """What DreamerV3 has in place of PlaNet's."""
 
 TINY_RECURRENT: Mapping[str, Any] = {
     "state_dim": 16,
+    "memory_dim": 8,
     "width": 16,
     "latent_dim": 6,
     "groups": 4,

@@ -12,6 +12,7 @@ from metabench import Episode
 
 from ...planning.rows import Transitions
 from ..contract import Outcome, Seen, WorldModel
+from .losses import follow
 from .network import AHEAD, Carried, RecurrentStateSpace, Tokens
 
 
@@ -83,8 +84,10 @@ class RecurrentModel(WorldModel):
         actions, rewards = torch.from_numpy(rows.actions), torch.from_numpy(rows.rewards)
         count = len(episode) + 1
         first = torch.arange(count) == 0
+        observations = torch.as_tensor(episode.observations)
         return Tokens(
-            torch.as_tensor(episode.observations)[None],
+            observations[None],
+            torch.cat([torch.zeros_like(observations[:1]), observations.diff(dim=0)])[None],
             torch.cat([torch.zeros_like(actions[:1]), actions])[None],
             torch.cat([torch.zeros_like(rewards[:1]), rewards])[None],
             first[None],
@@ -93,12 +96,7 @@ class RecurrentModel(WorldModel):
 
     def _read(self, carried: Carried, tokens: Tokens) -> Carried:
         """Take in `(B, T)` tokens."""
-        embedded = self.network.embed(tokens)
-        for step in range(embedded.shape[1]):
-            state = self.network.carry(carried, tokens.actions[:, step], tokens.first[:, step])
-            said = self.network.infer(state, embedded[:, step])
-            carried = Carried(state, self.network.latents.choose(said))
-        return carried
+        return follow(self.network, tokens, carried, draw=False).last
 
     def _open(self, memory: LaneMemory, observations: Tensor, where: Tensor) -> LaneMemory:
         """Read the first observations `(L, S)` of lanes' own episodes, where `(L,)` is true."""
@@ -107,6 +105,7 @@ class RecurrentModel(WorldModel):
         lanes = len(observations)
         tokens = Tokens(
             observations[:, None],
+            torch.zeros_like(observations)[:, None],
             observations.new_zeros(lanes, 1, self.network.spaces.action_dim),
             observations.new_zeros(lanes, 1),
             torch.ones(lanes, 1, dtype=torch.bool),
@@ -125,6 +124,7 @@ class RecurrentModel(WorldModel):
         memory = self._open(memory, seen.observations, seen.there & ~memory.open)
         tokens = Tokens(
             seen.next_observations[:, None],
+            (seen.next_observations - seen.observations)[:, None],
             seen.actions[:, None],
             seen.rewards[:, None],
             torch.zeros(len(seen.rewards), 1, dtype=torch.bool),

@@ -26,6 +26,7 @@ class Tokens:
 
     Attributes:
         observations: `(..., S)`.
+        changes: `(..., S)` since the observation before; 0 at an episode's start.
         actions: `(..., A)` features of the action before; 0 at an episode's start.
         rewards: `(...)` of the action before; 0 at an episode's start.
         first: `(...)` bool: an episode begins.
@@ -33,6 +34,7 @@ class Tokens:
     """
 
     observations: Tensor
+    changes: Tensor
     actions: Tensor
     rewards: Tensor
     first: Tensor
@@ -44,7 +46,7 @@ class Carried:
     """The model's state.
 
     Attributes:
-        state: `(..., state_dim)` deterministic.
+        state: `(..., state_dim + memory_dim)` deterministic: what moves, and what is remembered of the task.
         latent: `(..., latent size)` stochastic.
     """
 
@@ -77,17 +79,24 @@ class RecurrentStateSpace(nn.Module):
         size, actions = spaces.observation_dim, spaces.action_dim
         latent, width, heads = self.latents.size, config.width, config.prior_heads
         self.scales = ModelScales(spaces)
-        self.encoder = nn.Sequential(*make_block(size + 2, width), *make_block(width, width))
-        self.inputs = nn.Sequential(*make_block(latent + actions + 1, width))
+        seen = 2 * size + actions + 2 + (size + 1) * actions
+        state = config.state_dim + config.memory_dim
+        self.encoder = nn.Sequential(ProductBlock(seen, width), *make_block(width, width))
+        self.memory: nn.GRU | None = None
+        if config.memory_dim:
+            self.memory = nn.GRU(width, config.memory_dim, batch_first=True)
+            keep_at_first(self.memory.bias_ih_l0, self.memory.bias_hh_l0, config.longest_kept)
+        self.inputs = ProductBlock(state + latent + actions + 1, width)
         self.cell = nn.GRUCell(width, config.state_dim)
+        keep_at_first(self.cell.bias_ih, self.cell.bias_hh, config.longest_kept)
         self.posterior = nn.Sequential(
-            *make_block(config.state_dim + width, width), nn.Linear(width, self.latents.statistics)
+            *make_block(state + width, width), nn.Linear(width, self.latents.statistics)
         )
-        self.prior_first = TwinLinear(heads, config.state_dim, config.head_width)
+        self.prior_first = TwinLinear(heads, state, config.head_width)
         self.prior_last = TwinLinear(heads, config.head_width, self.latents.statistics)
         told = size + 1 + (config.bins if config.two_hot else 1)
         self.decoder = nn.Sequential(
-            *make_block(config.state_dim + latent, width), nn.Linear(width, told)
+            *make_block(state + latent, width), nn.Linear(width, told)
         )
         self.register_buffer("bins", make_bins(config.bins))
         self.register_buffer("missed", torch.zeros(AHEAD, size + 1))
@@ -95,16 +104,24 @@ class RecurrentStateSpace(nn.Module):
     def begin(self, shape: tuple[int, ...]) -> Carried:
         """Nothing is known."""
         like = self.scales.get_buffer("mean")
-        return Carried(
-            like.new_zeros(*shape, self.config.state_dim), like.new_zeros(*shape, self.latents.size)
-        )
+        state = self.config.state_dim + self.config.memory_dim
+        return Carried(like.new_zeros(*shape, state), like.new_zeros(*shape, self.latents.size))
 
     def embed(self, tokens: Tokens) -> Tensor:
         """`(..., width)` of what is seen; rewards and what is no number are read as scaled, and clipped."""
         seen = self.scale(tokens.observations)
         first = tokens.first.to(seen.dtype)
-        rewards = self.scale_rewards(tokens.rewards) * (1.0 - first)
-        embedded: Tensor = self.encoder(torch.cat([seen, rewards[..., None], first[..., None]], -1))
+        outcome = torch.cat(
+            [
+                self.scales.scale_changes(tokens.changes),
+                self.scale_rewards(tokens.rewards)[..., None],
+            ],
+            -1,
+        )
+        # Which way an action turns is a product of it and of what it led to; networks are slow to find products.
+        turned = (outcome[..., None] * tokens.actions[..., None, :]).flatten(-2)
+        led = torch.cat([outcome, tokens.actions, turned], -1) * (1.0 - first)[..., None]
+        embedded: Tensor = self.encoder(torch.cat([seen, led, first[..., None]], -1))
         return embedded
 
     def scale(self, observations: Tensor) -> Tensor:
@@ -117,11 +134,28 @@ class RecurrentStateSpace(nn.Module):
         return self.scales.scale_rewards(rewards)
 
     def carry(self, before: Carried, actions: Tensor, first: Tensor) -> Tensor:
-        """The deterministic state after an action, `(B, state_dim)`; `(B,)` first: an episode has begun instead."""
+        """The deterministic state after an action, `(B, ...)`; `(B,)` first: an episode has begun instead.
+
+        What is remembered stays as it is, until something is seen.
+        """
         flags = first.to(actions.dtype)[:, None]
-        hidden = self.inputs(torch.cat([before.latent, actions * (1.0 - flags), flags], 1))
-        carried: Tensor = self.cell(hidden, before.state)
-        return carried
+        shown = actions * (1.0 - flags)
+        hidden = self.inputs(torch.cat([before.state, before.latent, shown, flags], 1))
+        moving, remembered = self.split(before.state)
+        return torch.cat([self.cell(hidden, moving), remembered], 1)
+
+    def split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """What moves, `(..., state_dim)`, and what is remembered, `(..., memory_dim)`."""
+        moving, remembered = state.split([self.config.state_dim, self.config.memory_dim], -1)
+        return moving, remembered
+
+    def remember(self, state: Tensor, embedded: Tensor) -> Tensor:
+        """What is remembered after each of `(B, T, width)` steps, `(B, T, memory_dim)`, from `(B, ...)` states on."""
+        remembered = self.split(state)[1]
+        if self.memory is None:
+            return remembered[:, None].expand(-1, embedded.shape[1], -1)
+        found: Tensor = self.memory(embedded, remembered[None].contiguous())[0]
+        return found
 
     def infer(self, state: Tensor, embedded: Tensor) -> Tensor:
         """What is said of the stochastic state by one who sees, `(..., statistics)`."""
@@ -154,6 +188,34 @@ class RecurrentStateSpace(nn.Module):
     def parameter_count(self) -> int:
         """Trained parameters."""
         return sum(each.numel() for each in self.parameters())
+
+
+@torch.no_grad()
+def keep_at_first(inputs: Tensor, recurrent: Tensor, longest: float) -> None:
+    """Set biases of a GRU's gates: each unit keeps what it holds for 1 to `longest` steps (Tallec and Ollivier 2018).
+
+    Else nothing is kept for longer than a few steps, and what decides the task is seen seldom.
+    """
+    units = len(inputs) // 3
+    kept = torch.empty(units).uniform_(1.0, max(2.0, longest - 1.0))
+    inputs[units : 2 * units] = kept.log()
+    recurrent[units : 2 * units] = 0.0
+
+
+class ProductBlock(nn.Module):
+    """A layer of products: which way an action turns is a product of the action and what it led to before."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Make it."""
+        super().__init__()
+        self.both = nn.Linear(inputs, 2 * outputs)
+        self.norm = nn.LayerNorm(outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`(..., outputs)` of `(..., inputs)`."""
+        hidden, gate = self.both(inputs).chunk(2, -1)
+        product: Tensor = functional.silu(self.norm(hidden)) * gate
+        return product
 
 
 def make_block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

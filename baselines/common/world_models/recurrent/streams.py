@@ -117,8 +117,12 @@ def gather_chunk(
     def place(values: Array, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
 
+    here = start + episodes + timesteps
+    observations = columns.observations[here]
+    changes = observations - columns.observations[np.maximum(here - 1, 0)]
     tokens = Tokens(
-        place(columns.observations[start + episodes + timesteps]),
+        place(observations),
+        place(changes * shown[..., None]),
         place(data.action_features[before] * shown[..., None]),
         place(columns.rewards[before] * shown),
         place(first, torch.bool),

@@ -27,8 +27,7 @@ class Trained:
 
 def make_networks(network: RecurrentStateSpace, config: DreamerConfig) -> ActorCritic:
     """Untrained ones; raises `MethodError` if the backbone cannot take the actions."""
-    inputs = config.state_dim + config.memory_dim + network.latents.size
-    return ActorCritic(inputs, network.spaces, config)
+    return ActorCritic(config.state_dim + network.latents.size, network.spaces, config)
 
 
 def train_policy(config: DreamerConfig, data: TrainingData, run: TrainingRun) -> Trained:

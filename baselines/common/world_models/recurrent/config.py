@@ -17,18 +17,6 @@ class RecurrentConfig(Config):
         "gaussian", description="the stochastic state: Gaussians (PlaNet) or categories (DreamerV3)"
     )
     state_dim: int = Field(128, ge=1, description="units of the deterministic state, a GRU's")
-    memory_dim: int = Field(
-        64,
-        ge=0,
-        description="units of a GRU that reads what is seen, and stays as it is while something is imagined: what is known "
-        "of the task; 0: the deterministic state carries that as well, as published",
-    )
-    memory_lag: float = Field(
-        8.0,
-        ge=1,
-        description="in training the model learns by mean of what was remembered so many steps before: else it would look up "
-        "there where it is, which is not known in imagination",
-    )
     longest_kept: float = Field(
         32.0,
         gt=1,
@@ -105,7 +93,6 @@ DREAMER: Mapping[str, Any] = {
 
 TINY_RECURRENT: Mapping[str, Any] = {
     "state_dim": 16,
-    "memory_dim": 8,
     "width": 16,
     "latent_dim": 6,
     "groups": 4,

@@ -21,7 +21,7 @@ class Followed:
     """What a model makes of B sequences of L steps.
 
     Attributes:
-        carried: its states, `(B, L, ...)`; the step itself is not remembered in them yet.
+        carried: its states, `(B, L, ...)`.
         posterior: `(B, L, statistics)`.
         last: its state after the last step, `(B, ...)`.
     """
@@ -45,21 +45,12 @@ def follow(
     pick = model.latents.sample if draw else model.latents.choose
     states, latents, said = [], [], []
     embedded = model.embed(tokens)
-    count, length = embedded.shape[:2]
-    memories = model.remember(carried.state, embedded)
-    # In training what is remembered is a few steps old, by chance; at the end, and else always, it is of now.
-    share = 1.0 / model.config.memory_lag if draw else 1.0
-    fresh = torch.rand(count, length, 1, device=embedded.device) < share
-    fresh[:, -1] = True
-    for step in range(length):
+    for step in range(embedded.shape[1]):
         state = model.carry(carried, tokens.actions[:, step], tokens.first[:, step])
         posterior = model.infer(state, embedded[:, step])
-        latent = pick(posterior)
-        moving, held = model.split(state)
-        held = torch.where(fresh[:, step], memories[:, step], held)
-        carried = Carried(torch.cat([moving, held], 1), latent)
+        carried = Carried(state, pick(posterior))
         states.append(state)
-        latents.append(latent)
+        latents.append(carried.latent)
         said.append(posterior)
     return Followed(
         Carried(torch.stack(states, 1), torch.stack(latents, 1)), torch.stack(said, 1), carried

@@ -152,6 +152,7 @@ class RecurrentModel(WorldModel):
     def __call__(self, state: Imagined, actions: Tensor) -> Outcome:
         """What is told of each head's mean state, averaged, or of the state that is drawn."""
         network, shape, latents = self.network, state.steps.shape, self.network.latents
+        outcomes_shape = (*shape, network.spaces.observation_dim + 1)
         before = Carried(state.state.flatten(0, 1), state.latent.flatten(0, 1))
         going = torch.zeros(len(before.state), dtype=torch.bool, device=before.state.device)
         carried = network.carry(before, actions.flatten(0, 1), going)
@@ -170,15 +171,17 @@ class RecurrentModel(WorldModel):
             chance = drawn.ends.sigmoid()
         units = self.scales.units.square()
         missed = network.get_buffer("missed")[state.steps.flatten().clamp(max=AHEAD - 1)]
-        deviations = (spread + missed * units).sqrt().view(*shape, -1)
-        outcome = middle.view(*shape, -1)
+        deviations = (spread + missed * units).sqrt().view(outcomes_shape)
+        outcome = middle.view(outcomes_shape)
         return Outcome(
             next_observations=outcome[..., :-1],
             deviations=deviations[..., :-1],
             rewards=outcome[..., -1],
             reward_deviations=deviations[..., -1],
             ends=(chance * self.scales.get_buffer("ends")).view(shape),
-            state=Imagined(carried.view(*shape, -1), latent.view(*shape, -1), state.steps + 1),
+            state=Imagined(
+                carried.view(state.state.shape), latent.view(state.latent.shape), state.steps + 1
+            ),
             disagreement=(spread / units).mean(-1).sqrt().view(shape),
         )
 

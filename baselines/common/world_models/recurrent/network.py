@@ -46,7 +46,7 @@ class Carried:
     """The model's state.
 
     Attributes:
-        state: `(..., state_dim + memory_dim)` deterministic: what moves, and what is remembered of the task.
+        state: `(..., state_dim)` deterministic.
         latent: `(..., latent size)` stochastic.
     """
 
@@ -80,12 +80,8 @@ class RecurrentStateSpace(nn.Module):
         latent, width, heads = self.latents.size, config.width, config.prior_heads
         self.scales = ModelScales(spaces)
         seen = 2 * size + actions + 2 + (size + 1) * actions
-        state = config.state_dim + config.memory_dim
+        state = config.state_dim
         self.encoder = nn.Sequential(ProductBlock(seen, width), *make_block(width, width))
-        self.memory: nn.GRU | None = None
-        if config.memory_dim:
-            self.memory = nn.GRU(width, config.memory_dim, batch_first=True)
-            keep_at_first(self.memory.bias_ih_l0, self.memory.bias_hh_l0, config.longest_kept)
         self.inputs = ProductBlock(state + latent + actions + 1, width)
         self.cell = nn.GRUCell(width, config.state_dim)
         keep_at_first(self.cell.bias_ih, self.cell.bias_hh, config.longest_kept)
@@ -104,8 +100,8 @@ class RecurrentStateSpace(nn.Module):
     def begin(self, shape: tuple[int, ...]) -> Carried:
         """Nothing is known."""
         like = self.scales.get_buffer("mean")
-        state = self.config.state_dim + self.config.memory_dim
-        return Carried(like.new_zeros(*shape, state), like.new_zeros(*shape, self.latents.size))
+        state = like.new_zeros(*shape, self.config.state_dim)
+        return Carried(state, like.new_zeros(*shape, self.latents.size))
 
     def embed(self, tokens: Tokens) -> Tensor:
         """`(..., width)` of what is seen; rewards and what is no number are read as scaled, and clipped."""
@@ -134,28 +130,12 @@ class RecurrentStateSpace(nn.Module):
         return self.scales.scale_rewards(rewards)
 
     def carry(self, before: Carried, actions: Tensor, first: Tensor) -> Tensor:
-        """The deterministic state after an action, `(B, ...)`; `(B,)` first: an episode has begun instead.
-
-        What is remembered stays as it is, until something is seen.
-        """
+        """The deterministic state after an action, `(B, state_dim)`; `(B,)` first: an episode has begun instead."""
         flags = first.to(actions.dtype)[:, None]
         shown = actions * (1.0 - flags)
         hidden = self.inputs(torch.cat([before.state, before.latent, shown, flags], 1))
-        moving, remembered = self.split(before.state)
-        return torch.cat([self.cell(hidden, moving), remembered], 1)
-
-    def split(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        """What moves, `(..., state_dim)`, and what is remembered, `(..., memory_dim)`."""
-        moving, remembered = state.split([self.config.state_dim, self.config.memory_dim], -1)
-        return moving, remembered
-
-    def remember(self, state: Tensor, embedded: Tensor) -> Tensor:
-        """What is remembered after each of `(B, T, width)` steps, `(B, T, memory_dim)`, from `(B, ...)` states on."""
-        remembered = self.split(state)[1]
-        if self.memory is None:
-            return remembered[:, None].expand(-1, embedded.shape[1], -1)
-        found: Tensor = self.memory(embedded, remembered[None].contiguous())[0]
-        return found
+        carried: Tensor = self.cell(hidden, before.state)
+        return carried
 
     def infer(self, state: Tensor, embedded: Tensor) -> Tensor:
         """What is said of the stochastic state by one who sees, `(..., statistics)`."""

@@ -22,14 +22,14 @@ class DreamerConfig(RecurrentConfig, ImaginingConfig):
     penalty: float = Field(
         1.0,
         ge=0,
-        description="deviations of rewards taken off a reward for each unit of disagreement of the prior heads, which is "
-        "in units of one-step changes and deviations of rewards",
+        description="deviations of rewards taken off a reward for each unit of disagreement of the prior heads, which "
+        "is in units of one-step changes and deviations of rewards",
     )
     exploration_noise: float = Field(
         0.3,
         ge=0,
-        description="continuous actions of support episodes: deviation of what is added (Dreamer); discrete ones are drawn "
-        "from the actor, unless this is 0",
+        description="continuous actions of support episodes: deviation of what is added (Dreamer); discrete ones are "
+        "drawn from the actor, unless this is 0",
     )
 
 

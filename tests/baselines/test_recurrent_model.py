@@ -9,7 +9,7 @@ import pytest
 import torch
 from metabench_baselines.common.planning.open_loop import predict_open_loop
 from metabench_baselines.common.planning.rows import branch_lanes
-from metabench_baselines.common.world_models.policy import PlanningModelPolicy, list_steps
+from metabench_baselines.common.world_models.policy import list_steps
 from metabench_baselines.common.world_models.recurrent.config import DREAMER, TINY_RECURRENT
 from metabench_baselines.common.world_models.recurrent.latents import balance_divergence, make_latents
 from metabench_baselines.common.world_models.recurrent.model import RecurrentModel
@@ -29,7 +29,17 @@ from metabench_baselines.dreamer_offline.train import make_networks
 from metabench_baselines.planet.config import PlanetConfig
 from metabench_baselines.planet.policy import PlanetPolicy
 
-from metabench import Columns, Episode, Spaces, TrainingData, TrainingRun, load_data, load_method
+from metabench import (
+    CancelledError,
+    Columns,
+    Episode,
+    Spaces,
+    TrainingData,
+    TrainingRun,
+    evaluate,
+    load_data,
+    load_method,
+)
 
 SPACES = Spaces(observation_dim=1, horizon=16, action_low=(-1.0,), action_high=(1.0,))
 LENGTH, STILL, MOVING = 16, 3, 13
@@ -90,7 +100,7 @@ def cut(episode, steps):
 
 
 def measure_error(policy, seen):
-    """Of the steps after the pause, told after `seen` steps: root of the squared error, as a share of what they move."""
+    """Of the steps after the pause, told after `seen` steps: root of the squared error, as a share of the moves."""
     episodes = list_episodes(30)
     policy.reset([0] * 30, range(30))
     said = policy.predict([cut(each, seen) for each in episodes], np.stack([each.actions[seen:] for each in episodes]))
@@ -127,7 +137,7 @@ def step_through(model, memory, episode):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_support_and_steps_are_read_in_one_order(form):
-    """An episode as support, then another step by step, is the same as both as support; empty episodes change nothing."""
+    """Episodes as support, then another step by step, are the same as all as support; empty ones change nothing."""
     model = RecurrentModel(make_untrained(**form))
     one, two, three = list_episodes(3)
     lane = torch.tensor([0])
@@ -253,7 +263,9 @@ def test_drawn_categories_have_the_mixed_frequencies_and_pass_gradients_straight
 
 def test_symmetric_logarithms_and_two_bins():
     values = torch.tensor([-50.0, -1.0, 0.0, 0.3, 7.0])
-    torch.testing.assert_close(symlog(values), torch.tensor([-math.log(51), -math.log(2), 0, math.log(1.3), math.log(8)]))
+    torch.testing.assert_close(
+        symlog(values), torch.tensor([-math.log(51), -math.log(2), 0, math.log(1.3), math.log(8)])
+    )
     torch.testing.assert_close(symexp(symlog(values)), values)
     bins = make_bins(255)
     weights = spread_over_bins(values, bins)
@@ -305,8 +317,6 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_policy(tiny_built, tmp_
 
     whole = TrainingRun(0)
     method.train(data, whole)
-    from metabench import CancelledError
-
     with pytest.raises(CancelledError):
         method.train(data, TrainingRun(0, folder=tmp_path, cancelled=stop))
     rest = TrainingRun(0, folder=tmp_path)
@@ -337,8 +347,6 @@ def test_doubt_is_taken_off_imagined_rewards_and_branches_stop_at_the_horizon(ti
 @pytest.mark.slow
 def test_a_policy_learns_in_imagination(tiny_built):
     """`tiny` pays for reaching a hidden goal; told it by logged episodes, a short training acts better than none."""
-    from metabench import evaluate
-
     scores = {}
     for updates in (1, 400):
         overrides = {"updates": 250, "learning_rate": 4e-3, "policy_updates": updates, "actor_learning_rate": 3e-3}

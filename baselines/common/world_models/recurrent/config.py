@@ -33,7 +33,9 @@ class RecurrentConfig(Config):
         0.1, gt=0, description="gaussian: deviations are no smaller than this"
     )
     prior_heads: int = Field(
-        5, ge=1, description="networks that foresee the stochastic state; what they are apart is doubt"
+        5,
+        ge=1,
+        description="networks that foresee the stochastic state; what they are apart is doubt",
     )
     head_width: int = Field(64, ge=1, description="hidden units of each")
     symlog: bool = Field(
@@ -66,8 +68,8 @@ class RecurrentConfig(Config):
     most_chunks: int = Field(
         20,
         ge=1,
-        description="a sequence goes on for up to so many updates, from the state that it ended in: episodes of one task, "
-        "one after another",
+        description="a sequence goes on for up to so many updates, from the state that it ended in: episodes of one "
+        "task, one after another",
     )
     updates: int = Field(3_000, ge=1, description="of the model")
     held_out: int = Field(

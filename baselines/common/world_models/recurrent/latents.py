@@ -78,9 +78,12 @@ class CategoricalLatents(Latents):
         self.size = self.statistics = groups * classes
         self._shape, self._mix = (groups, classes), uniform_mix
 
+    def _group(self, said: Tensor) -> Tensor:
+        return said.view(*said.shape[:-1], *self._shape)
+
     def _find_chances(self, said: Tensor) -> Tensor:
         """`(..., groups, classes)` probabilities."""
-        chances = said.unflatten(-1, self._shape).softmax(-1)
+        chances = self._group(said).softmax(-1)
         return (1.0 - self._mix) * chances + self._mix / self._shape[1]
 
     def sample(self, said: Tensor) -> Tensor:
@@ -98,7 +101,7 @@ class CategoricalLatents(Latents):
 
     def choose(self, said: Tensor) -> Tensor:
         """As `Latents` has it."""
-        chosen = said.unflatten(-1, self._shape).argmax(-1)
+        chosen = self._group(said).argmax(-1)
         return functional.one_hot(chosen, self._shape[1]).to(said.dtype).flatten(-2)
 
     def diverge(self, from_said: Tensor, to_said: Tensor) -> Tensor:

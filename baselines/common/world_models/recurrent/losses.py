@@ -1,4 +1,4 @@
-"""Following a chunk with open eyes, and what the model is charged for it."""
+"""Following a sequence with open eyes, and what the model is charged for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from .latents import balance_divergence
 from .network import Carried, RecurrentStateSpace, Tokens, Told
-from .streams import Chunk
 from .symlog import spread_over_bins
 
 Info = dict[str, Tensor]
@@ -31,9 +30,7 @@ class Followed:
     last: Carried
 
 
-def follow(
-    model: RecurrentStateSpace, tokens: Tokens, carried: Carried, *, draw: bool
-) -> Followed:
+def follow(model: RecurrentStateSpace, tokens: Tokens, carried: Carried, *, draw: bool) -> Followed:
     """Read `(B, L)` tokens one after another.
 
     Args:
@@ -58,19 +55,19 @@ def follow(
 
 
 def compute_loss(
-    model: RecurrentStateSpace, chunk: Chunk, carried: Carried
+    model: RecurrentStateSpace, tokens: Tokens, carried: Carried
 ) -> tuple[Tensor, Info, Followed]:
     """Errors of what is told, and the balanced divergence of posterior from prior (PlaNet eq. 3; DreamerV3 eq. 4, 5).
 
     Args:
         model: that is trained.
-        chunk: `(B, L)` steps.
+        tokens: `(B, L)` steps.
         carried: its state in each stream before them.
 
     Returns:
-        The loss, what to log, and what the model made of the chunk.
+        The loss, what to log, and what the model made of the steps.
     """
-    config, tokens = model.config, chunk.tokens
+    config = model.config
     followed = follow(model, tokens, carried, draw=True)
     told = model.tell(followed.carried.state, followed.carried.latent)
     observed, rewarded, ended = measure_told_losses(model, told, tokens)

@@ -91,9 +91,7 @@ class RecurrentStateSpace(nn.Module):
         self.prior_first = TwinLinear(heads, state, config.head_width)
         self.prior_last = TwinLinear(heads, config.head_width, self.latents.statistics)
         told = size + 1 + (config.bins if config.two_hot else 1)
-        self.decoder = nn.Sequential(
-            *make_block(state + latent, width), nn.Linear(width, told)
-        )
+        self.decoder = nn.Sequential(*make_block(state + latent, width), nn.Linear(width, told))
         self.register_buffer("bins", make_bins(config.bins))
         self.register_buffer("missed", torch.zeros(AHEAD, size + 1))
 

@@ -79,9 +79,7 @@ class Streams:
         self.carried = Carried(state_dict["state"], state_dict["latent"])
 
 
-def list_stream(
-    data: TrainingData, generator: np.random.Generator, task: int, steps: int
-) -> Array:
+def list_stream(data: TrainingData, generator: np.random.Generator, task: int, steps: int) -> Array:
     """`(steps, 2)` episodes and timesteps of one task: its episodes in random order, again if there are too few."""
     first, after = data.task_offsets[task], data.task_offsets[task + 1]
     parts: list[Array] = []
@@ -139,7 +137,5 @@ def draw_whole_streams(
     length: int,
 ) -> Chunk:
     """`count` streams of `length` steps that all begin anew, of tasks in turn: what a model is judged by."""
-    rows = [
-        list_stream(data, generator, place % data.num_tasks, length) for place in range(count)
-    ]
+    rows = [list_stream(data, generator, place % data.num_tasks, length) for place in range(count)]
     return gather_chunk(data, np.stack(rows), np.ones(count, bool), model)

@@ -25,24 +25,22 @@ def train_recurrent(model: RecurrentStateSpace, data: TrainingData, run: Trainin
     model.scales.fit(data.fitting, config.reach)
     model.to(run.device)
     streams = Streams(model, data.fitting)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=config.learning_rate, eps=1e-6, fused=True
-    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, eps=1e-6, fused=True)
     parts: dict[str, Any] = {"network": model, "optimizer": optimizer, "streams": streams}
     for update in run.steps("model", config.updates, **parts):
         chunk = streams.draw(run.generator("model", update))
-        loss, info, followed = compute_loss(model, chunk, streams.carried)
+        loss, info, followed = compute_loss(model, chunk.tokens, streams.carried)
         rate = cosine_factor(update, config.updates) if config.learning_rate_decay else 1.0
-        descend(
-            optimizer, loss, clip=config.clip, learning_rate=config.learning_rate * rate
-        )
+        descend(optimizer, loss, clip=config.clip, learning_rate=config.learning_rate * rate)
         streams.keep(followed.last)
         log_at_intervals(run, info, update, config.updates, config.model_log_interval)
     model.eval()
     missed = measure_missed(model.cpu(), data.validation, run)
     model.get_buffer("missed").copy_(missed)
     for ahead in (1, 5, AHEAD):
-        run.summary[f"model_error_after_{ahead}_steps"] = float(missed[ahead - 1, :-1].mean()) ** 0.5
+        run.summary[f"model_error_after_{ahead}_steps"] = (
+            float(missed[ahead - 1, :-1].mean()) ** 0.5
+        )
 
 
 @torch.no_grad()

@@ -60,5 +60,7 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = {
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "no_penalty": {"penalty": 0.0},
+    "one_head": {"prior_heads": 1},
+    "published_losses": {"posterior_weight": 1.0, "free_nats": 3.0},
 }
 """Ablations."""

@@ -150,7 +150,10 @@ class RecurrentModel(WorldModel):
 
     @torch.no_grad()
     def __call__(self, state: Imagined, actions: Tensor) -> Outcome:
-        """What is told of each head's mean state, averaged, or of the state that is drawn."""
+        """What is told of each head's mean state, averaged, or of the state that is drawn.
+
+        For the disagreement the reward is one more coordinate, in deviations of rewards.
+        """
         network, shape, latents = self.network, state.steps.shape, self.network.latents
         outcomes_shape = (*shape, network.spaces.observation_dim + 1)
         before = Carried(state.state.flatten(0, 1), state.latent.flatten(0, 1))

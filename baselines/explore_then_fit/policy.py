@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from metabench import Spaces
 
 from ..common.world_models.ensemble import Ensemble
-from ..common.world_models.policy import PlanningModelPolicy
+from ..common.world_models.policy import ModelPlanningPolicy, save_ensemble
 from .config import ExploreThenFitConfig, FitConfig, GoalConfig
 from .model import FittedRewardModel, GoalModel, TaskRewardModel
 
 
-class TaskRewardPolicy(PlanningModelPolicy):
+class TaskRewardPolicy(ModelPlanningPolicy):
     """Plans by a fitted reward or towards a goal; explores in support episodes."""
 
     def __init__(self, ensemble: Ensemble, config: FitConfig, spaces: Spaces) -> None:
         """Plan in a trained ensemble."""
-        super().__init__(ensemble, config, spaces, make_reward_model(ensemble, config))
         wanted = ("states",) if isinstance(config, GoalConfig) else ("states", "rewards")
-        self._explores = config.explores in wanted
-        self._predicts = isinstance(config, ExploreThenFitConfig)
+        model = make_reward_model(ensemble, config)
+        super().__init__(model, config, spaces, explores=config.explores in wanted)
+        self._ensemble, self._fit = ensemble, config
 
     @property
     def predicts(self) -> bool:
         """Not where a distance stands in the reward's place."""
-        return self._predicts
+        return isinstance(self._fit, ExploreThenFitConfig)
+
+    def save(self, folder: Path) -> None:
+        """Write networks, configuration and spaces."""
+        save_ensemble(self._ensemble, self._fit, self._spaces, folder)
 
 
 def make_reward_model(ensemble: Ensemble, config: FitConfig) -> TaskRewardModel:

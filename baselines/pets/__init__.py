@@ -10,7 +10,7 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.planning.config import choose_replanning
 from ..common.world_models.ensemble import Ensemble
-from ..common.world_models.policy import PlanningModelPolicy, load_ensemble
+from ..common.world_models.policy import EnsemblePlanningPolicy, load_ensemble
 from ..common.world_models.train import train_ensemble
 from .config import BUDGETS, VARIANTS, PetsConfig
 
@@ -42,9 +42,9 @@ class Pets(Method):
         run.torch_seed("initialisation")
         ensemble = Ensemble(data.spaces, self.config)
         train_ensemble(ensemble, data, run)
-        return PlanningModelPolicy(ensemble.cpu(), self.config, data.spaces)
+        return EnsemblePlanningPolicy(ensemble.cpu(), self.config, data.spaces)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
         ensemble, config = load_ensemble(folder, spaces, self.config_class, self.name)
-        return PlanningModelPolicy(ensemble, config, spaces)
+        return EnsemblePlanningPolicy(ensemble, config, spaces)

@@ -14,7 +14,7 @@ from metabench_baselines.common.planning.planner import Planner
 from metabench_baselines.common.planning.rows import Answers, branch_lanes
 from metabench_baselines.common.world_models.contract import Outcome
 from metabench_baselines.common.world_models.ensemble import Ensemble
-from metabench_baselines.common.world_models.policy import PlanningModelPolicy, make_model
+from metabench_baselines.common.world_models.policy import EnsemblePlanningPolicy, make_model
 from metabench_baselines.common.world_models.train import Judge, train_ensemble
 from metabench_baselines.pets.config import PetsConfig
 
@@ -80,7 +80,7 @@ def cut(episode, steps):
 
 def measure_error(ensemble, turn, shots, seen, ahead=5):
     """Root of the squared error, as a share of that of no change."""
-    policy = PlanningModelPolicy(ensemble, ensemble.config, PLANE)
+    policy = EnsemblePlanningPolicy(ensemble, ensemble.config, PLANE)
     episodes = list_episodes(turn, 8 + shots)
     policy.reset([0] * 8, range(8))
     if shots:

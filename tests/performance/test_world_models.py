@@ -8,11 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from metabench_baselines.common.optimisation import descend
 from metabench_baselines.common.planning.rows import Transitions, batch_transitions
 from metabench_baselines.common.synthetic_prior.prior import Prior
 from metabench_baselines.common.world_models.config import ContextEnsembleConfig
 from metabench_baselines.common.world_models.ensemble import Ensemble
 from metabench_baselines.common.world_models.policy import make_model
+from metabench_baselines.common.world_models.recurrent.config import DREAMER, RecurrentConfig
+from metabench_baselines.common.world_models.recurrent.losses import compute_loss
+from metabench_baselines.common.world_models.recurrent.network import RecurrentStateSpace, Tokens
 from metabench_baselines.oswm_plus.config import ModelConfig
 from metabench_baselines.oswm_plus.model import OSWMWorldModel
 from metabench_baselines.oswm_plus.reader import OSWMReader
@@ -27,6 +31,9 @@ PUBLISHED, AIM_OF_IMAGINATION, LANES = 23, 150, 256
 
 AIM_OF_A_STEP = 5.0
 """Milliseconds of a step of 1,000 lanes by 7 members, 20 observations, on two idle cores."""
+
+AIM_OF_AN_UPDATE = 0.15
+"""Seconds of a training update of a recurrent model, 16 sequences of 32 steps, on an idle core."""
 
 SPACES = Spaces(observation_dim=4, horizon=200, num_actions=2)
 
@@ -80,3 +87,23 @@ def test_ensemble_step(benchmark: Callable, report: Callable) -> None:
     actions = torch.rand(1, 1000, 6)
     benchmark.pedantic(lambda: model(state, actions), rounds=30, warmup_rounds=3)
     report(f"ensemble step, 1,000 lanes x 7: {1e3 * benchmark.stats.stats.min:.1f} ms, aim {AIM_OF_A_STEP:.0f} idle")
+
+
+@pytest.mark.parametrize("form", [{}, DREAMER], ids=["gaussian", "categorical"])
+def test_recurrent_update(benchmark: Callable, report: Callable, form: dict) -> None:
+    """A training update of 16 sequences of 32 steps, on one thread."""
+    torch.set_num_threads(1)
+    spaces, config = Spaces(20, 200, (-1.0,) * 6, (1.0,) * 6), RecurrentConfig(**form)
+    model = RecurrentStateSpace(spaces, config)
+    shape = (config.batch, config.length)
+    first = torch.zeros(shape, dtype=torch.bool)
+    seen, led, acted = torch.randn(*shape, 20), torch.randn(*shape, 20), torch.rand(*shape, 6)
+    tokens = Tokens(seen, led, acted, torch.randn(shape), first, torch.zeros(shape))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+    def update() -> None:
+        loss, _, _ = compute_loss(model, tokens, model.begin((config.batch,)))
+        descend(optimizer, loss, clip=config.clip)
+
+    benchmark.pedantic(update, rounds=10, warmup_rounds=2)
+    report(f"recurrent update, 16 x 32: {benchmark.stats.stats.min:.3f} s, aim {AIM_OF_AN_UPDATE} idle")

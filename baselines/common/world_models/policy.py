@@ -112,25 +112,33 @@ def list_steps(episodes: Sequence[Episode], spaces: Spaces) -> list[Seen]:
     ]
 
 
-class PlanningModelPolicy(WorldModelPolicy):
-    """Plans in an ensemble, anew every few steps.
+class ModelPlanningPolicy(WorldModelPolicy):
+    """Plans in a model, anew every few steps; how it is saved is for those that it is a part of to say.
 
     Lanes that have ended are planned for like all others: which lanes are together never changes what one does.
     """
 
     def __init__(
         self,
-        ensemble: Ensemble,
+        model: WorldModel,
         config: SearchConfig,
         spaces: Spaces,
-        model: WorldModel | None = None,
+        *,
+        explores: bool = False,
+        wander: float = 0.0,
     ) -> None:
-        """Plan in a trained ensemble, or in a model that is made of it."""
-        super().__init__(make_model(ensemble) if model is None else model, spaces)
-        self._ensemble, self._config = ensemble, config
-        self._planner = Planner(config, spaces)
-        context = ensemble.config
-        self._explores = isinstance(context, ContextEnsembleConfig) and context.drawn_exploration
+        """Plan in a trained model.
+
+        Args:
+            model: to plan in.
+            config: of the search.
+            spaces: of the tasks.
+            explores: in support episodes the model takes one possible task for true.
+            wander: deviation of noise that is added to actions of support episodes.
+        """
+        super().__init__(model, spaces)
+        self._config, self._planner = config, Planner(config, spaces)
+        self._explores, self._wander = explores, wander
 
     def reset(self, groups: Sequence[int], seeds: Sequence[int]) -> None:
         """Forget everything."""
@@ -154,7 +162,21 @@ class PlanningModelPolicy(WorldModelPolicy):
             self._acted = 0
         actions = self._plans[0, :, min(self._acted, self._config.horizon - 1)]
         self._acted += 1
+        if not step.scored.all() and self._wander:
+            fresh = [torch.randn(actions.shape[1:], generator=each) for each in self._noise]
+            actions = actions + self._wander * torch.stack(fresh)
         return self._spaces.actions_from_features(actions.numpy())
+
+
+class EnsemblePlanningPolicy(ModelPlanningPolicy):
+    """Plans in an ensemble."""
+
+    def __init__(self, ensemble: Ensemble, config: SearchConfig, spaces: Spaces) -> None:
+        """Plan in a trained ensemble."""
+        context = ensemble.config
+        explores = isinstance(context, ContextEnsembleConfig) and context.drawn_exploration
+        super().__init__(make_model(ensemble), config, spaces, explores=explores)
+        self._ensemble = ensemble
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""

@@ -71,11 +71,29 @@ class ModelScales(nn.Module):
         size = before.shape[-1]
         change = said[..., :size] * self.get_buffer("change") + self.get_buffer("change_mean")
         reward = said[..., size:] * self.get_buffer("reward") + self.get_buffer("reward_mean")
-        both = torch.cat([before + change, reward], -1)
+        return self._keep_within(torch.cat([before + change, reward], -1))
+
+    def place(self, scaled: Tensor, rewards: Tensor) -> tuple[Tensor, Tensor]:
+        """The states `(..., S)` and rewards `(...)` that are meant by scaled ones, kept within bounds."""
+        states = scaled * self.get_buffer("spread") + self.get_buffer("mean")
+        earned = rewards[..., None] * self.get_buffer("reward") + self.get_buffer("reward_mean")
+        return self._keep_within(torch.cat([states, earned], -1))
+
+    def scale_changes(self, changes: Tensor) -> Tensor:
+        """Of mean 0 and deviation 1; what is no number is read as the mean."""
+        scaled = (changes - self.get_buffer("change_mean")) / self.get_buffer("change")
+        return scaled.nan_to_num(nan=0.0).clamp(-FURTHEST, FURTHEST)
+
+    def scale_rewards(self, rewards: Tensor) -> Tensor:
+        """Of mean 0 and deviation 1; what is no number is read as the mean."""
+        scaled = (rewards - self.get_buffer("reward_mean")) / self.get_buffer("reward")
+        return scaled.nan_to_num(nan=0.0).clamp(-FURTHEST, FURTHEST)
+
+    def _keep_within(self, both: Tensor) -> tuple[Tensor, Tensor]:
         # Numbers that overflow end up at a bound; what is no number at all, in the middle.
         least, most = self.get_buffer("least"), self.get_buffer("most")
         both = torch.where(both.isnan(), (least + most) / 2, both).maximum(least).minimum(most)
-        return both[..., :size], both[..., size]
+        return both[..., :-1], both[..., -1]
 
     @property
     def units(self) -> Tensor:

@@ -32,19 +32,23 @@ class Store:
         """Begin empty."""
         self._most = rounds
         self._rounds: list[Transitions] = []
+        self._joined: dict[str, Tensor] = {}
 
     def add(self, transitions: Transitions) -> None:
         """Keep a round's, and forget the oldest if there are too many."""
-        self._rounds = [*self._rounds[-(self._most - 1) :], transitions][-self._most :]
+        self._keep([*self._rounds[-(self._most - 1) :], transitions][-self._most :])
+
+    def _keep(self, rounds: list[Transitions]) -> None:
+        # Joined once a round: to join at every draw takes longer than an update.
+        self._rounds = rounds
+        self._joined = {
+            name: torch.cat([getattr(each, name) for each in rounds]) for name in FIELDS
+        }
 
     def draw(self, generator: np.random.Generator, count: int) -> Transitions:
         """Some of them, with replacement."""
-        columns = {name: self._join(name) for name in FIELDS}
-        index = torch.as_tensor(generator.integers(len(columns["reward"]), size=count))
-        return Transitions(**{name: column[index] for name, column in columns.items()})
-
-    def _join(self, name: str) -> Tensor:
-        return torch.cat([getattr(each, name) for each in self._rounds])
+        index = torch.as_tensor(generator.integers(len(self._joined["reward"]), size=count))
+        return Transitions(**{name: column[index] for name, column in self._joined.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """The rounds."""
@@ -52,7 +56,9 @@ class Store:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Put back the rounds."""
-        self._rounds = [Transitions(**each) for each in state_dict["rounds"]]
+        rounds = [Transitions(**each) for each in state_dict["rounds"]]
+        if rounds:
+            self._keep(rounds)
 
 
 def describe_state(

@@ -82,9 +82,16 @@ class Regressions:
         reached = _normalise_places(context.next_observations, scales, state_used)
         varied = state_used & _mark_varied(context)
         used = torch.cat([varied, action_used], 1)
-        changes = KernelRegression.fit(inputs, outcome[..., :-1], context.valid, used, sums=False)
         every, seen = torch.cat([used, varied], 1), torch.cat([inputs, reached], 2)
-        reward = KernelRegression.fit(seen, outcome[..., -1:], context.valid, every, sums=True)
+        places, acted = _list_columns(state_used), _list_columns(action_used)
+        columns = (*places, *(state_used.shape[1] + each for each in acted))
+        both = (*columns, *(inputs.shape[2] + each for each in places))
+        changes = KernelRegression.fit(
+            inputs, outcome[..., :-1], context.valid, used, columns, sums=False
+        )
+        reward = KernelRegression.fit(
+            seen, outcome[..., -1:], context.valid, every, both, sums=True
+        )
         said = torch.cat([changes.left_out, reward.left_out], 2)
         leverage = torch.cat([changes.leverage, reward.leverage], 2)
         missed = _measure_missed((outcome - said) / (1.0 + leverage).sqrt(), context.valid, scales)
@@ -135,6 +142,11 @@ def _mark_varied(context: Rows) -> Tensor:
     most = both.masked_fill(~valid, -torch.inf).amax(1)
     least = both.masked_fill(~valid, torch.inf).amin(1)
     return (most - least > CONSTANT) | (context.valid.sum(1, keepdim=True) < 2)
+
+
+def _list_columns(used: Tensor) -> tuple[int, ...]:
+    """Those that some environment uses: all of one suite use the same."""
+    return tuple(used.any(0).nonzero()[:, 0].tolist())
 
 
 def scale_outcomes(rows: Rows, scales: ContextScales) -> Tensor:

@@ -93,7 +93,12 @@ class KernelRegression:
     @staticmethod
     @torch.no_grad()
     def fit(
-        inputs: Tensor, outputs: Tensor, valid: Tensor, used: Tensor, sums: bool
+        inputs: Tensor,
+        outputs: Tensor,
+        valid: Tensor,
+        used: Tensor,
+        columns: tuple[int, ...],
+        sums: bool,
     ) -> KernelRegression:
         """Regress outputs on inputs.
 
@@ -102,17 +107,19 @@ class KernelRegression:
             outputs: `(B, N, O)`.
             valid: `(B, N)` bool: false rows are padding.
             used: `(B, D)` bool: inputs that count.
+            columns: all that may count, whatever else is fitted beside: were it those that count in some environment,
+                one's last bits would depend on the others.
             sums: try kernels that are sums, too. They are bold: what they say far from all rows is linear.
         """
-        columns = tuple(used.any(0).nonzero()[:, 0].tolist())
         chosen = list(columns)
         mask = used[:, None, chosen].double()
+        rows = inputs[..., chosen].double() * mask  # what does not count is 0, here and in queries
 
         def fit(rows: Tensor, targets: Tensor, keep: Tensor, mask: Tensor) -> KernelRegression:
             return KernelRegression._fit_part(columns, rows, targets, keep, mask, sums)
 
         keep = valid[..., None].double()
-        return fit_in_parts(fit, inputs[..., chosen].double(), outputs.double() * keep, keep, mask)
+        return fit_in_parts(fit, rows, outputs.double() * keep, keep, mask)
 
     @staticmethod
     def _fit_part(
@@ -166,7 +173,8 @@ class KernelRegression:
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
-        kind, single = inputs.dtype, inputs[..., list(self.columns)]
+        kind = inputs.dtype
+        single = inputs[..., list(self.columns)] * (self.share > 0.0).to(kind)
         inputs = single.to(self.share)
         square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells

@@ -24,9 +24,8 @@ CANDIDATES = [(*kernel, False) for kernel in RADIAL] + [(LENGTH, penalty, True) 
 
 def fit(inputs, outputs, sums=True, valid=None):
     valid = torch.ones(inputs.shape[:2], dtype=torch.bool) if valid is None else valid
-    return KernelRegression.fit(
-        inputs, outputs, valid, torch.ones(len(inputs), inputs.shape[2], dtype=torch.bool), sums
-    )
+    used = torch.ones(len(inputs), inputs.shape[2], dtype=torch.bool)
+    return KernelRegression.fit(inputs, outputs, valid, used, tuple(range(inputs.shape[2])), sums)
 
 
 @pytest.mark.parametrize("name", ["product", "sum", "noise"])
@@ -107,12 +106,12 @@ def test_padding_unused_inputs_other_environments_and_the_order_of_rows_change_n
     padded = fit(more, noise, valid=torch.arange(25)[None] < 20).predict(queries)
     order = torch.randperm(20)
     shuffled = fit(inputs[:, order], outputs[:, order]).predict(queries)
-    wider = torch.nn.functional.pad(inputs, (0, 1)), torch.nn.functional.pad(queries, (0, 1))
+    # What an unused input holds means nothing, in rows and queries.
+    wider = tuple(torch.cat([each, torch.randn(*each.shape[:2], 1)], 2) for each in (inputs, queries))
     both = torch.cat([wider[0], torch.randn(1, 20, 4)]), torch.cat([outputs, torch.randn(1, 20, 1)])
     used = torch.tensor([[True, True, True, False], [True] * 4])
-    beside = KernelRegression.fit(*both, torch.ones(2, 20, dtype=torch.bool), used, True).predict(
-        wider[1].expand(2, -1, -1)
-    )
+    whole = torch.ones(2, 20, dtype=torch.bool)
+    beside = KernelRegression.fit(*both, whole, used, (0, 1, 2, 3), True).predict(wider[1].expand(2, -1, -1))
     for found, expected in zip((*padded, *shuffled, *(part[:1] for part in beside)), plain * 3, strict=True):
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=5e-2)
 

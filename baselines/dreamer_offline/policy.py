@@ -11,7 +11,8 @@ from metabench import Array, DataError, Spaces, Step, load_state, save_state
 
 from ..common.world_models.policy import WorldModelPolicy
 from ..common.world_models.recurrent.model import RecurrentModel
-from ..common.world_models.recurrent.saving import load_recurrent, save_recurrent
+from ..common.world_models.recurrent.saving import load_recurrent
+from ..common.world_models.saving import save_trained
 from .config import DreamerConfig
 from .imagination import describe_state
 from .train import Trained, make_networks
@@ -57,7 +58,7 @@ class DreamerPolicy(WorldModelPolicy):
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
-        save_recurrent(self._trained.network, self._config, self._spaces, folder)
+        save_trained(self._trained.network, self._config, self._spaces, folder)
         save_state(dict(self._trained.networks.state_dict()), folder / NETWORKS)
 
 

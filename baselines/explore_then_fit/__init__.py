@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from metabench import Config, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.world_models.ensemble import Ensemble
-from ..common.world_models.policy import load_ensemble
+from ..common.world_models.saving import load_ensemble
 from ..common.world_models.train import train_ensemble
 from ..pets import Pets
-from .config import BUDGETS, GOAL_VARIANTS, VARIANTS, ExploreThenFitConfig, FitConfig, GoalConfig
+from .config import BUDGETS, GOAL_VARIANTS, VARIANTS, ExploreThenFitConfig, GoalConfig
 from .policy import TaskRewardPolicy
 
 
@@ -23,11 +23,11 @@ class ExploreThenFit(Pets):
     paper = "https://arxiv.org/abs/2005.05960"
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
     config_class: ClassVar[type[Config]] = ExploreThenFitConfig
+    config: ExploreThenFitConfig | GoalConfig
     budgets: ClassVar[Mapping[str, Mapping[str, Any]]] = BUDGETS
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the ensemble; rewards are fitted when acting."""
-        assert isinstance(self.config, FitConfig)
         run.torch_seed("initialisation")
         ensemble = Ensemble(data.spaces, self.config)
         train_ensemble(ensemble, data, run)

@@ -12,19 +12,14 @@ from ..pets.config import VARIANTS as PETS_VARIANTS
 from ..pets.config import PetsConfig
 
 
-class FitConfig(PetsConfig):
-    """An ensemble that knows no reward, and what stands in its place."""
+class ExploreThenFitConfig(PetsConfig):
+    """An ensemble, and a reward that is regressed on what was earned in the task."""
 
     explores: Literal["rewards", "states", "nothing"] = Field(
         "rewards",
         description="what support episodes are acted for: steps whose reward the fit is unsure of, states that the "
         "ensemble's members disagree about (Plan2Explore), or what pays most so far",
     )
-
-
-class ExploreThenFitConfig(FitConfig):
-    """The reward is regressed on what was earned in the task."""
-
     noise: float = Field(
         0.1,
         gt=0,
@@ -32,11 +27,13 @@ class ExploreThenFitConfig(FitConfig):
     )
 
 
-class GoalConfig(FitConfig):
-    """What costs is the distance to the best place that was seen."""
+class GoalConfig(PetsConfig):
+    """An ensemble; what costs is the distance to the best place that was seen."""
 
-    explores: Literal["rewards", "states", "nothing"] = Field(
-        "states", description="what support episodes are acted for; `rewards`: as `nothing`"
+    explores: Literal["states", "nothing"] = Field(
+        "states",
+        description="what support episodes are acted for: states that the ensemble's members disagree about, or the "
+        "best place so far",
     )
 
 

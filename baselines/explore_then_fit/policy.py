@@ -7,19 +7,21 @@ from pathlib import Path
 from metabench import Spaces
 
 from ..common.world_models.ensemble import Ensemble
-from ..common.world_models.policy import ModelPlanningPolicy, save_ensemble
-from .config import ExploreThenFitConfig, FitConfig, GoalConfig
+from ..common.world_models.policy import ModelPlanningPolicy
+from ..common.world_models.saving import save_trained
+from .config import ExploreThenFitConfig, GoalConfig
 from .model import FittedRewardModel, GoalModel, TaskRewardModel
 
 
 class TaskRewardPolicy(ModelPlanningPolicy):
     """Plans by a fitted reward or towards a goal; explores in support episodes."""
 
-    def __init__(self, ensemble: Ensemble, config: FitConfig, spaces: Spaces) -> None:
+    def __init__(
+        self, ensemble: Ensemble, config: ExploreThenFitConfig | GoalConfig, spaces: Spaces
+    ) -> None:
         """Plan in a trained ensemble."""
-        wanted = ("states",) if isinstance(config, GoalConfig) else ("states", "rewards")
         model = make_reward_model(ensemble, config)
-        super().__init__(model, config, spaces, explores=config.explores in wanted)
+        super().__init__(model, config, spaces, explores=config.explores != "nothing")
         self._ensemble, self._fit = ensemble, config
 
     @property
@@ -29,10 +31,12 @@ class TaskRewardPolicy(ModelPlanningPolicy):
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
-        save_ensemble(self._ensemble, self._fit, self._spaces, folder)
+        save_trained(self._ensemble, self._fit, self._spaces, folder)
 
 
-def make_reward_model(ensemble: Ensemble, config: FitConfig) -> TaskRewardModel:
+def make_reward_model(
+    ensemble: Ensemble, config: ExploreThenFitConfig | GoalConfig
+) -> TaskRewardModel:
     """Of an ensemble, as the configuration says."""
     if isinstance(config, ExploreThenFitConfig):
         return FittedRewardModel(ensemble, config.explores, config.noise)

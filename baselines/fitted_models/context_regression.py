@@ -133,7 +133,7 @@ class Regressions:
 def _mark_varied(context: Rows) -> Tensor:
     """`(B, S)` bool: observations that differ between rows; all of them where there are fewer than two rows.
 
-    A kernel over one that does not tells nothing and costs as much: 17 to 21 of the 39 of Meta-World's reach.
+    Of one that does not, rows cannot tell what its differing would do: 17 to 21 of the 39 of Meta-World's reach.
     """
     both = torch.cat([context.observations, context.next_observations], 1)
     valid = torch.cat([context.valid, context.valid], 1)[..., None]

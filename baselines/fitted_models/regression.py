@@ -174,7 +174,9 @@ class KernelRegression:
     def predict(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, M, O)` of `(B, M, D)` inputs, and as many leverages: how far they lie from the context."""
         kind = inputs.dtype
-        single = inputs[..., list(self.columns)] * (self.share > 0.0).to(kind)
+        if self.columns != tuple(range(inputs.shape[2])):
+            inputs = inputs[..., list(self.columns)]
+        single = inputs * (self.share > 0.0).to(kind)
         inputs = single.to(self.share)
         square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells

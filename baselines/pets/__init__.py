@@ -10,7 +10,8 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.planning.config import choose_replanning
 from ..common.world_models.ensemble import Ensemble
-from ..common.world_models.policy import EnsemblePlanningPolicy, load_ensemble
+from ..common.world_models.policy import EnsemblePlanningPolicy
+from ..common.world_models.saving import load_ensemble
 from ..common.world_models.train import train_ensemble
 from .config import BUDGETS, VARIANTS, PetsConfig
 

@@ -9,7 +9,7 @@ from metabench import Spaces
 from ..common.world_models.policy import ModelPlanningPolicy
 from ..common.world_models.recurrent.model import RecurrentModel
 from ..common.world_models.recurrent.network import RecurrentStateSpace
-from ..common.world_models.recurrent.saving import save_recurrent
+from ..common.world_models.saving import save_trained
 from .config import PlanetConfig
 
 
@@ -23,4 +23,4 @@ class PlanetPolicy(ModelPlanningPolicy):
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
-        save_recurrent(self._network, self._saved, self._spaces, folder)
+        save_trained(self._network, self._saved, self._spaces, folder)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from metabench import Array, DataError, Spaces, Step, load_state, save_state
+from metabench import Array, Spaces, Step
 
 from ..common.world_models.mdn_rnn.model import MdnRnnModel
 from ..common.world_models.mdn_rnn.networks import MdnRnn
-from ..common.world_models.policy import FILE, WorldModelPolicy
+from ..common.world_models.policy import WorldModelPolicy
+from ..common.world_models.saving import load_trained, save_trained
 from .config import WorldModels2018Config
 from .controller import Controllers
 from .dream import count_inputs, describe_state
@@ -42,31 +44,18 @@ class WorldModels2018Policy(WorldModelPolicy):
 
     def save(self, folder: Path) -> None:
         """Write network, controller, configuration and spaces."""
-        state = {
-            "network": dict(self._trained.network.state_dict()),
-            "controller": self._trained.numbers,
-            "config": self._config.model_dump(mode="json"),
-            "spaces": asdict(self._spaces),
-        }
-        save_state(state, folder / FILE)
+        network, numbers = self._trained.network, self._trained.numbers
+        save_trained(network, self._config, self._spaces, folder, controller=numbers)
 
 
 def load_world_models_2018(folder: Path, spaces: Spaces, name: str) -> WorldModels2018Policy:
-    """Read what `WorldModels2018Policy.save` wrote.
+    """Read what `WorldModels2018Policy.save` wrote; raises `DataError` as `load_trained` does."""
+    return load_trained(folder, spaces, WorldModels2018Config, name, _build)[0]
 
-    Raises:
-        DataError: it is missing, damaged, of no policy of method `name`, or of other spaces.
-    """
-    state = load_state(folder / FILE)
-    try:
-        config = WorldModels2018Config.model_validate(state["config"])
-        saved = Spaces(**state["spaces"])
-        network = MdnRnn(saved, config)
-        network.load_state_dict(state["network"])
-        policy = WorldModels2018Policy(Trained(network, state["controller"]), config, saved)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        problem = " ".join(str(error).split())
-        raise DataError(f"{folder}: not a policy of {name}: {problem}") from error
-    if saved != spaces:
-        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
-    return policy
+
+def _build(
+    spaces: Spaces, config: WorldModels2018Config, state: Mapping[str, Any]
+) -> WorldModels2018Policy:
+    network = MdnRnn(spaces, config)
+    network.load_state_dict(state["networks"])
+    return WorldModels2018Policy(Trained(network, state["controller"]), config, spaces)

@@ -147,10 +147,9 @@ class PlanningPolicy(Policy):
         """Models of what is known of each lane, or a little less of it: those of before."""
         rows = self._time - 1
         growth = GROWTH_BESIDE_SUPPORT if self._support else GROWTH
-        enough = rows < growth * max(1, self._read_rows)
-        if self._support and not self._config.reads_own_episode:
-            enough = True
-        if self._models and enough:
+        reads = self._config.reads_own_episode or not self._support
+        grown = rows >= growth * max(1, self._read_rows)
+        if self._models and not (reads and grown):
             return _drop_ended(self._models, active)
         self._read_rows = rows
         going = np.flatnonzero(active).tolist()

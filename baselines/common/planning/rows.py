@@ -123,7 +123,7 @@ def take_groups(model: Model, groups: Tensor | slice) -> Model:
     taken: Any = model
     if isinstance(model, Tensor):
         taken = model[groups]
-    elif isinstance(model, tuple):
+    elif isinstance(model, tuple) and not all(isinstance(each, int) for each in model):
         taken = tuple(take_groups(each, groups) for each in model)
     elif is_dataclass(model) and not isinstance(model, type):
         parts = {each.name: getattr(model, each.name) for each in fields(model)}

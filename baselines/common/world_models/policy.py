@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +11,11 @@ from torch import Tensor
 
 from metabench import (
     Array,
-    Config,
-    DataError,
     Episode,
     Policy,
     Prediction,
     Spaces,
     Step,
-    load_state,
-    save_state,
 )
 
 from ..planning.config import SearchConfig
@@ -31,8 +25,7 @@ from .belief import BelievingModel
 from .config import ContextEnsembleConfig
 from .contract import Seen, WorldModel
 from .ensemble import EncodingModel, Ensemble, EnsembleModel
-
-FILE = "policy"
+from .saving import save_trained
 
 
 class WorldModelPolicy(Policy):
@@ -180,7 +173,7 @@ class EnsemblePlanningPolicy(ModelPlanningPolicy):
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
-        save_ensemble(self._ensemble, self._config, self._spaces, folder)
+        save_trained(self._ensemble, self._config, self._spaces, folder)
 
 
 def make_model(ensemble: Ensemble) -> EnsembleModel:
@@ -189,41 +182,3 @@ def make_model(ensemble: Ensemble) -> EnsembleModel:
     if isinstance(config, ContextEnsembleConfig) and config.reading == "belief":
         return BelievingModel(ensemble, config.temper)
     return EncodingModel(ensemble)
-
-
-def save_ensemble(ensemble: Ensemble, config: Config, spaces: Spaces, folder: Path) -> None:
-    """Write networks, configuration and spaces; the model backward in time was for training alone."""
-    networks = {
-        name: value
-        for name, value in ensemble.state_dict().items()
-        if not name.startswith("backward_members")
-    }
-    state = {
-        "networks": networks,
-        "config": config.model_dump(mode="json"),
-        "spaces": asdict(spaces),
-    }
-    save_state(state, folder / FILE)
-
-
-def load_ensemble(
-    folder: Path, spaces: Spaces, config_class: type[Any], name: str
-) -> tuple[Ensemble, Any]:
-    """The ensemble and the configuration that `save_ensemble` wrote.
-
-    Raises:
-        DataError: they are missing, damaged, of no policy of method `name`, or of other spaces.
-    """
-    state = load_state(folder / FILE)
-    try:
-        config, saved = config_class.model_validate(state["config"]), Spaces(**state["spaces"])
-        ensemble = Ensemble(saved, config)
-        ensemble.backward_members = None
-        ensemble.set_tasks(len(state["networks"]["task_codes"]))
-        ensemble.load_state_dict(state["networks"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        problem = " ".join(str(error).split())
-        raise DataError(f"{folder}: not a policy of {name}: {problem}") from error
-    if saved != spaces:
-        raise DataError(f"{folder}: a policy for {saved}, expected {spaces}")
-    return ensemble.eval(), config

@@ -10,7 +10,8 @@ from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..contract import TellingModel
 from ..ensemble import Ensemble
-from ..policy import load_ensemble, make_model
+from ..policy import make_model
+from ..saving import load_ensemble
 from .config import BUDGETS, SUITES, DynaConfig, DynaContextConfig
 from .policy import DynaPolicy, load_networks
 from .train import Trained, make_networks, train_policy

@@ -12,7 +12,8 @@ from metabench import Array, DataError, Spaces, Step, load_state, save_state
 from ...actor_critic.networks import ActorCritic
 from ..config import ContextEnsembleConfig
 from ..contract import TellingModel
-from ..policy import WorldModelPolicy, save_ensemble
+from ..policy import WorldModelPolicy
+from ..saving import save_trained
 from .config import DynaConfig, DynaContextConfig
 from .imagination import describe_state
 from .train import Trained
@@ -60,7 +61,7 @@ class DynaPolicy(WorldModelPolicy):
 
     def save(self, folder: Path) -> None:
         """Write networks, configuration and spaces."""
-        save_ensemble(self._ensemble, self._config, self._spaces, folder)
+        save_trained(self._ensemble, self._config, self._spaces, folder)
         save_state(dict(self._trained.networks.state_dict()), folder / NETWORKS)
 
 

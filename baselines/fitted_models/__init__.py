@@ -11,6 +11,7 @@ from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 from ..common.planning.config import VARIANTS, PlannerConfig, choose_replanning
 from ..common.planning.rows import Reader
 from .config import KERNEL_PRESETS, PRESETS
+from .context_regression import CONSTANT
 from .model import GaussianProcessReader, KernelReader, RidgeReader
 from .policy import FittedModelPolicy, load_fitted_policy
 
@@ -36,14 +37,20 @@ class RidgeModel(Method):
         del suite
         return PRESETS
 
+    def choose_settings(self, data: TrainingData) -> dict[str, Any]:
+        """What the reader is made with: nothing."""
+        del data
+        return {}
+
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """There is nothing to train."""
         del run
-        return FittedModelPolicy(self.reader(), self.config, data.spaces)
+        settings = self.choose_settings(data)
+        return FittedModelPolicy(self.reader(**settings), self.config, data.spaces, settings)
 
     def load(self, folder: Path, spaces: Spaces) -> Policy:
         """Read back a saved policy; raises `DataError` if it is missing, damaged, or of other spaces."""
-        return load_fitted_policy(self.reader(), folder, spaces)
+        return load_fitted_policy(self.reader, folder, spaces)
 
 
 class GPModel(RidgeModel):
@@ -70,3 +77,9 @@ class KernelModel(RidgeModel):
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
         """As much context as `oswm-plus` reads; it is cheaper to ask, so it draws more plans."""
         return choose_replanning(KERNEL_PRESETS, suite)
+
+    def choose_settings(self, data: TrainingData) -> dict[str, Any]:
+        """Which observations the training data can tell of at all: all that it uses of these data."""
+        seen = data.columns.observations
+        varied = seen.max(0) - seen.min(0) > CONSTANT
+        return {"varied": varied.tolist()}

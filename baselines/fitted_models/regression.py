@@ -10,25 +10,19 @@ matter, never their order.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .informative_rows import fit_in_parts
+from .kernel_features import LENGTH, exponentiate, make_bump_features, make_linear_features
 
 RADIAL = ((0.5, 1e-7), (1.0, 1e-7), (1.0, 1e-4), (2.0, 1e-7), (4.0, 1e-7), (4.0, 1e-4), (4.0, 1e-1))
 """Length, in units of the square root of the number of used inputs, and penalty, in units of the number of rows."""
 
 ADDITIVE = (1e-7, 1e-4, 1e-2)
 """Penalties of sums of functions of one input each, whose length is `LENGTH`."""
-
-LENGTH, EDGE, BUMPS = 0.5, 4.0, 25
-"""Such a function is made of so many bumps from minus to plus the edge; beyond, it is linear.
-
-They lie so near to each other that their kernel is radial to 1e-4.
-"""
 
 REACH = 2.0
 """Predictions are clipped to so many times the largest value of the context."""
@@ -38,13 +32,6 @@ DOUBLE_ROWS = 64
 
 The penalty of four rows is a few times single precision, and what it is divided by would be nothing but rounding
 errors. It grows with the rows, and so does the cost.
-"""
-
-LEAST_EXPONENT = -40.0
-"""Kernels are no less than the exponential of this, 4e-18.
-
-Processors multiply numbers below 1e-38 a hundred times slower than others, and most rows are as far as that from most
-queries: with them 512 queries of 256 rows of the size of cheetah-vel's took three times as long.
 """
 
 LEAST_ERROR = 1e-12
@@ -72,6 +59,7 @@ class KernelRegression:
         bumps: `(B, C BUMPS, O)` weights of bumps; 0 in environments whose kernel is radial.
         bump_inverse: `(B, C BUMPS, N)` their part of the product.
         additive: `(B, 1, 1)` 1 where the kernel is a sum, else 0.
+        sums: whether sums were tried.
     """
 
     left_out: Tensor
@@ -89,6 +77,7 @@ class KernelRegression:
     bumps: Tensor
     bump_inverse: Tensor
     additive: Tensor
+    sums: bool
 
     @staticmethod
     @torch.no_grad()
@@ -134,10 +123,10 @@ class KernelRegression:
         share = mask / number.sqrt()
         best = _choose_kernel(rows, targets, keep, number, share if sums else None)
         solved, inverse, additive = best["solved"], best["inverse"] * keep, best["additive"]
-        linear, bumps = (
-            _linear_features(rows).transpose(1, 2),
-            _bump_features(rows, share).transpose(1, 2) * additive,
-        )
+        linear = make_linear_features(rows).transpose(1, 2)
+        bumps = make_bump_features(rows, share).transpose(1, 2) * additive
+        # Where no kernel here is a sum, these products would be of zeros, and dear.
+        told = bumps @ inverse if additive.any() else torch.zeros_like(bumps)
         # The exponent of a radial kernel, -|x - z|^2 / 2 l^2 = (x.z - |x|^2 / 2 - |z|^2 / 2) / l^2, is one product of
         # [x, |x|^2, 1] with [z, -1/2, -|z|^2 / 2] / l^2: so all kernels of all queries are one matrix product.
         square = rows.square().sum(2, keepdim=True)  # (B, N, 1)
@@ -166,8 +155,9 @@ class KernelRegression:
             radial=((1.0 - additive) * solved).to(kind),
             radial_inverse=((1.0 - additive) * inverse).to(kind),
             bumps=(bumps @ solved).to(kind),
-            bump_inverse=(bumps @ inverse).to(kind),
+            bump_inverse=told.to(kind),
             additive=additive.to(kind),
+            sums=sums,
         )
 
     @torch.no_grad()
@@ -178,34 +168,53 @@ class KernelRegression:
             inputs = inputs[..., list(self.columns)]
         single = inputs * (self.share > 0.0).to(kind)
         inputs = single.to(self.share)
-        square, linear = inputs.square().sum(2, keepdim=True), _linear_features(inputs)
+        square, linear = inputs.square().sum(2, keepdim=True), make_linear_features(inputs)
         # `explained` is the kernels to all rows times the inverse factor: its squared length is what the context tells
-        # of a query. The two parts of the kernel are added up, each only where some environment uses it.
+        # of a query. The parts of the kernel are added up.
         value, explained = torch.bmm(linear, self.slope), torch.bmm(linear, self.linear_inverse)
         size = (
             1.0 + square + (1.0 - self.additive)
         )  # a query's kernel with itself: linear, and 1 if radial
-        if not self.additive.all():
-            exponent = torch.bmm(torch.cat([inputs, square, linear[..., -1:]], 2), self.places)
-            near = exponent.clamp_(min=LEAST_EXPONENT).exp_()
+        located = torch.cat([inputs, square, linear[..., -1:]], 2)
+        if self.sums:
+            size = size + self._add_chosen_kernels(value, explained, located, single)
+        else:
+            near = exponentiate(torch.bmm(located, self.places))
             value, explained = (
                 value.baddbmm(near, self.radial),
                 explained.baddbmm(near, self.radial_inverse),
             )
-        if self.additive.any():
-            # Single precision does for features: what is off in them is off in both terms of the difference below.
-            bumps = _bump_features(single, self.share.float()).to(self.share)
-            value, explained = (
-                value.baddbmm(bumps, self.bumps),
-                explained.baddbmm(bumps, self.bump_inverse),
-            )
-            length = torch.linalg.vector_norm(bumps, dim=2, keepdim=True)
-            size = size + length.square() * self.additive
         # Rounded, the difference may be a little below 0.
         left = size - torch.linalg.vector_norm(explained, dim=2, keepdim=True).square()
         leverage = left.clamp(min=0.0) / self.penalty * self.says
         said = (value * self.says).clamp(-self.largest, self.largest)
         return said.to(kind), leverage.to(kind)
+
+    def _add_chosen_kernels(
+        self, value: Tensor, explained: Tensor, located: Tensor, single: Tensor
+    ) -> Tensor:
+        """Add each environment's own kernel, radial or a sum; `(B, M, 1)` what sums add to a kernel with itself.
+
+        One environment after another, each its own kernel alone: bumps are most of what a query of a wide environment
+        costs. All at once where all have one kernel would be two ways, and what is fitted beside an environment would
+        then choose its last bits.
+        """
+        own = torch.zeros_like(value[..., :1])
+        places = self.additive[:, 0, 0].nonzero()[:, 0]
+        # Single precision does for features: what is off in them is off in both terms of the difference, too.
+        bumps = make_bump_features(single[places], self.share[places].float()).to(self.share)
+        own[places] = torch.linalg.vector_norm(bumps, dim=2, keepdim=True).square()
+        chosen = dict(zip(places.tolist(), bumps, strict=True))
+        for place in range(len(value)):
+            if place in chosen:
+                features = chosen[place]
+                value[place].addmm_(features, self.bumps[place])
+                explained[place].addmm_(features, self.bump_inverse[place])
+            else:
+                features = exponentiate(located[place] @ self.places[place])
+                value[place].addmm_(features, self.radial[place])
+                explained[place].addmm_(features, self.radial_inverse[place])
+        return own
 
 
 def _choose_kernel(
@@ -217,7 +226,7 @@ def _choose_kernel(
     apart = (square + square.transpose(1, 2) - 2.0 * products).clamp(min=0.0) / number
     candidates, alike = list(RADIAL), products
     if share is not None:
-        bumps = _bump_features(rows, share)
+        bumps = make_bump_features(rows, share)
         candidates += [(0.0, portion) for portion in ADDITIVE]
         alike = bumps @ bumps.transpose(1, 2)
     # Padding rows get a 1 on the diagonal and 0 elsewhere, so that one factorisation serves contexts of all lengths.
@@ -261,19 +270,3 @@ def _choose_kernel(
                 for name, value in tried.items()
             }
     return best
-
-
-def _linear_features(inputs: Tensor) -> Tensor:
-    """`(B, M, C + 1)` the features of the linear kernel."""
-    return torch.cat([inputs, torch.ones_like(inputs[..., :1])], 2)
-
-
-def _bump_features(inputs: Tensor, share: Tensor) -> Tensor:
-    """`(B, M, C BUMPS)` the features of the sum of radial kernels of one input each."""
-    middles = torch.linspace(-EDGE, EDGE, BUMPS, dtype=inputs.dtype, device=inputs.device)
-    size = 2.0 * EDGE / (BUMPS - 1) / (LENGTH * math.sqrt(math.pi / 2.0))
-    # Half of what a query costs is passes over these numbers, so they are few: the factor is within the exponent.
-    factor = (size**0.5 * share).log()[..., None]  # (B, 1, C, 1)
-    apart = (inputs / LENGTH)[..., None] - middles / LENGTH  # (B, M, C, BUMPS)
-    exponent = torch.addcmul(factor, apart, apart, value=-1.0)
-    return torch.flatten(exponent.clamp_(min=LEAST_EXPONENT).exp_(), 2)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from metabench_baselines.common.planning.rows import Rows
+from metabench_baselines.fitted_models.kernel_features import LENGTH, make_bump_features
 from metabench_baselines.fitted_models.model import KernelReader
-from metabench_baselines.fitted_models.regression import ADDITIVE, LENGTH, RADIAL, KernelRegression, _bump_features
+from metabench_baselines.fitted_models.regression import ADDITIVE, RADIAL, KernelRegression
 from metabench_baselines.oswm_plus.config import ModelConfig
 from metabench_baselines.oswm_plus.model import OSWMWorldModel
 from metabench_baselines.oswm_plus.reader import OSWMReader
@@ -141,7 +142,7 @@ def test_the_regression_trusts_itself_less_far_away():
 
 def test_bumps_make_a_radial_kernel_to_a_ten_thousandth():
     places = torch.linspace(-3.0, 3.0, 61)
-    bumps = _bump_features(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
+    bumps = make_bump_features(places[None, :, None].double(), torch.ones(1, 1, 1, dtype=torch.float64))
     radial = torch.exp(-0.5 * ((places[:, None] - places[None]) / LENGTH).square().double())
     assert float((bumps[0] @ bumps[0].T - radial).abs().max()) < 1e-4
 
@@ -185,3 +186,31 @@ def test_an_observation_that_never_differs_says_nothing():
         found = beside(torch.cat([asked, torch.full((1, 9, 1), value)], 2), moved)
         torch.testing.assert_close(found.next_observations[..., :2], expected.next_observations, atol=1e-3, rtol=1e-3)
         torch.testing.assert_close(found.rewards, expected.rewards, atol=1e-3, rtol=1e-3)
+
+
+def test_observations_that_never_vary_in_the_training_data_may_be_left_out():
+    torch.manual_seed(2)
+    states, actions = torch.randn(2, 40, 3), torch.rand(2, 40, 1) * 2 - 1
+    states[..., 1] = 0.7
+    after = states + 0.1 * actions * torch.tensor([1.0, 0.0, 1.0])
+    none = torch.zeros(2, 40, dtype=torch.bool)
+    context = Rows(states, actions, after, -states.abs().sum(2), none, ~none)
+    asked = states[:, :9] + 0.1 * torch.tensor([1.0, 0.0, 1.0]), actions[:, :9]
+    expected, found = (reader.read(context)(*asked) for reader in (KernelReader(), KernelReader([True, False, True])))
+    for name, value in vars(expected).items():
+        torch.testing.assert_close(getattr(found, name), value, atol=1e-5, rtol=1e-5)
+
+
+def test_an_environment_is_answered_alike_whatever_kernels_those_beside_it_have():
+    torch.manual_seed(3)
+    inputs = torch.rand(2, 70, 2) * 2 - 1
+    sum_of_parts = (3.0 * inputs[0, :, :1]).sin() + (3.0 * inputs[0, :, 1:]).cos()
+    outputs = torch.stack([sum_of_parts, (4.0 * inputs[1, :, :1] * inputs[1, :, 1:]).sin()])
+    asked, answers = torch.rand(2, 9, 2) * 2 - 1, {}
+    for beside in (0, 1):
+        places = [0, beside, 1]
+        fitted = fit(inputs[places], outputs[places], sums=True)
+        assert fitted.additive.flatten().tolist() == [1.0, 1.0 - beside, 0.0]
+        answers[beside] = fitted.predict(asked[places])
+    for beside_a_sum, beside_a_radial_kernel in zip(*answers.values(), strict=True):
+        assert torch.equal(beside_a_sum[[0, 2]], beside_a_radial_kernel[[0, 2]])

@@ -16,6 +16,7 @@ from metabench.envs import Array
 from metabench.errors import MetabenchError
 from metabench.seeding import derive_seed
 from metabench.suites import Suite
+from metabench.suites.headroom import name_tasks
 from metabench.suites.schema import Reference
 
 FAR = 6.0
@@ -177,6 +178,13 @@ class TeacherChecks:
             )
             if problem:
                 return problem
+        for split in self._suite.splits:
+            without = self._suite.list_tasks_without_blind(split)
+            if without and split != "train" and self._suite.headroom(split) is None:
+                return Remark(
+                    f"{split}: no blind reference, {name_tasks(without)}: headroom and adaptation stay unknown; "
+                    f"metabench teacher train {self._suite.argument} --blind"
+                )
         return None
 
     def _compare(self, task: int, kind: str, stated: Reference) -> str | None:

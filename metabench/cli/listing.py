@@ -246,7 +246,8 @@ def _print_suite(content: dict[str, Any], console: Console) -> None:
     for name, headroom in content["headroom"].items():
         told = ": the observation tells the task" if content["task_in_observation"] else ""
         told = told or (": there is one task" if headroom == 0.0 else "")
-        console.print(f"{name} headroom: {describe_headroom(headroom)}{told}", highlight=False)
+        words = describe_headroom(headroom, content["tasks_without_blind"][name])
+        console.print(f"{name} headroom: {words}{told}", highlight=False)
     table = Table("dataset", "trajectories a task", "what they are", "splits")
     for name, dataset in content["datasets"].items():
         splits = ", ".join(dataset["splits"])

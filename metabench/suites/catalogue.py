@@ -81,6 +81,9 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "supports": entry.evaluation.supports,
         "task_in_observation": entry.task_in_observation,
         "headroom": {name: suite.headroom(name) for name in suite.splits if name != "train"},
+        "tasks_without_blind": {
+            name: suite.list_tasks_without_blind(name) for name in suite.splits if name != "train"
+        },
         "few_shot": list(entry.evaluation.few_shot),
         "splits": {name: _describe_split(suite, name) for name in suite.splits},
         "datasets": {

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from metabench.system.wording import say_count
+
 LOWEST_SCORE, HIGHEST_SCORE = -100.0, 200.0
 """A task's score is clipped to these: one task that goes wrong beyond measure does not decide a mean over tasks."""
 
@@ -42,9 +44,19 @@ def measure_headroom(references: Sequence[Mapping[str, float | None]]) -> float 
     return 100.0 - float(np.clip(scores, LOWEST_SCORE, HIGHEST_SCORE).mean())
 
 
-def describe_headroom(headroom: float | None) -> str:
-    """For people: `71`, `12, little to adapt to`, `not measured`."""
+def name_tasks(tasks: Sequence[int]) -> str:
+    """`task 3`, `3 tasks from 45 on`."""
+    return (
+        f"task {tasks[0]}"
+        if len(tasks) == 1
+        else f"{say_count(len(tasks), 'task')} from {min(tasks)} on"
+    )
+
+
+def describe_headroom(headroom: float | None, without_blind: Sequence[int] = ()) -> str:
+    """For people: `71`, `12, little to adapt to`, `not measured`, and which tasks lack a blind reference."""
     if headroom is None:
-        return "not measured"
+        lacking = f": no blind reference, {name_tasks(without_blind)}" if without_blind else ""
+        return f"not measured{lacking}"
     little = ", little to adapt to" if headroom < LITTLE_HEADROOM else ""
     return f"{headroom:.0f}{little}"

@@ -229,9 +229,21 @@ class Suite:
         """
         if self.entry.task_in_observation or is_one_task([each.parameters for each in self.tasks]):
             return 0.0
+        return measure_headroom(
+            [each.model_dump() if each else {} for each in self._find_references(split).values()]
+        )
+
+    def list_tasks_without_blind(self, split: str) -> list[int]:
+        """The split's tasks without a blind reference of what scores are made of: their headroom is not known."""
+        found = self._find_references(split)
+        return [task for task, each in found.items() if each is None or each.blind is None]
+
+    def _find_references(self, split: str) -> dict[int, Reference | None]:
+        """What scores of a split's tasks are scaled by."""
         by_success = self.entry.headline == "success"
-        found = [task.success if by_success else task.reference for task in self.split(split)]
-        return measure_headroom([each.model_dump() if each else {} for each in found])
+        return {
+            task.id: task.success if by_success else task.reference for task in self.split(split)
+        }
 
     def unit(self, task: int) -> str | None:
         """The environment that `task` shares with other tasks, if a suite has several environments; else None.

@@ -118,7 +118,7 @@ def test_a_suite_is_described(command: object) -> None:
 
 
 def test_headroom_is_listed_and_described(command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "test headroom: not measured" in command("describe", "tiny")[1]
+    assert "test headroom: not measured: no blind reference, task 2" in command("describe", "tiny")[1]
     assert "test headroom: 0, little to adapt to: the observation tells the task" in command("describe", "sweep")[1]
     (tmp_path / "datasets").mkdir()
     shutil.copytree(datasets_folder() / "tiny", tmp_path / "datasets" / "tiny")

@@ -108,6 +108,7 @@ def compare_methods(
         core = compare_over_core_set(
             [(each, contrast) for each, contrast in found if eligible[each.first.entry]]
         )
+    paired = {f"{setting.suite}-v{setting.suite_version}" for setting in pairs}
     return Comparison(
         schema_version=2,
         confidence=statistics.CONFIDENCE,
@@ -117,7 +118,7 @@ def compare_methods(
         second=second,
         comparisons=tuple(comparisons),
         core=tuple(core),
-        notes=tuple(_write_notes(chosen, asked, {setting.suite for setting in pairs}, comparisons)),
+        notes=tuple(_write_notes(chosen, asked, paired, comparisons)),
     )
 
 
@@ -167,6 +168,7 @@ def _compare_in_suite(
         **{name: value for name, value in setting._asdict().items() if name != "presets"},
         **key._asdict(),
         metric=quotas.suite.entry.headline,
+        success_rule=quotas.suite.entry.success,
         first=_describe_side(pair[0], scores[0], first, matrices[0]),
         second=_describe_side(pair[1], scores[1], second, matrices[1]),
         difference=describe_difference(
@@ -248,7 +250,12 @@ def _write_notes(
         yield f"presets differ: {asked[0].text} against {asked[1].text}, so budgets differ as well"
     for groups, each in zip(chosen, asked, strict=True):
         alone = sorted(
-            {group.contender.suite for group in groups if group.outdated is None} - paired
+            {
+                f"{group.contender.suite}-v{group.contender.suite_version}"
+                for group in groups
+                if group.outdated is None
+            }
+            - paired
         )
         if alone:
             yield f"left out, only {each.text} has records there: {', '.join(alone)}"

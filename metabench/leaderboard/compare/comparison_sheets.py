@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from metabench.leaderboard.compare.models import (
     Comparison,
     CoreComparison,
@@ -19,6 +21,13 @@ from metabench.system.wording import say_count
 
 SHOWN_THRESHOLDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
 """Normalised scores at which tables for people give performance profiles."""
+
+SUCCESS: Mapping[str | None, str] = {
+    "last": "success at the last step, 0 as of random actions and 100 as of the expert",
+    "any": "success at any step, 0 as of random actions and 100 as of the expert",
+    None: "success at any step, in per cent",
+}
+"""What a score by success is, by the suite's rule; archived versions had none."""
 
 
 def make_summary_sheets(report: Comparison) -> list[Sheet]:
@@ -38,10 +47,12 @@ def make_summary_sheets(report: Comparison) -> list[Sheet]:
     found = []
     for group in groups.values():
         rows = [_make_row(each.suite, each) for each in group]
-        percentages = [each.suite for each in group if each.metric == "success"]
-        notes = (
-            [f"{', '.join(percentages)}: success at any step, in per cent"] if percentages else []
-        )
+        notes = []
+        for rule, words in SUCCESS.items():
+            by_success = [each for each in group if each.metric == "success"]
+            suites = [each.suite for each in by_success if each.success_rule == rule]
+            if suites:
+                notes.append(f"{', '.join(suites)}: {words}")
         for core in report.core:
             if _is_over(core, group[0]):
                 rows.append(_make_row(_name_core_set(core), core))

@@ -64,6 +64,9 @@ class SuiteComparison(StrictModel):
     track: str
     shots: int
     metric: Metric
+    success_rule: Literal["last", "any"] | None = Field(
+        description="which step's success is scaled by the tasks' references; null where returns are, or percentages"
+    )
     first: Side
     second: Side
     difference: Difference

@@ -22,6 +22,9 @@ NEGLIGIBLE = 0.1
 SEEDS_FOR_AN_INTERVAL = 3
 """Published seeds from which it can be told whether another training's score is one of theirs."""
 
+WIDEST = 200.0
+"""An interval of scores that is wider tells nothing: random actions have 0 and the expert 100."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -134,14 +137,17 @@ def compare_with_seeds(
     suite: Suite,
     comparisons: int,
 ) -> Verdict:
-    """Whether another training's score is one that the published seeds let expect.
+    """Whether another training's score fits the published seeds, and the record's the other seeds and that training.
+
+    Both are asked: seeds that are all made up agree with each other, and one that is made up widens the interval that
+    it is in.
 
     Args:
         subject: what is compared.
-        published: the rows of each published seed of the same method.
+        published: the rows of each published seed of the same method; first those of the record that is verified.
         measured: the rows of the training that was repeated.
         suite: whose references normalise.
-        comparisons: how many are made of the record; the interval holds for all together.
+        comparisons: how many are made of the record; the intervals hold for all together.
     """
     score = score_rows(measured, suite).headline
     scores = [score_rows(rows, suite).headline for rows in published]
@@ -150,10 +156,22 @@ def compare_with_seeds(
         return Verdict(
             subject, None, f"{text}: {SEEDS_FOR_AN_INTERVAL} published seeds are needed to tell"
         )
-    interval = prediction_interval(scores, 1, joint_confidence(comparisons))
-    agrees = interval.low - NEGLIGIBLE <= score <= interval.high + NEGLIGIBLE
-    where = "within" if agrees else "outside"
-    return Verdict(subject, agrees, f"{text}: {where} [{interval.low:.1f}, {interval.high:.1f}]")
+    confidence = joint_confidence(2 * comparisons)
+    expected = (
+        ("the record", scores[0], prediction_interval([*scores[1:], score], 1, confidence)),
+        ("trained again", score, prediction_interval(scores, 1, confidence)),
+    )
+    for what, value, interval in expected:
+        if not interval.low - NEGLIGIBLE <= value <= interval.high + NEGLIGIBLE:
+            return Verdict(subject, False, f"{text}: {what} outside {_format_limits(interval)}")
+    widest = max((interval for _, _, interval in expected), key=lambda each: each.high - each.low)
+    if widest.high - widest.low > WIDEST:
+        return Verdict(subject, None, f"{text}: {_format_limits(widest)} is too wide to tell")
+    return Verdict(subject, True, f"{text}: within {_format_limits(widest)}")
+
+
+def _format_limits(interval: Interval) -> str:
+    return f"[{interval.low:.1f}, {interval.high:.1f}]"
 
 
 def prediction_interval(scores: ArrayLike, others: int, confidence: float = CONFIDENCE) -> Interval:
@@ -192,7 +210,7 @@ def explain_rule(changes: Sequence[str], retrained: bool) -> str:
             f"{what}: rows must be equal, as machine, threads and versions are those of the record"
         )
     if retrained:
-        demand = "the score must be one that the published seeds let expect"
+        demand = "this score and the record's must be ones that the other seeds let expect"
     else:
         demand = "the mean difference must lie within its interval"
     return f"{what}: {demand}, as {'; '.join(changes)}"

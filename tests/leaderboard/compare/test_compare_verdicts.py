@@ -6,9 +6,11 @@ import pytest
 from metabench.errors import MetabenchError
 from metabench.evaluation.verdicts import average_contrasts, compare_methods_on
 from metabench.leaderboard.compare.compare import compare_methods
+from metabench.leaderboard.compare.comparison_sheets import make_summary_sheets
 from metabench.leaderboard.compare.export import export_comparison
 from metabench.leaderboard.scores import archived_protocols, overall
 from metabench.leaderboard.scores.quotas import SuiteShelf
+from metabench.suites import load_suite
 
 from ...synthetic_records import NARROW, WIDE, cached_suite
 
@@ -84,3 +86,26 @@ def scores_by_task(record):
     for row in block.rows:
         scores.setdefault(row.task, []).extend(suite.normalised([row.task], [row.total_return]))
     return [np.array(scores[task]) for task in sorted(scores)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "note"),
+    [
+        ("success", "last", ("tiny: success at the last step, 0 as of random actions and 100 as of the expert",)),
+        ("success", "any", ("tiny: success at any step, 0 as of random actions and 100 as of the expert",)),
+        ("success", None, ("tiny: success at any step, in per cent",)),
+        ("normalised", None, ()),
+    ],
+)
+def test_a_table_says_which_success_its_scores_are_of(make, metric, rule, note):
+    report = compare_methods([make("bc"), make("x")], "bc", "x")
+    changed = [each.model_copy(update={"metric": metric, "success_rule": rule}) for each in report.comparisons]
+    sheets = make_summary_sheets(report.model_copy(update={"comparisons": tuple(changed)}))
+    assert sheets
+    assert all(sheet.notes == note for sheet in sheets)
+
+
+def test_suites_that_only_one_has_are_named_with_their_versions(make):
+    records = [make("bc"), make("x"), make("bc", suite="point-robot")]
+    notes = compare_methods(records, "bc", "x").notes
+    assert f"left out, only bc has records there: point-robot-v{load_suite('point-robot').entry.version}" in notes

@@ -222,8 +222,22 @@ def test_intervals_of_differences(public_tiny):
 
 
 def test_another_training_elsewhere_is_judged_by_the_published_seeds(public_tiny):
-    seeds = [rows_at(public_tiny, [score]) for score in (40.0, 50.0, 60.0)]
-    half = stats.t.ppf(0.975, 2) * 10 * np.sqrt(1 + 1 / 3)
+    seeds = [rows_at(public_tiny, [score]) for score in (48.0, 50.0, 52.0)]
+    half = stats.t.ppf(1 - 0.05 / 4, 2) * 2 * np.sqrt(1 + 1 / 3)  # two intervals, of which both have to hold
     for score, agrees in ((50 + 0.99 * half, True), (50 + 1.01 * half, False)):
         assert compare_with_seeds("x", seeds, rows_at(public_tiny, [score]), public_tiny, 1).agrees is agrees
     assert compare_with_seeds("x", seeds[:2], rows_at(public_tiny, [50.0]), public_tiny, 1).agrees is None
+
+
+def test_a_score_that_is_made_up_does_not_widen_the_interval_that_it_is_judged_by(public_tiny):
+    """Whether one seed is made up or all are; and seeds that spread over everything possible tell nothing."""
+
+    def judge(published, trained):
+        seeds = [rows_at(public_tiny, [score]) for score in published]
+        return compare_with_seeds("x", seeds, rows_at(public_tiny, [trained]), public_tiny, 1)
+
+    assert judge([58.0, 2.0, 3.0], 1.0).agrees is False
+    assert "the record outside" in judge([58.0, 2.0, 3.0], 1.0).text
+    assert judge([60.0, 61.0, 62.0], 5.0).agrees is False
+    assert judge([2.0, 1.0, 3.0], 2.5).agrees is True
+    assert judge([0.0, 50.0, 100.0], 50.0).agrees is None

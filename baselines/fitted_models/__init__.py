@@ -10,7 +10,7 @@ from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
 from ..common.planning.config import VARIANTS, PlannerConfig, choose_replanning
 from ..common.planning.rows import Reader
-from .config import KERNEL_PRESETS, PRESETS
+from .config import KERNEL_PRESETS, PRESETS, WIDE_CONTEXT, WIDE_SUITES
 from .context_regression import CONSTANT
 from .model import GaussianProcessReader, KernelReader, RidgeReader
 from .policy import FittedModelPolicy, load_fitted_policy
@@ -76,7 +76,14 @@ class KernelModel(RidgeModel):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
         """As much context as `oswm-plus` reads; it is cheaper to ask, so it draws more plans."""
-        return choose_replanning(KERNEL_PRESETS, suite)
+        presets = KERNEL_PRESETS
+        if suite in WIDE_SUITES:
+            smaller = {
+                name: presets[name].model_copy(update={"largest_context": WIDE_CONTEXT})
+                for name in ("demo", "cpu")
+            }
+            presets = {**presets, **smaller}
+        return choose_replanning(presets, suite)
 
     def choose_settings(self, data: TrainingData) -> dict[str, Any]:
         """Which observations the training data can tell of at all: all that it uses of these data."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ from metabench.leaderboard.scores.models import LeaderboardEntry
 from metabench.leaderboard.scores.overall import make_overall_tables
 from metabench.leaderboard.scores.quotas import SuiteShelf
 from metabench.leaderboard.scores.standings import make_boards
-from metabench.leaderboard.scores.tables import Leaderboard, MethodDescription, Source
+from metabench.leaderboard.scores.tables import (
+    Leaderboard,
+    MethodDescription,
+    PredictionBoard,
+    Source,
+)
 from metabench.leaderboard.suite_summary import summarise_suite
 from metabench.runs.kept.record import Record, digest_of
 from metabench.system.writing import write_whole, writing
@@ -93,6 +98,15 @@ def build_leaderboard(records: Path, output: Path, shelf: SuiteShelf | None = No
     return board
 
 
+def _label_as_on_boards(board: PredictionBoard, labels: Mapping[str, str]) -> PredictionBoard:
+    """Methods are called as in the other tables, which tell versions and codes apart."""
+    standings = tuple(
+        each.model_copy(update={"label": labels.get(each.entry, each.label)})
+        for each in board.standings
+    )
+    return board.model_copy(update={"standings": standings})
+
+
 def compile_leaderboard(
     entries: list[LeaderboardEntry],
     sources: list[Source],
@@ -101,7 +115,10 @@ def compile_leaderboard(
     predicted: Sequence[PredictedRecord] = (),
 ) -> Leaderboard:
     """Put standings, overall tables, prediction boards and what is known of `methods` beside `entries`."""
-    predictions = make_prediction_boards(predicted, shelf)
+    labels = {entry.id: entry.label for entry in entries}
+    predictions = [
+        _label_as_on_boards(each, labels) for each in make_prediction_boards(predicted, shelf)
+    ]
     shown = {(entry.suite, entry.suite_version) for entry in entries}
     shown |= {(each.suite, each.suite_version) for each in predictions}
     suites = [suite for suite in shelf.list_loaded() if (suite.name, suite.entry.version) in shown]

@@ -39,7 +39,7 @@ class ContenderScores:
         costs: by seed.
         devices: that trained.
         parameters: that acting uses; the most over seeds.
-        mark: what tells its label from that of other code under the same name; empty where there is none.
+        mark: what tells its label from that of a newer version, or of other code, under the same name; or empty.
     """
 
     contender: Contender
@@ -106,8 +106,24 @@ def gather(records: Iterable[Record], shelf: SuiteShelf) -> list[ContenderScores
         gathered.items(), key=lambda item: (_order_contender(item[1].contender), item[0])
     )
     groups = [group for _, group in ordered]
+    _tell_versions_apart(groups)
     _tell_codes_apart(groups)
     return groups
+
+
+def _tell_versions_apart(groups: Iterable[ContenderScores]) -> None:
+    """Put the version behind the labels of all but the newest of a method: else two rows are called the same.
+
+    The newest of a protocol's, whichever suites it has records in: a row of older records is known by its label alone.
+    """
+    same: dict[tuple[str, str], list[ContenderScores]] = {}
+    for group in groups:
+        same.setdefault((group.contender.protocol, group.label), []).append(group)
+    for each in same.values():
+        newest = max(group.contender.method_version for group in each)
+        for group in each:
+            if group.contender.method_version < newest:
+                group.mark = f" (version {group.contender.method_version})"
 
 
 def _tell_codes_apart(groups: Iterable[ContenderScores]) -> None:
@@ -118,7 +134,7 @@ def _tell_codes_apart(groups: Iterable[ContenderScores]) -> None:
     for each in same.values():
         if len({group.contender.method_code for group in each}) > 1:
             for group in each:
-                group.mark = f" [code {(group.contender.method_code or 'none')[7:15]}]"
+                group.mark += f" [code {(group.contender.method_code or 'none')[7:15]}]"
 
 
 def is_data_as_published(contender: Contender, suite: Suite) -> bool | None:

@@ -287,3 +287,11 @@ def test_cells_are_right_or_wrong(write, tmp_path, browser):
     error = find_standings(board, 5, predicted="observations", shots=3)["oswm-plus"].error.mean
     assert error == pytest.approx(0.2**2, abs=0.004)  # no root: wrong ones, of those that the control has wrong
     assert browser.texts("#board td.headline")[0] == f"{error:.3f}"  # as errors here are small
+
+
+def test_an_older_version_has_the_same_label_as_on_the_other_boards(write, tmp_path):
+    newer = make_predicting("twm-plus", 0, error=0.3)
+    older = make_predicting("twm-plus", 0, error=0.6)
+    older = resealed(older, cell=older.result.cell.model_copy(update={"method_version": 0}))
+    _, board = build([newer, older], write, tmp_path)
+    assert set(find_standings(board, 5)) == {"twm-plus", "twm-plus (version 0)"}

@@ -284,3 +284,15 @@ def test_methods_of_one_name_and_different_code_have_rows_and_labels_of_their_ow
         ("small [code 22222222]", 2),
     }
     assert {entry.label for entry in aggregate(records[:2])} == {"small"}
+
+
+def test_an_older_version_of_a_method_says_so_wherever_it_stands(make):
+    """Beside the newer one, and where the newer one has no records: a mean over suites is never of two versions."""
+    records = [make("x", cell={"method_version": 2}), make("x"), make("x", suite="point-robot"), make("bc")]
+    labels = {(each.suite, each.method_version): each.label for each in aggregate(records) if each.method == "x"}
+    older = make("x").result.cell.method_version
+    assert labels == {
+        ("tiny", 2): "x",
+        ("tiny", older): f"x (version {older})",
+        ("point-robot", older): f"x (version {older})",
+    }

@@ -208,13 +208,26 @@ class KernelRegression:
         for place in range(len(value)):
             if place in chosen:
                 features = chosen[place]
-                value[place].addmm_(features, self.bumps[place])
-                explained[place].addmm_(features, self.bump_inverse[place])
+                weights, inverse = self.bumps[place], self.bump_inverse[place]
             else:
                 features = exponentiate(located[place] @ self.places[place])
-                value[place].addmm_(features, self.radial[place])
-                explained[place].addmm_(features, self.radial_inverse[place])
+                weights, inverse = self.radial[place], self.radial_inverse[place]
+            _add_product(value[place], features, weights)
+            explained[place].addmm_(features, inverse)
         return own
+
+
+def _add_product(total: Tensor, features: Tensor, weights: Tensor) -> None:
+    """Add `(M, K)` features times `(K, O)` weights to `(M, O)`, to the last bit as a batch of such products would.
+
+    A single column is multiplied twice: alone it would go through another routine than in a batch, with other last
+    bits than records have that were made of batches.
+    """
+    if weights.shape[1] > 1:
+        total.addmm_(features, weights)
+        return
+    twice = weights.expand(-1, 2).contiguous()
+    total.copy_(torch.addmm(total.expand(-1, 2), features, twice)[:, :1])
 
 
 def _choose_kernel(

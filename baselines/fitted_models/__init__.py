@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from metabench import Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import VARIANTS, PlannerConfig, choose_replanning
+from ..common.planning.config import VARIANTS, PlannerConfig, fit_to_budget
 from ..common.planning.rows import Reader
-from .config import KERNEL_PRESETS, PRESETS, WIDE_CONTEXT, WIDE_SUITES
+from .config import KERNEL_CONTEXTS, KERNEL_PRESETS, PRESETS
 from .context_regression import CONSTANT
 from .model import GaussianProcessReader, KernelReader, RidgeReader
 from .policy import FittedModelPolicy, load_fitted_policy
@@ -63,7 +63,7 @@ class GPModel(RidgeModel):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
         """Where queries cost most, plans are acted for longer."""
-        return choose_replanning(PRESETS, suite)
+        return fit_to_budget(PRESETS, suite)
 
 
 class KernelModel(RidgeModel):
@@ -76,14 +76,7 @@ class KernelModel(RidgeModel):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, PlannerConfig]:
         """As much context as `oswm-plus` reads; it is cheaper to ask, so it draws more plans."""
-        presets = KERNEL_PRESETS
-        if suite in WIDE_SUITES:
-            smaller = {
-                name: presets[name].model_copy(update={"largest_context": WIDE_CONTEXT})
-                for name in ("demo", "cpu")
-            }
-            presets = {**presets, **smaller}
-        return choose_replanning(presets, suite)
+        return fit_to_budget(KERNEL_PRESETS, suite, contexts=KERNEL_CONTEXTS)
 
     def choose_settings(self, data: TrainingData) -> dict[str, Any]:
         """Which observations the training data can tell of at all: all that it uses of these data."""

@@ -18,12 +18,11 @@ KERNEL_PRESETS = {
 }
 """As much context as `oswm-plus` reads."""
 
-WIDE_CONTEXT = 160
-"""Rows that `kernel-model` reads in these presets in Meta-World's suites, so that a cell is evaluated in five minutes.
+KERNEL_CONTEXTS = dict.fromkeys(
+    ("door-lock", "ml10", "ml45", "pick-place", "push", "reach", "sweep"), 160
+)
+"""Rows that `kernel-model` reads in Meta-World's suites, of 39 observations: a cell is evaluated in five minutes.
 
 On reach's validation tasks, 160 rows and 256: zero-shot 95 and 44, few-shot with 1, 3 and 5 episodes 45, 79, 60 and 52,
 70, 43, logged-shot 69 and 69. Each is a mean over three seeds and 12 episodes in all: the differences may be chance.
 """
-
-WIDE_SUITES = frozenset({"door-lock", "ml10", "ml45", "pick-place", "push", "reach", "sweep"})
-"""Meta-World's, of 39 observations each."""

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import VARIANTS, choose_replanning
+from ..common.planning.config import VARIANTS, fit_to_budget
 from .config import (
+    LARGEST_CONTEXTS,
     META_PRESETS,
     PRESETS,
     PRETRAINING,
@@ -51,7 +52,7 @@ class OSWMPlus(Method):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Where queries cost most, plans are acted for longer."""
-        return choose_replanning(PRESETS, suite, REPLANNING)
+        return fit_to_budget(PRESETS, suite, REPLANNING, LARGEST_CONTEXTS)
 
     @classmethod
     def pretrain(cls, config: Config, run: TrainingRun) -> Mapping[str, Any]:
@@ -97,7 +98,7 @@ class OSWMPlusMeta(OSWMPlus):
     @classmethod
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Where queries cost most, plans are acted for longer."""
-        return choose_replanning(META_PRESETS, suite, REPLANNING)
+        return fit_to_budget(META_PRESETS, suite, REPLANNING, LARGEST_CONTEXTS)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train on the fitting tasks; logs losses on the validation tasks."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import choose_replanning
+from ..common.planning.config import fit_to_budget
 from ..common.world_models.ensemble import Ensemble
 from ..common.world_models.policy import EnsemblePlanningPolicy
 from ..common.world_models.saving import load_ensemble
@@ -36,7 +36,7 @@ class Pets(Method):
         presets = {
             name: cls.config_class.model_validate(each) for name, each in cls.budgets.items()
         }
-        return choose_replanning(presets, suite)
+        return fit_to_budget(presets, suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the ensemble; planning has nothing to train."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from metabench import Config, Method, Policy, Spaces, TrainingData, TrainingRun
 
-from ..common.planning.config import choose_replanning
+from ..common.planning.config import fit_to_budget
 from ..common.world_models.recurrent.network import RecurrentStateSpace
 from ..common.world_models.recurrent.saving import load_recurrent
 from ..common.world_models.recurrent.train import train_recurrent
@@ -33,7 +33,7 @@ class Planet(Method):
     def presets(cls, suite: str) -> Mapping[str, Config]:
         """Where queries cost most, plans are acted for longer."""
         presets = {name: PlanetConfig.model_validate(each) for name, each in BUDGETS.items()}
-        return choose_replanning(presets, suite)
+        return fit_to_budget(presets, suite)
 
     def train(self, data: TrainingData, run: TrainingRun) -> Policy:
         """Train the model; planning has nothing to train."""

@@ -105,23 +105,31 @@ suites of the list only every 8 steps was tried, or neither.
 PresetConfig = TypeVar("PresetConfig", bound=Config)
 
 
-def choose_replanning(
-    presets: Mapping[str, PresetConfig], suite: str, others: Mapping[str, int] | None = None
+def fit_to_budget(
+    presets: Mapping[str, PresetConfig],
+    suite: str,
+    replanning: Mapping[str, int] | None = None,
+    contexts: Mapping[str, int] | None = None,
 ) -> Mapping[str, PresetConfig]:
-    """Presets of a suite: in one of `LONG_PLANS` the budgets `demo` and `cpu` plan anew every 8 steps.
+    """Presets of a suite, of which `demo` and `cpu` are evaluated within minutes.
 
     Args:
         presets: by name.
         suite: its name.
-        others: steps between plans in further suites.
+        replanning: steps that a plan is acted for, by suite, beside the 8 of `LONG_PLANS`.
+        contexts: rows that are read at most, by suite.
     """
-    steps = {**dict.fromkeys(LONG_PLANS, 8), **(others or {})}
-    if suite not in steps:
-        return presets
-    longer = {
-        name: presets[name].model_copy(update={"replan": steps[suite]}) for name in ("demo", "cpu")
+    changes = {
+        "replan": {**dict.fromkeys(LONG_PLANS, 8), **(replanning or {})}.get(suite),
+        "largest_context": (contexts or {}).get(suite),
     }
-    return {**presets, **longer}
+    update = {name: value for name, value in changes.items() if value is not None}
+    if not update:
+        return presets
+    return {
+        **presets,
+        **{name: presets[name].model_copy(update=update) for name in ("demo", "cpu")},
+    }
 
 
 VARIANTS: Mapping[str, Mapping[str, int]] = {"imagination": {"imagined_steps": 50_000}}

@@ -222,6 +222,8 @@ class PolicyChecks:
             return (
                 "its policies do, but `predicts` of the method is not true: runs would not ask them"
             )
+        if method.predicts and type(self._policy).predict is Policy.predict:
+            return "`predicts` of the method is true, but its policies have no `predict`: they would have no row"
         return None
 
     def _check_track(self, split: str, track: str) -> str | None:

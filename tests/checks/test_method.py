@@ -77,6 +77,7 @@ class R(C):
 Sound.config_class = R""",
     "documented": "class D(C):\n    bare: int = 1\nSound.config_class = D",
     "variants": "Sound.variants = {'v': {'widht': 3}}",
+    "predicts": "Sound.predicts = True",
     "actions declared": "Sound.continuous_actions = Sound.discrete_actions = False",
     "trains": "def train(self, data, run): raise RuntimeError('no idea')\nSound.train = train",
     "curve": """

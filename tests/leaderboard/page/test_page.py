@@ -119,6 +119,17 @@ def test_an_archived_protocol_has_boards_of_its_own_and_no_commands(make, write,
     assert "Run this row again" not in browser.texts(".panel h3")
 
 
+def test_a_link_from_before_its_board_was_archived_leads_there(make, write, tmp_path, browser, monkeypatch):
+    monkeypatch.setattr(archived_protocols, "ARCHIVED_PROTOCOLS", ("0",))
+    write([make("bc", cell={"protocol": "0"})], tmp_path / "records")
+    build_leaderboard(tmp_path / "records", tmp_path)
+    browser.open(tmp_path / "index.html", "#preset=cpu")
+    assert browser.texts(NAMES) == ["bc"]
+    assert browser.texts("#astray p") == []
+    browser.open(tmp_path / "index.html", "#preset=gpu")
+    assert browser.texts("#astray p") != []
+
+
 def test_adaptation_has_a_column_where_it_is_known(make, write, tmp_path, browser):
     tiny = cached_suite("tiny")
     tasks = tuple(

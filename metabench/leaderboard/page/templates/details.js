@@ -29,7 +29,7 @@ function pairs(content, changed = {}) {
 function seedsTable(entry) {
   const href = (path) => [data.records, ...path.split("/").map(encodeURIComponent)].join("/");
   const scores = new Map(entry.seeds.map(([seed, ...values]) => [seed, values]));
-  const titles = [entry.metric === "success" ? "Success, %" : "Score", "Worst task", "Return"];
+  const titles = ["Score", "Worst task", "Return"];
   return element("table", {},
     element("caption", { class: "unseen" }, `Seeds of ${entry.contender.label}`),
     element("thead", {}, element("tr", {}, ["Seed", ...titles].map((title) =>

@@ -24,6 +24,9 @@ function nearest(asked, names) {
 // What is shown in place of a name that is not there, and noted. Without a name the usual one is shown silently.
 function settle(what, asked, names, usual) {
   if (names.includes(asked)) return asked;
+  // What has been archived since the link was made is called "reach-v1 (archived)", "cpu, protocol 1 (archived)".
+  const since = asked && arriving ? names.filter((name) => name.startsWith(`${asked} (`) || name.startsWith(`${asked}, `)) : [];
+  if (since.length === 1) return since[0];
   const near = asked && arriving ? nearest(asked, names) : null;
   if (asked && arriving) astray.push({ what, asked, shown: near ?? usual, near: near !== null });
   return near ?? usual;

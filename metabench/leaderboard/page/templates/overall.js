@@ -19,7 +19,9 @@ const asRow = (row, table) => ({
   ...row,
   contender: { label: row.label, method: row.method, privileged: row.privileged, parameters: row.parameters, devices: row.devices, preset: table.preset },
   headline: listed(row.mean), differenceInterval: row.interval, seedInterval: row.seed_interval,
-  seeds: null, seedCount: row.seeds ?? [0, 0], costs: row.costs && COSTS.map((name) => row.costs[name]),
+  seeds: null, seedCount: row.seeds ?? [0, 0],
+  // As the mean score: costs over other suites than those of the rows beside it would mislead.
+  costs: row.costs && (row.mean || !table.rows.some(({ mean }) => mean)) ? COSTS.map((name) => row.costs[name]) : null,
 });
 
 // A score leads to the row it comes from.

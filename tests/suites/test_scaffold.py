@@ -21,7 +21,7 @@ def test_it_is_listed_loaded_and_passes_its_check(make_plugin) -> None:
     assert "find out how the motor pushes" in load_suite("my-cart").family.rules
     findings = check_suite("my-cart")
     assert not [finding for finding in findings if not finding.passed]
-    assert {finding.title for finding in findings if finding.remark} == {"speed", "teacher"}
+    assert {finding.title for finding in findings if finding.remark} == {"references", "speed", "teacher"}
 
 
 def test_its_physics_are_those_that_its_rules_state(make_plugin) -> None:

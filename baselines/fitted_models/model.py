@@ -120,7 +120,7 @@ class KernelReader(Reader):
     """What `oswm-plus` is without its transformer: its regressions, and how much they are expected to miss."""
 
     def __init__(self, varied: Sequence[bool] | None = None) -> None:
-        """Leave out observations that do not vary: 17 of the 39 of Meta-World's reach, whose queries then cost a sixth less.
+        """Leave out observations that do not vary: 17 of Meta-World's reach, whose queries then cost a sixth less.
 
         Args:
             varied: of each observation, whether it differs anywhere in the training data; None: of all.
